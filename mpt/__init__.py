@@ -1,0 +1,1 @@
+"""Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning."""
