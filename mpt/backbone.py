@@ -1,0 +1,263 @@
+"""A frozen language model as a function of a prompt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import GenerationConfig
+from transformers.modeling_outputs import BaseModelOutput
+
+from mpt.encoding import IGNORED, Batch, Encoder
+from mpt.errors import UserError
+from mpt.loading import BackboneOptions, load
+
+Options = Sequence[str] | Sequence[Sequence[str]]
+
+
+class Backbone(nn.Module):
+    """A Hugging Face encoder-decoder or decoder-only model that reads a soft prompt before its input.
+
+    The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, or ``None``.
+    An encoder-decoder reads ``[prompt; input]`` in its encoder, a decoder-only model reads ``[prompt; input; target]``
+    (Lester et al. 2021, section 2). In training mode the model's own dropout is on, as in fine-tuning.
+
+    Args:
+        name: hub name, local folder, or ``mpt-tiny``.
+        options: see :class:`mpt.loading.BackboneOptions`.
+        random_weights: do not load weights (pre-training from scratch).
+
+    Raises:
+        UserError: if there is no such model or it cannot be used safely.
+    """
+
+    def __init__(self, name: str, options: BackboneOptions | None = None, random_weights: bool = False) -> None:
+        super().__init__()
+        self.name = name
+        self.options = options or BackboneOptions()
+        self.model, self.tokenizer = load(name, self.options, random_weights)
+        self.config: Any = self.model.config
+        self.decoder_only = not self.config.is_encoder_decoder
+        self.encode = Encoder(
+            self.tokenizer, self.decoder_only, self.options.max_input_length, self.options.max_target_length
+        )
+        self.generation = self._generation_config()
+
+    # The three calls everything rests on ------------------------------------------------------------------------
+
+    def loss(self, prompt: Tensor | None, batch: Batch) -> Tensor:
+        """Negative log-likelihood of each target, summed over its tokens: ``-log p(Y | [P, X])``, ``[B]``.
+
+        This is the summand of equation 1 of Qin et al. (2023). See :func:`token_mean` for the per-token mean.
+        """
+        if batch.labels is None:
+            raise ValueError("loss needs a batch with targets")
+        logits = self._logits(prompt, batch, batch.labels)
+        return _row_nll(logits, batch.labels)
+
+    @torch.no_grad()
+    def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
+        """The ``B`` answers: greedy unless ``num_beams`` asks for beams, with the key-value cache."""
+        embeds, mask = self._with_prompt(prompt, batch)
+        with self._evaluating():
+            ids = self.model.generate(inputs_embeds=embeds, attention_mask=mask, generation_config=self.generation)
+        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    @torch.no_grad()
+    def score(self, prompt: Tensor | None, batch: Batch, options: Options) -> Tensor:
+        """Log-likelihood of each candidate answer, ``[B, n]``.
+
+        Args:
+            prompt: ``[P, H]``, ``[B, P, H]`` or ``None``.
+            batch: inputs; targets are not used.
+            options: ``n`` answers for all rows, or ``n`` for each of the ``B`` rows.
+        """
+        columns = list(zip(*_per_row(options, len(batch)), strict=True))
+        labels = [self.encode.labels(column).to(batch.input_ids.device) for column in columns]
+        with self._evaluating():
+            # The input is read once, however many answers are weighed.
+            encoded = None if self.decoder_only else self._encoder_output(prompt, batch)
+            rows = [-_row_nll(self._logits(prompt, batch, column, encoded), column) for column in labels]
+        return torch.stack(rows, dim=1)
+
+    # What callers ask of the model ------------------------------------------------------------------------------
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the input embeddings, H."""
+        return self.embeddings.shape[1]
+
+    @property
+    def embeddings(self) -> Tensor:
+        """Input embeddings as the model reads them (scaled where the model scales them), ``[V, H]``.
+
+        Rows that pad the table beyond the tokenizer's vocabulary are left out.
+        """
+        table = self.model.get_input_embeddings()
+        used = min(len(self.tokenizer), table.weight.shape[0])
+        with torch.no_grad():
+            return table(torch.arange(used, device=table.weight.device)).detach()
+
+    @property
+    def fingerprint(self) -> str:
+        """Short digest of a sample of every weight: equal for one checkpoint wherever it lies and however it is loaded."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.model.named_parameters()):
+            sample = weight.detach().flatten()[:: max(1, weight.numel() // 64)]
+            digest.update(f"{name}{tuple(weight.shape)}".encode())
+            digest.update(sample.to("cpu", torch.bfloat16).view(torch.int16).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def position_limit(self) -> int | None:
+        """Longest sequence the model has positions for; ``None`` for relative positions (T5)."""
+        if getattr(self.config, "relative_attention_num_buckets", None):
+            return None
+        limits = (getattr(self.config, name, None) for name in ("max_position_embeddings", "n_positions"))
+        return next((limit for limit in limits if limit), None)
+
+    def check_lengths(self, prompt_length: int) -> None:
+        """Refuse a prompt and input that do not fit, before anything is trained.
+
+        Raises:
+            UserError: if P + T (P + T + U for a decoder-only model) passes the model's positions.
+        """
+        limit = self.position_limit
+        if limit is None:
+            return
+        inputs, targets = self.options.max_input_length, self.options.max_target_length
+        parts = {"prompt_length": prompt_length, "max_input_length": inputs}
+        if self.decoder_only:
+            parts["max_target_length"] = targets
+        elif targets > limit:
+            raise UserError(f"max_target_length {targets} passes the {limit} decoder positions of {self.name}")
+        total = sum(parts.values())
+        if total > limit:
+            room = limit - (total - inputs)
+            remedy = f"lower max_input_length to at most {room}" if room > 0 else "use a shorter prompt"
+            what = " + ".join(f"{name} {value}" for name, value in parts.items())
+            raise UserError(
+                f"{what} = {total} passes the {limit} positions of {self.name} (max_position_embeddings of its "
+                f"configuration); {remedy}"
+            )
+
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    def _with_prompt(self, prompt: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Embeddings ``[B, P + T, H]`` and mask ``[B, P + T]`` of prompt and input."""
+        embeds = self.model.get_input_embeddings()(batch.input_ids)
+        if prompt is None:
+            return embeds, batch.input_mask
+        rows, width = len(batch), embeds.shape[-1]
+        if prompt.shape[-1] != width or prompt.dim() not in (2, 3) or (prompt.dim() == 3 and len(prompt) != rows):
+            raise ValueError(
+                f"prompt has shape {list(prompt.shape)}; this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
+            )
+        prompt = prompt.to(embeds.dtype)
+        if prompt.dim() == 2:
+            prompt = prompt.expand(rows, -1, -1)
+        mask = torch.cat([batch.input_mask.new_ones(rows, prompt.shape[1]), batch.input_mask], dim=1)
+        return torch.cat([prompt, embeds], dim=1), mask
+
+    def _logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Any = None) -> Tensor:
+        """Next-token logits for each label position, ``[B, U, V]``."""
+        if self.decoder_only:
+            return self._causal_logits(prompt, batch, labels)
+        decoder_ids = self.model.prepare_decoder_input_ids_from_labels(labels=labels)
+        if encoded is not None:
+            hidden, mask = encoded
+            out = self.model(
+                encoder_outputs=hidden, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False
+            )
+        else:
+            embeds, mask = self._with_prompt(prompt, batch)
+            out = self.model(
+                inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False
+            )
+        return out.logits
+
+    def _causal_logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor) -> Tensor:
+        embeds, mask = self._with_prompt(prompt, batch)
+        answer = labels.clamp(min=0)
+        answer_embeds = self.model.get_input_embeddings()(answer).to(embeds.dtype)
+        mask = torch.cat([mask, (labels != IGNORED).to(mask.dtype)], dim=1)
+        out = self.model(
+            inputs_embeds=torch.cat([embeds, answer_embeds], dim=1),
+            attention_mask=mask,
+            # Padding sits between prompt and input; counting tokens keeps positions as if it were not there.
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            use_cache=False,
+            # Only the positions that predict the answer need the vocabulary-sized product.
+            logits_to_keep=labels.shape[1] + 1,
+        )
+        return out.logits[:, :-1]
+
+    def _encoder_output(self, prompt: Tensor | None, batch: Batch) -> tuple[BaseModelOutput, Tensor]:
+        embeds, mask = self._with_prompt(prompt, batch)
+        return self.model.get_encoder()(inputs_embeds=embeds, attention_mask=mask), mask
+
+    def _generation_config(self) -> GenerationConfig:
+        own = self.model.generation_config
+        start = getattr(own, "decoder_start_token_id", None)
+        # A checkpoint's own settings (beams, minimum lengths, sampling) would silently change every score.
+        return GenerationConfig(
+            num_beams=self.options.num_beams,
+            do_sample=False,
+            use_cache=True,
+            max_new_tokens=self.options.max_target_length,
+            min_length=0,
+            no_repeat_ngram_size=0,
+            pad_token_id=self.encode.pad_id,
+            eos_token_id=own.eos_token_id if own.eos_token_id is not None else self.tokenizer.eos_token_id,
+            bos_token_id=own.bos_token_id,
+            decoder_start_token_id=start if start is not None else getattr(self.config, "decoder_start_token_id", None),
+        )
+
+    @contextmanager
+    def _evaluating(self):
+        training = self.model.training
+        if training:
+            self.model.eval()
+        try:
+            yield
+        finally:
+            if training:
+                self.model.train()
+
+
+class FrozenBackbone(Backbone):
+    """A :class:`Backbone` none of whose weights can change."""
+
+    def __init__(self, name: str, options: BackboneOptions | None = None) -> None:
+        super().__init__(name, options)
+        self.model.requires_grad_(False)
+
+
+def token_mean(losses: Tensor, batch: Batch) -> Tensor:
+    """Mean loss per target token over a batch: the loss that Hugging Face, PEFT and Lester et al. minimise.
+
+    Args:
+        losses: ``[B]`` from :meth:`Backbone.loss`.
+        batch: the batch they belong to.
+    """
+    return losses.sum() / batch.target_lengths.sum()
+
+
+def _row_nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """``[B, U, V]`` and ``[B, U]`` to ``[B]``."""
+    flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    return flat.view(labels.shape).sum(1)
+
+
+def _per_row(options: Options, rows: int) -> list[list[str]]:
+    if options and isinstance(options[0], str):
+        return [list(options)] * rows  # type: ignore[arg-type]
+    if len(options) != rows or len({len(row) for row in options}) != 1:
+        raise ValueError(f"options must be n strings, or n strings for each of the {rows} rows")
+    return [list(row) for row in options]
+

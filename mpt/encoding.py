@@ -1,0 +1,123 @@
+"""From texts to the tensors a backbone reads, with the tokenizer that belongs to that backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+"""Label value that no loss counts: Hugging Face's convention."""
+
+_CACHED_TEXTS = 65_536
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a backbone reads.
+
+    Attributes:
+        input_ids: ``[B, T]`` token ids of the inputs (padded on the right for encoder-decoder models, on the left for
+            decoder-only ones, so that input and target touch).
+        input_mask: ``[B, T]`` one on tokens, zero on padding.
+        labels: ``[B, U]`` token ids of the targets, padded on the right with :data:`IGNORED`; ``None`` without targets.
+    """
+
+    input_ids: Tensor
+    input_mask: Tensor
+    labels: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        move = lambda tensor: None if tensor is None else tensor.to(device, non_blocking=True)  # noqa: E731
+        return Batch(move(self.input_ids), move(self.input_mask), move(self.labels))
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def target_lengths(self) -> Tensor:
+        """Number of target tokens of each row, ``[B]``."""
+        if self.labels is None:
+            raise ValueError("this batch has no targets")
+        return (self.labels != IGNORED).sum(1)
+
+
+class Encoder:
+    """Tokenises inputs and targets, cuts long ones and counts what it cut.
+
+    The prompt is not part of a text, so cutting never touches it. Token ids are remembered per text: few-shot runs see
+    the same few dozen texts hundreds of times.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        decoder_only: whether targets continue the input (a space, the target, end of sequence) or are their own sequence.
+        max_input_length: tokens kept of an input, T.
+        max_target_length: tokens kept of a target, U.
+    """
+
+    def __init__(self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int) -> None:
+        self.tokenizer = tokenizer
+        self.decoder_only = decoder_only
+        self.max_input_length = max_input_length
+        self.max_target_length = max_target_length
+        self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        self.inputs_seen = self.inputs_cut = self.targets_cut = 0
+        self._inputs: dict[str, list[int]] = {}
+        self._targets: dict[str, list[int]] = {}
+
+    def __call__(self, inputs: Sequence[str], targets: Sequence[str] | None = None) -> Batch:
+        """Encode ``B`` inputs and, where given, their ``B`` targets."""
+        rows = self._ids(inputs, self._inputs, self._input_ids)
+        input_ids = self._pad(rows, self.pad_id, left=self.decoder_only)
+        input_mask = self._pad([[1] * len(row) for row in rows], 0, left=self.decoder_only)
+        return Batch(input_ids, input_mask, None if targets is None else self.labels(targets))
+
+    def labels(self, targets: Sequence[str]) -> Tensor:
+        """Token ids of ``B`` targets, ``[B, U]``, padded with :data:`IGNORED`."""
+        return self._pad(self._ids(targets, self._targets, self._target_ids), IGNORED, left=False)
+
+    def _ids(self, texts: Sequence[str], cache: dict[str, list[int]], encode: Any) -> list[list[int]]:
+        fresh = list(dict.fromkeys(text for text in texts if text not in cache))
+        known = dict(zip(fresh, encode(fresh), strict=True)) if fresh else {}
+        if len(cache) + len(known) <= _CACHED_TEXTS:
+            cache.update(known)
+        return [known[text] if text in known else cache[text] for text in texts]
+
+    def _input_ids(self, texts: list[str]) -> list[list[int]]:
+        rows = []
+        for ids in self._tokenize(texts):
+            self.inputs_seen += 1
+            self.inputs_cut += len(ids) > self.max_input_length
+            rows.append(_cut(ids, self.max_input_length, keep_last=not self.decoder_only))
+        return rows
+
+    def _target_ids(self, texts: list[str]) -> list[list[int]]:
+        if self.decoder_only:
+            eos = self.tokenizer.eos_token_id
+            rows = [[*ids, eos] for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)]
+        else:
+            rows = self._tokenize(texts, as_target=True)
+        self.targets_cut += sum(len(ids) > self.max_target_length for ids in rows)
+        return [_cut(ids, self.max_target_length, keep_last=True) for ids in rows]
+
+    def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
+        # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.
+        texts_as = {"text_target": texts} if as_target else {"text": texts}
+        return self.tokenizer(**texts_as, truncation=False, verbose=False, **options)["input_ids"]
+
+    @staticmethod
+    def _pad(rows: list[list[int]], value: int, left: bool) -> Tensor:
+        width = max((len(row) for row in rows), default=0)
+        padded = [[value] * (width - len(row)) + row if left else row + [value] * (width - len(row)) for row in rows]
+        return torch.tensor(padded, dtype=torch.long).view(len(rows), width)
+
+
+def _cut(ids: list[int], limit: int, keep_last: bool) -> list[int]:
+    """At most ``limit`` ids from the front; ``keep_last`` keeps the closing end-of-sequence."""
+    if len(ids) <= limit:
+        return ids
+    return [*ids[: limit - 1], ids[-1]] if keep_last else ids[:limit]

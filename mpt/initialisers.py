@@ -1,0 +1,156 @@
+"""Where a prompt starts: small callables that compose.
+
+Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a matrix ``[P, H]``. Lester et al.
+(2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu et al. 2022) starts from another task's prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mpt.errors import UserError
+from mpt.prompt_files import check_fits, load_prompt
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What an initialiser may look at.
+
+    Attributes:
+        embeddings: input embeddings, ``[V, H]``.
+        tokenize: text to token ids, without special tokens.
+        special_ids: ids that are no words (padding, end of sequence, sentinels).
+        labels: label words of the task, if it has any.
+        backbone: name of the model.
+        fingerprint: digest of its weights.
+        generator: source of randomness, so that a seed gives the same prompt.
+    """
+
+    embeddings: Tensor
+    tokenize: Callable[[str], list[int]]
+    special_ids: frozenset[int]
+    labels: tuple[str, ...]
+    backbone: str
+    fingerprint: Callable[[], str]
+    generator: torch.Generator
+
+
+class Initialiser:
+    """Base of all initialisers."""
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        """A starting value, ``[length, H]``."""
+        raise TypeError(f"{type(self).__name__} does not say how a prompt starts")
+
+
+class Uniform(Initialiser):
+    """Uniform in [-bound, bound] (Lester et al. 2021: 0.5).
+
+    Args:
+        bound: half the width of the interval.
+    """
+
+    def __init__(self, bound: float = 0.5) -> None:
+        self.bound = bound
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        width = vocabulary.embeddings.shape[1]
+        return (torch.rand(length, width, generator=vocabulary.generator) * 2 - 1) * self.bound
+
+
+class SampledVocabulary(Initialiser):
+    """Embeddings of tokens drawn from the most common ones, without repetition while there are enough.
+
+    Subword vocabularies are ordered by frequency, so the most common tokens are those with the lowest ids.
+
+    Args:
+        most_common: how many to draw from (Lester et al. 2021: 5,000).
+    """
+
+    def __init__(self, most_common: int = 5000) -> None:
+        if most_common < 1:
+            raise UserError(f"most_common must be at least 1, not {most_common}")
+        self.most_common = most_common
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        words = [i for i in range(len(vocabulary.embeddings)) if i not in vocabulary.special_ids]
+        common = torch.tensor(words[: self.most_common])
+        rounds = -(-length // len(common))
+        drawn = torch.cat([torch.randperm(len(common), generator=vocabulary.generator) for _ in range(rounds)])
+        return _rows(vocabulary, common[drawn[:length]].tolist())
+
+
+class ClassLabels(Initialiser):
+    """One row per label word (the mean of its tokens' embeddings), the rest from ``backoff``.
+
+    Args:
+        labels: label words; the task's own if not given.
+        backoff: initialiser of the rows that are left (SPoT, appendix C: sampled vocabulary).
+    """
+
+    def __init__(self, labels: list[str] | None = None, backoff: Initialiser | None = None) -> None:
+        self.labels = labels
+        self.backoff = backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        labels = tuple(self.labels or vocabulary.labels)
+        if not labels:
+            raise UserError("init ClassLabels: the task has no labels; give labels, or use SampledVocabulary")
+        ids = [vocabulary.tokenize(label) for label in labels]
+        rows = [_rows(vocabulary, tokens).mean(0, keepdim=True) for tokens in ids if tokens]
+        return _fill(torch.cat(rows) if rows else None, length, vocabulary, self.backoff)
+
+
+class FromText(Initialiser):
+    """The embeddings of a text's tokens, the rest from ``backoff``.
+
+    Args:
+        text: for example an instruction.
+        backoff: initialiser of the rows that are left.
+    """
+
+    def __init__(self, text: str, backoff: Initialiser | None = None) -> None:
+        self.text = text
+        self.backoff = backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        ids = vocabulary.tokenize(self.text)
+        if not ids:
+            raise UserError(f"init FromText: the text {self.text!r} has no tokens")
+        return _fill(_rows(vocabulary, ids), length, vocabulary, self.backoff)
+
+
+class SavedPrompt(Initialiser):
+    """A prompt from a folder that mpt or PEFT wrote: SPoT's transfer, and the second stage of meta prompt tuning.
+
+    Args:
+        path: the prompt folder.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        stored = load_prompt(self.path)
+        check_fits(stored, self.path, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint())
+        if len(stored.weight) != length:
+            raise UserError(
+                f"prompt {self.path} has length {len(stored.weight)}, but prompt_length is {length}; they must be equal"
+            )
+        return stored.weight
+
+
+def _rows(vocabulary: Vocabulary, ids: Sequence[int]) -> Tensor:
+    return vocabulary.embeddings[torch.tensor(ids, device=vocabulary.embeddings.device)].float().cpu()
+
+
+def _fill(first: Tensor | None, length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:
+    have = 0 if first is None else min(len(first), length)
+    if have == length and first is not None:
+        return first[:length]
+    rest = backoff(length - have, vocabulary)
+    return rest if first is None else torch.cat([first, rest])

@@ -1,0 +1,136 @@
+"""Where a backbone comes from: a hub name, a local folder, or the one that ships with the package."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+from mpt.errors import UserError
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def bundled_backbones() -> dict[str, Path]:
+    """Name and folder of every backbone that ships with the package."""
+    return {path.parent.name: path.parent for path in sorted(ASSETS.glob("*/config.json"))}
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """How a backbone is loaded and how much it reads.
+
+    Attributes:
+        dtype: type of the weights. float16 is refused for T5, which overflows in it.
+        attention: attention implementation (eager, sdpa, flash_attention_2); transformers' choice if null.
+        gradient_checkpointing: trade time for memory in the backward pass.
+        max_input_length: tokens kept of an input (T); the prompt comes on top and is never cut.
+        max_target_length: tokens kept of a target, and generated at most (U).
+        num_beams: 1 is greedy decoding.
+        revision: branch, tag or commit of a hub model.
+    """
+
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    attention: str | None = None
+    gradient_checkpointing: bool = False
+    max_input_length: int = 512
+    max_target_length: int = 64
+    num_beams: int = 1
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_input_length", "max_target_length", "num_beams"):
+            if getattr(self, name) < 1:
+                raise UserError(f"backbone option {name} must be at least 1, not {getattr(self, name)}")
+
+
+def resolve(name: str) -> str:
+    """Folder of a bundled or local backbone, or the hub name unchanged.
+
+    Raises:
+        UserError: if the name looks like a path but there is no model there.
+    """
+    bundled = bundled_backbones()
+    if name in bundled and not Path(name).is_dir():
+        return str(bundled[name])
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UserError(f"backbone {name}: the folder has no config.json, so it is not a Hugging Face model folder")
+        return str(path)
+    looks_like_path = name.startswith((".", "~", os.sep)) or name.count("/") > 1 or os.sep != "/" and os.sep in name
+    if looks_like_path:
+        raise UserError(f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name or mpt-tiny")
+    return name
+
+
+def load(name: str, options: BackboneOptions, random_weights: bool = False) -> tuple[Any, Any]:
+    """The model and its tokenizer.
+
+    Args:
+        name: hub name, local folder, or a bundled name such as ``mpt-tiny``.
+        options: how to load it.
+        random_weights: take configuration and tokenizer only, for pre-training from scratch.
+
+    Raises:
+        UserError: if there is no such model, it is neither encoder-decoder nor decoder-only, or the type is unsafe for it.
+    """
+    source = resolve(name)
+    # A folder given by a relative path can look like a hub name to transformers; a path that exists is meant locally.
+    common = {"revision": options.revision} if options.revision and not Path(source).is_dir() else {}
+    try:
+        config = AutoConfig.from_pretrained(source, **common)
+        refuse_unsafe_dtype(config.model_type, options.dtype)
+        kind = model_class(config, name)
+        extra = {"attn_implementation": options.attention} if options.attention else {}
+        dtype = getattr(torch, options.dtype)
+        if random_weights:
+            model = kind.from_config(config, dtype=dtype, **extra)
+        else:
+            model = kind.from_pretrained(source, dtype=dtype, **extra, **common)
+        tokenizer = AutoTokenizer.from_pretrained(source, **common)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(_why_not(name, error)) from error
+    if options.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model, tokenizer
+
+
+def model_class(config: Any, name: str) -> Any:
+    """The transformers auto class for an encoder-decoder or a decoder-only configuration."""
+    if config.is_encoder_decoder:
+        return AutoModelForSeq2SeqLM
+    if type(config) in AutoModelForCausalLM._model_mapping:
+        return AutoModelForCausalLM
+    raise UserError(f"backbone {name}: {config.model_type} generates no text; give an encoder-decoder or a decoder-only model")
+
+
+def refuse_unsafe_dtype(model_type: str, precision: str) -> None:
+    """T5's feed-forward activations overflow float16 and the loss becomes NaN, however the prompt is trained."""
+    if precision.removeprefix("float").startswith("16") and "t5" in model_type:
+        raise UserError(
+            f"{precision} on a T5 model ({model_type}) overflows to NaN (T5 was trained in bfloat16); "
+            "use bfloat16 weights, trainer.precision bf16-mixed, or float32"
+        )
+
+
+def _why_not(name: str, error: Exception) -> str:
+    if Path(name).expanduser().is_dir() or name in bundled_backbones():
+        return f"backbone {name}: the folder could not be loaded: {_first_sentence(error)}"
+    near = difflib.get_close_matches(name, bundled_backbones(), n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return (
+        f"backbone {name} is no local folder, not bundled ({', '.join(bundled_backbones()) or 'none'}), "
+        f"and the Hugging Face hub gave no such model (wrong name, private, or no network){hint}"
+    )
+
+
+def _first_sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,156 @@
+"""A prompt on disk: a folder PEFT can load, plus ``mpt.json`` with where it came from.
+
+``adapter_config.json`` and ``adapter_model.safetensors`` are PEFT's prompt-tuning format; ``mpt.json`` adds the backbone's
+fingerprint, task, method, seed, step, scores. Nothing is pickled.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mpt.errors import UserError
+
+TENSOR = "prompt_embeddings"
+_TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
+
+
+@dataclass(frozen=True)
+class StoredPrompt:
+    """What a prompt folder holds.
+
+    Attributes:
+        weight: ``[P, H]``.
+        backbone: name of the model it was learned on, as given then.
+        facts: the content of ``mpt.json``; empty for a folder that PEFT wrote.
+    """
+
+    weight: Tensor
+    backbone: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only: bool, facts: dict[str, Any]) -> Path:
+    """Write a prompt folder; an existing one is replaced in one step, so a reader never sees half of it.
+
+    Args:
+        folder: where; its parents are made.
+        weight: ``[P, H]``.
+        backbone: name for PEFT's ``base_model_name_or_path``.
+        decoder_only: PEFT's task type follows from it.
+        facts: what ``mpt.json`` should hold besides lengths.
+    """
+    folder = Path(folder)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    length, width = weight.shape
+    config = {
+        "peft_type": "PROMPT_TUNING",
+        "task_type": "CAUSAL_LM" if decoder_only else "SEQ_2_SEQ_LM",
+        "base_model_name_or_path": backbone,
+        "num_virtual_tokens": length,
+        "token_dim": width,
+        # PEFT wants [2P, H] for encoder-decoder models otherwise, and uses the first half.
+        "num_transformer_submodules": 1,
+        "prompt_tuning_init": "RANDOM",
+        "inference_mode": True,
+    }
+    save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
+    _write_json(fresh / _CONFIG, config)
+    _write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
+    _replace(fresh, folder)
+    return folder
+
+
+def load_prompt(folder: Path | str) -> StoredPrompt:
+    """Read a prompt folder, ours or PEFT's.
+
+    Raises:
+        UserError: if it is not a prompt-tuning folder, or its files contradict one another.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"prompt {folder}: no such folder")
+    config = _read_json(folder / _CONFIG)
+    kind = config.get("peft_type")
+    if kind != "PROMPT_TUNING":
+        raise UserError(f"prompt {folder}: {_CONFIG} says peft_type {kind}, but only PROMPT_TUNING folders hold a soft prompt")
+    path = folder / _TENSORS
+    if not path.is_file():
+        raise UserError(f"prompt {folder}: {_TENSORS} is missing")
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            if TENSOR not in tensors.keys():  # noqa: SIM118 (a safetensors file is no mapping)
+                raise UserError(f"prompt {folder}: {_TENSORS} holds {sorted(tensors.keys())}, not {TENSOR}")
+            weight = tensors.get_tensor(TENSOR).float()
+    except SafetensorError as error:
+        raise UserError(f"prompt {folder}: {_TENSORS} is not a readable safetensors file ({error})") from error
+    length, width = config.get("num_virtual_tokens"), config.get("token_dim")
+    if weight.dim() == 2 and len(weight) == 2 * (length or 0):
+        weight = weight[:length]  # PEFT's own encoder-decoder folders: the second half is never read
+    if list(weight.shape) != [length, width]:
+        raise UserError(
+            f"prompt {folder}: {_TENSORS} holds {list(weight.shape)} but {_CONFIG} says [{length}, {width}]"
+        )
+    facts = _read_json(folder / _FACTS) if (folder / _FACTS).is_file() else {}
+    return StoredPrompt(weight, str(config.get("base_model_name_or_path") or ""), facts)
+
+
+def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbone: str, fingerprint: str) -> None:
+    """Refuse a prompt that was learned on another model.
+
+    A fingerprint in ``mpt.json`` decides; without one (a folder PEFT wrote) the last part of the model's name does.
+
+    Raises:
+        UserError: with both sides, if the width or the model differ.
+    """
+    if stored.weight.shape[1] != hidden_size:
+        raise UserError(
+            f"prompt {where} has hidden size {stored.weight.shape[1]} (learned on {stored.backbone or 'an unnamed model'}), "
+            f"but backbone {backbone} has hidden size {hidden_size}"
+        )
+    known = stored.facts.get("fingerprint")
+    if known is not None and known != fingerprint:
+        raise UserError(
+            f"prompt {where} was learned on {stored.backbone} (weights {known}), but backbone {backbone} has other weights "
+            f"({fingerprint})"
+        )
+    if known is None and stored.backbone and Path(stored.backbone).name != Path(backbone).name:
+        raise UserError(
+            f"prompt {where} was learned on {stored.backbone}, but the backbone is {backbone}; if they are one model, "
+            f"name it so in {_CONFIG} (base_model_name_or_path)"
+        )
+
+
+def _replace(fresh: Path, folder: Path) -> None:
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(folder, old)
+        os.rename(fresh, folder)
+        shutil.rmtree(old)
+    else:
+        os.rename(fresh, folder)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"prompt {path.parent}: {path.name} is missing") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a JSON object was expected")
+    return content
