@@ -12,6 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from mpt.errors import UserError
+from mpt.files import new_folder
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -101,6 +102,13 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
     if options.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model, tokenizer
+
+
+def save_backbone(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Write a model and its tokenizer as a Hugging Face folder, in one step."""
+    with new_folder(folder) as fresh:
+        model.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
 
 
 def model_class(config: Any, name: str) -> Any:

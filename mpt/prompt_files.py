@@ -5,8 +5,6 @@ fingerprint, task, method, seed, step, scores. Nothing is pickled.
 """
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mpt.errors import UserError
+from mpt.files import new_folder, write_json
 
 TENSOR = "prompt_embeddings"
 _TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
@@ -47,9 +46,6 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         facts: what ``mpt.json`` should hold besides lengths.
     """
     folder = Path(folder)
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     length, width = weight.shape
     config = {
         "peft_type": "PROMPT_TUNING",
@@ -62,10 +58,10 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         "prompt_tuning_init": "RANDOM",
         "inference_mode": True,
     }
-    save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
-    _write_json(fresh / _CONFIG, config)
-    _write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
-    _replace(fresh, folder)
+    with new_folder(folder) as fresh:
+        save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
+        write_json(fresh / _CONFIG, config)
+        write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
     return folder
 
 
@@ -127,21 +123,6 @@ def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbo
             f"prompt {where} was learned on {stored.backbone}, but the backbone is {backbone}; if they are one model, "
             f"name it so in {_CONFIG} (base_model_name_or_path)"
         )
-
-
-def _replace(fresh: Path, folder: Path) -> None:
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(folder, old)
-        os.rename(fresh, folder)
-        shutil.rmtree(old)
-    else:
-        os.rename(fresh, folder)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

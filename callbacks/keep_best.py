@@ -1,0 +1,99 @@
+"""Keep what was best on dev, and test that."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from mpt.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class KeepBest(Callback):
+    """Saves the learner's prompt (or model) whenever its dev score rises, and restores it for validate, test and predict.
+
+    The first of equal scores is kept, as in the few-shot protocol of CrossFit. Without a dev set (multi-task training) the
+    last state is kept.
+
+    Args:
+        monitor: logged value to maximise; null keeps the last state.
+        folder: folder under the run's folder (``trainer.default_root_dir``).
+    """
+
+    def __init__(self, monitor: str | None = "dev/score", folder: str = "prompt") -> None:
+        self.monitor = monitor
+        self.folder = folder
+        self.best = -math.inf
+        self.best_step: int | None = None
+
+    def path(self, trainer: Trainer) -> Path:
+        """Where the best state lies."""
+        return Path(trainer.default_root_dir) / self.folder
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or trainer.state.fn != "fit" or self.monitor is None:
+            return
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is None:
+            raise UserError(
+                f"KeepBest monitors {self.monitor}, but only {sorted(trainer.callback_metrics)} are logged; "
+                "set its monitor to one of them, or to null to keep the last state"
+            )
+        if float(value) > self.best:
+            self.best, self.best_step = float(value), trainer.global_step
+            self._save(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.monitor is None:
+            self.best_step = trainer.global_step
+            self._save(trainer, pl_module)
+        elif self.best_step is None:
+            raise UserError(
+                f"training ended at step {trainer.global_step} before the first evaluation; "
+                "lower trainer.val_check_interval or raise trainer.max_steps"
+            )
+        else:
+            log.info("best %s %.4f at step %d", self.monitor, self.best, self.best_step)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.ckpt_path is not None:
+            return  # the user named the weights
+        path = self.path(trainer)
+        if path.is_dir():
+            pl_module.load_learned(path)  # type: ignore[operator]
+        elif not pl_module.starts_learned:
+            raise UserError(f"{path}: nothing learned there yet; run mpt fit with this configuration first, or give --ckpt_path")
+
+    on_predict_start = on_test_start
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "validate":
+            self.on_test_start(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_step": self.best_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.best_step is not None and not self.path(trainer).is_dir():
+            log.warning("%s is gone; the best state is sought anew", self.path(trainer))
+            self.best, self.best_step = -math.inf, None
+
+    def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        task = getattr(getattr(trainer, "datamodule", None), "task", None)
+        facts = {
+            "method": type(pl_module).__name__,
+            "task": task.name if task else None,
+            "step": self.best_step,
+            self.monitor or "last": self.best if self.monitor else True,
+        }
+        pl_module.save_learned(self.path(trainer), facts)  # type: ignore[operator]

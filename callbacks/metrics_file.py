@@ -1,0 +1,48 @@
+"""The run's numbers as a plain file beside its prompt."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from mpt.files import write_text
+
+
+class MetricsFile(Callback):
+    """Appends one JSON line per evaluation, ``{"step": …, "dev/score": …}``, to a file in the run's folder.
+
+    A resumed run drops the lines of steps it is about to repeat, so the file reads as if nothing had happened.
+
+    Args:
+        name: file name under ``trainer.default_root_dir``.
+    """
+
+    def __init__(self, name: str = "metrics.jsonl") -> None:
+        self.name = name
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        path = self._path(trainer)
+        if trainer.is_global_zero and path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= trainer.global_step]
+            write_text(path, "".join(f"{line}\n" for line in kept))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._append(trainer)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._append(trainer)
+
+    def _path(self, trainer: Trainer) -> Path:
+        return Path(trainer.default_root_dir) / self.name
+
+    def _append(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        row: dict[str, Any] = {"step": trainer.global_step}
+        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._path(trainer).parent.mkdir(parents=True, exist_ok=True)
+        with self._path(trainer).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")

@@ -1,0 +1,31 @@
+"""What the model answered, beside the metric it earned."""
+
+import json
+from pathlib import Path
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from mpt.files import write_text
+
+
+class PredictionsFile(Callback):
+    """Writes ``{"input", "references", "prediction"}`` per line after test and predict, and says where.
+
+    Args:
+        name: file name under ``trainer.default_root_dir``.
+    """
+
+    def __init__(self, name: str = "predictions.jsonl") -> None:
+        self.name = name
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        path = Path(trainer.default_root_dir) / self.name
+        rows = pl_module.outputs
+        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        scored = pl_module.score_outputs()  # type: ignore[operator]
+        result = f"{scored[0]} {scored[1]:.4f} on " if scored else ""
+        print(f"{result}{len(rows)} examples; predictions in {path}")
+
+    on_predict_end = on_test_end

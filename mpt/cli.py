@@ -1,0 +1,72 @@
+"""The command ``mpt``: which word does what, and how a user's mistake is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from mpt import __doc__ as _what
+from mpt.errors import UserError
+
+USAGE = f"""usage: mpt COMMAND …
+
+{_what}
+
+  fit | validate | test | predict   one run of one method, for example
+                                      mpt fit --config experiments/prompt_tuning.yaml --data.task superglue-cb
+  study run FILE [--out DIR]        methods compared by average relative gain over a partition
+  configs list | show | copy        the experiment files that come with the package
+
+`mpt COMMAND --help` tells more.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 if all went well, 2 after a user's mistake (one sentence on standard error)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        run(arguments)
+    except UserError as error:
+        print(f"mpt: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mpt: stopped; the same command goes on (fit: with --ckpt_path last)", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def run(arguments: list[str]) -> None:
+    """Run one command; errors come out as exceptions."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return
+    name, rest = arguments[0], arguments[1:]
+    commands = _commands()
+    if name not in commands:
+        raise UserError(f"{name} is not a command; mpt knows {', '.join(commands)}")
+    commands[name](rest)
+
+
+def _commands() -> dict[str, Callable[[list[str]], object]]:
+    # Each is imported when it is asked for: `mpt configs list` should not wait for torch.
+    def lightning(word: str) -> Callable[[list[str]], object]:
+        def start(rest: list[str]) -> object:
+            from mpt.lightning_cli import run_lightning
+
+            return run_lightning([word, *rest])
+
+        return start
+
+    def study(rest: list[str]) -> object:
+        from mpt.study.command import run_study_command
+
+        return run_study_command(rest)
+
+    def configs(rest: list[str]) -> object:
+        from mpt.configs import run_configs_command
+
+        return run_configs_command(rest)
+
+    words = {word: lightning(word) for word in ("fit", "validate", "test", "predict")}
+    return {**words, "study": study, "configs": configs}

@@ -1,0 +1,8 @@
+"""Who learns: LightningModules over one backbone."""
+
+from mpt.learn.fine_tuning import FineTuning
+from mpt.learn.learner import Learner
+from mpt.learn.optimizers import PromptAdafactor
+from mpt.learn.prompt_tuning import PromptTuning
+
+__all__ = ["FineTuning", "Learner", "PromptAdafactor", "PromptTuning"]

@@ -1,0 +1,156 @@
+"""What every learner shares: a backbone, evaluation by generated text, and checkpoints of what is learned only."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from mpt import metrics
+from mpt.backbone import Backbone, token_mean
+from mpt.data.batch import TextBatch
+from mpt.encoding import Batch
+from mpt.loading import refuse_unsafe_dtype
+
+log = logging.getLogger(__name__)
+
+
+class Learner(LightningModule):
+    """Base of the LightningModules: minimises the token-mean loss of its prompt, is scored on generated text.
+
+    Data modules hand over texts (:class:`mpt.data.batch.TextBatch`); the learner tokenises them with its backbone's own
+    tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's metric by
+    name; ``test/score`` likewise.
+    """
+
+    strict_loading = False  # checkpoints hold what is learned, not the frozen model
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strict_loading = False
+        self.outputs: list[dict[str, Any]] = []
+        self._cut_reported = 0
+
+    # For subclasses ------------------------------------------------------------------------------------------------
+
+    backbone: Backbone
+
+    def build(self) -> None:
+        """Load the backbone and make what is learned; called once, when the data is known."""
+        raise TypeError(f"{type(self).__name__} does not say what it learns")
+
+    def prompt_for(self, batch: TextBatch) -> Tensor | None:
+        """The prompt these rows are read with: ``[P, H]``, ``[B, P, H]`` or ``None``."""
+        return None
+
+    def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Write what was learned to a folder, in one step."""
+        raise TypeError(f"{type(self).__name__} cannot be saved")
+
+    def load_learned(self, folder: Path) -> None:
+        """Take over what :meth:`save_learned` wrote."""
+        raise TypeError(f"{type(self).__name__} cannot be loaded")
+
+    @property
+    def starts_learned(self) -> bool:
+        """Whether it is worth testing before any training (it starts from something learned)."""
+        return False
+
+    # Lightning -----------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        if "backbone" not in self._modules:
+            self.build()
+            refuse_unsafe_dtype(self.backbone.config.model_type, str(self.trainer.precision))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        if not isinstance(batch, TextBatch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return batch, self.backbone.encode(batch.inputs, batch.targets).to(device)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # Dropout is a function of seed and step, so a resumed run draws the masks that an undisturbed one would.
+        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> Tensor:
+        text, tensors = batch
+        loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(tensors))
+        return loss
+
+    def validation_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
+        text, tensors = batch
+        losses = self.backbone.loss(self.prompt_for(text), tensors)
+        self.log("dev/loss", token_mean(losses, tensors), batch_size=len(tensors))
+        self._generate(text, tensors)
+
+    def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
+        self._generate(*batch)
+
+    def predict_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> list[str]:
+        return self._generate(*batch)
+
+    def on_validation_epoch_start(self) -> None:
+        self.outputs.clear()
+
+    on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_score("dev")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_score("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        learned = {name for name, value in self.named_parameters() if value.requires_grad}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}
+
+    # Inside --------------------------------------------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """The seed of this run (``seed_everything``), 0 if none was set."""
+        import os
+
+        return int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+    @property
+    def task_labels(self) -> tuple[str, ...]:
+        """Label words of the data's task or tasks."""
+        return tuple(getattr(getattr(self.trainer, "datamodule", None), "labels", ()))
+
+    def score_outputs(self) -> tuple[str, float] | None:
+        """Metric name and value over :attr:`outputs`; ``None`` where the data has no task or no references."""
+        task = getattr(getattr(self.trainer, "datamodule", None), "task", None)
+        if task is None or not self.outputs or not all(row["references"] for row in self.outputs):
+            return None
+        predictions = [row["prediction"] for row in self.outputs]
+        return task.metric, metrics.score(task.metric, predictions, [row["references"] for row in self.outputs])
+
+    def _generate(self, text: TextBatch, tensors: Batch) -> list[str]:
+        predictions = self.backbone.generate(self.prompt_for(text), tensors)
+        for source, references, prediction in zip(text.inputs, text.references, predictions, strict=True):
+            self.outputs.append({"input": source, "references": list(references), "prediction": prediction})
+        return predictions
+
+    def _log_score(self, stage: str) -> None:
+        self._report_cut()
+        scored = self.score_outputs()
+        if scored is not None:
+            name, value = scored
+            self.log(f"{stage}/{name}", value)
+            self.log(f"{stage}/score", value, prog_bar=True)
+
+    def _report_cut(self) -> None:
+        encode = self.backbone.encode
+        if encode.inputs_cut > self._cut_reported:
+            self._cut_reported = encode.inputs_cut
+            log.warning(
+                "%d of %d inputs were longer than max_input_length=%d tokens and were cut (the prompt is kept whole)",
+                encode.inputs_cut, encode.inputs_seen, encode.max_input_length,
+            )  # fmt: skip

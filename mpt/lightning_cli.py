@@ -1,0 +1,161 @@
+"""``mpt fit | validate | test | predict``: LightningCLI, told where a run's folder is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+# Imported so that their short names work on the command line (`--model.init SavedPrompt`).
+import mpt.callbacks
+import mpt.data.modules
+import mpt.initialisers
+import mpt.learn  # noqa: F401
+from mpt.configs import find_config
+from mpt.errors import UserError
+from mpt.files import write_text
+
+CHECKPOINTS = "checkpoints"
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the resolved configuration into the run's folder, and once to W&B."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Lightning's own way writes into the loggers' shared folder and makes the second run there fail.
+        super().__init__(*args, **{**kwargs, "save_to_log_dir": False})
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        text = self.parser.dump(self.config, skip_none=False)
+        if stage == "fit":
+            write_text(Path(trainer.default_root_dir) / self.config_filename, text)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_hyperparams({"config": self.config.as_dict()})
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI whose runs each have a folder: ``runs/<config>/<task>-<seed>`` unless ``trainer.default_root_dir`` says."""
+
+    config_name = "run"
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        kinds = LightningCLI.subcommands()
+        # Data modules own their loaders.
+        return {word: kinds[word] for word in ("fit", "validate", "test", "predict")}
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        trainer = config.trainer
+        if trainer.default_root_dir is None:
+            trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
+        folder = Path(trainer.default_root_dir)
+        if self.subcommand == "fit" and not config.get("ckpt_path"):
+            set_aside(folder)
+        for part in _listed(trainer.callbacks):
+            if part.class_path.endswith("ModelCheckpoint") and part.init_args.get("dirpath") is None:
+                part.init_args.dirpath = str(folder / CHECKPOINTS)
+        for part in _listed(trainer.logger):
+            if isinstance(part, bool):
+                continue
+            if "save_dir" in part.init_args and part.init_args.get("save_dir") is None:
+                part.init_args.save_dir = str(folder)
+            if part.init_args.get("name", "") is None:
+                part.init_args.name = "/".join(folder.parts[-2:])
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would take hyper-parameters from the checkpoint and override the command line."""
+
+    def after_fit(self) -> None:
+        print(f"run folder: {self.trainer.default_root_dir}")
+
+
+def run_lightning(arguments: list[str]) -> RunCLI:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` as typed on the command line.
+
+    Raises:
+        UserError: if what the user gave cannot work.
+    """
+    quiet_libraries()
+    arguments, name = _shipped_configs(arguments)
+    kind = type("RunCLI", (RunCLI,), {"config_name": name})
+    try:
+        return kind(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveConfig,
+            seed_everything_default=13,
+            auto_configure_optimizers=False,
+            args=arguments,
+        )
+    except MisconfigurationException as error:
+        raise UserError(" ".join(str(error).split())) from error
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or error}: no such file") from error
+
+
+def set_aside(folder: Path) -> None:
+    """Rename the folder of an earlier run, so that a new fit neither mixes with it nor loses it."""
+    if not (folder / "config.yaml").is_file():
+        return
+    number = 1
+    while folder.with_name(f"{folder.name}.{number}").exists():
+        number += 1
+    os.rename(folder, folder.with_name(f"{folder.name}.{number}"))
+    print(f"an earlier run in {folder} was kept as {folder.name}.{number}")
+
+
+def quiet_libraries() -> None:
+    """Drop the warnings that are no news to whoever runs a small model on purpose."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for message in (
+        ".*does not have many workers.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*could not find the monitored key.*",
+        ".*number of training batches .* is smaller than the logging interval.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("mpt").setLevel(logging.INFO)
+
+
+def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
+    """Resolve ``--config NAME`` for shipped files; the last one's stem names the run."""
+    resolved, name = list(arguments), "run"
+    for i, word in enumerate(arguments):
+        if word in ("--config", "-c") and i + 1 < len(arguments):
+            path = resolved[i + 1] = str(find_config(arguments[i + 1]))
+        elif word.startswith("--config="):
+            path = str(find_config(word.removeprefix("--config=")))
+            resolved[i] = f"--config={path}"
+        else:
+            continue
+        if Path(path).name != "config.yaml":
+            name = Path(path).stem
+    return resolved, name
+
+
+def _data_name(data: Any) -> str:
+    args = data.init_args if data is not None and "init_args" in data else {}
+    if args.get("task"):
+        return f"{args.get('task')}-{args.get('seed')}"
+    return str(args.get("partition") or "run")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None or isinstance(value, bool):
+        return []
+    return [part for part in (value if isinstance(value, list) else [value]) if not isinstance(part, bool)]
