@@ -1,6 +1,13 @@
 """What a task is: a named set of (input text, target text) examples with a type and a metric."""
 
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+import yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +54,41 @@ class FewShot:
     train: list[Example] = field(repr=False)
     dev: list[Example] = field(repr=False)
     test: list[Example] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalogue knows about a task.
+
+    Attributes:
+        type: see :class:`Task`.
+        metric: one of :data:`mpt.metrics.METRICS`.
+        by_label: whether k counts the examples of each label, or all of them.
+    """
+
+    type: str
+    metric: str
+    by_label: bool
+
+
+@cache
+def catalogue() -> Mapping[str, Entry]:
+    """The 160 tasks of CrossFit by name: type, metric and way of sampling (``catalogue/crossfit.yaml``)."""
+    text = resources.files("mpt.data").joinpath("catalogue", "crossfit.yaml").read_text(encoding="utf-8")
+    return MappingProxyType({name: Entry(**facts) for name, facts in yaml.safe_load(text).items()})
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the names most like it, or some that exist.
+
+    >>> nearest("superglue-bc", ["superglue-cb", "superglue-rte", "trec"])
+    'did you mean superglue-cb or superglue-rte?'
+    >>> nearest("mnli", ["b", "a"])
+    'known are a, b.'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"known are {shown}." if names else "there is none."
