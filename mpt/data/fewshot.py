@@ -1,0 +1,261 @@
+"""CrossFit's few-shot data: its k-shot sampling, and its TSV files read and written byte for byte.
+
+A task is a folder of files ``<task>_<k>_<seed>_{train,dev,test}.tsv``; a record is a line
+``input<TAB>output``, with further gold outputs behind further tabs, in UTF-8 and ended by a line feed alone
+(a text may hold any other Unicode line separator). The format has no escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mpt.data.tasks import Example, FewShot, Task, catalogue, nearest
+from mpt.errors import UserError
+from mpt.files import write_text
+from mpt.metrics import METRICS
+
+SYNTHETIC = "synthetic"
+"""In the place of a data folder: the suite that the package makes itself."""
+
+
+def read_tsv(path: str | Path, *, continued: bool = False) -> list[Example]:
+    """The examples of one file, in its order.
+
+    Args:
+        path: a TSV file.
+        continued: take a line without a tab for the start of a record whose input holds a line break.
+            CrossFit writes such records as they are, so a line without a tab may be that; without this switch
+            it is an error.
+
+    Raises:
+        UserError: no such file; or a line that is not UTF-8, has no tab, or has a blank output, by file and
+            line.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+    lines = content.split(b"\n")
+    if not lines[-1]:  # what follows the last line feed
+        lines.pop()
+    if lines and all(line.endswith(b"\r") for line in lines):
+        raise UserError(f"{path} has Windows line ends (CR LF); save it with line feeds alone.")
+
+    examples = []
+    begun = ""
+    for number, line in enumerate(lines, start=1):
+        try:
+            text = begun + line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{path}, line {number} is not UTF-8: {error.reason} at byte {error.start}."
+            ) from None
+        input, *targets = text.split("\t")
+        if targets:
+            if not targets[0].strip():
+                raise UserError(f"{path}, line {number} has a blank output after the tab.")
+            examples.append(Example(input, tuple(targets)))
+            begun = ""
+        elif continued and number < len(lines):
+            begun = text + "\n"
+        else:
+            raise UserError(
+                f"{path}, line {number} has no tab; a line is an input, a tab and one output or more."
+            )
+    return examples
+
+
+def write_tsv(path: str | Path, examples: Iterable[Example]) -> None:
+    """Write examples as CrossFit does: the whole file or nothing.
+
+    A line break inside an input is written as it is; such a file is read back with ``continued``.
+
+    Raises:
+        UserError: a text with a tab, or an output with a line feed, which could not be read back.
+    """
+    lines = []
+    for number, example in enumerate(examples, start=1):
+        texts = (example.input, *example.targets)
+        if any("\t" in text for text in texts) or any("\n" in target for target in example.targets):
+            raise UserError(
+                f"Example {number} for {path} holds a tab or a line break, which the format cannot."
+            )
+        if not example.targets:
+            raise UserError(f"Example {number} for {path} has no output.")
+        lines.append("\t".join(texts) + "\n")
+    write_text(Path(path), "".join(lines))
+
+
+def sample(
+    examples: Sequence[Example], k: int, seed: int, by_label: bool
+) -> tuple[list[Example], list[Example]]:
+    """CrossFit's k-shot train and dev examples.
+
+    The list is shuffled by numpy's legacy generator (the list itself: an array of it would be shuffled
+    otherwise). By label, each label in the order of its first occurrence in the shuffled list gives its first
+    k examples to train and the next k to dev; a label with fewer gives what it has. Without labels, the first
+    k and the next k of all.
+
+    Args:
+        examples: the training pool, in its order.
+        k: examples per label or in all.
+        seed: from 0 to 2**32 - 1.
+        by_label: the way of sampling; an example's label is its outputs.
+    """
+    shuffled = list(examples)
+    np.random.RandomState(seed).shuffle(shuffled)  # type: ignore[arg-type]
+    groups: dict[object, list[Example]] = {}
+    for example in shuffled:
+        groups.setdefault(example.targets if by_label else None, []).append(example)
+    train = [example for group in groups.values() for example in group[:k]]
+    dev = [example for group in groups.values() for example in group[k : 2 * k]]
+    return train, dev
+
+
+def load_fewshot(
+    root: str | Path, task: str, seed: int, k: int | None = None, metric: str | None = None
+) -> FewShot:
+    """One few-shot draw of a task.
+
+    The test list does not depend on the seed: where the draw has no test file, that of another seed serves.
+
+    Args:
+        root: a folder with one folder per task, or the word ``synthetic`` for the embedded suite.
+        task: the name of the task's folder.
+        seed: the draw; CrossFit's are 13, 21, 42, 87 and 100.
+        k: as in the file names; needed only where the folder holds draws of several sizes.
+        metric: in place of the catalogue's; needed for a task that is not in it.
+
+    Raises:
+        UserError: a folder, task, draw, file or metric that is not there, each with what is; a malformed or
+            empty file.
+    """
+    facts = find_task(root, task, metric)
+    if str(root) == SYNTHETIC:
+        from mpt.data.synthetic import synthetic_fewshot
+
+        return replace(synthetic_fewshot(task, seed, k), task=facts)
+    folder = Draws.of(root, task)
+    k = folder.size(k)
+    train, dev, test = (folder.read(split, seed, k) for split in ("train", "dev", "test"))
+    if facts.type in ("classification", "paraphrase") or _is_sampled_by_label(task):
+        facts = replace(facts, labels=facts.labels or labels_of(train))
+    return FewShot(facts, seed, k, train, dev, test)
+
+
+def write_fewshot(root: str | Path, draw: FewShot) -> None:
+    """Write the three files of a draw under ``root`` as CrossFit names them."""
+    name = draw.task.name
+    for split in ("train", "dev", "test"):
+        write_tsv(Path(root, name, f"{name}_{draw.k}_{draw.seed}_{split}.tsv"), getattr(draw, split))
+
+
+def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
+    """What is known about a task without reading its data: see :func:`load_fewshot` for arguments and
+    errors."""
+    if metric is not None and metric not in METRICS:
+        raise UserError(f"There is no metric {metric!r}; --data.metric is one of {', '.join(METRICS)}.")
+    if str(root) == SYNTHETIC:
+        from mpt.data.synthetic import synthetic_tasks
+
+        suite = synthetic_tasks()
+        if task not in suite:
+            raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, suite)}")
+        return replace(suite[task], metric=metric or suite[task].metric)
+    Draws.of(root, task)
+    entry = catalogue().get(task)
+    if entry is not None:
+        return Task(task, entry.type, metric or entry.metric)
+    if metric is None:
+        raise UserError(
+            f"Task {task} is not in the catalogue, so its metric must be given: "
+            f"--data.metric is one of {', '.join(METRICS)}."
+        )
+    return Task(
+        task, "classification" if metric in ("Classification-F1", "Matthew-Correlation") else "other", metric
+    )
+
+
+def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The different outputs, in the order of their first occurrence."""
+    return tuple(dict.fromkeys(example.targets[0] for example in examples))
+
+
+def _is_sampled_by_label(task: str) -> bool:
+    entry = catalogue().get(task)
+    # The outputs of a regression are numbers, not label words.
+    return entry is not None and entry.by_label and entry.metric != "Pearson-Correlation"
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The few-shot files in a task's folder.
+
+    Attributes:
+        files: (k, seed, split) to path.
+    """
+
+    task: str
+    folder: Path
+    files: dict[tuple[int, int, str], Path]
+
+    @classmethod
+    def of(cls, root: str | Path, task: str) -> Draws:
+        """Look into ``<root>/<task>``.
+
+        Raises:
+            UserError: no such root, task or file in it.
+        """
+        root = Path(root)
+        if not root.is_dir():
+            raise UserError(
+                f"There is no data folder {root}; --data.root is a folder with one folder per task, "
+                f"or the word {SYNTHETIC}."
+            )
+        folder = root / task
+        if not task or not folder.is_dir():
+            known = [path.name for path in root.iterdir() if path.is_dir()]
+            raise UserError(f"There is no task {task!r} in {root}; {nearest(task, known)}")
+        name = re.compile(rf"{re.escape(task)}_(\d+)_(\d+)_(train|dev|test)\.tsv")
+        files = {}
+        for path in sorted(folder.iterdir()):
+            if match := name.fullmatch(path.name):
+                files[int(match[1]), int(match[2]), match[3]] = path
+        if not files:
+            raise UserError(
+                f"{folder} holds no few-shot file; they are named {task}_<k>_<seed>_<train|dev|test>.tsv."
+            )
+        return cls(task, folder, files)
+
+    def size(self, k: int | None) -> int:
+        """The k to use: the one given, else the only one there is."""
+        sizes = sorted({size for size, _, _ in self.files})
+        there = ", ".join(map(str, sizes))
+        if k is None and len(sizes) > 1:
+            raise UserError(f"{self.folder} holds draws for k = {there}; choose one with --data.k.")
+        if k is not None and k not in sizes:
+            raise UserError(f"{self.folder} holds no draw for k = {k}; there is k = {there}.")
+        return sizes[0] if k is None else k
+
+    def read(self, split: str, seed: int, k: int) -> list[Example]:
+        """The examples of one file, which must not be empty."""
+        path = self.files.get((k, seed, split))
+        if path is None and split == "test":
+            path = next((self.files[key] for key in sorted(self.files) if key[::2] == (k, "test")), None)
+        if path is None:
+            missing = self.folder / f"{self.task}_{k}_{seed}_{split}.tsv"
+            seeds = sorted({s for size, s, part in self.files if size == k and part != "test"})
+            if split != "test" and seeds and seed not in seeds:
+                there = ", ".join(map(str, seeds))
+                raise UserError(f"{self.folder} holds no draw for seed {seed}; its seeds are {there}.")
+            raise UserError(f"There is no file {missing}.")
+        examples = read_tsv(path)
+        if not examples:
+            raise UserError(f"{path} is empty; the {split} set needs at least one line.")
+        return examples

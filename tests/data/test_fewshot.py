@@ -1,0 +1,262 @@
+"""CrossFit's files and sampling: by hand on small folders, and on CrossFit's own files where MPT_CROSSFIT
+names them."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mpt.data.fewshot import load_fewshot, read_tsv, sample, write_fewshot, write_tsv
+from mpt.data.tasks import Example, FewShot, Task, catalogue
+from mpt.errors import UserError
+
+SEEDS = (13, 21, 42, 87, 100)
+
+
+@pytest.fixture(scope="module")
+def crossfit():
+    """CrossFit's folder: full/, fewshot/ and md5.json."""
+    folder = os.environ.get("MPT_CROSSFIT")
+    if not folder or not Path(folder, "fewshot").is_dir():
+        pytest.skip("MPT_CROSSFIT names no folder with CrossFit's files (fewshot/, full/, md5.json)")
+    return Path(folder)
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def draw_files(root, task="superglue-cb", k=16, seeds=(13, 21), test_seed=100):
+    for seed in seeds:
+        put(root / task / f"{task}_{k}_{seed}_train.tsv", f"t{seed}\tneutral\nu\tentailment\nv\tneutral\n")
+        put(root / task / f"{task}_{k}_{seed}_dev.tsv", f"d{seed}\tentailment\n")
+    put(root / task / f"{task}_{k}_{test_seed}_test.tsv", "x\tcontradiction\n")
+    return root
+
+
+# The format
+
+
+def test_only_a_line_feed_ends_a_record_and_only_a_tab_a_text(tmp_path):
+    content = "a\u2028b\x0bc\x85d\re\tone\ttwo, \u00a0three\n leading\t trailing \n\tno input\n"
+    path = put(tmp_path / "a.tsv", content)
+    examples = read_tsv(path)
+    assert examples == [
+        Example("a\u2028b\x0bc\x85d\re", ("one", "two, \u00a0three")),
+        Example(" leading", (" trailing ",)),
+        Example("", ("no input",)),
+    ]
+    write_tsv(tmp_path / "b.tsv", examples)
+    assert (tmp_path / "b.tsv").read_bytes() == content.encode()
+
+
+def test_a_last_line_without_line_feed_counts(tmp_path):
+    assert read_tsv(put(tmp_path / "a.tsv", "a\tb\nc\td")) == [Example("a", ("b",)), Example("c", ("d",))]
+    assert read_tsv(put(tmp_path / "a.tsv", "")) == []
+
+
+def test_a_record_over_two_lines_is_read_and_written_on_demand(tmp_path):
+    path = put(tmp_path / "a.tsv", "a\tb\nline one\nline two\tc\n")
+    with pytest.raises(UserError, match=r"a\.tsv, line 2 has no tab"):
+        read_tsv(path)
+    examples = read_tsv(path, continued=True)
+    assert examples == [Example("a", ("b",)), Example("line one\nline two", ("c",))]
+    write_tsv(tmp_path / "b.tsv", examples)
+    assert (tmp_path / "b.tsv").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("continued", [False, True])
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"a\tb\nno tab here\n", r"line 2 has no tab"),
+        (b"a\tb\nc\t\n", "line 2 has a blank output"),
+        (b"a\tb\nc\t  \n", "line 2 has a blank output"),
+        (b"a\tb\nc\xff\td\n", "line 2 is not UTF-8.*byte 1"),
+        (b"a\tb\r\nc\td\r\n", "Windows line ends"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, content, complaint, continued):
+    path = put(tmp_path / "bad.tsv", content)
+    with pytest.raises(UserError, match=rf"bad\.tsv.*{complaint}"):
+        read_tsv(path, continued=continued)
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"Cannot read .*none\.tsv: No such file"):
+        read_tsv(tmp_path / "none.tsv")
+
+
+@pytest.mark.parametrize("example", [Example("a\tb", ("c",)), Example("a", ("b\nc",)), Example("a", ())])
+def test_what_could_not_be_read_back_is_not_written(tmp_path, example):
+    with pytest.raises(UserError, match="Example 2"):
+        write_tsv(tmp_path / "a.tsv", [Example("fine", ("fine",)), example])
+    assert list(tmp_path.iterdir()) == []
+
+
+# Sampling
+
+
+def test_sampling_by_label_and_in_all():
+    examples = [Example(str(i), ("odd" if i % 2 else "even",)) for i in range(20)] + [Example("x", ("rare",))]
+    train, dev = sample(examples, k=3, seed=13, by_label=True)
+    assert sorted(e.targets[0] for e in train) == ["even"] * 3 + ["odd"] * 3 + ["rare"]
+    assert sorted(e.targets[0] for e in dev) == ["even"] * 3 + ["odd"] * 3
+    assert not {e.input for e in train} & {e.input for e in dev}
+    train, dev = sample(examples, k=3, seed=13, by_label=False)
+    assert len(train) == len(dev) == 3
+    assert sample(examples, 3, 13, False) != sample(examples, 3, 21, False)
+    assert [e.input for e in examples[:20]] == [str(i) for i in range(20)], "the pool itself keeps its order"
+
+
+def test_sampling_the_full_files_gives_crossfits_fewshot_files(crossfit):
+    """Line for line against the draws, and against CrossFit's published MD5 sums where the pool is CrossFit's
+    own."""
+    sums = json.loads((crossfit / "md5.json").read_text(encoding="utf-8"))
+    agreeing = set()
+    pools = sorted((crossfit / "full").glob("*.train.tsv"))
+    assert pools
+    for pool in pools:
+        task = pool.name.removesuffix(".train.tsv")
+        by_label = catalogue()[task].by_label
+        k = 16 if by_label else 32
+        examples = read_tsv(pool, continued=True)
+        matches = 0
+        for seed in SEEDS:
+            for split, drawn in zip(("train", "dev"), sample(examples, k, seed, by_label), strict=True):
+                name = f"{task}_{k}_{seed}_{split}.tsv"
+                content = "".join("\t".join((e.input, *e.targets)) + "\n" for e in drawn).encode()
+                assert content == (crossfit / "fewshot" / task / name).read_bytes(), name
+                matches += hashlib.md5(content).hexdigest() == sums[task][name]
+        assert matches in (0, 10), task
+        if matches:
+            agreeing.add(task)
+    assert len(agreeing) >= 30, "CrossFit's own pools must give CrossFit's own files"
+    assert {"superglue-cb", "crows_pairs", "superglue-copa"} <= agreeing
+
+
+def test_every_fewshot_file_comes_back_byte_for_byte(crossfit, tmp_path):
+    files = sorted((crossfit / "fewshot").rglob("*.tsv"))
+    assert files
+    copy = tmp_path / "copy.tsv"
+    for path in files:
+        write_tsv(copy, read_tsv(path))
+        assert copy.read_bytes() == path.read_bytes(), path
+
+
+# Loading
+
+
+def test_a_draw_with_labels_from_train_and_the_test_file_of_another_seed(tmp_path):
+    draw = load_fewshot(draw_files(tmp_path), "superglue-cb", 21)
+    assert draw.task == Task("superglue-cb", "classification", "ACC", ("neutral", "entailment"))
+    assert (draw.seed, draw.k) == (21, 16)
+    assert draw.train[0] == Example("t21", ("neutral",))
+    assert draw.dev == [Example("d21", ("entailment",))]
+    assert draw.test == [Example("x", ("contradiction",))]
+
+
+def test_a_draw_comes_back_as_written(tmp_path):
+    draw = load_fewshot(draw_files(tmp_path), "superglue-cb", 13)
+    write_fewshot(tmp_path / "copy", draw)
+    assert load_fewshot(tmp_path / "copy", "superglue-cb", 13) == draw
+
+
+def test_k_is_found_or_chosen(tmp_path):
+    draw_files(tmp_path, k=16)
+    draw_files(tmp_path, k=64, seeds=(42,))
+    with pytest.raises(UserError, match=r"k = 16, 64; choose one with --data\.k"):
+        load_fewshot(tmp_path, "superglue-cb", 13)
+    assert load_fewshot(tmp_path, "superglue-cb", 42, k=64).k == 64
+    with pytest.raises(UserError, match="no draw for k = 8; there is k = 16, 64"):
+        load_fewshot(tmp_path, "superglue-cb", 13, k=8)
+    with pytest.raises(UserError, match="no draw for seed 13; its seeds are 42"):
+        load_fewshot(tmp_path, "superglue-cb", 13, k=64)
+
+
+def test_free_text_tasks_have_no_labels_and_regression_none(tmp_path):
+    for task, k in (("samsum", 32), ("yelp_review_full", 16)):
+        assert load_fewshot(draw_files(tmp_path, task, k), task, 13).task.labels == ()
+    assert load_fewshot(draw_files(tmp_path, "boolq"), "boolq", 13).task.labels == ("neutral", "entailment")
+
+
+def test_a_task_of_ones_own_needs_a_metric(tmp_path):
+    draw_files(tmp_path, "mine")
+    with pytest.raises(
+        UserError, match=r"not in the catalogue.*--data\.metric is one of ACC, EM, QA-F1.*Rouge-L"
+    ):
+        load_fewshot(tmp_path, "mine", 13)
+    with pytest.raises(UserError, match=r"no metric 'F1'.*Classification-F1"):
+        load_fewshot(tmp_path, "mine", 13, metric="F1")
+    task = load_fewshot(tmp_path, "mine", 13, metric="Classification-F1").task
+    assert task == Task("mine", "classification", "Classification-F1", ("neutral", "entailment"))
+    assert load_fewshot(tmp_path, "mine", 13, metric="EM").task == Task("mine", "other", "EM")
+
+
+def test_a_given_metric_takes_the_place_of_the_catalogues(tmp_path):
+    task = load_fewshot(draw_files(tmp_path), "superglue-cb", 13, metric="Classification-F1").task
+    assert task.metric == "Classification-F1"
+
+
+def test_what_is_missing_is_named(tmp_path):
+    draw_files(tmp_path)
+    with pytest.raises(UserError, match=r"no data folder .*nowhere; --data\.root"):
+        load_fewshot(tmp_path / "nowhere", "superglue-cb", 13)
+    with pytest.raises(UserError, match=r"no task 'superglue-bc' in .*; did you mean superglue-cb\?"):
+        load_fewshot(tmp_path, "superglue-bc", 13)
+    with pytest.raises(UserError, match="no draw for seed 7; its seeds are 13, 21"):
+        load_fewshot(tmp_path, "superglue-cb", 7)
+    (tmp_path / "superglue-cb/superglue-cb_16_13_dev.tsv").unlink()
+    with pytest.raises(UserError, match=r"no file .*superglue-cb_16_13_dev\.tsv"):
+        load_fewshot(tmp_path, "superglue-cb", 13)
+    (tmp_path / "superglue-cb/superglue-cb_16_100_test.tsv").unlink()
+    with pytest.raises(UserError, match=r"no file .*superglue-cb_16_21_test\.tsv"):
+        load_fewshot(tmp_path, "superglue-cb", 21)
+    (tmp_path / "trec").mkdir()
+    with pytest.raises(UserError, match="trec holds no few-shot file; they are named trec_<k>_<seed>"):
+        load_fewshot(tmp_path, "trec", 13)
+
+
+@pytest.mark.parametrize("name", ["16_13_train", "16_13_dev", "16_100_test"])
+def test_an_empty_file_is_named(tmp_path, name):
+    put(draw_files(tmp_path) / f"superglue-cb/superglue-cb_{name}.tsv", "")
+    with pytest.raises(UserError, match=rf"superglue-cb_{name}\.tsv is empty"):
+        load_fewshot(tmp_path, "superglue-cb", 13)
+
+
+def test_every_crossfit_draw_loads(crossfit):
+    root = crossfit / "fewshot"
+    for folder in sorted(root.iterdir()):
+        draw = load_fewshot(root, folder.name, 87)
+        entry = catalogue()[folder.name]
+        assert draw.k == (16 if entry.by_label else 32)
+        assert draw.task.metric == entry.metric
+        if draw.task.labels:
+            assert {e.targets[0] for e in draw.dev} <= set(draw.task.labels)
+        elif entry.type == "classification":
+            pytest.fail(f"{folder.name} has no labels")
+
+
+# The embedded suite
+
+
+def test_the_word_synthetic_loads_the_embedded_suite(monkeypatch):
+    suite = pytest.importorskip("mpt.data.synthetic")
+    example = [Example("in", ("out",))]
+    task = Task("tone", "classification", "ACC", ("up", "down"))
+    monkeypatch.setattr(suite, "synthetic_tasks", lambda: {"tone": task}, raising=False)
+    monkeypatch.setattr(
+        suite,
+        "synthetic_fewshot",
+        lambda name, seed, k=None: FewShot(task, seed, k or 16, example, example, example),
+        raising=False,
+    )
+    draw = load_fewshot("synthetic", "tone", 13)
+    assert (draw.task, draw.seed, draw.k) == (task, 13, 16)
+    assert load_fewshot("synthetic", "tone", 13, k=4, metric="EM").task.metric == "EM"
+    with pytest.raises(UserError, match=r"no task 'tune' in the synthetic suite; did you mean tone\?"):
+        load_fewshot("synthetic", "tune", 13)
