@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 import yaml
@@ -74,7 +74,7 @@ class Entry:
 @cache
 def catalogue() -> Mapping[str, Entry]:
     """The 160 tasks of CrossFit by name: type, metric and way of sampling (``catalogue/crossfit.yaml``)."""
-    text = resources.files("mpt.data").joinpath("catalogue", "crossfit.yaml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("catalogue").joinpath("crossfit.yaml").read_text(encoding="utf-8")
     return MappingProxyType({name: Entry(**facts) for name, facts in yaml.safe_load(text).items()})
 
 

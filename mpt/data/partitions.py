@@ -1,0 +1,84 @@
+"""Partitions: which tasks a prompt is learned on, and which other tasks it is measured on.
+
+A partition is a YAML file with the keys ``source``, ``target`` and optionally ``validation`` (lists of task
+names, no task in two of them); its name is the file's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mpt.data.tasks import nearest
+from mpt.errors import UserError
+
+_SHIPPED = Path(__file__).with_name("partitions")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Source and target tasks, disjoint.
+
+    Attributes:
+        validation: tasks in neither, on which hyperparameters are chosen.
+    """
+
+    name: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+
+
+def partition_names() -> list[str]:
+    """The partitions that come with the package."""
+    return sorted(file.stem for file in _SHIPPED.glob("*.yaml"))
+
+
+def load_partition(name_or_path: str | Path) -> Partition:
+    """A shipped partition by name, or any by the path of its ``.yaml`` file.
+
+    Raises:
+        UserError: no such name or file; or a file that is no partition, with what is wrong in it.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        name, known = str(name_or_path), partition_names()
+        if name not in known:
+            raise UserError(
+                f"There is no partition {name!r}, nor does that name a .yaml file; {nearest(name, known)}"
+            )
+        path = _SHIPPED / f"{name}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(f"Cannot read the partition file {path}: {reason}.") from error
+    return _parse(path.stem, text, f"The partition file {path}")
+
+
+def _parse(name: str, text: str, what: str) -> Partition:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{what}{where} is not YAML: {getattr(error, 'problem', None) or error}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{what} must hold the keys source, target and, if need be, validation.")
+    if unknown := sorted(str(key) for key in content.keys() - {"source", "target", "validation"}):
+        raise UserError(f"{what} has the unknown key {unknown[0]}; known are source, target and validation.")
+    parts = {}
+    for key in ("source", "target", "validation"):
+        tasks = content.get(key, [])
+        if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+            raise UserError(f"{what}: {key} must be a list of task names.")
+        if not tasks and key != "validation":
+            raise UserError(f"{what} names no {key} task.")
+        parts[key] = tuple(tasks)
+    counts = Counter(task for tasks in parts.values() for task in tasks)
+    if twice := [task for task, count in counts.items() if count > 1]:
+        raise UserError(f"{what} names a task twice, or in two of its lists: {', '.join(twice)}.")
+    return Partition(name, **parts)
