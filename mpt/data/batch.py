@@ -1,0 +1,44 @@
+"""What data modules hand to learners: text. Learners encode it with their backbone's tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mpt.data.tasks import Example
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """B examples, each with the name of its task.
+
+    Attributes:
+        inputs: B input texts.
+        targets: B texts that training predicts, each the first of its references.
+        references: for each, every gold output.
+        tasks: for each, the name of its task.
+    """
+
+    inputs: list[str]
+    targets: list[str]
+    references: list[tuple[str, ...]]
+    tasks: list[str]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to(self, *_: Any, **__: Any) -> TextBatch:
+        """Itself: text is on no device. (Lightning moves a batch that has this method by calling it.)"""
+        return self
+
+
+def collate(rows: Iterable[tuple[str, Example]]) -> TextBatch:
+    """Rows of (task name, example) as one batch, in their order."""
+    rows = list(rows)
+    return TextBatch(
+        inputs=[example.input for _, example in rows],
+        targets=[example.targets[0] for _, example in rows],
+        references=[example.targets for _, example in rows],
+        tasks=[task for task, _ in rows],
+    )
