@@ -144,8 +144,8 @@ def load_fewshot(
     folder = Draws.of(root, task)
     k = folder.size(k)
     train, dev, test = (folder.read(split, seed, k) for split in ("train", "dev", "test"))
-    if facts.type in ("classification", "paraphrase") or _is_sampled_by_label(task):
-        facts = replace(facts, labels=facts.labels or labels_of(train))
+    if facts.type == "classification" or has_labels(task):
+        facts = replace(facts, labels=labels_of(train))
     return FewShot(facts, seed, k, train, dev, test)
 
 
@@ -182,15 +182,47 @@ def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
     )
 
 
+def load_examples(
+    root: str | Path, task: str, seed: int, splits: Iterable[str], k: int | None = None
+) -> list[Example]:
+    """The examples of some splits of a draw, one after the other: see :func:`load_fewshot` for the rest.
+
+    Reads no other file, and needs no metric.
+    """
+    if str(root) == SYNTHETIC:
+        draw = load_fewshot(root, task, seed, k)
+        return [example for split in splits for example in getattr(draw, split)]
+    draws = Draws.of(root, task)
+    return [example for split in splits for example in draws.read(split, seed, draws.size(k))]
+
+
+def task_names(root: str | Path) -> list[str]:
+    """The tasks under a data root: the names of its folders, or of the embedded suite's tasks."""
+    if str(root) == SYNTHETIC:
+        from mpt.data.synthetic import synthetic_tasks
+
+        return sorted(synthetic_tasks())
+    if not Path(root).is_dir():
+        raise UserError(
+            f"There is no data folder {root}; --data.root is a folder with one folder per task, "
+            f"or the word {SYNTHETIC}."
+        )
+    return sorted(path.name for path in Path(root).iterdir() if path.is_dir())
+
+
+def has_labels(task: str) -> bool:
+    """Whether, by the catalogue, the outputs of a task are label words."""
+    entry = catalogue().get(task)
+    if (
+        entry is None or entry.metric == "Pearson-Correlation"
+    ):  # numbers, even where they are sampled by label
+        return False
+    return entry.by_label or entry.type in ("classification", "paraphrase")
+
+
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
     """The different outputs, in the order of their first occurrence."""
     return tuple(dict.fromkeys(example.targets[0] for example in examples))
-
-
-def _is_sampled_by_label(task: str) -> bool:
-    entry = catalogue().get(task)
-    # The outputs of a regression are numbers, not label words.
-    return entry is not None and entry.by_label and entry.metric != "Pearson-Correlation"
 
 
 @dataclass(frozen=True)
@@ -212,15 +244,9 @@ class Draws:
         Raises:
             UserError: no such root, task or file in it.
         """
-        root = Path(root)
-        if not root.is_dir():
-            raise UserError(
-                f"There is no data folder {root}; --data.root is a folder with one folder per task, "
-                f"or the word {SYNTHETIC}."
-            )
-        folder = root / task
-        if not task or not folder.is_dir():
-            known = [path.name for path in root.iterdir() if path.is_dir()]
+        folder = Path(root, task)
+        known = task_names(root)
+        if task not in known:
             raise UserError(f"There is no task {task!r} in {root}; {nearest(task, known)}")
         name = re.compile(rf"{re.escape(task)}_(\d+)_(\d+)_(train|dev|test)\.tsv")
         files = {}

@@ -1,0 +1,273 @@
+"""Lightning data modules: one task's few-shot draw, and a mixture of source tasks.
+
+Training batches come as one endless epoch, whose batches are a pure function of the seed and the number of
+batches
+consumed: run a Trainer with ``max_steps``, ``val_check_interval`` and ``check_val_every_n_epoch=None``.
+Resuming from a checkpoint goes on with the batch after the last that a completed optimiser step consumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from mpt.data.batch import TextBatch, collate
+from mpt.data.fewshot import (
+    SYNTHETIC,
+    find_task,
+    has_labels,
+    labels_of,
+    load_examples,
+    load_fewshot,
+    task_names,
+)
+from mpt.data.mixing import mixing_rates
+from mpt.data.partitions import load_partition
+from mpt.data.streams import MixtureSampler, SequentialBatches, StreamSampler
+from mpt.data.tasks import Example, FewShot, Task
+from mpt.errors import UserError
+
+
+class Rows(Dataset[TextBatch]):
+    """Rows of (task name, example), fetched a batch at a time by a list of row numbers."""
+
+    def __init__(self, rows: list[tuple[str, Example]]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, numbers: list[int]) -> TextBatch:
+        return collate(self.rows[number] for number in numbers)
+
+
+class TextData(pl.LightningDataModule):
+    """What both data modules share: loaders over rows, and the place in the training stream.
+
+    Attributes:
+        task: the one task of this data, or None for a mixture; set by ``setup``.
+        labels: the label words, of all tasks; set by ``setup``.
+    """
+
+    def __init__(self, batch_size: int, eval_batch_size: int, num_workers: int, seed: int) -> None:
+        super().__init__()
+        for option, value, least in (
+            ("batch_size", batch_size, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise UserError(f"--data.{option} must be {least} or more, not {value}.")
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.task: Task | None = None
+        self.labels: tuple[str, ...] = ()
+        # Where the run that is resumed stood: batches consumed at that optimiser step.
+        self._resumed_batches = self._resumed_step = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches": self._consumed(), "step": self._step()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._resumed_batches, self._resumed_step = state_dict["batches"], state_dict["step"]
+
+    def _step(self) -> int:
+        return self.trainer.global_step if self.trainer is not None else self._resumed_step
+
+    def _consumed(self) -> int:
+        """Batches consumed by completed optimiser steps, over the whole run.
+
+        Counted from the step that was resumed, since the run before it may have accumulated gradients over
+        another number of batches. The batches of a step that was not completed are drawn again: their
+        gradients are lost.
+        """
+        accumulated = self.trainer.accumulate_grad_batches if self.trainer is not None else 1
+        return self._resumed_batches + (self._step() - self._resumed_step) * accumulated
+
+    def _place(self) -> dict[str, int]:
+        """Where in a stream a training loader starts, and this device's part in it."""
+        if self._step() < self._resumed_step:  # not the resumed fit, but a new one with the same data
+            self._resumed_batches = self._resumed_step = 0
+        rank, world_size = self._device()
+        if self.batch_size % world_size:
+            raise UserError(
+                f"--data.batch_size counts the examples over all devices, and {self.batch_size} cannot be "
+                f"shared equally by {world_size}."
+            )
+        return {"start": self._consumed(), "rank": rank, "world_size": world_size}
+
+    def _device(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _stream(self, rows: list[tuple[str, Example]], sampler: Sampler[Any]) -> DataLoader[TextBatch]:
+        # batch_size=None: the sampler's lists go to the data set as they are, one list a batch.
+        return DataLoader(Rows(rows), sampler=sampler, batch_size=None, num_workers=self.num_workers)
+
+    def _sequence(self, rows: list[tuple[str, Example]]) -> DataLoader[TextBatch]:
+        return self._stream(rows, SequentialBatches(len(rows), self.eval_batch_size, *self._device()))
+
+
+class FewShotData(TextData):
+    """One few-shot draw of one task.
+
+    Trains on its train examples, validates on dev, tests and predicts on test.
+
+    Attributes:
+        fewshot: the draw; set by ``setup``.
+        task: its task; set by ``setup``.
+
+    Args:
+        task: Name of the task: its folder under root, or one of the embedded suite.
+        root: Folder with one folder of CrossFit TSV files per task, or the word ``synthetic`` for the
+            embedded suite.
+        seed: Which draw of the task; also seeds the order of the training batches.
+        k: Size of the draw, as in the file names; needed only where a folder holds draws of several sizes.
+        metric: Metric in place of the catalogue's; needed for a task that is not in the catalogue.
+        batch_size: Training examples per batch, over all devices.
+        eval_batch_size: Examples per batch in validation, test and prediction, on each device.
+        num_workers: Processes that load batches beside the training process.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        root: str = SYNTHETIC,
+        seed: int = 13,
+        k: int | None = None,
+        metric: str | None = None,
+        batch_size: int = 8,
+        eval_batch_size: int = 32,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        self.task_name, self.root, self.k, self.metric = task, root, k, metric
+        self.fewshot: FewShot | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.fewshot is None:
+            self.fewshot = load_fewshot(self.root, self.task_name, self.seed, self.k, self.metric)
+            self.task = self.fewshot.task
+            self.labels = self.task.labels
+
+    def train_dataloader(self) -> DataLoader[TextBatch]:
+        rows = self._rows("train")
+        sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
+        return self._stream(rows, sampler)
+
+    def val_dataloader(self) -> DataLoader[TextBatch]:
+        return self._sequence(self._rows("dev"))
+
+    def test_dataloader(self) -> DataLoader[TextBatch]:
+        return self._sequence(self._rows("test"))
+
+    def predict_dataloader(self) -> DataLoader[TextBatch]:
+        return self.test_dataloader()
+
+    def _rows(self, split: Literal["train", "dev", "test"]) -> list[tuple[str, Example]]:
+        self.setup()
+        assert self.fewshot is not None
+        return [(self.fewshot.task.name, example) for example in getattr(self.fewshot, split)]
+
+
+class MixtureData(TextData):
+    """Examples of many source tasks, mixed: what multi-task learning (SPoT) learns one prompt on.
+
+    A task's examples are those of all its draws, each different one once. Every row of a batch is drawn by
+    itself: a task by examples-proportional mixing rates, then one of its examples. A prompt is not validated
+    on its source tasks, so there are validation batches only where tasks are named for them.
+
+    Args:
+        tasks: Names of the source tasks; either these or a partition.
+        partition: Name of a shipped partition or path of a partition's YAML file; its source tasks are mixed.
+        root: Folder with one folder of CrossFit TSV files per task, or the word ``synthetic`` for the
+            embedded suite.
+        seeds: Draws whose examples are pooled.
+        splits: Parts of each draw that are pooled, of ``train``, ``dev`` and ``test``.
+        limit: Artificial size limit: a task with more examples is drawn from as if it had this many.
+        temperature: Flattens the mixing rates where above 1; 1 is proportional to the (limited) sizes.
+        k: Size of the draws, as in the file names; needed only where a folder holds draws of several sizes.
+        validation: Names of tasks whose dev examples (of the first of the seeds) validate; none unless given.
+        seed: Seeds the training batches.
+        batch_size: Training examples per batch, over all devices.
+        eval_batch_size: Examples per batch in validation, on each device.
+        num_workers: Processes that load batches beside the training process.
+    """
+
+    def __init__(
+        self,
+        tasks: list[str] | None = None,
+        partition: str | None = None,
+        root: str = SYNTHETIC,
+        seeds: Sequence[int] = (13, 21, 42, 87, 100),
+        splits: Sequence[Literal["train", "dev", "test"]] = ("train", "dev"),
+        limit: int | None = None,
+        temperature: float = 1.0,
+        k: int | None = None,
+        validation: list[str] | None = None,
+        seed: int = 13,
+        batch_size: int = 32,
+        eval_batch_size: int = 32,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        if (tasks is None) == (partition is None):
+            raise UserError("A mixture needs either --data.tasks or --data.partition, and not both.")
+        if tasks is not None and (not tasks or len(set(tasks)) < len(tasks)):
+            raise UserError(f"--data.tasks must name one task or more, each once, not {tasks}.")
+        if not seeds:
+            raise UserError("--data.seeds must name one draw or more.")
+        if not splits or set(splits) - {"train", "dev", "test"}:
+            raise UserError(f"--data.splits must name train, dev or test, not {list(splits)}.")
+        mixing_rates([1], limit, temperature)  # complains of a wrong limit or temperature at once
+        self.partition, self.root, self.k = partition, root, k
+        self.tasks = tasks
+        self.seeds, self.splits = tuple(seeds), tuple(splits)
+        self.limit, self.temperature = limit, temperature
+        self.validation = validation or []
+        self.pools: dict[str, list[Example]] = {}
+        self._validation_rows: list[tuple[str, Example]] = []
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.pools:
+            return
+        names = self.tasks
+        if names is None:
+            assert self.partition is not None
+            names = list(load_partition(self.partition).source)
+        known = set(task_names(self.root))
+        if missing := [name for name in [*names, *self.validation] if name not in known]:
+            raise UserError(f"These tasks of the mixture are not in {self.root}: {', '.join(missing)}.")
+        self.pools = {name: self._pool(name) for name in names}
+        self.labels = tuple(dict.fromkeys(label for name in names for label in self._labels(name)))
+        self._validation_rows = [
+            (name, example)
+            for name in self.validation
+            for example in load_examples(self.root, name, self.seeds[0], ["dev"], self.k)
+        ]
+
+    def train_dataloader(self) -> DataLoader[TextBatch]:
+        self.setup()
+        rows = [(name, example) for name, pool in self.pools.items() for example in pool]
+        sizes = [len(pool) for pool in self.pools.values()]
+        rates = mixing_rates(sizes, self.limit, self.temperature)
+        return self._stream(rows, MixtureSampler(sizes, rates, self.batch_size, self.seed, **self._place()))
+
+    def val_dataloader(self) -> DataLoader[TextBatch] | list[DataLoader[TextBatch]]:
+        self.setup()
+        return self._sequence(self._validation_rows) if self.validation else []
+
+    def _pool(self, name: str) -> list[Example]:
+        """All examples of a task's draws, each different one once, in the order of their first occurrence."""
+        draws = [load_examples(self.root, name, seed, self.splits, self.k) for seed in self.seeds]
+        return list(dict.fromkeys(example for draw in draws for example in draw))
+
+    def _labels(self, name: str) -> tuple[str, ...]:
+        if self.root == SYNTHETIC:
+            return find_task(self.root, name).labels
+        return labels_of(self.pools[name]) if has_labels(name) else ()
