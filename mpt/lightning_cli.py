@@ -14,15 +14,13 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 # Imported so that their short names work on the command line (`--model.init SavedPrompt`).
-import mpt.callbacks
 import mpt.data.modules
 import mpt.initialisers
 import mpt.learn  # noqa: F401
+from mpt.callbacks import ResumePoint
 from mpt.configs import find_config
 from mpt.errors import UserError
 from mpt.files import write_text
-
-CHECKPOINTS = "checkpoints"
 
 
 class SaveConfig(SaveConfigCallback):
@@ -58,11 +56,10 @@ class RunCLI(LightningCLI):
         if trainer.default_root_dir is None:
             trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
         folder = Path(trainer.default_root_dir)
+        if config.get("ckpt_path") == "last":
+            config.ckpt_path = str(_last_checkpoint(folder))
         if self.subcommand == "fit" and not config.get("ckpt_path"):
             set_aside(folder)
-        for part in _listed(trainer.callbacks):
-            if part.class_path.endswith("ModelCheckpoint") and part.init_args.get("dirpath") is None:
-                part.init_args.dirpath = str(folder / CHECKPOINTS)
         for part in _listed(trainer.logger):
             if isinstance(part, bool):
                 continue
@@ -115,6 +112,13 @@ def set_aside(folder: Path) -> None:
     print(f"an earlier run in {folder} was kept as {folder.name}.{number}")
 
 
+def _last_checkpoint(folder: Path) -> Path:
+    path = ResumePoint.path(folder)
+    if not path.is_file():
+        raise UserError(f"--ckpt_path last: there is no {path} to go on from; start without --ckpt_path")
+    return path
+
+
 def quiet_libraries() -> None:
     """Drop the warnings that are no news to whoever runs a small model on purpose."""
     from transformers.utils import logging as transformers_logging
@@ -127,9 +131,17 @@ def quiet_libraries() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*could not find the monitored key.*",
         ".*number of training batches .* is smaller than the logging interval.*",
+        ".*LightningCLI's args parameter.*",
+        ".*You have overridden `transfer_batch_to_device`.*",
     ):
         warnings.filterwarnings("ignore", message)
     logging.getLogger("mpt").setLevel(logging.INFO)
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero"):
+        logging.getLogger(name).addFilter(_is_no_advertisement)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "litlogger" not in record.getMessage() and "litmodels" not in record.getMessage()
 
 
 def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:

@@ -37,3 +37,5 @@ class Tracker(WandbLogger):
         if mode != "online":
             os.environ.setdefault("WANDB_SILENT", "true")
         super().__init__(name=name, save_dir=save_dir or ".", project=project, **options)
+        # Lightning 2.6 hands on an option that W&B 0.31 warns about at every start.
+        self._wandb_init.pop("anonymous", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,9 @@ class Learner(LightningModule):
     name; ``test/score`` likewise.
     """
 
-    strict_loading = False  # checkpoints hold what is learned, not the frozen model
-
     def __init__(self) -> None:
         super().__init__()
-        self.strict_loading = False
+        self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
         self.outputs: list[dict[str, Any]] = []
         self._cut_reported = 0
 
@@ -65,6 +64,8 @@ class Learner(LightningModule):
     def setup(self, stage: str) -> None:
         if "backbone" not in self._modules:
             self.build()
+            # Transformers loads in evaluation mode; training means the model's own dropout, as in fine-tuning.
+            self.train()
             refuse_unsafe_dtype(self.backbone.config.model_type, str(self.trainer.precision))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -106,6 +107,10 @@ class Learner(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_score("test")
 
+    def on_predict_epoch_end(self) -> None:
+        self._gather_outputs()
+        self._report_cut()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         learned = {name for name, value in self.named_parameters() if value.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}
@@ -115,8 +120,6 @@ class Learner(LightningModule):
     @property
     def seed(self) -> int:
         """The seed of this run (``seed_everything``), 0 if none was set."""
-        import os
-
         return int(os.environ.get("PL_GLOBAL_SEED", 0))
 
     @property
@@ -138,7 +141,15 @@ class Learner(LightningModule):
             self.outputs.append({"input": source, "references": list(references), "prediction": prediction})
         return predictions
 
+    def _gather_outputs(self) -> None:
+        """Every device has answered its share; a metric such as macro F1 needs them all at once."""
+        if self.trainer.world_size > 1:
+            shares: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, self.outputs)
+            self.outputs = [row for share in shares for row in share]
+
     def _log_score(self, stage: str) -> None:
+        self._gather_outputs()
         self._report_cut()
         scored = self.score_outputs()
         if scored is not None:

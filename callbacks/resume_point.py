@@ -1,0 +1,41 @@
+"""A checkpoint to go on from after a kill, one per run."""
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+
+
+class ResumePoint(Checkpoint):
+    """Saves the state of the run after every evaluation, over the one before; ``--ckpt_path last`` goes on from it.
+
+    Saving after the evaluation, not before, makes prompt, metrics and best state of one step belong together. A run that is
+    not evaluated (multi-task training) saves every ``every_n_steps``.
+
+    Args:
+        every_n_steps: optimiser steps between checkpoints where there is no evaluation.
+    """
+
+    def __init__(self, every_n_steps: int = 100) -> None:
+        self.every_n_steps = every_n_steps
+
+    @staticmethod
+    def path(folder: Path | str) -> Path:
+        """The checkpoint of a run's folder."""
+        return Path(folder) / "last.ckpt"
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._save(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        completed = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not sum(trainer.num_val_batches) and completed and step % self.every_n_steps == 0:
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path(trainer.default_root_dir), weights_only=False)
