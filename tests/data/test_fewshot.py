@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpt.data.fewshot import load_fewshot, read_tsv, sample, write_fewshot, write_tsv
-from mpt.data.tasks import Example, FewShot, Task, catalogue
+from mpt.data.tasks import Example, Task, catalogue
 from mpt.errors import UserError
 
 SEEDS = (13, 21, 42, 87, 100)
@@ -244,19 +244,22 @@ def test_every_crossfit_draw_loads(crossfit):
 # The embedded suite
 
 
-def test_the_word_synthetic_loads_the_embedded_suite(monkeypatch):
+def test_the_word_synthetic_loads_the_embedded_suite():
     suite = pytest.importorskip("mpt.data.synthetic")
-    example = [Example("in", ("out",))]
-    task = Task("tone", "classification", "ACC", ("up", "down"))
-    monkeypatch.setattr(suite, "synthetic_tasks", lambda: {"tone": task}, raising=False)
-    monkeypatch.setattr(
-        suite,
-        "synthetic_fewshot",
-        lambda name, seed, k=None: FewShot(task, seed, k or 16, example, example, example),
-        raising=False,
-    )
-    draw = load_fewshot("synthetic", "tone", 13)
-    assert (draw.task, draw.seed, draw.k) == (task, 13, 16)
-    assert load_fewshot("synthetic", "tone", 13, k=4, metric="EM").task.metric == "EM"
-    with pytest.raises(UserError, match=r"no task 'tune' in the synthetic suite; did you mean tone\?"):
-        load_fewshot("synthetic", "tune", 13)
+    name, task = next((name, task) for name, task in suite.synthetic_tasks().items() if task.labels)
+    draw = load_fewshot("synthetic", name, 13)
+    assert draw == suite.synthetic_fewshot(name, 13)
+    assert draw.task == task and {e.targets[0] for e in draw.train} == set(task.labels)
+    small = load_fewshot("synthetic", name, 13, k=2, metric="EM")
+    assert (small.k, len(small.train), small.task.metric) == (2, 2 * len(task.labels), "EM")
+    with pytest.raises(UserError, match=rf"no task '{name}x' in the synthetic suite; did you mean .*{name}"):
+        load_fewshot("synthetic", f"{name}x", 13)
+
+
+def test_a_synthetic_draw_survives_crossfits_format(tmp_path):
+    suite = pytest.importorskip("mpt.data.synthetic")
+    for name in suite.synthetic_tasks():
+        draw = load_fewshot("synthetic", name, 21, k=2)
+        write_fewshot(tmp_path, draw)
+        again = load_fewshot(tmp_path, name, 21, metric=draw.task.metric)
+        assert (again.train, again.dev, again.test) == (draw.train, draw.dev, draw.test)
