@@ -21,7 +21,7 @@ class MetricsFile(Callback):
     def __init__(self, name: str = "metrics.jsonl") -> None:
         self.name = name
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = self._path(trainer)
         if trainer.is_global_zero and path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()
