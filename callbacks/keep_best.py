@@ -35,6 +35,15 @@ class KeepBest(Callback):
         """Where the best state lies."""
         return Path(trainer.default_root_dir) / self.folder
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        every = trainer.val_check_interval
+        batches = trainer.max_steps * trainer.accumulate_grad_batches
+        if self.monitor is not None and isinstance(every, int) and 0 <= batches < every:
+            raise UserError(
+                f"trainer.max_steps {trainer.max_steps} ends training before the first evaluation "
+                f"(trainer.val_check_interval {every} batches); lower the interval or train longer"
+            )
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit" or self.monitor is None:
             return

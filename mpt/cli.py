@@ -26,8 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         run(arguments)
-    except UserError as error:
-        print(f"mpt: error: {error}", file=sys.stderr)
+    except Exception as error:
+        mistake = _user_error(error)
+        if mistake is None:
+            raise
+        print(f"mpt: error: {mistake}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("mpt: stopped; the same command goes on (fit: with --ckpt_path last)", file=sys.stderr)
@@ -46,6 +49,13 @@ def run(arguments: list[str]) -> None:
     if name not in commands:
         raise UserError(f"{name} is not a command; mpt knows {', '.join(commands)}")
     commands[name](rest)
+
+
+def _user_error(error: BaseException | None) -> UserError | None:
+    """The user's mistake behind an exception: libraries that build our objects wrap what these raise."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _commands() -> dict[str, Callable[[list[str]], object]]:

@@ -15,12 +15,13 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 # Imported so that their short names work on the command line (`--model.init SavedPrompt`).
 import mpt.data.modules
-import mpt.initialisers
-import mpt.learn  # noqa: F401
+import mpt.initialisers  # noqa: F401
 from mpt.callbacks import ResumePoint
 from mpt.configs import find_config
 from mpt.errors import UserError
 from mpt.files import write_text
+from mpt.learn import Learner
+from mpt.loading import refuse_unsafe_dtype
 
 
 class SaveConfig(SaveConfigCallback):
@@ -58,8 +59,6 @@ class RunCLI(LightningCLI):
         folder = Path(trainer.default_root_dir)
         if config.get("ckpt_path") == "last":
             config.ckpt_path = str(_last_checkpoint(folder))
-        if self.subcommand == "fit" and not config.get("ckpt_path"):
-            set_aside(folder)
         for part in _listed(trainer.logger):
             if isinstance(part, bool):
                 continue
@@ -71,11 +70,22 @@ class RunCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning would take hyper-parameters from the checkpoint and override the command line."""
 
+    def before_fit(self) -> None:
+        """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
+        self.datamodule.setup("fit")
+        if isinstance(self.model, Learner):
+            self.model.prepare(self.datamodule.labels)
+            # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
+            asked = self.config[self.subcommand].trainer.precision
+            refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
+        if not self.config[self.subcommand].get("ckpt_path"):
+            set_aside(Path(self.trainer.default_root_dir))
+
     def after_fit(self) -> None:
         print(f"run folder: {self.trainer.default_root_dir}")
 
 
-def run_lightning(arguments: list[str]) -> RunCLI:
+def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` as typed on the command line.
 
     Raises:
@@ -83,7 +93,7 @@ def run_lightning(arguments: list[str]) -> RunCLI:
     """
     quiet_libraries()
     arguments, name = _shipped_configs(arguments)
-    kind = type("RunCLI", (RunCLI,), {"config_name": name})
+    kind = type("RunCLI", (base,), {"config_name": name})
     try:
         return kind(
             LightningModule,

@@ -36,7 +36,7 @@ class FineTuning(Learner):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
 
-    def build(self) -> None:
+    def build(self, labels: tuple[str, ...]) -> None:
         self.backbone = Backbone(self.backbone_name, self.backbone_options)
         self.backbone.check_lengths(0)
 

@@ -38,8 +38,12 @@ class Learner(LightningModule):
 
     backbone: Backbone
 
-    def build(self) -> None:
-        """Load the backbone and make what is learned; called once, when the data is known."""
+    def build(self, labels: tuple[str, ...]) -> None:
+        """Load the backbone and make what is learned.
+
+        Args:
+            labels: label words of the data's task or tasks, for initialisers that want them.
+        """
         raise TypeError(f"{type(self).__name__} does not say what it learns")
 
     def prompt_for(self, batch: TextBatch) -> Tensor | None:
@@ -61,12 +65,16 @@ class Learner(LightningModule):
 
     # Lightning -----------------------------------------------------------------------------------------------------
 
-    def setup(self, stage: str) -> None:
+    def prepare(self, labels: tuple[str, ...] = ()) -> None:
+        """Load and make everything that training needs; nothing if that was done. Lightning's set-up calls it."""
         if "backbone" not in self._modules:
-            self.build()
+            self.build(labels)
             # Transformers loads in evaluation mode; training means the model's own dropout, as in fine-tuning.
             self.train()
-            refuse_unsafe_dtype(self.backbone.config.model_type, str(self.trainer.precision))
+
+    def setup(self, stage: str) -> None:
+        self.prepare(tuple(getattr(getattr(self.trainer, "datamodule", None), "labels", ())))
+        refuse_unsafe_dtype(self.backbone.config.model_type, str(self.trainer.precision))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, TextBatch):
@@ -121,11 +129,6 @@ class Learner(LightningModule):
     def seed(self) -> int:
         """The seed of this run (``seed_everything``), 0 if none was set."""
         return int(os.environ.get("PL_GLOBAL_SEED", 0))
-
-    @property
-    def task_labels(self) -> tuple[str, ...]:
-        """Label words of the data's task or tasks."""
-        return tuple(getattr(getattr(self.trainer, "datamodule", None), "labels", ()))
 
     def score_outputs(self) -> tuple[str, float] | None:
         """Metric name and value over :attr:`outputs`; ``None`` where the data has no task or no references."""

@@ -52,11 +52,11 @@ class PromptTuning(Learner):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
 
-    def build(self) -> None:
+    def build(self, labels: tuple[str, ...]) -> None:
         self.backbone = FrozenBackbone(self.backbone_name, self.backbone_options)
         self.backbone.check_lengths(self.prompt_length)
         self.fingerprint = self.backbone.fingerprint
-        self.prompt = SoftPrompt(self.init(self.prompt_length, self._vocabulary()))
+        self.prompt = SoftPrompt(self.init(self.prompt_length, self._vocabulary(labels)))
 
     def prompt_for(self, batch: TextBatch) -> Tensor:
         return self.prompt()
@@ -86,13 +86,13 @@ class PromptTuning(Learner):
     def starts_learned(self) -> bool:
         return isinstance(self.init, SavedPrompt)
 
-    def _vocabulary(self) -> Vocabulary:
+    def _vocabulary(self, labels: tuple[str, ...]) -> Vocabulary:
         tokenizer = self.backbone.tokenizer
         return Vocabulary(
             embeddings=self.backbone.embeddings,
             tokenize=lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
             special_ids=frozenset(tokenizer.all_special_ids),
-            labels=self.task_labels,
+            labels=labels,
             backbone=self.backbone_name,
             fingerprint=lambda: self.fingerprint,
             generator=torch.Generator().manual_seed(self.seed),
