@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_info
 
 from mpt.errors import UserError
 
@@ -67,7 +68,7 @@ class KeepBest(Callback):
                 "lower trainer.val_check_interval or raise trainer.max_steps"
             )
         else:
-            log.info("best %s %.4f at step %d", self.monitor, self.best, self.best_step)
+            rank_zero_info(f"best {self.monitor} {self.best:.4f} at step {self.best_step}")
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.ckpt_path is not None:

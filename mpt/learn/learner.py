@@ -115,6 +115,9 @@ class Learner(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_score("test")
 
+    def on_fit_end(self) -> None:
+        self._report_cut()
+
     def on_predict_epoch_end(self) -> None:
         self._gather_outputs()
         self._report_cut()
@@ -153,7 +156,8 @@ class Learner(LightningModule):
 
     def _log_score(self, stage: str) -> None:
         self._gather_outputs()
-        self._report_cut()
+        if not self._cut_reported:
+            self._report_cut()
         scored = self.score_outputs()
         if scored is not None:
             name, value = scored
