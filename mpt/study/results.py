@@ -1,0 +1,117 @@
+"""A study's folder as its readers see it: what was planned, what came out of each run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mpt.errors import UserError
+from mpt.files import write_json
+from mpt.study.plan import Cell
+from mpt.study.spec import Study
+
+STUDY, RESULT, FAILED, STARTED, LOG = "study.json", "result.json", "failed.json", "started.json", "log.txt"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One planned run and what is known of it.
+
+    Attributes:
+        result: the content of its ``result.json``; none until it is finished.
+        failure: why it failed, if it did.
+    """
+
+    key: str
+    method: str
+    stage: str
+    target: str | None
+    seed: int
+    learning_rate: float | None
+    result: dict[str, Any] | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a report says about a study beside its numbers."""
+
+    name: str
+    file: str
+    backbone: str
+    root: str
+    partition: str
+    baseline: str
+    methods: list[str]
+    targets: list[str]
+    seeds: list[int]
+    k: int | None = None
+
+
+def write_study(study: Study, cells: Sequence[Cell], out: Path) -> None:
+    """Write what was planned into the study's folder."""
+    facts = Facts(
+        name=study.name,
+        file=study.file,
+        backbone=study.backbone,
+        root=study.root,
+        partition=study.partition,
+        baseline=study.baseline,
+        methods=[method.name for method in study.methods],
+        targets=list(dict.fromkeys(cell.target for cell in cells if cell.target is not None)),
+        seeds=list(study.seeds),
+        k=study.k,
+    )
+    runs = [
+        {
+            "key": cell.key,
+            "method": cell.method,
+            "stage": cell.stage,
+            "target": cell.target,
+            "seed": cell.seed,
+            "learning_rate": cell.learning_rate,
+        }
+        for cell in cells
+    ]
+    write_json(out / STUDY, {**asdict(facts), "runs": runs})
+
+
+def read_study(out: Path) -> tuple[Facts, list[Record]]:
+    """What was planned in a study's folder, and the state of each run.
+
+    Raises:
+        UserError: the folder holds no study.
+    """
+    if not (out / STUDY).is_file():
+        raise UserError(f"{out} is no study's folder: it holds no {STUDY}; mpt study run makes one")
+    content = read_json(out / STUDY)
+    records = [
+        Record(**run, result=_result(out / run["key"]), failure=_failure(out / run["key"]))
+        for run in content.pop("runs")
+    ]
+    return Facts(**content), records
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that this package wrote.
+
+    Raises:
+        UserError: it is not what was written.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def _result(folder: Path) -> dict[str, Any] | None:
+    return read_json(folder / RESULT) if (folder / RESULT).is_file() else None
+
+
+def _failure(folder: Path) -> str | None:
+    if (folder / RESULT).is_file() or not (folder / FAILED).is_file():
+        return None
+    return read_json(folder / FAILED)["reason"]
