@@ -1,0 +1,106 @@
+"""Worker processes on this machine: started once, given one run after another, replaced when they die."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from mpt.study.plan import Cell
+from mpt.study.worker import work
+
+
+class Worker:
+    """One process and what it is doing.
+
+    Attributes:
+        cell: the run it is at; none while it waits for work or checks options.
+    """
+
+    def __init__(self, threads: int, device: str | None) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork after torch's threads started can hang
+        self.connection: Connection
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=work, args=(theirs, threads, device), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the death of the worker closes the pipe
+        self.device = device
+        self.cell: Cell | None = None
+
+    def send(self, word: str, content: Any) -> None:
+        """Give it work."""
+        self.cell = content if word == "run" else None
+        with contextlib.suppress(BrokenPipeError):  # it is dead, which receive() will tell
+            self.connection.send((word, content))
+
+    def stop(self) -> None:
+        """End it now. Whatever it was writing is written atomically, so nothing is half done."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+class Pool:
+    """Several workers sharing this machine's cores, or its GPUs one by one.
+
+    Args:
+        workers: number of processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        gpus = gpu_names()
+        self.threads = max(1, cores() // workers)
+        self.workers = [Worker(self.threads, gpus[i % len(gpus)] if gpus else None) for i in range(workers)]
+
+    def receive(self) -> list[tuple[Worker, tuple[str, Any] | None]]:
+        """Wait until some worker says something or dies (None), and what."""
+        news: list[tuple[Worker, tuple[str, Any] | None]] = []
+        ready = wait([worker.connection for worker in self.workers])
+        for worker in self.workers:
+            if worker.connection in ready:
+                try:
+                    news.append((worker, worker.connection.recv()))
+                except (EOFError, ConnectionResetError):
+                    news.append((worker, None))
+        return news
+
+    def replace(self, worker: Worker) -> Worker:
+        """A new worker in the place of a dead one."""
+        worker.stop()
+        fresh = Worker(self.threads, worker.device)
+        self.workers[self.workers.index(worker)] = fresh
+        return fresh
+
+    def close(self, patient: bool) -> None:
+        """End all workers: politely, which lets loggers send what they hold, or at once."""
+        if patient:
+            for worker in self.workers:
+                with contextlib.suppress(BrokenPipeError):
+                    worker.connection.send(None)
+            for worker in self.workers:
+                worker.process.join(timeout=10)
+        for worker in self.workers:
+            worker.stop()
+
+
+def default_workers() -> int:
+    """One worker a GPU where there are any, else one a core."""
+    return len(gpu_names()) or cores()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_names() -> Sequence[str]:
+    """What ``CUDA_VISIBLE_DEVICES`` may name, without loading torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]

@@ -1,0 +1,284 @@
+"""A worker of a study: a process that imports the heavy libraries once and then does one run after
+another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from mpt.errors import UserError
+from mpt.files import write_json
+from mpt.study.plan import Cell
+from mpt.study.results import FAILED, LOG, RESULT, STARTED, read_json
+
+
+def work(connection: Connection, threads: int, device: str | None) -> None:
+    """Serve the parent until it says so or is gone.
+
+    Messages are ``("check", cells)``, answered by ``("checked", None or a sentence)``, and ``("run",
+    cell)``, answered by ``("finished", key)`` or ``("failed", key)`` once the cell's files say the same;
+    None ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    _load_libraries()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while (message := connection.recv()) is not None:
+            word, content = message
+            connection.send(("checked", check(content)) if word == "check" else run_cell(content))
+
+
+def _load_libraries() -> None:
+    """Import what takes seconds before the first work comes."""
+    import torch
+
+    import mpt.lightning_cli  # noqa: F401
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    # The libraries' million objects stay; collecting garbage between runs need not look at them again.
+    gc.collect()
+    gc.freeze()
+
+
+def _die_with_parent() -> None:
+    # After kill -9 of the parent nobody else would stop this process, and a second study might do the same
+    # run.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def check(cells: Sequence[Cell]) -> str | None:
+    """Parse the options of some runs without doing them: what is wrong with the first that cannot be
+    parsed.
+    """
+    from mpt.lightning_cli import RunCLI, run_lightning
+    from mpt.loading import resolve
+
+    class Parsed(Exception):
+        pass
+
+    class ParseOnly(RunCLI):
+        def before_instantiate_classes(self) -> None:
+            raise Parsed
+
+    for cell in cells:
+        said = io.StringIO()
+        try:
+            logging.disable()  # "Seed set to 13"
+            with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+                run_lightning(cell.arguments, ParseOnly)
+        except Parsed:
+            continue
+        except SystemExit:
+            return f"the options of {cell.key} do not fit its config: {parser_error(said.getvalue())}"
+        except UserError as error:
+            return f"{cell.key}: {error}"
+        finally:
+            logging.disable(logging.NOTSET)
+    for option in dict.fromkeys(word for cell in cells for word in cell.arguments):
+        if option.startswith("--model.backbone="):
+            try:
+                resolve(option.partition("=")[2])
+            except UserError as error:
+                return str(error)
+    return None
+
+
+def run_cell(cell: Cell) -> tuple[str, str]:
+    """Do one run in its folder, from its checkpoint if it has one, and write its result or why there is
+    none.
+    """
+    folder = cell.folder
+    start = time.monotonic()
+    resumed = _resumable(cell)
+    if not resumed:
+        _clear(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILED).unlink(missing_ok=True)
+    write_json(folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
+    try:
+        with _output_to(folder / LOG):
+            result = _fit_and_test(cell, resumed)
+            print(f"study: finished in {time.monotonic() - start:.1f} s")
+    except Exception as error:
+        if resumed and not isinstance(error, UserError):
+            # A kill can leave half a checkpoint, which is worth no more than none.
+            _clear(folder)
+            return run_cell(cell)
+        reason = str(error) if isinstance(error, UserError) else _one_line(error)
+        fail(cell, reason)
+        return "failed", cell.key
+    finally:
+        _let_go()
+    result["seconds"] = round(time.monotonic() - start, 2)
+    write_json(folder / RESULT, result)
+    # Its use was to resume, and with a fine-tuned model it is the largest file.
+    _checkpoint(cell).unlink(missing_ok=True)
+    return "finished", cell.key
+
+
+def fail(cell: Cell, reason: str) -> None:
+    """Record why a run has no result."""
+    write_json(
+        cell.folder / FAILED, {"reason": reason, "arguments": cell.arguments, "log": str(cell.folder / LOG)}
+    )
+
+
+def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
+    from mpt.callbacks import KeepBest
+    from mpt.lightning_cli import RunCLI, run_lightning
+
+    class FitCLI(RunCLI):
+        @staticmethod
+        def subcommands() -> dict[str, set[str]]:
+            # Building the parsers of the others takes as long as everything else before the first step.
+            return {"fit": RunCLI.subcommands()["fit"]}
+
+    arguments = cell.arguments
+    if resumed:
+        arguments.append(f"--ckpt_path={_checkpoint(cell)}")
+    print(f"study: mpt {' '.join(arguments)}", flush=True)
+    try:
+        cli = run_lightning(arguments, FitCLI)
+    except SystemExit as stop:
+        raise UserError(f"the command line was refused ({stop.code}); see {cell.folder / LOG}") from stop
+    trainer: Any = cli.trainer
+    keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)
+    result: dict[str, Any] = {
+        "method": cell.method,
+        "stage": cell.stage,
+        "target": cell.target,
+        "seed": cell.seed,
+        "learning_rate": cell.learning_rate,
+        "metric": None,
+        "score": None,
+        "dev_score": keeper.best if keeper and keeper.monitor and keeper.best_step is not None else None,
+        "best_step": keeper.best_step if keeper else None,
+        "steps": trainer.global_step,
+    }
+    if trainer.logger is not None:
+        known = ("method", "stage", "target", "seed", "learning_rate")
+        trainer.logger.log_hyperparams({name: result[name] for name in known})
+    if cell.stage == "downstream":
+        trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+        result["metric"] = cli.datamodule.task.metric
+        result["score"] = float(trainer.callback_metrics["test/score"])
+    return {
+        **result,
+        "resumed": resumed,
+        "fingerprint": cell.fingerprint,
+        "recipe": cell.recipe,
+        "arguments": cell.arguments,
+        "device": str(trainer.strategy.root_device),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a number, of Python's too."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    known = {"python": platform.python_version()}
+    for name in ("mpt", "torch", "pytorch-lightning", "transformers", "numpy"):
+        with contextlib.suppress(PackageNotFoundError):
+            known[name] = version(name)
+    return known
+
+
+def _resumable(cell: Cell) -> bool:
+    started = cell.folder / STARTED
+    if not (started.is_file() and _checkpoint(cell).is_file()):
+        return False
+    return read_json(started)["fingerprint"] == cell.fingerprint
+
+
+def _checkpoint(cell: Cell) -> Path:
+    from mpt.callbacks import ResumePoint
+
+    return ResumePoint.path(cell.folder)
+
+
+def _clear(folder: Path) -> None:
+    """Take away what an unfinished run of ours left; never anything else."""
+    if (folder / STARTED).is_file() and not (folder / RESULT).exists():
+        shutil.rmtree(folder)
+
+
+def _let_go() -> None:
+    """End the W&B run and free the model, so that the next run in this process starts as in a fresh one."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+    gc.collect()
+
+
+@contextlib.contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Send everything this process prints, from C too, to a file; exceptions end there with their
+    traceback.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with log.open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def parser_error(text: str) -> str:
+    """The reason in what jsonargparse prints before it exits: its innermost sentence, with the option it is
+    about.
+    """
+    lines = [" ".join(line.split()) for line in text.partition("error: ")[2].splitlines() if line.strip()]
+    keys = [match[1] for line in lines if (match := re.search(r'Parser key "([^"]+)"', line))]
+    known = (
+        "not accepted",
+        "Got value",
+        "Unrecognized arguments",
+        "is required",
+        "not found",
+        "Unable to import",
+    )
+    reason = next((line.removeprefix("- ") for line in lines if any(word in line for word in known)), None)
+    if reason is None:
+        return " ".join(lines)[:300] or "the parser gave no reason"
+    return f"{'.'.join(keys)}: {reason}" if keys else reason
+
+
+def _one_line(error: BaseException) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
