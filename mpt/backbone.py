@@ -23,9 +23,10 @@ Options = Sequence[str] | Sequence[Sequence[str]]
 class Backbone(nn.Module):
     """A Hugging Face encoder-decoder or decoder-only model that reads a soft prompt before its input.
 
-    The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, or ``None``.
-    An encoder-decoder reads ``[prompt; input]`` in its encoder, a decoder-only model reads ``[prompt; input; target]``
-    (Lester et al. 2021, section 2). In training mode the model's own dropout is on, as in fine-tuning.
+    The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, or
+    ``None``. An encoder-decoder reads ``[prompt; input]`` in its encoder, a decoder-only model reads
+    ``[prompt; input; target]`` (Lester et al. 2021, section 2). In training mode the model's own dropout
+    is on, as in fine-tuning.
 
     Args:
         name: hub name, local folder, or ``mpt-tiny``.
@@ -36,7 +37,9 @@ class Backbone(nn.Module):
         UserError: if there is no such model or it cannot be used safely.
     """
 
-    def __init__(self, name: str, options: BackboneOptions | None = None, random_weights: bool = False) -> None:
+    def __init__(
+        self, name: str, options: BackboneOptions | None = None, random_weights: bool = False
+    ) -> None:
         super().__init__()
         self.name = name
         self.options = options or BackboneOptions()
@@ -48,7 +51,7 @@ class Backbone(nn.Module):
         )
         self.generation = self._generation_config()
 
-    # The three calls everything rests on ------------------------------------------------------------------------
+    # The three calls everything rests on --------------------------------------------------------------------
 
     def loss(self, prompt: Tensor | None, batch: Batch) -> Tensor:
         """Negative log-likelihood of each target, summed over its tokens: ``-log p(Y | [P, X])``, ``[B]``.
@@ -64,8 +67,8 @@ class Backbone(nn.Module):
     def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
         """The ``B`` answers: greedy unless ``num_beams`` asks for beams, with the key-value cache."""
         embeds, mask = self._with_prompt(prompt, batch)
-        with self._evaluating():
-            ids = self.model.generate(inputs_embeds=embeds, attention_mask=mask, generation_config=self.generation)
+        with self._evaluating(), self._own_generation_config():
+            ids = self.model.generate(inputs_embeds=embeds, attention_mask=mask)
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     @torch.no_grad()
@@ -85,7 +88,7 @@ class Backbone(nn.Module):
             rows = [-_row_nll(self._logits(prompt, batch, column, encoded), column) for column in labels]
         return torch.stack(rows, dim=1)
 
-    # What callers ask of the model ------------------------------------------------------------------------------
+    # What callers ask of the model --------------------------------------------------------------------------
 
     @property
     def hidden_size(self) -> int:
@@ -105,7 +108,7 @@ class Backbone(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Short digest of a sample of every weight: equal for one checkpoint wherever it lies and however it is loaded."""
+        """Digest of a sample of every weight: one checkpoint's, wherever it lies and in whatever type."""
         digest = hashlib.sha256()
         for name, weight in sorted(self.model.named_parameters()):
             sample = weight.detach().flatten()[:: max(1, weight.numel() // 64)]
@@ -135,18 +138,20 @@ class Backbone(nn.Module):
         if self.decoder_only:
             parts["max_target_length"] = targets
         elif targets > limit:
-            raise UserError(f"max_target_length {targets} passes the {limit} decoder positions of {self.name}")
+            raise UserError(
+                f"max_target_length {targets} passes the {limit} decoder positions of {self.name}"
+            )
         total = sum(parts.values())
         if total > limit:
             room = limit - (total - inputs)
             remedy = f"lower max_input_length to at most {room}" if room > 0 else "use a shorter prompt"
             what = " + ".join(f"{name} {value}" for name, value in parts.items())
             raise UserError(
-                f"{what} = {total} passes the {limit} positions of {self.name} (max_position_embeddings of its "
-                f"configuration); {remedy}"
+                f"{what} = {total} passes the {limit} positions of {self.name} "
+                f"(max_position_embeddings of its configuration); {remedy}"
             )
 
-    # Inside ------------------------------------------------------------------------------------------------------
+    # Inside -------------------------------------------------------------------------------------------------
 
     def _with_prompt(self, prompt: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """Embeddings ``[B, P + T, H]`` and mask ``[B, P + T]`` of prompt and input."""
@@ -154,9 +159,14 @@ class Backbone(nn.Module):
         if prompt is None:
             return embeds, batch.input_mask
         rows, width = len(batch), embeds.shape[-1]
-        if prompt.shape[-1] != width or prompt.dim() not in (2, 3) or (prompt.dim() == 3 and len(prompt) != rows):
+        if (
+            prompt.shape[-1] != width
+            or prompt.dim() not in (2, 3)
+            or (prompt.dim() == 3 and len(prompt) != rows)
+        ):
             raise ValueError(
-                f"prompt has shape {list(prompt.shape)}; this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
+                f"prompt has shape {list(prompt.shape)}; "
+                f"this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
             )
         prompt = prompt.to(embeds.dtype)
         if prompt.dim() == 2:
@@ -204,7 +214,8 @@ class Backbone(nn.Module):
     def _generation_config(self) -> GenerationConfig:
         own = self.model.generation_config
         start = getattr(own, "decoder_start_token_id", None)
-        # A checkpoint's own settings (beams, minimum lengths, sampling) would silently change every score.
+        if start is None:
+            start = getattr(self.config, "decoder_start_token_id", None)
         return GenerationConfig(
             num_beams=self.options.num_beams,
             do_sample=False,
@@ -215,8 +226,20 @@ class Backbone(nn.Module):
             pad_token_id=self.encode.pad_id,
             eos_token_id=own.eos_token_id if own.eos_token_id is not None else self.tokenizer.eos_token_id,
             bos_token_id=own.bos_token_id,
-            decoder_start_token_id=start if start is not None else getattr(self.config, "decoder_start_token_id", None),
+            decoder_start_token_id=start,
+            # BART closes an answer that reaches the length limit; plain generation and PEFT do so too.
+            forced_eos_token_id=getattr(own, "forced_eos_token_id", None),
         )
+
+    @contextmanager
+    def _own_generation_config(self):
+        # A checkpoint's own settings (beams, minimum lengths, sampling) would silently change every score,
+        # and transformers fills whatever a given configuration leaves open from them.
+        checkpoints, self.model.generation_config = self.model.generation_config, self.generation
+        try:
+            yield
+        finally:
+            self.model.generation_config = checkpoints
 
     @contextmanager
     def _evaluating(self):
@@ -250,7 +273,9 @@ def token_mean(losses: Tensor, batch: Batch) -> Tensor:
 
 def _row_nll(logits: Tensor, labels: Tensor) -> Tensor:
     """``[B, U, V]`` and ``[B, U]`` to ``[B]``."""
-    flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    flat = F.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
     return flat.view(labels.shape).sum(1)
 
 
@@ -260,4 +285,3 @@ def _per_row(options: Options, rows: int) -> list[list[str]]:
     if len(options) != rows or len({len(row) for row in options}) != 1:
         raise ValueError(f"options must be n strings, or n strings for each of the {rows} rows")
     return [list(row) for row in options]
-

@@ -20,10 +20,11 @@ class Batch:
     """What a backbone reads.
 
     Attributes:
-        input_ids: ``[B, T]`` token ids of the inputs (padded on the right for encoder-decoder models, on the left for
-            decoder-only ones, so that input and target touch).
+        input_ids: ``[B, T]`` token ids of the inputs (padded on the right for encoder-decoder models, on the
+            left for decoder-only ones, so that input and target touch).
         input_mask: ``[B, T]`` one on tokens, zero on padding.
-        labels: ``[B, U]`` token ids of the targets, padded on the right with :data:`IGNORED`; ``None`` without targets.
+        labels: ``[B, U]`` token ids of the targets, padded on the right with :data:`IGNORED`; ``None``
+            without targets.
     """
 
     input_ids: Tensor
@@ -32,8 +33,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        move = lambda tensor: None if tensor is None else tensor.to(device, non_blocking=True)  # noqa: E731
-        return Batch(move(self.input_ids), move(self.input_mask), move(self.labels))
+        labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
+        input_ids = self.input_ids.to(device, non_blocking=True)
+        return Batch(input_ids, self.input_mask.to(device, non_blocking=True), labels)
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -49,17 +51,20 @@ class Batch:
 class Encoder:
     """Tokenises inputs and targets, cuts long ones and counts what it cut.
 
-    The prompt is not part of a text, so cutting never touches it. Token ids are remembered per text: few-shot runs see
-    the same few dozen texts hundreds of times.
+    The prompt is not part of a text, so cutting never touches it. Token ids are remembered per text: few-shot
+    runs see the same few dozen texts hundreds of times.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        decoder_only: whether targets continue the input (a space, the target, end of sequence) or are their own sequence.
+        decoder_only: whether targets continue the input (a space, the target, end of sequence) or are their
+            own sequence.
         max_input_length: tokens kept of an input, T.
         max_target_length: tokens kept of a target, U.
     """
 
-    def __init__(self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int) -> None:
+    def __init__(
+        self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int
+    ) -> None:
         self.tokenizer = tokenizer
         self.decoder_only = decoder_only
         self.max_input_length = max_input_length
@@ -98,7 +103,10 @@ class Encoder:
     def _target_ids(self, texts: list[str]) -> list[list[int]]:
         if self.decoder_only:
             eos = self.tokenizer.eos_token_id
-            rows = [[*ids, eos] for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)]
+            rows = [
+                [*ids, eos]
+                for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)
+            ]
         else:
             rows = self._tokenize(texts, as_target=True)
         self.targets_cut += sum(len(ids) > self.max_target_length for ids in rows)
@@ -112,7 +120,9 @@ class Encoder:
     @staticmethod
     def _pad(rows: list[list[int]], value: int, left: bool) -> Tensor:
         width = max((len(row) for row in rows), default=0)
-        padded = [[value] * (width - len(row)) + row if left else row + [value] * (width - len(row)) for row in rows]
+        padded = [
+            [value] * (width - len(row)) + row if left else row + [value] * (width - len(row)) for row in rows
+        ]
         return torch.tensor(padded, dtype=torch.long).view(len(rows), width)
 
 

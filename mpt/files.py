@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A fresh folder to write into; it takes the place of ``folder`` when the block ends well, and vanishes otherwise."""
+    """A fresh folder to write into; it becomes ``folder`` if the block ends well, and vanishes otherwise."""
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)

@@ -1,7 +1,8 @@
 """Where a prompt starts: small callables that compose.
 
-Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a matrix ``[P, H]``. Lester et al.
-(2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu et al. 2022) starts from another task's prompt.
+Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a matrix
+``[P, H]``. Lester et al. (2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu et al. 2022)
+starts from another task's prompt.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class SampledVocabulary(Initialiser):
         words = [i for i in range(len(vocabulary.embeddings)) if i not in vocabulary.special_ids]
         common = torch.tensor(words[: self.most_common])
         rounds = -(-length // len(common))
-        drawn = torch.cat([torch.randperm(len(common), generator=vocabulary.generator) for _ in range(rounds)])
+        drawn = torch.cat(
+            [torch.randperm(len(common), generator=vocabulary.generator) for _ in range(rounds)]
+        )
         return _rows(vocabulary, common[drawn[:length]].tolist())
 
 
@@ -125,7 +128,7 @@ class FromText(Initialiser):
 
 
 class SavedPrompt(Initialiser):
-    """A prompt from a folder that mpt or PEFT wrote: SPoT's transfer, and the second stage of meta prompt tuning.
+    """A prompt from a folder that mpt or PEFT wrote: the downstream stage of SPoT and of meta prompt tuning.
 
     Args:
         path: the prompt folder.
@@ -136,10 +139,13 @@ class SavedPrompt(Initialiser):
 
     def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
         stored = load_prompt(self.path)
-        check_fits(stored, self.path, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint())
+        check_fits(
+            stored, self.path, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint()
+        )
         if len(stored.weight) != length:
             raise UserError(
-                f"prompt {self.path} has length {len(stored.weight)}, but prompt_length is {length}; they must be equal"
+                f"prompt {self.path} has length {len(stored.weight)}, but prompt_length is {length}; "
+                "they must be equal"
             )
         return stored.weight
 

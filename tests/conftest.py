@@ -1,0 +1,54 @@
+"""Fixtures for all tests: small model folders, built once a session, and the backbones loaded from them."""
+
+from __future__ import annotations
+
+import os
+
+# No test may reach out, and retries would make a missing network slow.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("WANDB_SILENT", "true")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_models import BUILDERS
+from transformers.utils import logging as transformers_logging
+
+from mpt.backbone import FrozenBackbone
+from mpt.loading import BackboneOptions
+
+torch.set_num_threads(1)
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+ModelFolder = Callable[[str], Path]
+LoadBackbone = Callable[..., FrozenBackbone]
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """Folder of a small random model by kind (t5, bart, bart_unscaled, gpt2, llama). Do not write into it."""
+
+    @cache
+    def folder(kind: str) -> Path:
+        return BUILDERS[kind](tmp_path_factory.mktemp("models") / kind)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def load_backbone(model_folder: ModelFolder) -> LoadBackbone:
+    """Frozen backbone by kind and options, in evaluation mode; shared, so leave it as it is."""
+
+    @cache
+    def load(kind: str, **options: Any) -> FrozenBackbone:
+        chosen = BackboneOptions(**{"max_target_length": 12, **options})
+        return FrozenBackbone(str(model_folder(kind)), chosen).eval()
+
+    return load
