@@ -1,0 +1,132 @@
+"""Texts to tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from small_models import EOS, PAD, byte_tokenizer
+
+from mpt.encoding import IGNORED, Batch, Encoder
+
+# One token per byte, after the four special ones.
+IDS = {char: byte_tokenizer(False).convert_tokens_to_ids(char) for char in "abcdefgh"}
+
+
+def encoder(decoder_only: bool = False, inputs: int = 6, targets: int = 4) -> Encoder:
+    special = {} if decoder_only else {"pad_token": "<pad>"}
+    return Encoder(byte_tokenizer(not decoder_only, **special), decoder_only, inputs, targets)
+
+
+def test_an_encoder_decoder_reads_padded_inputs_and_closed_targets():
+    batch = encoder()(["abc", "a"], ["b", "gh"])
+    a, b, c, g, h = (IDS[char] for char in "abcgh")
+    assert batch.input_ids.tolist() == [[a, b, c, EOS], [a, EOS, PAD, PAD]]
+    assert batch.input_mask.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    assert batch.labels.tolist() == [[b, EOS, IGNORED], [g, h, EOS]]
+    assert batch.target_lengths.tolist() == [2, 3]
+    assert len(batch) == 2
+    assert {batch.input_ids.dtype, batch.input_mask.dtype, batch.labels.dtype} == {torch.long}
+
+
+def test_a_decoder_only_model_reads_inputs_that_touch_their_targets():
+    batch = encoder(decoder_only=True)(["abc", "a"], ["b", "gh"])
+    a, b, c, g, h = (IDS[char] for char in "abcgh")
+    space = byte_tokenizer(False)(" ")["input_ids"]
+    # Without a padding token (GPT-2, Llama) the end of sequence pads; the mask hides it.
+    assert batch.input_ids.tolist() == [[a, b, c], [EOS, EOS, a]]
+    assert batch.input_mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert batch.labels.tolist() == [[*space, b, EOS, IGNORED], [*space, g, h, EOS]]
+
+
+def test_long_inputs_are_cut_keep_their_end_token_and_are_counted():
+    encode = encoder(inputs=4)
+    batch = encode(["abcdefgh", "abc", "abcd"])
+    a, b, c = (IDS[char] for char in "abc")
+    assert batch.input_ids.tolist() == [[a, b, c, EOS]] * 3
+    assert (encode.inputs_seen, encode.inputs_cut) == (3, 2)
+    encode(["abcdefgh"])
+    assert (encode.inputs_seen, encode.inputs_cut) == (3, 2), "a text is counted once, however often it comes"
+
+
+def test_a_decoder_only_input_has_no_end_token_to_keep():
+    encode = encoder(decoder_only=True, inputs=3)
+    assert encode(["abcdef"]).input_ids.tolist() == [[IDS["a"], IDS["b"], IDS["c"]]]
+    assert encode.inputs_cut == 1
+
+
+@pytest.mark.parametrize("decoder_only", [False, True])
+def test_long_targets_are_cut_keep_their_end_token_and_are_counted(decoder_only):
+    encode = encoder(decoder_only, targets=4)
+    labels = encode(["a", "b"], ["abcdefgh", "a"]).labels
+    assert labels.shape == (2, 4)
+    assert labels[0, -1] == EOS
+    assert (encode.targets_cut, encode.inputs_cut) == (1, 0)
+
+
+def test_a_limit_of_one_still_works():
+    batch = encoder(inputs=1, targets=1)(["abc"], ["abc"])
+    assert batch.input_ids.tolist() == batch.labels.tolist() == [[EOS]]
+
+
+@pytest.mark.parametrize("decoder_only", [False, True])
+def test_remembering_texts_changes_nothing(decoder_only, monkeypatch):
+    texts = ["abc", "", "ä", "abcdefgh", "abc", "a b"]
+    encode = encoder(decoder_only)
+    first, again = encode(texts, texts), encode(texts[::-1], texts[::-1])
+    monkeypatch.setattr("mpt.encoding._CACHED_TEXTS", 2)  # too few to remember
+    forgetful = encoder(decoder_only)
+    for _ in range(2):
+        fresh = forgetful(texts, texts)
+        for mine, other in ((first.input_ids, fresh.input_ids), (first.labels, fresh.labels)):
+            assert torch.equal(mine, other)
+    assert torch.equal(first.input_ids, again.input_ids.flip(0))
+    assert torch.equal(first.labels, again.labels.flip(0))
+
+
+def test_inputs_and_targets_are_remembered_apart():
+    """Some tokenizers (mBART, NLLB) encode a text differently as a target."""
+    encode = encoder(decoder_only=True)
+    assert encode(["a"], ["a"]).input_ids.tolist() == [[IDS["a"]]]
+    assert encode(["a"], ["a"]).labels[0, -1] == EOS
+
+
+def test_a_text_is_tokenised_once():
+    calls: list[list[str]] = []
+
+    class Counting:
+        pad_token_id, eos_token_id = PAD, EOS
+
+        def __call__(self, text: list[str], **options: Any) -> dict[str, list[list[int]]]:
+            calls.append(text)
+            return {"input_ids": [[7, EOS] for _ in text]}
+
+    encode = Encoder(Counting(), False, 8, 8)
+    encode(["a", "b", "a"])
+    encode(["b", "c"])
+    assert calls == [["a", "b"], ["c"]]
+
+
+def test_a_tokenizers_own_limit_neither_cuts_nor_warns(recwarn):
+    tokenizer = byte_tokenizer(True, pad_token="<pad>")
+    tokenizer.model_max_length = 5
+    assert Encoder(tokenizer, False, 100, 100)(["a" * 50]).input_ids.shape == (1, 51)
+    assert not recwarn.list
+
+
+def test_a_batch_moves_whole():
+    moved = encoder()(["abc"], ["a"]).to("meta")
+    assert {t.device.type for t in (moved.input_ids, moved.input_mask, moved.labels)} == {"meta"}
+    bare = encoder()(["abc"]).to("meta")
+    assert bare.labels is None and isinstance(bare, Batch)
+
+
+def test_a_batch_without_targets_has_no_target_lengths():
+    with pytest.raises(ValueError, match="no targets"):
+        _ = encoder()(["abc"]).target_lengths
+
+
+def test_no_rows_are_an_empty_batch():
+    batch = encoder()([], [])
+    assert batch.input_ids.shape == (0, 0) and len(batch) == 0

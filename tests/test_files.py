@@ -1,0 +1,88 @@
+"""Writing that leaves no half."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpt.files import new_folder, write_json, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_folder_appears_when_it_is_whole(tmp_path):
+    folder = tmp_path / "a" / "b"
+    with new_folder(folder) as fresh:
+        (fresh / "x").write_text("1")
+        assert not folder.exists()
+    assert names(folder) == ["x"] and names(folder.parent) == ["b"]
+
+
+def test_it_takes_the_place_of_an_old_one_whole(tmp_path):
+    folder = tmp_path / "b"
+    for name in ("old", "new"):
+        with new_folder(folder) as fresh:
+            (fresh / name).write_text("1")
+    assert names(folder) == ["new"] and names(tmp_path) == ["b"]
+
+
+def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path):
+    folder = tmp_path / "b"
+    with new_folder(folder) as fresh:
+        (fresh / "old").write_text("1")
+    with pytest.raises(KeyboardInterrupt), new_folder(folder) as fresh:
+        (fresh / "new").write_text("1")
+        raise KeyboardInterrupt
+    assert names(folder) == ["old"] and names(tmp_path) == ["b"]
+
+
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path):
+    left = tmp_path / f".b.{os.getpid()}.new"
+    left.mkdir()
+    (left / "half").write_text("1")
+    with new_folder(tmp_path / "b") as fresh:
+        (fresh / "x").write_text("1")
+    assert names(tmp_path) == ["b"] and names(tmp_path / "b") == ["x"]
+
+
+def test_a_killed_writer_leaves_the_old_folder(tmp_path):
+    with new_folder(tmp_path / "b") as fresh:
+        (fresh / "old").write_text("1")
+    kill = (
+        "import os, sys; from pathlib import Path; from mpt.files import new_folder\n"
+        "with new_folder(Path(sys.argv[1])) as fresh:\n"
+        "    (fresh / 'new').write_text('1'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", kill, str(tmp_path / "b")]).returncode == -9
+    assert names(tmp_path / "b") == ["old"]
+
+
+def test_text_is_written_as_given(tmp_path):
+    path = tmp_path / "deep" / "file.tsv"
+    write_text(path, "ä\r\nb\n")
+    assert path.read_bytes() == "ä\r\nb\n".encode()
+    write_text(path, "")
+    assert path.read_bytes() == b"" and names(path.parent) == ["file.tsv"]
+
+
+def test_json_is_readable_by_people_and_machines(tmp_path):
+    content = {"task": "süß", "score": 0.1, "none": None, "rows": [1, 2]}
+    write_json(tmp_path / "x.json", content)
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert json.loads(text) == content
+    assert "süß" in text and text.endswith("}\n") and text.count("\n") > 3
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1} and names(tmp_path) == ["x.json"]
