@@ -1,0 +1,67 @@
+"""What the README tells a newcomer to type, typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from toy import Mpt
+
+from mpt.configs import find_config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)( no-run)?\n(.*?)^```", README, flags=re.M | re.S)
+
+
+def commands(run: bool) -> list[list[str]]:
+    shell = [text for kind, no_run, text in BLOCKS if kind == "bash" and bool(no_run) != run]
+    return [shlex.split(line, comments=True) for text in shell for line in text.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    return Mpt(capsys)
+
+
+def test_make_knows_every_target_that_is_named():
+    named = set(re.findall(r"make (\w+)", README))
+    assert {"quickstart", "test", "install", "lint"} <= named
+    for target in named:
+        dry = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+        assert dry.returncode == 0, dry.stderr
+
+
+def test_the_commands_run_in_their_order(mpt):
+    typed = [words for words in commands(run=True) if words[0] == "mpt"]
+    assert len(typed) >= 5
+    for words in typed:
+        ended = mpt(*words[1:])
+        assert ended.code == 0, f"{shlex.join(words)}\n{ended.err}"
+
+
+def test_the_commands_that_need_a_download_or_long_are_accepted(mpt):
+    for words in commands(run=False):
+        if words[:2] == ["mpt", "study"]:
+            assert words[2] == "report" or find_config(words[3]).is_file()
+        elif words[0] == "mpt":
+            assert mpt(*words[1:], "--print_config").code == 0, shlex.join(words)
+
+
+def test_the_python_runs(mpt):
+    blocks = [(no_run, text) for kind, no_run, text in BLOCKS if kind == "python"]
+    assert blocks
+    for no_run, text in blocks:
+        code = compile(text, "README.md", "exec")
+        if not no_run:
+            exec(code, {"__name__": "readme"})
+
+
+def test_pictures_and_links_are_there():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
