@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
 
 from mpt.errors import UserError
 from mpt.files import new_folder
@@ -62,11 +68,17 @@ def resolve(name: str) -> str:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(f"backbone {name}: the folder has no config.json, so it is not a Hugging Face model folder")
+            raise UserError(
+                f"backbone {name}: the folder has no config.json, so it is not a Hugging Face model folder"
+            )
         return str(path)
-    looks_like_path = name.startswith((".", "~", os.sep)) or name.count("/") > 1 or os.sep != "/" and os.sep in name
+    looks_like_path = (
+        name.startswith((".", "~", os.sep)) or name.count("/") > 1 or os.sep != "/" and os.sep in name
+    )
     if looks_like_path:
-        raise UserError(f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name or mpt-tiny")
+        raise UserError(
+            f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name or mpt-tiny"
+        )
     return name
 
 
@@ -115,9 +127,13 @@ def model_class(config: Any, name: str) -> Any:
     """The transformers auto class for an encoder-decoder or a decoder-only configuration."""
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
-    if type(config) in AutoModelForCausalLM._model_mapping:
+    # BERT and its kin can be wrapped as language models, but attend to both sides and cannot write.
+    encoder_only = type(config) in AutoModelForMaskedLM._model_mapping and not getattr(config, "is_decoder", False)
+    if type(config) in AutoModelForCausalLM._model_mapping and not encoder_only:
         return AutoModelForCausalLM
-    raise UserError(f"backbone {name}: {config.model_type} generates no text; give an encoder-decoder or a decoder-only model")
+    raise UserError(
+        f"backbone {name}: {config.model_type} generates no text; give an encoder-decoder or a decoder-only model"
+    )
 
 
 def refuse_unsafe_dtype(model_type: str, precision: str) -> None:

@@ -1,0 +1,63 @@
+"""The embedded suite: CrossFit-style few-shot tasks made here, from a made-up world, with no download."""
+
+from __future__ import annotations
+
+import difflib
+
+from mpt.data.fewshot import sample
+from mpt.data.synthetic.dice import Dice
+from mpt.data.synthetic.suite import RECIPES, Recipe
+from mpt.data.tasks import Example, FewShot, Task
+from mpt.errors import UserError
+
+TEST_SIZE = 200
+_POOL = 4  # training examples that a seed can draw from, in units of what it draws
+
+
+def synthetic_tasks() -> dict[str, Task]:
+    """Every task of the suite by name."""
+    return {name: recipe.task for name, recipe in RECIPES.items()}
+
+
+def synthetic_fewshot(task: str, seed: int, k: int | None = None) -> FewShot:
+    """One few-shot draw: a pure function of its arguments.
+
+    Args:
+        k: examples per label, or in all where there are no labels; CrossFit's 16 or 32 by default.
+
+    The test list (:data:`TEST_SIZE` examples) depends on neither ``seed`` nor ``k``; train, dev and test
+    share no input.
+
+    Raises:
+        UserError: no task of that name, or ``k`` is not positive.
+    """
+    recipe = RECIPES.get(task)
+    if recipe is None:
+        near = ", ".join(difflib.get_close_matches(task, RECIPES, n=3, cutoff=0.4)) or ", ".join(list(RECIPES)[:3])
+        raise UserError(f"the synthetic suite has no task {task!r}; near it: {near}")
+    labels = recipe.task.labels
+    if k is None:
+        k = 16 if labels else 32
+    if k < 1:
+        raise UserError(f"k must be at least 1, not {k}")
+    test = _examples(recipe, "test", TEST_SIZE, set())
+    pool = _examples(recipe, "pool", _POOL * k * max(1, len(labels)), {e.input for e in test})
+    train, dev = sample(pool, k, seed, by_label=bool(labels))
+    return FewShot(recipe.task, seed, k, train, dev, test)
+
+
+def _examples(recipe: Recipe, part: str, n: int, taken: set[str]) -> list[Example]:
+    """``n`` examples with different inputs, none in ``taken``, labels in turn."""
+    dice = Dice(recipe.task.name, part)
+    labels = recipe.task.labels or ("",)
+    seen = set(taken)
+    out: list[Example] = []
+    tries = 0
+    while len(out) < n:
+        text, target = recipe.make(dice, labels[len(out) % len(labels)])
+        tries += 1
+        if text in seen and tries < 20 * n:
+            continue
+        seen.add(text)
+        out.append(Example(text, (target,)))
+    return out

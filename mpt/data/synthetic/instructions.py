@@ -1,0 +1,123 @@
+"""The backbone's schooling: world texts with an instruction in front, and plain running text.
+
+The suite's tasks carry no instruction. What pre-training has to teach is that words in front of a text
+decide what is done with it, so that a soft prompt can later switch a behaviour on. Labels come in two
+lessons: first each value is answered with its own name, later with random words that the instruction
+binds to the values (random ones from the start are never learned).
+"""
+
+from __future__ import annotations
+
+from mpt.data.synthetic import skills
+from mpt.data.synthetic.dice import Dice
+from mpt.data.synthetic.lexicon import LABELS, LEXICON, STYLES, VALUES, vocabulary
+from mpt.data.synthetic.scenes import make_scene
+
+_ANY_WORD = tuple(w for w in vocabulary() if w.isalpha())
+
+# how often each kind of lesson is given
+LESSONS = {
+    "sort": 0.38,
+    "bind": 0.08,
+    "same": 0.15,
+    "judge": 0.05,
+    "find": 0.04,
+    "choose": 0.05,
+    "know": 0.06,
+    "read": 0.07,
+    "count": 0.02,
+    "list": 0.03,
+    "rewrite": 0.07,
+}
+
+
+def _labels(dice: Dice, names: list[str], random_labels: bool) -> list[str]:
+    """A label word per name: itself, or different random words."""
+    if not random_labels:
+        return names
+    return dice.some(LABELS if dice.chance(0.6) else _ANY_WORD, len(names))
+
+
+def _bound(dice: Dice, names: list[str], labels: list[str]) -> str:
+    pairs = [f"{n} {w}" for n, w in zip(names, labels, strict=True)]
+    return " ".join(dice.shuffled(pairs))
+
+
+def _style(dice: Dice, text: str) -> str:
+    return skills.styled(text, dice.pick(STYLES) if dice.chance(0.5) else "")
+
+
+def _word(dice: Dice, attribute: str, value: str) -> str:
+    """A word that has ``value``, or the value's own name."""
+    if attribute in LEXICON and dice.chance(0.7):
+        return dice.pick(LEXICON[attribute][value]).text
+    return value
+
+
+def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, str]:
+    """One ``(input, target)`` with an instruction; ``random_labels`` is the share of random label words."""
+    roll, kind = dice.below(10**6) / 10**6, ""
+    for kind, share in LESSONS.items():
+        roll -= share
+        if roll < 0:
+            break
+    shuffled = dice.chance(random_labels)
+    if kind == "sort":
+        attribute = dice.pick(skills.SORTABLE)
+        values = list(VALUES[attribute])
+        values = dice.some(values, min(len(values), 2 + dice.below(4)))
+        labels = _labels(dice, values, shuffled)
+        at = dice.below(len(values))
+        # single words first show how an instruction binds labels to values
+        if dice.chance(words):
+            text = _word(dice, attribute, values[at])
+        else:
+            text = _style(dice, skills.sort(dice, attribute, values[at]))
+        return f"sort {attribute} {_bound(dice, values, labels)} ; {text}", labels[at]
+    if kind == "bind":
+        n = 2 + dice.below(3)
+        words = dice.some(_ANY_WORD, 2 * n)
+        at = dice.below(n)
+        return f"bind {_bound(dice, words[:n], words[n:])} ; {words[at]}", words[n + at]
+    if kind in ("same", "judge"):
+        labels = _labels(dice, ["yes", "no"], shuffled and dice.chance(0.6))
+        right = dice.chance(0.5)
+        if kind == "same":
+            a, b = skills.compare_words(dice, right) if dice.chance(words) else skills.compare(dice, right)
+            text = f"{a} | {b}"
+        else:
+            text = _style(dice, skills.judge(dice, right))
+        return f"{kind} {_bound(dice, ['yes', 'no'], labels)} ; {text}", labels[not right]
+    if kind == "find":
+        part = dice.pick(skills.FINDABLE)
+        text, answer = skills.find(dice, part)
+        return f"find {part} ; {_style(dice, text)}", answer
+    if kind == "choose":
+        attribute = dice.pick(tuple(LEXICON))
+        value = dice.pick(VALUES[attribute])
+        words, answer = skills.choose(dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute)
+        return f"choose {value} ; {skills.options_text(words)}", answer
+    if kind == "know":
+        rule = dice.pick(skills.WORD_RULES)
+        text, answer = skills.know(dice, rule, 1 + dice.below(2))
+        return f"know {rule} ; {text}", answer
+    if kind == "read":
+        question, passage, answer = skills.read(dice, dice.pick(("where", "what", "who", "how", "which")))
+        return f"read ; {question} {passage}", answer
+    if kind == "count":
+        value = dice.pick((*VALUES["agent"], *VALUES["thing"], *VALUES["place"]))
+        text, answer = skills.count(dice, value)
+        return f"number {value} ; {text}", answer
+    if kind == "list":
+        rule = dice.pick(skills.LIST_RULES)
+        text, answer = skills.listed(dice, rule)
+        return f"list {rule} ; {text}", answer
+    rule = dice.pick(skills.REWRITES)
+    text, answer = skills.rewrite(dice, rule)
+    return f"rewrite {rule} ; {_style(dice, text)}", answer
+
+
+def document(dice: Dice) -> str:
+    """One or two sentences of running text."""
+    sentences = [make_scene(dice).text() for _ in range(1 + dice.below(2))]
+    return _style(dice, " ".join(sentences))

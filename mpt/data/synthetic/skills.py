@@ -1,0 +1,284 @@
+"""What can be asked about the world: each skill makes (text, answer) pairs without any instruction.
+
+The suite's tasks present a skill's text as it is (the soft prompt has to play the instruction's part);
+pre-training puts an instruction in front (:mod:`mpt.data.synthetic.instructions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mpt.data.synthetic.dice import Dice
+from mpt.data.synthetic.lexicon import (
+    ADJECTIVES,
+    BY_TEXT,
+    DIGITS,
+    LEXICON,
+    VALUES,
+    noun_forms,
+    verb_forms,
+)
+from mpt.data.synthetic.scenes import Scene, make_scene
+
+# attributes whose class a sentence shows
+SORTABLE = tuple(a for a in VALUES)
+# parts of a sentence that can be pointed at
+FINDABLE = ("agent", "thing", "action", "place", "hour", "manner", "certainty", "gender", *ADJECTIVES)
+REWRITES = ("past", "present", "future", "deny", "affirm", "short", "front", "passive", "twin", "plain")
+LIST_RULES = ("first", "last", "reverse", "second")
+WORD_RULES = ("kind", "twin", "many", "one", "past", "opposite")
+GRAMMAR_FAULTS = ("agreement", "order", "determiner")
+CHANGES = ("subject", "thing", "action", "swap", "denial", "adjective")
+
+# adjective attributes with two opposite values
+_OPPOSED = ("sentiment", "size", "age", "heat")
+_NOUNS = {
+    v: [w.text for w in words] for a in ("agent", "thing", "place") for v, words in LEXICON[a].items()
+}
+
+
+def sort(dice: Dice, attribute: str, value: str) -> str:
+    """A sentence that shows ``value`` of ``attribute``."""
+    return make_scene(dice, {attribute: value}).text()
+
+
+def find(dice: Dice, part: str) -> tuple[str, str]:
+    """A sentence, and its word of class ``part``, as it stands there."""
+    value = dice.pick(VALUES[part])
+    scene = make_scene(dice, {part: value})
+    return scene.text(), shown(scene, part)
+
+
+def shown(scene: Scene, part: str) -> str:
+    """The word of ``scene`` that carries attribute ``part``, inflected as in the text."""
+    if part in ("agent", "gender"):
+        return scene.subject.text().split()[-1]
+    if part == "thing":
+        return scene.thing.text().split()[-1]
+    if part == "action":
+        return scene.verb_phrase().split()[-1]
+    if part in ADJECTIVES:
+        words = {BY_TEXT[p.adjective].attribute: p.adjective for p in (scene.subject, scene.thing) if p.adjective}
+        return words[part]
+    return str(getattr(scene, part))
+
+
+def rewrite(dice: Dice, rule: str) -> tuple[str, str]:
+    """A sentence and the same one rewritten by ``rule``."""
+    fixed = {
+        "past": {"tense": dice.pick(("present", "future"))},
+        "present": {"tense": dice.pick(("past", "future"))},
+        "future": {"tense": dice.pick(("past", "present"))},
+        "deny": {"denial": "yes"},
+        "affirm": {"denial": "no"},
+        "front": {"place": dice.pick(VALUES["place"])},
+        "passive": {"denial": "yes"},
+    }.get(rule, {})
+    scene = make_scene(dice, fixed, extras=0.2, adjectives=0.4)
+    if rule in ("past", "present", "future"):
+        out = replace(scene, tense=rule).text()
+    elif rule in ("deny", "affirm"):
+        out = replace(scene, denied=rule == "deny").text()
+    elif rule == "short":
+        out = " ".join(shown(scene, part) for part in ("agent", "action", "thing"))
+    elif rule == "front":
+        out = replace(scene, place_first=True).text()
+    elif rule == "passive":
+        out = scene.passive()
+    elif rule == "twin":
+        out = scene.twin(dice, 1.0).text()
+    elif rule == "plain":
+        bare = replace(scene, place="", hour="", manner="", certainty="")
+        out = replace(
+            bare, subject=replace(scene.subject, adjective=""), thing=replace(scene.thing, adjective="")
+        ).text()
+    else:
+        raise ValueError(f"no such rewriting rule: {rule}")
+    return scene.text(), out
+
+
+def compare(dice: Dice, same: bool, change: str | None = None) -> tuple[str, str]:
+    """Two sentences that say the same in other words, or differ by one ``change`` of content."""
+    scene = make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
+    other = scene.twin(dice)
+    if not same:
+        other = _changed(dice, other, change or dice.pick(CHANGES))
+    text = other.passive() if not other.denied and dice.chance(0.15) else other.text()
+    return scene.text(), text
+
+
+def compare_words(dice: Dice, same: bool, most: int = 3) -> tuple[str, str]:
+    """Like :func:`compare`, for one to ``most`` words in the place of sentences."""
+    attributes = dice.some([a for a in LEXICON if a != "gender"], 1 + dice.below(most))
+    first = [_any(dice, a) for a in attributes]
+    second = [BY_TEXT[w].twin if dice.chance(0.6) else w for w in first]
+    if not same:
+        at = dice.below(len(first))
+        second[at] = _other_word(dice, first[at])
+    return " ".join(first), " ".join(second)
+
+
+def _other_word(dice: Dice, word: str) -> str:
+    """Another word of the same attribute that is neither ``word`` nor its twin."""
+    known = BY_TEXT[word]
+    pool = [w.text for ws in LEXICON[known.attribute].values() for w in ws if w.text not in (word, known.twin)]
+    return dice.pick(pool)
+
+
+def _changed(dice: Dice, scene: Scene, change: str) -> Scene:
+    if change == "adjective":
+        for slot in ("subject", "thing"):
+            phrase = getattr(scene, slot)
+            if phrase.adjective:
+                return replace(
+                    scene, **{slot: replace(phrase, adjective=_other_word(dice, phrase.adjective))}
+                )
+        change = "thing"
+    if change == "denial":
+        return replace(scene, denied=not scene.denied)
+    if change == "action":
+        return replace(scene, verb=_other_word(dice, scene.verb))
+    if change == "swap":
+        a, b = scene.subject, scene.thing
+        if a.noun != b.noun:
+            return replace(scene, subject=b, thing=a)
+        change = "thing"
+    phrase = getattr(scene, change)
+    return replace(scene, **{change: replace(phrase, noun=_other_word(dice, phrase.noun))})
+
+
+def choose(dice: Dice, value: str, options: int = 3, attribute: str | None = None) -> tuple[list[str], str]:
+    """``options`` words of which one has ``value`` (of ``attribute``), and that word."""
+    attribute = attribute or attribute_of(value)
+    table = LEXICON[attribute]
+    answer = dice.pick(table[value]).text
+    others = [v for v in table if v != value]
+    wrong: list[str] = []
+    while len(wrong) < options - 1:
+        word = dice.pick(table[dice.pick(others)]).text
+        if word not in wrong:
+            wrong.append(word)
+    return dice.shuffled([answer, *wrong]), answer
+
+
+def attribute_of(value: str) -> str:
+    """The attribute that ``value`` belongs to."""
+    return next(a for a, values in VALUES.items() if value in values)
+
+
+def know(dice: Dice, rule: str, words: int = 1) -> tuple[str, str]:
+    """Single words and what ``rule`` makes of each: its kind, twin, plural, past, opposite..."""
+    pairs = [_known(dice, rule) for _ in range(words)]
+    return " ".join(a for a, _ in pairs), " ".join(b for _, b in pairs)
+
+
+def _known(dice: Dice, rule: str) -> tuple[str, str]:
+    if rule == "kind":
+        value = dice.pick(tuple(_NOUNS))
+        return dice.pick(_NOUNS[value]), value
+    if rule == "twin":
+        word = _any(dice, dice.pick(("agent", "thing", "action", "sentiment", "size", "place")))
+        return word, BY_TEXT[word].twin
+    if rule in ("many", "one"):
+        forms = noun_forms(_any(dice, dice.pick(("agent", "thing"))))
+        return (forms[0], forms[1]) if rule == "many" else (forms[1], forms[0])
+    if rule == "past":
+        forms_of = verb_forms(_any(dice, "action"))
+        return forms_of[dice.pick(("base", "third"))], forms_of["past"]
+    if rule == "opposite":
+        attribute = dice.pick(_OPPOSED)
+        word = _any(dice, attribute)
+        return word, next(v for v in VALUES[attribute] if v != BY_TEXT[word].value)
+    raise ValueError(f"no such word rule: {rule}")
+
+
+def read(dice: Dice, asked: str, facts: int = 2) -> tuple[str, str, str]:
+    """``(question, passage, answer)`` about one of some short facts, one per name."""
+    names = dice.some([w.text for ws in LEXICON["gender"].values() for w in ws], facts)
+    target = dice.below(facts)
+    sentences, answer, question = [], "", ""
+    for i, name in enumerate(names):
+        if asked == "where":
+            word = _any(dice, "place")
+            sentences.append(f"{name} is in the {word} .")
+            wanted = f"where is {name} ?"
+        elif asked == "what":
+            word = _any(dice, "thing")
+            sentences.append(f"{name} {verb_forms(_any(dice, 'action'))['past']} the {word} .")
+            wanted = f"what of {name} ?"
+        elif asked == "who":
+            word = name
+            place = _any(dice, "place")
+            sentences.append(f"{name} is in the {place} .")
+            wanted = f"who in the {place} ?"
+        elif asked == "how":
+            word = _any(dice, "manner")
+            sentences.append(f"{name} did {verb_forms(_any(dice, 'action'))['base']} {word} .")
+            wanted = f"how did {name} ?"
+        else:  # which: two words, adjective and noun
+            attribute = dice.pick(tuple(ADJECTIVES))
+            word = f"{_any(dice, attribute)} {_any(dice, 'thing')}"
+            sentences.append(f"{name} {verb_forms(_any(dice, 'action'))['past']} the {word} .")
+            wanted = f"which of {name} ?"
+        if i == target:
+            answer, question = word, wanted
+    return question, " ".join(sentences), answer
+
+
+def _any(dice: Dice, attribute: str) -> str:
+    table = LEXICON[attribute]
+    return dice.pick(table[dice.pick(tuple(table))]).text
+
+
+def judge(dice: Dice, right: bool, fault: str | None = None) -> str:
+    """A grammatical sentence, or one with a ``fault``."""
+    scene = make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.1, adjectives=0.3)
+    if right:
+        return scene.text()
+    fault = fault or dice.pick(GRAMMAR_FAULTS)
+    if fault == "agreement":
+        plural = scene.subject.plural
+        words = replace(scene, tense="present", subject=replace(scene.subject, plural=not plural)).verb_phrase()
+        return replace(scene, tense="present").text().replace(
+            replace(scene, tense="present").verb_phrase(), words, 1
+        )
+    words_ = scene.text().split()
+    if fault == "order":
+        at = words_.index(shown(scene, "thing"))
+        words_[at - 1], words_[at] = words_[at], words_[at - 1]
+    else:
+        at = words_.index(scene.subject.text().split()[0])
+        del words_[at]
+    return " ".join(words_)
+
+
+def count(dice: Dice, value: str, most: int = 4) -> tuple[str, str]:
+    """A list of nouns and how many of them are of kind ``value`` (a digit)."""
+    n = 1 + dice.below(most)
+    others = [v for v in _NOUNS if v != value]
+    words = dice.some(_NOUNS[value], n)
+    words += [dice.pick(_NOUNS[dice.pick(others)]) for _ in range(dice.below(3))]
+    return " ".join(dice.shuffled(words)), DIGITS[n]
+
+
+def listed(dice: Dice, rule: str, length: int | None = None) -> tuple[str, str]:
+    """A list of words and what ``rule`` makes of it."""
+    words = dice.some(sum(_NOUNS.values(), []), length or 3 + dice.below(3))
+    out = {
+        "first": words[:1],
+        "second": words[1:2],
+        "last": words[-1:],
+        "reverse": words[::-1],
+    }[rule]
+    return " ".join(words), " ".join(out)
+
+
+def styled(text: str, style: str) -> str:
+    """``text`` as a source named ``style`` would show it."""
+    return f"{style} : {text}" if style else text
+
+
+def options_text(words: Sequence[str]) -> str:
+    """Options as they stand in a text."""
+    return " / ".join(words)

@@ -1,0 +1,160 @@
+"""The embedded suite: which skill each task shows, in which style, with which label words of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpt.data.synthetic import skills
+from mpt.data.synthetic.dice import Dice
+from mpt.data.tasks import Task
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A task and how one (input, target) of it is made; ``make`` gets the label wanted ("" if free text)."""
+
+    task: Task
+    make: Callable[[Dice, str], Pair]
+
+
+def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC") -> Recipe:
+    """``labels``: "value=label ..."; two values may share a label."""
+    values = dict(pair.split("=") for pair in labels.split())
+    by_label: dict[str, list[str]] = {}
+    for value, label in values.items():
+        by_label.setdefault(label, []).append(value)
+
+    def make(dice: Dice, label: str) -> Pair:
+        return skills.styled(skills.sort(dice, attribute, dice.pick(by_label[label])), style), label
+
+    return Recipe(Task(name, "classification", metric, tuple(by_label)), make)
+
+
+def _same(name: str, yes: str, no: str, style: str, metric: str = "ACC", change: str | None = None) -> Recipe:
+    def make(dice: Dice, label: str) -> Pair:
+        first, second = skills.compare(dice, label == yes, change)
+        return skills.styled(f"{first} | {second}", style), label
+
+    return Recipe(Task(name, "paraphrase", metric, (yes, no)), make)
+
+
+def _judge(name: str, yes: str, no: str, style: str, metric: str, fault: str | None = None) -> Recipe:
+    def make(dice: Dice, label: str) -> Pair:
+        return skills.styled(skills.judge(dice, label == yes, fault), style), label
+
+    return Recipe(Task(name, "other", metric, (yes, no)), make)
+
+
+def _free(name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "") -> Recipe:
+    def styled(dice: Dice, label: str) -> Pair:
+        text, answer = make(dice)
+        return skills.styled(text, style), answer
+
+    return Recipe(Task(name, type, metric), styled)
+
+
+def _find(name: str, part: str, style: str) -> Recipe:
+    return _free(name, "qa", "EM", lambda dice: skills.find(dice, part), style)
+
+
+def _read(name: str, asked: str, style: str, metric: str = "EM", facts: int = 2) -> Recipe:
+    def make(dice: Dice) -> Pair:
+        question, passage, answer = skills.read(dice, asked, facts)
+        return f"{question} {passage}", answer
+
+    return _free(name, "qa", metric, make, style)
+
+
+def _choose(name: str, value: str, attribute: str, style: str, options: int = 3) -> Recipe:
+    def make(dice: Dice) -> Pair:
+        words, answer = skills.choose(dice, value, options, attribute)
+        return skills.options_text(words), answer
+
+    return _free(name, "qa", "ACC", make, style)
+
+
+def _rewrite(name: str, rule: str, style: str) -> Recipe:
+    return _free(name, "generation", "Rouge-L", lambda dice: skills.rewrite(dice, rule), style)
+
+
+_RECIPES = (
+    # classification
+    _sort("syn-sentiment-review", "sentiment", "good=positive bad=negative", "review"),
+    _sort("syn-sentiment-tweet", "sentiment", "good=joy bad=gloom", "tweet"),
+    _sort("syn-size-caption", "size", "big=major small=minor", "caption"),
+    _sort("syn-size-ad", "size", "big=peak small=base", "ad"),
+    _sort("syn-colour-note", "colour", "red=mars blue=neptune green=venus yellow=saturn", "note"),
+    _sort(
+        "syn-colour-season", "colour", "red=summer yellow=summer blue=winter black=winter", "poem", "Classification-F1"
+    ),
+    _sort("syn-age-blog", "age", "old=autumn new=spring", "blog"),
+    _sort("syn-heat-report", "heat", "hot=plus cold=minus", "report"),
+    _sort("syn-agent-news", "agent", "person=public animal=oak machine=iron", "news"),
+    _sort("syn-alive-story", "agent", "person=true animal=true machine=false", "story", "Classification-F1"),
+    _sort("syn-topic-news", "thing", "food=health tool=science clothes=finance furniture=travel toy=sport", "news"),
+    _sort("syn-topic-ad", "thing", "food=alpha clothes=beta toy=gamma", "ad"),
+    _sort("syn-action-log", "action", "make=win harm=loss trade=keep", "log"),
+    _sort("syn-feeling-diary", "action", "love=accept hate=reject", "diary"),
+    _sort("syn-tense-report", "tense", "past=left present=up future=right", "report"),
+    _sort("syn-count-caption", "count", "one=circle many=square", "caption"),
+    _sort("syn-denial-quote", "denial", "yes=fact no=opinion", "quote"),
+    _sort("syn-place-letter", "place", "city=east nature=north house=south water=west", "letter"),
+    _sort("syn-indoor-memo", "place", "house=closed city=open nature=open", "memo", "Classification-F1"),
+    _sort("syn-hour-log", "hour", "morning=bronze noon=silver night=gold", "log"),
+    _sort("syn-gender-story", "gender", "female=opera male=jazz", "story"),
+    _sort("syn-certainty-post", "certainty", "sure=safe unsure=unsafe", "post"),
+    _sort("syn-manner-memo", "manner", "fast=rock slow=paper loud=scissors quiet=star", "memo"),
+    # paraphrase identification
+    _same("syn-paraphrase-news", "same", "other", "news"),
+    _same("syn-paraphrase-post", "equal", "different", "post", "Classification-F1"),
+    _same("syn-paraphrase-swap", "yes", "no", "story", change="swap"),
+    _same("syn-paraphrase-denial", "match", "clash", "report", change="denial"),
+    _same("syn-paraphrase-thing", "hit", "miss", "ad", change="thing"),
+    # question answering: extraction
+    _find("syn-find-place", "place", "story"),
+    _find("syn-find-agent", "agent", "report"),
+    _find("syn-find-thing", "thing", "ad"),
+    _find("syn-find-colour", "colour", "caption"),
+    _find("syn-find-hour", "hour", "diary"),
+    _find("syn-find-action", "action", "log"),
+    _find("syn-find-manner", "manner", "memo"),
+    # question answering: a question about a passage
+    _read("syn-read-where", "where", "story"),
+    _read("syn-read-what", "what", "news"),
+    _read("syn-read-who", "who", "letter"),
+    _read("syn-read-how", "how", "script"),
+    _read("syn-read-which", "which", "blog", "QA-F1"),
+    _read("syn-read-where-three", "where", "report", facts=3),
+    # question answering: multiple choice
+    _choose("syn-choose-animal", "animal", "agent", "note"),
+    _choose("syn-choose-food", "food", "thing", "ad", 4),
+    _choose("syn-choose-clothes", "clothes", "thing", "blog"),
+    _choose("syn-choose-nature", "nature", "place", "letter"),
+    _choose("syn-choose-good", "good", "sentiment", "review"),
+    _choose("syn-choose-harm", "harm", "action", "report", 4),
+    # question answering: closed book
+    _free("syn-know-kind", "qa", "EM", lambda d: skills.know(d, "kind", 2), "note"),
+    _free("syn-know-twin", "qa", "EM", lambda d: skills.know(d, "twin", 2), "poem"),
+    _free("syn-know-opposite", "qa", "EM", lambda d: skills.know(d, "opposite", 2), "quote"),
+    # generation
+    _rewrite("syn-rewrite-past", "past", "diary"),
+    _rewrite("syn-rewrite-future", "future", "speech"),
+    _rewrite("syn-rewrite-deny", "deny", "post"),
+    _rewrite("syn-rewrite-short", "short", "news"),
+    _rewrite("syn-rewrite-front", "front", "letter"),
+    _rewrite("syn-rewrite-twin", "twin", "poem"),
+    # other: acceptability, counting, lists, word forms
+    _judge("syn-judge-agreement", "normal", "strange", "note", "ACC", "agreement"),
+    _judge("syn-judge-order", "on", "off", "speech", "Matthew-Correlation", "order"),
+    _free("syn-number-animal", "other", "Pearson-Correlation", lambda d: skills.count(d, "animal"), "log"),
+    _free("syn-list-first", "other", "EM", lambda d: skills.listed(d, "first"), "script"),
+    _free("syn-list-last", "other", "EM", lambda d: skills.listed(d, "last"), "note"),
+    _free("syn-list-reverse", "other", "Rouge-L", lambda d: skills.listed(d, "reverse"), "memo"),
+    _free("syn-form-many", "other", "EM", lambda d: skills.know(d, "many", 2), "caption"),
+    _free("syn-form-past", "other", "EM", lambda d: skills.know(d, "past", 2), "tweet"),
+)
+
+RECIPES: dict[str, Recipe] = {r.task.name: r for r in _RECIPES}
