@@ -1,0 +1,87 @@
+"""Language modelling: every weight of a backbone, by text-to-text pairs."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
+
+from mpt.backbone import Backbone
+from mpt.errors import UserError
+from mpt.learn.fine_tuning import FineTuning
+from mpt.learn.optimizers import PromptAdafactor
+from mpt.loading import BackboneOptions
+
+
+class LanguageModeling(FineTuning):
+    """Pre-trains a backbone from random weights, or goes on training one: LM adaptation (Lester et al. 2021, section 3.2).
+
+    What is predicted is the data's affair: span corruption, prefix-LM or supervised text-to-text pairs
+    (:mod:`mpt.data.corpus`).
+
+    Args:
+        backbone: hub name, local folder, or ``mpt-tiny``.
+        from_scratch: start from random weights; the folder then needs only configuration and tokenizer.
+        positional_heads: from scratch and for T5 only: how much, at the start, the encoder's first head attends to the
+            word before and its second head to the word after (logits added to the relative position bias). Small models
+            find "what stands behind this word" only after very long training without it. 0 leaves T5's own start.
+        embedding_rate: factor on the learning rate of the input embeddings, which T5 starts about ten times as large
+            as the other weights.
+        optimizer: how it is learned.
+        lr_scheduler: optional schedule, stepped every optimiser step.
+        backbone_options: how the backbone is loaded and how much it reads.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mpt-tiny",
+        from_scratch: bool = False,
+        positional_heads: float = 0.0,
+        embedding_rate: float = 1.0,
+        optimizer: OptimizerCallable = PromptAdafactor,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
+    ) -> None:
+        super().__init__(backbone, optimizer, lr_scheduler, backbone_options)
+        if positional_heads and not from_scratch:
+            raise UserError("model.positional_heads changes how a model starts: it needs model.from_scratch true")
+        self.from_scratch = from_scratch
+        self.positional_heads = positional_heads
+        self.embedding_rate = embedding_rate
+
+    def build(self, labels: tuple[str, ...]) -> None:
+        # The same first weights whatever was drawn before.
+        torch.manual_seed(self.seed)
+        self.backbone = Backbone(self.backbone_name, self.backbone_options, random_weights=self.from_scratch)
+        self.backbone.check_lengths(0)
+        if self.positional_heads:
+            add_positional_heads(self.backbone.model, self.positional_heads)
+
+    def configure_optimizers(self) -> Any:
+        table = self.backbone.model.get_input_embeddings().weight
+        rest = [p for p in self.parameters() if p.requires_grad and p is not table]
+        optimizer = self.optimizer([{"params": rest}, {"params": [table]}])
+        optimizer.param_groups[1]["lr"] *= self.embedding_rate
+        if self.lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}
+
+
+def add_positional_heads(model: nn.Module, strength: float) -> None:
+    """Let a T5 encoder's first head look one token back and its second head one token ahead, in all layers.
+
+    Adds ``strength`` to the relative position bias ``[buckets, heads]`` of those offsets.
+
+    Raises:
+        UserError: the model has no such bias, or a single head.
+    """
+    try:
+        bias = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # type: ignore[union-attr, index]
+    except (AttributeError, TypeError):
+        bias = None
+    if bias is None or bias.shape[1] < 2:
+        raise UserError("model.positional_heads needs a T5 with two heads or more")
+    with torch.no_grad():
+        # The encoder's buckets are two halves: offsets back (0, -1, ...) and offsets ahead (0, 1, ...).
+        bias[1, 0] += strength
+        bias[bias.shape[0] // 2 + 1, 1] += strength
