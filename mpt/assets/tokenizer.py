@@ -1,0 +1,72 @@
+"""Build the embedded backbone's tokenizer: one token per word of the made-up world, bytes for everything else.
+
+    python -m mpt.assets.tokenizer FOLDER
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from mpt.data.synthetic.dice import Dice
+from mpt.data.synthetic.instructions import lesson
+from mpt.data.synthetic.lexicon import vocabulary
+
+SENTINELS = 32
+PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
+
+
+def build_tokenizer(model_max_length: int = 512) -> PreTrainedTokenizerFast:
+    """The tokenizer, with ids ordered: special tokens, words (commonest first), bytes, sentinels.
+
+    Any UTF-8 text decodes to itself: texts are split into byte-level pieces (so there is no unknown
+    character), a space is put in front (so that a word is the same token at the start of a text as
+    inside it) and taken away again in decoding.
+    """
+    counts = Counter(dict.fromkeys(vocabulary(), 1))
+    dice = Dice("tokenizer")
+    for _ in range(20_000):
+        for text in lesson(dice, 0.5):
+            counts.update(text.split())
+    total = sum(counts.values())
+    space = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(" ")[0][0]
+    # a byte costs more than any word, so that a known word is never spelt
+    pieces = [(t, 0.0) for t in (PAD, EOS, UNK)]
+    pieces += [(space + word, math.log(n / total)) for word, n in counts.most_common()]
+    pieces += [(byte, -25.0) for byte in sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Prepend(" ")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            # a word with the one space before it; every other character stands alone
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    tokenizer.add_special_tokens([PAD, EOS, UNK])
+    sentinels = [AddedToken(f"<extra_id_{i}>", lstrip=True, rstrip=True, special=True) for i in range(SENTINELS)]
+    tokenizer.add_special_tokens(sentinels)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {EOS}", pair=f"$A {EOS} $B {EOS}", special_tokens=[(EOS, tokenizer.token_to_id(EOS))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=EOS,
+        unk_token=UNK,
+        additional_special_tokens=[f"<extra_id_{i}>" for i in range(SENTINELS)],
+        clean_up_tokenization_spaces=False,
+        model_max_length=model_max_length,
+    )
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    build_tokenizer().save_pretrained(folder)
+    print(f"{folder}: {len(build_tokenizer())} tokens")
