@@ -42,7 +42,8 @@ class MetricsFile(Callback):
         if not trainer.is_global_zero:
             return
         row: dict[str, Any] = {"step": trainer.global_step}
-        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # Lightning keeps float32, which is not worth printing past its seventh digit.
+        row |= {name: float(f"{float(value):.7g}") for name, value in trainer.callback_metrics.items()}
         self._path(trainer).parent.mkdir(parents=True, exist_ok=True)
         with self._path(trainer).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

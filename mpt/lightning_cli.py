@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -74,6 +75,11 @@ class RunCLI(LightningCLI):
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
         if not self.config[self.subcommand].get("ckpt_path"):
             set_aside(Path(self.trainer.default_root_dir))
+
+        bar = self.trainer.progress_bar_callback
+        if isinstance(bar, RichProgressBar):
+            # Data streams have no epochs; Lightning would count them as "Epoch 0/-2".
+            bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
 
     def after_fit(self) -> None:
         print(f"run folder: {self.trainer.default_root_dir}")
