@@ -1,8 +1,8 @@
 """Where a prompt starts: small callables that compose.
 
-Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a matrix ``[P, H]``.
-Lester et al. (2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu et al. 2022) starts
-from another task's prompt.
+Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a
+matrix ``[P, H]``. Lester et al. (2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu
+et al. 2022) starts from another task's prompt.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -73,7 +75,7 @@ def resolve(name: str) -> str:
             )
         return str(path)
     looks_like_path = (
-        name.startswith((".", "~", os.sep)) or name.count("/") > 1 or os.sep != "/" and os.sep in name
+        name.startswith((".", "~", os.sep)) or name.count("/") > 1 or (os.sep != "/" and os.sep in name)
     )
     if looks_like_path:
         raise UserError(
@@ -91,11 +93,13 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
         random_weights: take configuration and tokenizer only, for pre-training from scratch.
 
     Raises:
-        UserError: if there is no such model, it is neither encoder-decoder nor decoder-only, or the type is unsafe for it.
+        UserError: if there is no such model, it is neither encoder-decoder nor decoder-only, or the type is
+            unsafe for it.
     """
     source = resolve(name)
-    # A folder given by a relative path can look like a hub name to transformers; a path that exists is meant locally.
-    common = {"revision": options.revision} if options.revision and not Path(source).is_dir() else {}
+    if not Path(source).is_dir():
+        source = _downloaded_or_reachable(name, options.revision)
+    common = {} if Path(source).is_dir() or not options.revision else {"revision": options.revision}
     try:
         config = AutoConfig.from_pretrained(source, **common)
         refuse_unsafe_dtype(config.model_type, options.dtype)
@@ -107,10 +111,11 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
         else:
             model = kind.from_pretrained(source, dtype=dtype, **extra, **common)
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
+        _check_tokenizer(tokenizer, config, name)
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(_why_not(name, error)) from error
+    except Exception as error:  # three libraries read these files, each with exceptions of its own
+        raise UserError(f"backbone {name} could not be loaded: {_first_sentence(error)}") from error
     if options.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model, tokenizer
@@ -128,16 +133,18 @@ def model_class(config: Any, name: str) -> Any:
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
     # BERT and its kin can be wrapped as language models, but attend to both sides and cannot write.
-    encoder_only = type(config) in AutoModelForMaskedLM._model_mapping and not getattr(config, "is_decoder", False)
-    if type(config) in AutoModelForCausalLM._model_mapping and not encoder_only:
+    kind, writes = type(config), getattr(config, "is_decoder", False)
+    encoder_only = kind in AutoModelForMaskedLM._model_mapping and not writes
+    if kind in AutoModelForCausalLM._model_mapping and not encoder_only:
         return AutoModelForCausalLM
     raise UserError(
-        f"backbone {name}: {config.model_type} generates no text; give an encoder-decoder or a decoder-only model"
+        f"backbone {name}: {config.model_type} generates no text; "
+        "give an encoder-decoder or a decoder-only model"
     )
 
 
 def refuse_unsafe_dtype(model_type: str, precision: str) -> None:
-    """T5's feed-forward activations overflow float16 and the loss becomes NaN, however the prompt is trained."""
+    """T5's feed-forward activations overflow float16 and the loss becomes NaN."""
     if precision.removeprefix("float").startswith("16") and "t5" in model_type:
         raise UserError(
             f"{precision} on a T5 model ({model_type}) overflows to NaN (T5 was trained in bfloat16); "
@@ -145,15 +152,41 @@ def refuse_unsafe_dtype(model_type: str, precision: str) -> None:
         )
 
 
-def _why_not(name: str, error: Exception) -> str:
-    if Path(name).expanduser().is_dir() or name in bundled_backbones():
-        return f"backbone {name}: the folder could not be loaded: {_first_sentence(error)}"
-    near = difflib.get_close_matches(name, bundled_backbones(), n=1, cutoff=0.5)
+def _downloaded_or_reachable(name: str, revision: str | None) -> str:
+    """The name, if the hub knows it; without a network, the folder that it was downloaded to before.
+
+    One quick question, because transformers asks for each file of a model up to six times, for half a minute.
+    """
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "config.json", revision=revision), timeout=10)
+    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError, ValueError) as error:
+        at = f" at revision {revision}" if revision else ""
+        why = f"the Hugging Face hub has no such model{at} (wrong name, or private and you are not logged in)"
+        raise UserError(_nowhere(name, why)) from error
+    except Exception as error:
+        config = try_to_load_from_cache(name, "config.json", revision=revision)
+        if not isinstance(config, str):
+            why = "it was not downloaded before and the Hugging Face hub cannot be reached"
+            raise UserError(_nowhere(name, why)) from error
+        return str(Path(config).parent)
+    return name
+
+
+def _nowhere(name: str, why: str) -> str:
+    bundled = bundled_backbones()
+    near = difflib.get_close_matches(name, bundled, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return (
-        f"backbone {name} is no local folder, not bundled ({', '.join(bundled_backbones()) or 'none'}), "
-        f"and the Hugging Face hub gave no such model (wrong name, private, or no network){hint}"
-    )
+    return f"backbone {name}: no local folder, not bundled ({', '.join(bundled) or 'none'}), and {why}{hint}"
+
+
+def _check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
+    # Where a folder has no tokenizer files, transformers makes one that knows special tokens only, and says nothing.
+    if len(tokenizer) - len(set(tokenizer.all_special_ids)) < 2:
+        raise UserError(f"backbone {name} has no tokenizer files (such as tokenizer.json or spiece.model)")
+    if not config.is_encoder_decoder and tokenizer.eos_token_id is None:
+        raise UserError(
+            f"backbone {name}: its tokenizer has no end-of-sequence token, so an answer would never end"
+        )
 
 
 def _first_sentence(error: Exception) -> str:

@@ -144,7 +144,7 @@ def test_a_saved_prompt_is_that_prompt(tmp_path):
     assert torch.equal(SavedPrompt(str(tmp_path / "p"))(4, vocabulary()), weight)
     with pytest.raises(UserError, match=r"has length 4, but prompt_length is 5"):
         SavedPrompt(str(tmp_path / "p"))(5, vocabulary())
-    with pytest.raises(UserError, match="hidden size 6 .* hidden size 2"):
+    with pytest.raises(UserError, match=r"hidden size 6 .* hidden size 2"):
         SavedPrompt(str(tmp_path / "p"))(4, vocabulary(embeddings=torch.zeros(9, 2)))
     with pytest.raises(UserError, match=r"weights f00.*ba5"):
         SavedPrompt(str(tmp_path / "p"))(4, vocabulary(fingerprint=lambda: "ba5"))

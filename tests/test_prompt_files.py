@@ -73,6 +73,7 @@ def test_peft_reads_the_configuration(decoder_only, kind, tmp_path):
     ("kind", "task"), [("t5", "SEQ_2_SEQ_LM"), ("bart", "SEQ_2_SEQ_LM"), ("gpt2", "CAUSAL_LM")]
 )
 def test_a_folder_that_peft_wrote_is_read(kind, task, model_folder, tmp_path):
+    task = "CAUSAL_LM" if kind == "gpt2" else "SEQ_2_SEQ_LM"
     auto = AutoModelForCausalLM if task == "CAUSAL_LM" else AutoModelForSeq2SeqLM
     model = get_peft_model(
         auto.from_pretrained(model_folder(kind)), PromptTuningConfig(task_type=task, num_virtual_tokens=6)
@@ -95,7 +96,7 @@ def test_a_lora_folder_is_refused(model_folder, tmp_path):
         load_prompt(tmp_path)
 
 
-# Replacing in one step ----------------------------------------------------------------------------------------
+# Replacing in one step --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stage", ["save_file", "write_json"])
@@ -117,7 +118,7 @@ def test_a_failure_in_the_middle_keeps_the_old_folder(stage, tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["prompt"]
 
 
-# What does not fit ---------------------------------------------------------------------------------------------
+# What does not fit ------------------------------------------------------------------------------------------
 
 
 def test_fitting_prompts_pass():
