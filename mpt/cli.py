@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mpt import __doc__ as _what
-from mpt.errors import UserError
+from mpt.errors import UserError, mistake_behind
 
 USAGE = f"""usage: mpt COMMAND …
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         run(arguments)
     except Exception as error:
-        mistake = _user_error(error)
+        mistake = mistake_behind(error)
         if mistake is None:
             raise
         print(f"mpt: error: {mistake}", file=sys.stderr)
@@ -49,13 +49,6 @@ def run(arguments: list[str]) -> None:
     if name not in commands:
         raise UserError(f"{name} is not a command; mpt knows {', '.join(commands)}")
     commands[name](rest)
-
-
-def _user_error(error: BaseException | None) -> UserError | None:
-    """The user's mistake behind an exception: libraries that build our objects wrap what these raise."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _commands() -> dict[str, Callable[[list[str]], object]]:

@@ -7,3 +7,10 @@ class UserError(Exception):
     The message is one clear sentence that names what is wrong and what would be right. The command line prints it
     without a traceback and exits with 2; in Python it is an ordinary exception.
     """
+
+
+def mistake_behind(error: BaseException | None) -> UserError | None:
+    """The user's mistake behind an exception: libraries that build our objects wrap what these raise."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
