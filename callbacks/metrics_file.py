@@ -10,7 +10,8 @@ from mpt.files import write_text
 
 
 class MetricsFile(Callback):
-    """Appends one JSON line per evaluation, ``{"step": …, "dev/score": …}``, to a file in the run's folder.
+    """Appends one JSON line per evaluation, ``{"step": …, "dev/score": …}``, to a file in the run's folder; where there is
+    none, one line every ``log_every_n_steps`` with the training loss.
 
     A resumed run drops the lines of steps it is about to repeat, so the file reads as if nothing had happened.
 
@@ -27,6 +28,14 @@ class MetricsFile(Callback):
             lines = path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= trainer.global_step]
             write_text(path, "".join(f"{line}\n" for line in kept))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # A run that is not evaluated (multi-task training) would otherwise leave no trace of its loss.
+        completed = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not sum(trainer.num_val_batches) and completed and not trainer.global_step % trainer.log_every_n_steps:
+            self._append(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
