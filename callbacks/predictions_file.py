@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -22,7 +23,7 @@ class PredictionsFile(Callback):
         if not trainer.is_global_zero:
             return
         path = Path(trainer.default_root_dir) / self.name
-        rows = pl_module.outputs
+        rows: Any = pl_module.outputs
         write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         scored = pl_module.score_outputs()  # type: ignore[operator]
         result = f"{scored[0]} {scored[1]:.4f} on " if scored else ""

@@ -51,25 +51,25 @@ def run(arguments: list[str]) -> None:
     commands[name](rest)
 
 
-def _commands() -> dict[str, Callable[[list[str]], object]]:
+def _commands() -> dict[str, Callable[[list[str]], None]]:
     # Each is imported when it is asked for: `mpt configs list` should not wait for torch.
-    def lightning(word: str) -> Callable[[list[str]], object]:
-        def start(rest: list[str]) -> object:
+    def lightning(word: str) -> Callable[[list[str]], None]:
+        def start(rest: list[str]) -> None:
             from mpt.lightning_cli import run_lightning
 
-            return run_lightning([word, *rest])
+            run_lightning([word, *rest])
 
         return start
 
-    def study(rest: list[str]) -> object:
+    def study(rest: list[str]) -> None:
         from mpt.study.command import run_study_command
 
-        return run_study_command(rest)
+        run_study_command(rest)
 
-    def configs(rest: list[str]) -> object:
+    def configs(rest: list[str]) -> None:
         from mpt.configs import run_configs_command
 
-        return run_configs_command(rest)
+        run_configs_command(rest)
 
     words = {word: lightning(word) for word in ("fit", "validate", "test", "predict")}
     return {**words, "study": study, "configs": configs}
