@@ -1,0 +1,353 @@
+"""Time and peak memory of one prompt-tuning step: mpt and PEFT side by side, and what Lightning adds.
+
+    python experiments/benchmarks/train_step.py
+    python experiments/benchmarks/train_step.py --models mpt-tiny --steps 400 --repeats 9 --out train_step.csv
+    python experiments/benchmarks/train_step.py --device cuda
+
+Three ways to take the same step (same weights, prompt length 100, batch 8, inputs of 128 tokens, Adafactor,
+dropout as the model has it; each way tokenises its texts, which the encoder remembers):
+
+- ``peft``: a bare loop over ``get_peft_model(model, PromptTuningConfig(...))``;
+- ``mpt``: the same loop over ``FrozenBackbone.loss``;
+- ``lightning``: ``mpt fit --config experiments/prompt_tuning.yaml``, with that file's callbacks and logger.
+  Options this script does not know go to it (``--trainer.logger false``), to see what each part costs.
+
+Every measurement has a process of its own. Rounds take the ways in alternating order, and a ratio is the median
+over rounds of the ratio within a round, so that a machine that slows down meanwhile slows both sides. Times are
+means over the steps after a warm-up. Where other programs run, trust the CPU time, which does not count them.
+Memory on the CPU is the growth of the process's resident set from "model loaded, nothing trained" to its peak,
+which the kernel keeps and is told to forget at that point (Linux); on CUDA it is the allocator's peak above the
+same point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+WAYS = ("peft", "mpt", "lightning")
+PROMPT_LENGTH, BATCH, INPUT_LENGTH, TARGET_LENGTH = 100, 8, 128, 8
+EXAMPLES = 64
+TASK = "benchmark"
+STEPS = {"t5-small": 10, "mpt-tiny": 300}
+ROWS = (
+    ("step_ms", "wall time per step [ms]"),
+    ("cpu_ms", "CPU time per step [ms]"),
+    ("peak_mb", "peak memory [MB]"),
+)
+
+
+# The parent: models, data, rounds, table ----------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--models", nargs="+", default=list(STEPS), help="t5-small, mpt-tiny or folders")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--steps", type=int, help="timed steps of each measurement")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of a measurement")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--out", type=Path, help="CSV file for every single measurement")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options, fit_options = parser.parse_known_args(arguments)
+    if options.measure:
+        return measure(json.loads(options.measure), fit_options)
+
+    print(
+        f"prompt {PROMPT_LENGTH}, batch {BATCH}, input {INPUT_LENGTH}, Adafactor, float32, {options.device}, "
+        f"{options.threads} threads, {options.repeats} rounds; medians"
+    )
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as workspace:
+        for model in options.models:
+            folder = model_folder(model, Path(workspace))
+            if folder is None:
+                print(f"{model}: its weights are not here, so it is left out")
+                continue
+            job = {
+                "folder": str(folder),
+                "workspace": workspace,
+                "steps": options.steps or STEPS.get(model, 10),
+                "threads": options.threads,
+                "device": options.device,
+            }
+            for number in range(options.repeats):
+                for way in options.ways if number % 2 == 0 else reversed(options.ways):
+                    result = run_apart({**job, "way": way}, fit_options)
+                    rows.append({"model": model, "way": way, "round": number, **result})
+                    print(".", end="", file=sys.stderr, flush=True)
+            print(file=sys.stderr)
+            report(model, [row for row in rows if row["model"] == model])
+    if options.out:
+        with options.out.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["model"])
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def model_folder(name: str, workspace: Path) -> Path | None:
+    """A model's folder: one that is there, or a T5-small with random weights made for this run."""
+    from mpt.loading import ASSETS, bundled_backbones, resolve
+
+    if name == "t5-small":
+        import torch
+        from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+
+        torch.manual_seed(0)
+        config = T5Config()
+        config.decoder_start_token_id = 0
+        assert (config.d_model, config.num_layers, config.vocab_size) == (512, 6, 32128)
+        T5ForConditionalGeneration(config).save_pretrained(workspace / name)
+        # Any tokenizer serves: the ids it knows are a part of the table.
+        AutoTokenizer.from_pretrained(ASSETS / "mpt-tiny").save_pretrained(workspace / name)
+        return workspace / name
+    folder = bundled_backbones().get(name) or Path(resolve(name))
+    return folder if (folder / "model.safetensors").is_file() else None
+
+
+def run_apart(job: dict[str, Any], fit_options: list[str]) -> dict[str, float]:
+    """One measurement in a process of its own."""
+    threads = str(job["threads"])
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "HF_HUB_OFFLINE": "1",
+    }
+    with tempfile.TemporaryDirectory(dir=job["workspace"]) as folder:
+        result = Path(folder) / "result.json"
+        command = [
+            sys.executable,
+            __file__,
+            "--measure",
+            json.dumps({**job, "result": str(result)}),
+            *fit_options,
+        ]
+        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
+        if not result.is_file():
+            raise SystemExit(f"{job['way']} did not finish:\n{done.stdout}{done.stderr}")
+        return json.loads(result.read_text())
+
+
+def report(model: str, rows: list[dict[str, Any]]) -> None:
+    ways = [way for way in WAYS if any(row["way"] == way for row in rows)]
+    pairs = [pair for pair in (("mpt", "peft"), ("lightning", "mpt")) if set(pair) <= set(ways)]
+    header = [model, *ways, *("/".join(pair) for pair in pairs)]
+    print("".join(f"{word:>20}" if i else f"{word:<22}" for i, word in enumerate(header)))
+    for key, title in ROWS:
+        values = {way: [row[key] for row in rows if row["way"] == way] for way in ways}
+        cells = [f"{statistics.median(values[way]):.2f}" for way in ways]
+        for above, below in pairs:
+            ratios = [a / b if b else float("nan") for a, b in zip(values[above], values[below], strict=True)]
+            cells.append(f"{statistics.median(ratios):.3f}")
+        print(f"{title:<22}" + "".join(f"{cell:>20}" for cell in cells))
+
+
+# The child: one measurement ---------------------------------------------------------------------------------
+
+
+class Meter:
+    """Counts steps; knows the time per step after the warm-up, and the memory they needed at most."""
+
+    def __init__(self, steps: int, warm_up: int, device: str) -> None:
+        self.last, self.warm_up, self.device = warm_up + steps, warm_up, device
+        self.count = 0
+
+    def begin(self) -> None:
+        """The model is loaded, nothing is trained."""
+        if self.device == "cuda":
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+            self.before = float(torch.cuda.memory_allocated())
+        else:
+            with contextlib.suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+            self.before = resident("VmRSS")
+
+    def step(self) -> None:
+        """A step is over."""
+        self.count += 1
+        if self.count == self.warm_up:
+            self.start, self.cpu_start = self.now(), time.process_time()
+        elif self.count == self.last:
+            self.end, self.cpu_end = self.now(), time.process_time()
+            self.peak = self.peak_memory()
+
+    def now(self) -> float:
+        if self.device == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def peak_memory(self) -> float:
+        if self.device == "cuda":
+            import torch
+
+            return float(torch.cuda.max_memory_allocated())
+        return resident("VmHWM")
+
+    def result(self) -> dict[str, float]:
+        per_step = 1e3 / (self.last - self.warm_up)
+        return {
+            "step_ms": (self.end - self.start) * per_step,
+            "cpu_ms": (self.cpu_end - self.cpu_start) * per_step,
+            "peak_mb": (self.peak - self.before) / 1e6,
+        }
+
+
+def resident(what: str) -> float:
+    """Bytes of this process in memory: now (VmRSS) or at most (VmHWM)."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(what))
+
+
+def measure(job: dict[str, Any], fit_options: list[str]) -> None:
+    import torch
+
+    torch.set_num_threads(job["threads"])
+    # Past the first epoch, so that every text was tokenised once.
+    meter = Meter(job["steps"], EXAMPLES // BATCH, job["device"])
+    ways: dict[str, Callable[..., None]] = {"peft": by_peft, "mpt": by_mpt, "lightning": by_lightning}
+    ways[job["way"]](job, meter, *([fit_options] if job["way"] == "lightning" else []))
+    Path(job["result"]).write_text(json.dumps(meter.result()))
+
+
+def examples() -> list[tuple[str, str]]:
+    """Inputs of at least 128 tokens in any tokenizer, all with one answer."""
+    rng = random.Random(0)
+    word = lambda: "".join(rng.choices("aeioulnrst", k=4))  # noqa: E731
+    return [(" ".join(word() for _ in range(INPUT_LENGTH)), "yes it is") for _ in range(EXAMPLES)]
+
+
+def bare_loop(backbone: Any, loss: Callable[[Any], Any], parameters: Any, meter: Meter) -> None:
+    from mpt.learn.optimizers import PromptAdafactor
+
+    optimizer = PromptAdafactor(parameters)
+    meter.begin()
+    for texts, targets in batches():
+        batch = backbone.encode(texts, targets).to(meter.device)
+        optimizer.zero_grad()
+        loss(batch).backward()
+        optimizer.step()
+        meter.step()
+        if meter.count == meter.last:
+            return
+
+
+def batches() -> Iterator[tuple[list[str], list[str]]]:
+    rows = examples()
+    while True:
+        for first in range(0, EXAMPLES, BATCH):
+            inputs, targets = zip(*rows[first : first + BATCH], strict=True)
+            yield list(inputs), list(targets)
+
+
+def load(job: dict[str, Any]) -> tuple[Any, Any]:
+    """The backbone in training mode, and the prompt that all ways start from."""
+    import torch
+
+    from mpt.backbone import FrozenBackbone
+    from mpt.loading import BackboneOptions
+
+    options = BackboneOptions(max_input_length=INPUT_LENGTH, max_target_length=TARGET_LENGTH)
+    backbone = FrozenBackbone(job["folder"], options).to(job["device"])
+    backbone.model.train()
+    rows = torch.arange(PROMPT_LENGTH) % len(backbone.embeddings)
+    return backbone, backbone.embeddings[rows.to(job["device"])]
+
+
+def by_mpt(job: dict[str, Any], meter: Meter) -> None:
+    from mpt.backbone import token_mean
+    from mpt.prompt import SoftPrompt
+
+    backbone, start = load(job)
+    prompt = SoftPrompt(start)
+    bare_loop(
+        backbone, lambda batch: token_mean(backbone.loss(prompt(), batch), batch), prompt.parameters(), meter
+    )
+
+
+def by_peft(job: dict[str, Any], meter: Meter) -> None:
+    import torch
+    from peft import PromptTuningConfig, TaskType, get_peft_model
+
+    backbone, start = load(job)
+    task = TaskType.CAUSAL_LM if backbone.decoder_only else TaskType.SEQ_2_SEQ_LM
+    model = get_peft_model(
+        backbone.model, PromptTuningConfig(task_type=task, num_virtual_tokens=PROMPT_LENGTH)
+    )
+    model.to(job["device"]).train()
+    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    with torch.no_grad():
+        learned[0][:PROMPT_LENGTH] = start
+
+    def loss(batch: Any) -> Any:
+        return model(input_ids=batch.input_ids, attention_mask=batch.input_mask, labels=batch.labels).loss
+
+    bare_loop(backbone, loss, learned, meter)
+
+
+def by_lightning(job: dict[str, Any], meter: Meter, fit_options: list[str]) -> None:
+    """A fit as a user starts it; training alone is timed, the one evaluation comes after it."""
+    from mpt.configs import find_config
+    from mpt.data.fewshot import write_tsv
+    from mpt.data.tasks import Example
+    from mpt.learn import PromptTuning
+    from mpt.lightning_cli import run_lightning
+
+    folder = Path.cwd() / TASK
+    folder.mkdir()
+    rows = [Example(source, (target,)) for source, target in examples()]
+    for split, part in (("train", rows), ("dev", rows[:1]), ("test", rows[:1])):
+        write_tsv(folder / f"{TASK}_16_13_{split}.tsv", part)
+
+    def begin(self: PromptTuning) -> None:
+        meter.begin()
+
+    def step(self: PromptTuning, *_: Any) -> None:
+        meter.step()
+
+    PromptTuning.on_train_start, PromptTuning.on_train_batch_end = begin, step  # type: ignore[assignment]
+    run_lightning(
+        [
+            "fit",
+            f"--config={find_config('prompt_tuning')}",
+            f"--model.backbone={job['folder']}",
+            f"--model.prompt_length={PROMPT_LENGTH}",
+            f"--model.backbone_options.max_input_length={INPUT_LENGTH}",
+            f"--model.backbone_options.max_target_length={TARGET_LENGTH}",
+            f"--data.root={folder.parent}",
+            f"--data.task={TASK}",
+            "--data.metric=EM",
+            "--data.seed=13",
+            f"--data.batch_size={BATCH}",
+            f"--trainer.max_steps={meter.last}",
+            f"--trainer.val_check_interval={meter.last}",
+            f"--trainer.default_root_dir={Path.cwd() / 'run'}",
+            f"--trainer.accelerator={'gpu' if job['device'] == 'cuda' else 'cpu'}",
+            "--trainer.devices=1",
+            *fit_options,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
