@@ -1,4 +1,4 @@
-"""CrossFit's few-shot data: its k-shot sampling, and its TSV files read and written byte for byte.
+"""CrossFit's few-shot data: its TSV files, read and written byte for byte.
 
 A task is a folder of files ``<task>_<k>_<seed>_{train,dev,test}.tsv``; a record is a line
 ``input<TAB>output``, with further gold outputs behind further tabs, in UTF-8 and ended by a line feed alone
@@ -8,12 +8,11 @@ A task is a folder of files ``<task>_<k>_<seed>_{train,dev,test}.tsv``; a record
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
+from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks import Example, FewShot, Task, catalogue, nearest
 from mpt.errors import UserError
 from mpt.files import write_text
@@ -92,32 +91,6 @@ def write_tsv(path: str | Path, examples: Iterable[Example]) -> None:
     write_text(Path(path), "".join(lines))
 
 
-def sample(
-    examples: Sequence[Example], k: int, seed: int, by_label: bool
-) -> tuple[list[Example], list[Example]]:
-    """CrossFit's k-shot train and dev examples.
-
-    The list is shuffled by numpy's legacy generator (the list itself: an array of it would be shuffled
-    otherwise). By label, each label in the order of its first occurrence in the shuffled list gives its first
-    k examples to train and the next k to dev; a label with fewer gives what it has. Without labels, the first
-    k and the next k of all.
-
-    Args:
-        examples: the training pool, in its order.
-        k: examples per label or in all.
-        seed: from 0 to 2**32 - 1.
-        by_label: the way of sampling; an example's label is its outputs.
-    """
-    shuffled = list(examples)
-    np.random.RandomState(seed).shuffle(shuffled)  # type: ignore[arg-type]
-    groups: dict[object, list[Example]] = {}
-    for example in shuffled:
-        groups.setdefault(example.targets if by_label else None, []).append(example)
-    train = [example for group in groups.values() for example in group[:k]]
-    dev = [example for group in groups.values() for example in group[k : 2 * k]]
-    return train, dev
-
-
 def load_fewshot(
     root: str | Path, task: str, seed: int, k: int | None = None, metric: str | None = None
 ) -> FewShot:
@@ -138,8 +111,6 @@ def load_fewshot(
     """
     facts = find_task(root, task, metric)
     if str(root) == SYNTHETIC:
-        from mpt.data.synthetic import synthetic_fewshot
-
         return replace(synthetic_fewshot(task, seed, k), task=facts)
     folder = Draws.of(root, task)
     k = folder.size(k)
@@ -162,8 +133,6 @@ def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
     if metric is not None and metric not in METRICS:
         raise UserError(f"There is no metric {metric!r}; --data.metric is one of {', '.join(METRICS)}.")
     if str(root) == SYNTHETIC:
-        from mpt.data.synthetic import synthetic_tasks
-
         suite = synthetic_tasks()
         if task not in suite:
             raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, suite)}")
@@ -199,8 +168,6 @@ def load_examples(
 def task_names(root: str | Path) -> list[str]:
     """The tasks under a data root: the names of its folders, or of the embedded suite's tasks."""
     if str(root) == SYNTHETIC:
-        from mpt.data.synthetic import synthetic_tasks
-
         return sorted(synthetic_tasks())
     if not Path(root).is_dir():
         raise UserError(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.data.fewshot import load_fewshot, read_tsv, sample, write_fewshot, write_tsv
+from mpt.data.fewshot import load_fewshot, read_tsv, write_fewshot, write_tsv
+from mpt.data.sampling import sample
 from mpt.data.tasks import Example, Task, catalogue
 from mpt.errors import UserError
 

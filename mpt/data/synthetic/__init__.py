@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from mpt.data.fewshot import sample
+from mpt.data.sampling import sample
 from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.suite import RECIPES, Recipe
 from mpt.data.tasks import Example, FewShot, Task
