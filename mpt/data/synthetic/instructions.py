@@ -18,17 +18,21 @@ _ANY_WORD = tuple(w for w in vocabulary() if w.isalpha())
 # how often each kind of lesson is given
 LESSONS = {
     "sort": 0.38,
-    "bind": 0.08,
+    "bind": 0.07,
     "same": 0.15,
-    "judge": 0.05,
-    "find": 0.04,
+    "judge": 0.03,
+    "find": 0.03,
     "choose": 0.05,
-    "know": 0.06,
-    "read": 0.07,
+    "know": 0.09,
+    "read": 0.08,
     "count": 0.02,
     "list": 0.03,
     "rewrite": 0.07,
 }
+# attributes of many words take more practice
+_SORTS = (*skills.SORTABLE, *("thing", "action", "agent") * 2, "place", "colour")
+_RULES = (*skills.WORD_RULES, *("twin",) * 4, "kind")
+_REWRITES = (*skills.REWRITES, *("twin",) * 3)
 
 
 def _labels(dice: Dice, names: list[str], random_labels: bool) -> list[str]:
@@ -63,7 +67,7 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
             break
     shuffled = dice.chance(random_labels)
     if kind == "sort":
-        attribute = dice.pick(skills.SORTABLE)
+        attribute = dice.pick(_SORTS)
         values = list(VALUES[attribute])
         values = dice.some(values, min(len(values), 2 + dice.below(4)))
         labels = _labels(dice, values, shuffled)
@@ -80,10 +84,15 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
         at = dice.below(n)
         return f"bind {_bound(dice, words[:n], words[n:])} ; {words[at]}", words[n + at]
     if kind in ("same", "judge"):
-        labels = _labels(dice, ["yes", "no"], shuffled and dice.chance(0.6))
+        labels = _labels(dice, ["yes", "no"], shuffled and dice.chance(0.5))
         right = dice.chance(0.5)
         if kind == "same":
-            a, b = skills.compare_words(dice, right) if dice.chance(words) else skills.compare(dice, right)
+            # the fewer twins, the easier: plain repetition comes first to be noticed
+            twins = dice.pick((0.0, 0.3, 0.6))
+            if dice.chance(words):
+                a, b = skills.compare_words(dice, right, twins=twins)
+            else:
+                a, b = skills.compare(dice, right, "all" if dice.chance(0.3) else None, twins)
             text = f"{a} | {b}"
         else:
             text = _style(dice, skills.judge(dice, right))
@@ -98,7 +107,7 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
         words, answer = skills.choose(dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute)
         return f"choose {value} ; {skills.options_text(words)}", answer
     if kind == "know":
-        rule = dice.pick(skills.WORD_RULES)
+        rule = dice.pick(_RULES)
         text, answer = skills.know(dice, rule, 1 + dice.below(2))
         return f"know {rule} ; {text}", answer
     if kind == "read":
@@ -112,7 +121,7 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
         rule = dice.pick(skills.LIST_RULES)
         text, answer = skills.listed(dice, rule)
         return f"list {rule} ; {text}", answer
-    rule = dice.pick(skills.REWRITES)
+    rule = dice.pick(_REWRITES)
     text, answer = skills.rewrite(dice, rule)
     return f"rewrite {rule} ; {_style(dice, text)}", answer
 

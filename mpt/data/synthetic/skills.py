@@ -29,7 +29,7 @@ REWRITES = ("past", "present", "future", "deny", "affirm", "short", "front", "pa
 LIST_RULES = ("first", "last", "reverse", "second")
 WORD_RULES = ("kind", "twin", "many", "one", "past", "opposite")
 GRAMMAR_FAULTS = ("agreement", "order", "determiner")
-CHANGES = ("subject", "thing", "action", "swap", "denial", "adjective")
+CHANGES = ("subject", "thing", "action", "swap", "denial", "adjective", "all")
 
 # adjective attributes with two opposite values
 _OPPOSED = ("sentiment", "size", "age", "heat")
@@ -98,21 +98,21 @@ def rewrite(dice: Dice, rule: str) -> tuple[str, str]:
     return scene.text(), out
 
 
-def compare(dice: Dice, same: bool, change: str | None = None) -> tuple[str, str]:
+def compare(dice: Dice, same: bool, change: str | None = None, twins: float = 0.6) -> tuple[str, str]:
     """Two sentences that say the same in other words, or differ by one ``change`` of content."""
     scene = make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
-    other = scene.twin(dice)
+    other = scene.twin(dice, twins)
     if not same:
         other = _changed(dice, other, change or dice.pick(CHANGES))
     text = other.passive() if not other.denied and dice.chance(0.15) else other.text()
     return scene.text(), text
 
 
-def compare_words(dice: Dice, same: bool, most: int = 3) -> tuple[str, str]:
+def compare_words(dice: Dice, same: bool, most: int = 3, twins: float = 0.6) -> tuple[str, str]:
     """Like :func:`compare`, for one to ``most`` words in the place of sentences."""
     attributes = dice.some([a for a in LEXICON if a != "gender"], 1 + dice.below(most))
     first = [_any(dice, a) for a in attributes]
-    second = [BY_TEXT[w].twin if dice.chance(0.6) else w for w in first]
+    second = [BY_TEXT[w].twin if dice.chance(twins) else w for w in first]
     if not same:
         at = dice.below(len(first))
         second[at] = _other_word(dice, first[at])
@@ -127,6 +127,8 @@ def _other_word(dice: Dice, word: str) -> str:
 
 
 def _changed(dice: Dice, scene: Scene, change: str) -> Scene:
+    if change == "all":
+        return make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
     if change == "adjective":
         for slot in ("subject", "thing"):
             phrase = getattr(scene, slot)
@@ -274,9 +276,9 @@ def listed(dice: Dice, rule: str, length: int | None = None) -> tuple[str, str]:
     return " ".join(words), " ".join(out)
 
 
-def styled(text: str, style: str) -> str:
-    """``text`` as a source named ``style`` would show it."""
-    return f"{style} : {text}" if style else text
+def styled(text: str, style: str, field: str = "") -> str:
+    """``text`` as a source named ``style`` would show it, with the name of the field that is wanted."""
+    return " ".join(filter(None, (f"{style} :" if style else "", text, f"{field} ?" if field else "")))
 
 
 def options_text(words: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC
         by_label.setdefault(label, []).append(value)
 
     def make(dice: Dice, label: str) -> Pair:
-        return skills.styled(skills.sort(dice, attribute, dice.pick(by_label[label])), style), label
+        return skills.styled(skills.sort(dice, attribute, dice.pick(by_label[label])), style, attribute), label
 
     return Recipe(Task(name, "classification", metric, tuple(by_label)), make)
 
@@ -36,28 +36,35 @@ def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC
 def _same(name: str, yes: str, no: str, style: str, metric: str = "ACC", change: str | None = None) -> Recipe:
     def make(dice: Dice, label: str) -> Pair:
         first, second = skills.compare(dice, label == yes, change)
-        return skills.styled(f"{first} | {second}", style), label
+        return skills.styled(f"{first} | {second}", style, "same"), label
 
     return Recipe(Task(name, "paraphrase", metric, (yes, no)), make)
 
 
 def _judge(name: str, yes: str, no: str, style: str, metric: str, fault: str | None = None) -> Recipe:
     def make(dice: Dice, label: str) -> Pair:
-        return skills.styled(skills.judge(dice, label == yes, fault), style), label
+        return skills.styled(skills.judge(dice, label == yes, fault), style, "judge"), label
 
     return Recipe(Task(name, "other", metric, (yes, no)), make)
 
 
-def _free(name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "") -> Recipe:
+def _free(name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "", field: str = "") -> Recipe:
     def styled(dice: Dice, label: str) -> Pair:
         text, answer = make(dice)
-        return skills.styled(text, style), answer
+        return skills.styled(text, style, field), answer
 
     return Recipe(Task(name, type, metric), styled)
 
 
 def _find(name: str, part: str, style: str) -> Recipe:
-    return _free(name, "qa", "EM", lambda dice: skills.find(dice, part), style)
+    """Two sentences with a word of the class each; the second one's is wanted."""
+
+    def make(dice: Dice) -> Pair:
+        first, _ = skills.find(dice, part)
+        second, answer = skills.find(dice, part)
+        return f"{first} {second}", answer
+
+    return _free(name, "qa", "EM", make, style, f"which {part}")
 
 
 def _read(name: str, asked: str, style: str, metric: str = "EM", facts: int = 2) -> Recipe:
@@ -73,11 +80,11 @@ def _choose(name: str, value: str, attribute: str, style: str, options: int = 3)
         words, answer = skills.choose(dice, value, options, attribute)
         return skills.options_text(words), answer
 
-    return _free(name, "qa", "ACC", make, style)
+    return _free(name, "qa", "ACC", make, style, value)
 
 
 def _rewrite(name: str, rule: str, style: str) -> Recipe:
-    return _free(name, "generation", "Rouge-L", lambda dice: skills.rewrite(dice, rule), style)
+    return _free(name, "generation", "Rouge-L", lambda dice: skills.rewrite(dice, rule), style, rule)
 
 
 _RECIPES = (
@@ -94,7 +101,7 @@ _RECIPES = (
     _sort("syn-heat-report", "heat", "hot=plus cold=minus", "report"),
     _sort("syn-agent-news", "agent", "person=public animal=oak machine=iron", "news"),
     _sort("syn-alive-story", "agent", "person=true animal=true machine=false", "story", "Classification-F1"),
-    _sort("syn-topic-news", "thing", "food=health tool=science clothes=finance furniture=travel toy=sport", "news"),
+    _sort("syn-topic-news", "thing", "food=food tool=tool clothes=clothes furniture=furniture toy=toy", "news"),
     _sort("syn-topic-ad", "thing", "food=alpha clothes=beta toy=gamma", "ad"),
     _sort("syn-action-log", "action", "make=win harm=loss trade=keep", "log"),
     _sort("syn-feeling-diary", "action", "love=accept hate=reject", "diary"),
@@ -136,9 +143,9 @@ _RECIPES = (
     _choose("syn-choose-good", "good", "sentiment", "review"),
     _choose("syn-choose-harm", "harm", "action", "report", 4),
     # question answering: closed book
-    _free("syn-know-kind", "qa", "EM", lambda d: skills.know(d, "kind", 2), "note"),
-    _free("syn-know-twin", "qa", "EM", lambda d: skills.know(d, "twin", 2), "poem"),
-    _free("syn-know-opposite", "qa", "EM", lambda d: skills.know(d, "opposite", 2), "quote"),
+    _free("syn-know-kind", "qa", "EM", lambda d: skills.know(d, "kind", 2), "note", "kind"),
+    _free("syn-know-twin", "qa", "EM", lambda d: skills.know(d, "twin", 2), "poem", "twin"),
+    _free("syn-know-opposite", "qa", "EM", lambda d: skills.know(d, "opposite", 2), "quote", "opposite"),
     # generation
     _rewrite("syn-rewrite-past", "past", "diary"),
     _rewrite("syn-rewrite-future", "future", "speech"),
@@ -149,12 +156,12 @@ _RECIPES = (
     # other: acceptability, counting, lists, word forms
     _judge("syn-judge-agreement", "normal", "strange", "note", "ACC", "agreement"),
     _judge("syn-judge-order", "on", "off", "speech", "Matthew-Correlation", "order"),
-    _free("syn-number-animal", "other", "Pearson-Correlation", lambda d: skills.count(d, "animal"), "log"),
-    _free("syn-list-first", "other", "EM", lambda d: skills.listed(d, "first"), "script"),
-    _free("syn-list-last", "other", "EM", lambda d: skills.listed(d, "last"), "note"),
-    _free("syn-list-reverse", "other", "Rouge-L", lambda d: skills.listed(d, "reverse"), "memo"),
-    _free("syn-form-many", "other", "EM", lambda d: skills.know(d, "many", 2), "caption"),
-    _free("syn-form-past", "other", "EM", lambda d: skills.know(d, "past", 2), "tweet"),
+    _free("syn-number-animal", "other", "Pearson-Correlation", lambda d: skills.count(d, "animal"), "log", "animal"),
+    _free("syn-list-first", "other", "EM", lambda d: skills.listed(d, "first"), "script", "first"),
+    _free("syn-list-last", "other", "EM", lambda d: skills.listed(d, "last"), "note", "last"),
+    _free("syn-list-reverse", "other", "Rouge-L", lambda d: skills.listed(d, "reverse"), "memo", "reverse"),
+    _free("syn-form-many", "other", "EM", lambda d: skills.know(d, "many", 2), "caption", "many"),
+    _free("syn-form-past", "other", "EM", lambda d: skills.know(d, "past", 2), "tweet", "past"),
 )
 
 RECIPES: dict[str, Recipe] = {r.task.name: r for r in _RECIPES}
