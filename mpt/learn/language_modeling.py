@@ -22,9 +22,9 @@ class LanguageModeling(FineTuning):
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.
         from_scratch: start from random weights; the folder then needs only configuration and tokenizer.
-        positional_heads: from scratch and for T5 only: how much, at the start, the encoder's first head attends to the
-            word before and its second head to the word after (logits added to the relative position bias). Small models
-            find "what stands behind this word" only after very long training without it. 0 leaves T5's own start.
+        positional_heads: from scratch and for T5 only: how strongly, at the start, the encoder's first three heads look one
+            token back, one ahead, and away from themselves (logits added to the relative position bias). Without it a
+            small model needs very long to find "what stands behind this word". 0 leaves T5's own start.
         embedding_rate: factor on the learning rate of the input embeddings, which T5 starts about ten times as large
             as the other weights.
         optimizer: how it is learned.
@@ -68,20 +68,21 @@ class LanguageModeling(FineTuning):
 
 
 def add_positional_heads(model: nn.Module, strength: float) -> None:
-    """Let a T5 encoder's first head look one token back and its second head one token ahead, in all layers.
+    """Let a T5 encoder's first three heads look one token back, one token ahead, and not at themselves, in all layers.
 
-    Adds ``strength`` to the relative position bias ``[buckets, heads]`` of those offsets.
+    Changes the relative position bias ``[buckets, heads]`` of those offsets by ``strength``.
 
     Raises:
-        UserError: the model has no such bias, or a single head.
+        UserError: the model has no such bias, or fewer than three heads.
     """
     try:
         bias = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # type: ignore[union-attr, index]
     except (AttributeError, TypeError):
         bias = None
-    if bias is None or bias.shape[1] < 2:
-        raise UserError("model.positional_heads needs a T5 with two heads or more")
+    if bias is None or bias.shape[1] < 3:
+        raise UserError("model.positional_heads needs a T5 with three heads or more")
     with torch.no_grad():
         # The encoder's buckets are two halves: offsets back (0, -1, ...) and offsets ahead (0, 1, ...).
         bias[1, 0] += strength
         bias[bias.shape[0] // 2 + 1, 1] += strength
+        bias[0, 2] -= strength
