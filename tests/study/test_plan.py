@@ -1,0 +1,146 @@
+"""The grid: which runs, in which order, with which words on their command lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study.toy_study import SEEDS, SOURCES, TARGETS, write_study
+
+from mpt.errors import UserError
+from mpt.study.plan import Cell, check_data, plan
+from mpt.study.spec import Stage, Study, load_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return load_study(write_study(tmp_path, "mpt-tiny"))
+
+
+def one(cells: list[Cell], key: str) -> Cell:
+    return next(cell for cell in cells if cell.key == key)
+
+
+def test_the_grid_is_methods_by_targets_by_seeds_by_rates_and_upstream_comes_first(study, tmp_path):
+    cells = plan(study, tmp_path / "out")
+    assert Counter((cell.method, cell.stage) for cell in cells) == {
+        ("MTL", "upstream"): 2,
+        ("PT", "downstream"): 2 * 2 * 2,
+        ("MTL", "downstream"): 2 * 2,
+        ("FT", "downstream"): 2 * 2,
+    }
+    assert [cell.stage for cell in cells[:2]] == ["upstream", "upstream"]
+    assert len({cell.key for cell in cells}) == len({cell.folder for cell in cells}) == len(cells)
+    asked = {(cell.target, cell.seed) for cell in cells if cell.method == "FT"}
+    assert asked == {(target, seed) for target in TARGETS for seed in SEEDS}
+
+
+def test_a_cell_is_what_a_user_could_type(study, tmp_path):
+    out = tmp_path / "out"
+    assert one(plan(study, out), "MTL/ag_news-21").arguments == [
+        "fit",
+        "--config=prompt_tuning",
+        "--seed_everything=21",
+        f"--trainer.default_root_dir={out}/MTL/ag_news-21",
+        "--trainer.enable_progress_bar=false",
+        "--model.backbone=mpt-tiny",
+        f"--data.root={tmp_path}/data",
+        "--data.task=ag_news",
+        "--data.seed=21",
+        "--trainer.logger.group=toy",
+        "--trainer.logger.job_type=MTL",
+        "--trainer.max_steps=6",
+        "--trainer.log_every_n_steps=3",
+        "--trainer.val_check_interval=2",
+        "--trainer.accelerator=cpu",
+        "--model.backbone_options.max_input_length=16",
+        "--model.backbone_options.max_target_length=2",
+        "--model.prompt_length=3",
+        "--model.init=mpt.initialisers.SavedPrompt",
+        f"--model.init.path={out}/MTL/upstream-21/prompt",
+    ]
+
+
+def test_a_learning_rate_has_the_last_word(study, tmp_path):
+    pt = one(plan(study, tmp_path), "PT/ag_news-21-lr0.3")
+    assert pt.learning_rate == 0.3 and pt.arguments[-1] == "--model.optimizer.lr=0.3"
+
+
+def test_only_what_starts_from_an_upstream_prompt_waits_for_it(study, tmp_path):
+    needs = {cell.key: cell.needs for cell in plan(study, tmp_path) if cell.needs}
+    assert needs == {f"MTL/{t}-{s}": (f"MTL/upstream-{s}",) for t in TARGETS for s in SEEDS}
+
+
+def test_one_upstream_seed_may_serve_all(study, tmp_path):
+    mtl = study.methods[1]
+    shared = replace(mtl, upstream=replace(mtl.upstream, seed=13))
+    cells = plan(replace(study, methods=(study.methods[0], shared)), tmp_path)
+    assert [cell.key for cell in cells if cell.stage == "upstream"] == ["MTL/upstream-13"]
+    assert {cell.needs for cell in cells if cell.method == "MTL" and cell.target} == {("MTL/upstream-13",)}
+
+
+def test_a_subset_of_targets_and_sources(study, tmp_path):
+    part = replace(study, targets=TARGETS[:1], sources=SOURCES[1:])
+    cells = plan(part, tmp_path)
+    assert {cell.target for cell in cells} == {None, TARGETS[0]}
+    upstream = one(cells, "MTL/upstream-13")
+    assert '--data.tasks=["trec"]' in upstream.arguments and "--data.partition=null" in upstream.arguments
+    with pytest.raises(UserError, match=r"ag_nws, which is not among the targets .* did you mean ag_news"):
+        plan(replace(study, targets=("ag_nws",)), tmp_path)
+    with pytest.raises(UserError, match="sources names ag_news, which is not among the sources"):
+        plan(replace(study, sources=("ag_news",)), tmp_path)
+
+
+def test_a_fingerprint_follows_what_the_numbers_depend_on_and_nothing_else(study, tmp_path):
+    def prints(study: Study, out: str = "out") -> dict[str, str]:
+        return {cell.key: cell.fingerprint for cell in plan(study, tmp_path / out)}
+
+    before = prints(study)
+    assert prints(study, "elsewhere") == before
+    assert prints(replace(study, workers=7)) == before
+    changed = prints(replace(study, overrides={**study.overrides, "trainer.max_steps": 8}))
+    assert all(changed[key] != before[key] for key in before)
+    # A change upstream reaches all that starts from it, though their own options are the same.
+    mtl = study.methods[1]
+    longer = Stage(mtl.upstream.config, {**mtl.upstream.overrides, "data.batch_size": 2})
+    after = prints(
+        replace(study, methods=(study.methods[0], replace(mtl, upstream=longer), study.methods[2]))
+    )
+    assert {key for key in before if after[key] != before[key]} == {
+        key for key in before if key.startswith("MTL/")
+    }
+
+
+def test_a_changed_config_file_or_partition_changes_the_fingerprint(study, tmp_path):
+    before = one(plan(study, tmp_path), "MTL/upstream-13").fingerprint
+    Path(study.partition).write_text("source: [emo]\ntarget: [superglue-cb, ag_news]\n", encoding="utf-8")
+    fewer = one(plan(study, tmp_path), "MTL/upstream-13").fingerprint
+    assert fewer != before
+    # A config beside the study's file goes before the shipped one of that name.
+    (tmp_path / "spot").write_text("model: {}\n", encoding="utf-8")
+    beside = one(plan(study, tmp_path), "MTL/upstream-13")
+    assert beside.fingerprint != fewer and f"--config={tmp_path}/spot" in beside.arguments
+
+
+def test_wandb_options_only_where_there_is_a_wandb_logger(study, tmp_path):
+    silent = replace(study, overrides={**study.overrides, "trainer.logger": False})
+    for cell in plan(silent, tmp_path):
+        assert "--trainer.logger=false" in cell.arguments
+        assert not [word for word in cell.arguments if word.startswith("--trainer.logger.")]
+
+
+def test_data_that_is_not_there_is_known_before_the_first_run(study, tmp_path):
+    check_data(study)
+    with pytest.raises(UserError, match="no draw for seed 42"):
+        check_data(replace(study, seeds=(13, 42)))
+    with pytest.raises(UserError, match="no data folder"):
+        check_data(replace(study, root=str(tmp_path / "nowhere")))
+    for file in (tmp_path / "data" / "emo").iterdir():
+        file.unlink()
+    (tmp_path / "data" / "emo").rmdir()
+    with pytest.raises(UserError, match="the source task emo is not in"):
+        check_data(study)
+    with pytest.raises(UserError, match="no partition 'random'"):
+        plan(replace(study, partition="random"), tmp_path)

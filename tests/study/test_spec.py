@@ -1,0 +1,90 @@
+"""Study files: what is read, and every mistake answered in one sentence with the file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mpt.configs import shipped_configs
+from mpt.data.partitions import partition_names
+from mpt.errors import UserError
+from mpt.study.spec import Study, load_study
+
+GOOD = """
+name: small
+backbone: mpt-tiny
+root: synthetic
+partition: some
+seeds: [13, 21]
+methods:
+  PT:
+    downstream: {config: prompt_tuning, learning_rates: [0.5, 1]}
+  MTL:
+    upstream: {config: spot, overrides: {model: {prompt_length: 4}, trainer.max_steps: 7}}
+    downstream: {config: prompt_tuning}
+"""
+
+
+def load(tmp_path: Path, text: str) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_study(path)
+
+
+def test_every_key_arrives_with_nested_and_dotted_overrides_alike(tmp_path):
+    study = load(tmp_path, GOOD)
+    assert (study.name, study.seeds, study.baseline, study.k) == ("small", (13, 21), "PT", None)
+    pt, mtl = study.methods
+    assert pt.upstream is None and pt.downstream.learning_rates == (0.5, 1.0)
+    assert mtl.upstream is not None
+    assert dict(mtl.upstream.overrides) == {"model.prompt_length": 4, "trainer.max_steps": 7}
+
+
+def test_interpolations_and_anchors_are_resolved(tmp_path):
+    text = GOOD.replace("small", "on-${root}").replace("max_steps: 7", "max_steps: '${variables.steps}'")
+    study = load(tmp_path, text + "variables: {steps: 9}\n")
+    assert study.name == "on-synthetic"
+    assert (
+        study.methods[1].upstream is not None
+        and study.methods[1].upstream.overrides["trainer.max_steps"] == 9
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("seeds:", "seds:", "unknown key seds; did you mean seeds?"),
+        ("root: synthetic", "", "the key root is missing"),
+        ("config: spot,", "confg: spot,", "methods.MTL.upstream: unknown key confg; did you mean config?"),
+        ("[13, 21]", "13", "seeds must be a list, not 13"),
+        ("[13, 21]", "[13, 13]", "seeds holds 13 twice"),
+        ("[13, 21]", "[]", "seeds is empty"),
+        ("[13, 21]", "[13, x]", "seeds must be a whole number, not 'x'"),
+        ("  PT:", "  P:", "the baseline PT is not among the methods (P, MTL)"),
+        ("  PT:", "  report:", "method 'report' is used as a folder"),
+        ("name: small", "name: ../up", "name '../up' is used as a folder"),
+        ("trainer.max_steps: 7", "data.seed: 7", "must not set data.seed"),
+        ("upstream: {", "upstream: {learning_rates: [1], ", "learning_rates is for the downstream stage"),
+        ("small", "${nowhere}", "nowhere"),
+        ("[13, 21]", "[13", "line"),
+        ("methods:", "workers: 0\nmethods:", "workers must be at least 1, not 0"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_and_key(old, new, says, tmp_path):
+    assert old in GOOD
+    with pytest.raises(UserError) as raised:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    message = str(raised.value)
+    assert says in message and "study.yaml" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "{unclosed"])
+def test_a_file_that_is_no_mapping_is_refused(text, tmp_path):
+    with pytest.raises(UserError, match=r"study\.yaml"):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("studies/")])
+def test_shipped_studies_are_read_and_name_a_shipped_partition(name):
+    assert load_study(shipped_configs()[name]).partition in partition_names()
