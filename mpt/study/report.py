@@ -69,7 +69,7 @@ def write_report(out: Path) -> Report:
     if has_figure:
         facts = report.facts
         kind = "synthetic tasks" if facts.root == SYNTHETIC else facts.root
-        title = f"{facts.name}: {facts.partition}, {facts.backbone}, {kind}"
+        title = f"{facts.name}: {Path(facts.partition).stem}, {Path(facts.backbone).name}, {kind}"
         gained = target_gains(report.scores, facts.baseline)
         draw_gains(folder / FIGURE, gained, report.gains, facts.baseline, title)
     else:

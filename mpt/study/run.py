@@ -99,7 +99,9 @@ def only_one(out: Path) -> Iterator[None]:
 
 def _check(pool: Pool, left: Sequence[Cell]) -> None:
     """Have one run of each kind parsed: a wrong option should be known now, not after the upstream runs."""
-    kinds = {(cell.method, cell.stage): cell for cell in reversed(left)}
+    kinds: dict[tuple[str, str], Cell] = {}
+    for cell in left:
+        kinds.setdefault((cell.method, cell.stage), cell)
     pool.workers[0].send("check", list(kinds.values()))
     for _, message in pool.receive():
         if message is None:

@@ -271,6 +271,6 @@ def _read(path: Path) -> Any:
         where = f", line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
     except OSError as error:  # OmegaConf's word for a file that holds a bare text or number
         raise UserError(f"{path} must be a mapping of keys to values: {error}") from error

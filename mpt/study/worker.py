@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mpt.errors import UserError
+from mpt.errors import UserError, mistake_behind
 from mpt.files import write_json
 from mpt.study.plan import Cell
 from mpt.study.results import FAILED, LOG, RESULT, STARTED, read_json
@@ -123,12 +123,13 @@ def run_cell(cell: Cell) -> tuple[str, str]:
             result = _fit_and_test(cell, resumed)
             print(f"study: finished in {time.monotonic() - start:.1f} s")
     except Exception as error:
-        if resumed and not isinstance(error, UserError):
+        mistake = mistake_behind(error)
+        if resumed and mistake is None:
             # A kill can leave half a checkpoint, which is worth no more than none.
+            _let_go()
             _clear(folder)
             return run_cell(cell)
-        reason = str(error) if isinstance(error, UserError) else _one_line(error)
-        fail(cell, reason)
+        fail(cell, str(mistake or _one_line(error)))
         return "failed", cell.key
     finally:
         _let_go()
@@ -148,20 +149,14 @@ def fail(cell: Cell, reason: str) -> None:
 
 def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     from mpt.callbacks import KeepBest
-    from mpt.lightning_cli import RunCLI, run_lightning
-
-    class FitCLI(RunCLI):
-        @staticmethod
-        def subcommands() -> dict[str, set[str]]:
-            # Building the parsers of the others takes as long as everything else before the first step.
-            return {"fit": RunCLI.subcommands()["fit"]}
+    from mpt.lightning_cli import run_lightning
 
     arguments = cell.arguments
     if resumed:
         arguments.append(f"--ckpt_path={_checkpoint(cell)}")
     print(f"study: mpt {' '.join(arguments)}", flush=True)
     try:
-        cli = run_lightning(arguments, FitCLI)
+        cli = run_lightning(arguments)
     except SystemExit as stop:
         raise UserError(f"the command line was refused ({stop.code}); see {cell.folder / LOG}") from stop
     trainer: Any = cli.trainer
@@ -174,7 +169,9 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "learning_rate": cell.learning_rate,
         "metric": None,
         "score": None,
-        "dev_score": keeper.best if keeper and keeper.monitor and keeper.best_step is not None else None,
+        "dev_score": _digits(keeper.best)
+        if keeper and keeper.monitor and keeper.best_step is not None
+        else None,
         "best_step": keeper.best_step if keeper else None,
         "steps": trainer.global_step,
     }
@@ -184,7 +181,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     if cell.stage == "downstream":
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
         result["metric"] = cli.datamodule.task.metric
-        result["score"] = float(trainer.callback_metrics["test/score"])
+        result["score"] = _digits(trainer.callback_metrics["test/score"])
     return {
         **result,
         "resumed": resumed,
@@ -194,6 +191,11 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "device": str(trainer.strategy.root_device),
         "versions": versions(),
     }
+
+
+def _digits(value: Any) -> float:
+    """As many digits as Lightning's float32 has."""
+    return float(f"{float(value):.7g}")
 
 
 def versions() -> dict[str, str]:
