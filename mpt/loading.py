@@ -180,12 +180,12 @@ def _nowhere(name: str, why: str) -> str:
 
 
 def _check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
-    # Where a folder has no tokenizer files, transformers makes one that knows special tokens only, and says nothing.
+    # Where tokenizer files are missing, transformers makes one that knows special tokens only, without a word.
     if len(tokenizer) - len(set(tokenizer.all_special_ids)) < 2:
         raise UserError(f"backbone {name} has no tokenizer files (such as tokenizer.json or spiece.model)")
     if not config.is_encoder_decoder and tokenizer.eos_token_id is None:
         raise UserError(
-            f"backbone {name}: its tokenizer has no end-of-sequence token, so an answer would never end"
+            f"backbone {name}: its tokenizer has no end-of-sequence token, so no answer would end"
         )
 
 

@@ -12,12 +12,12 @@ dropout as the model has it; each way tokenises its texts, which the encoder rem
 - ``lightning``: ``mpt fit --config experiments/prompt_tuning.yaml``, with that file's callbacks and logger.
   Options this script does not know go to it (``--trainer.logger false``), to see what each part costs.
 
-Every measurement has a process of its own. Rounds take the ways in alternating order, and a ratio is the median
-over rounds of the ratio within a round, so that a machine that slows down meanwhile slows both sides. Times are
-means over the steps after a warm-up. Where other programs run, trust the CPU time, which does not count them.
-Memory on the CPU is the growth of the process's resident set from "model loaded, nothing trained" to its peak,
-which the kernel keeps and is told to forget at that point (Linux); on CUDA it is the allocator's peak above the
-same point.
+Every measurement has a process of its own. Rounds take the ways in alternating order, and a ratio is the
+median over rounds of the ratio within a round, so that a machine that slows down slows both sides. Times
+are means over the steps after a warm-up. Where other programs run, trust the CPU time, which does not count
+them. Memory on the CPU is the growth of the process's resident set from "model loaded, nothing trained" to
+its peak, which the kernel keeps and is told to forget at that point (Linux); on CUDA it is the allocator's
+peak above the same point.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ROWS = (
 )
 
 
-# The parent: models, data, rounds, table ----------------------------------------------------------------------
+# The parent: models, data, rounds, table ------------------------------------------------------------------
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -156,7 +156,7 @@ def report(model: str, rows: list[dict[str, Any]]) -> None:
         print(f"{title:<22}" + "".join(f"{cell:>20}" for cell in cells))
 
 
-# The child: one measurement ---------------------------------------------------------------------------------
+# The child: one measurement -------------------------------------------------------------------------------
 
 
 class Meter:
@@ -166,8 +166,10 @@ class Meter:
         self.last, self.warm_up, self.device = warm_up + steps, warm_up, device
         self.count = 0
 
-    def begin(self) -> None:
+    def begin(self, model: Any) -> None:
         """The model is loaded, nothing is trained."""
+        for weight in model.parameters():
+            weight.detach().sum()  # weights are mapped from their file, and come to memory when they are read
         if self.device == "cuda":
             import torch
 
@@ -241,7 +243,7 @@ def bare_loop(backbone: Any, loss: Callable[[Any], Any], parameters: Any, meter:
     from mpt.learn.optimizers import PromptAdafactor
 
     optimizer = PromptAdafactor(parameters)
-    meter.begin()
+    meter.begin(backbone)
     for texts, targets in batches():
         batch = backbone.encode(texts, targets).to(meter.device)
         optimizer.zero_grad()
@@ -300,7 +302,10 @@ def by_peft(job: dict[str, Any], meter: Meter) -> None:
         learned[0][:PROMPT_LENGTH] = start
 
     def loss(batch: Any) -> Any:
-        return model(input_ids=batch.input_ids, attention_mask=batch.input_mask, labels=batch.labels).loss
+        ids, labels = batch.input_ids, batch.labels
+        if backbone.decoder_only:  # nothing is padded: all inputs are cut to one length, all answers are one
+            ids, labels = torch.cat([ids, labels], 1), torch.cat([torch.full_like(ids, -100), labels], 1)
+        return model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels).loss
 
     bare_loop(backbone, loss, learned, meter)
 
@@ -320,7 +325,7 @@ def by_lightning(job: dict[str, Any], meter: Meter, fit_options: list[str]) -> N
         write_tsv(folder / f"{TASK}_16_13_{split}.tsv", part)
 
     def begin(self: PromptTuning) -> None:
-        meter.begin()
+        meter.begin(self.backbone)
 
     def step(self: PromptTuning, *_: Any) -> None:
         meter.step()
