@@ -40,6 +40,7 @@ class Live:
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            refresh_per_second=4,
         )
         self.count = 0
         self.total = 0

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from study.toy_study import SEEDS, STUDY, TARGETS, write_study
+from study.wandb_file import read
 
 from mpt.errors import UserError
 from mpt.study.plan import plan
@@ -99,6 +100,25 @@ def test_a_downstream_run_is_what_its_arguments_say(done, tmp_path):
     assert max(row["dev/score"] for row in rows[:-1]) == pytest.approx(result["dev_score"])
     mine, theirs = (path / "predictions.jsonl" for path in (folder, out / "MTL/ag_news-21"))
     assert mine.read_text() == theirs.read_text()
+
+
+def test_every_run_and_the_report_are_logged_to_one_group(done):
+    out, _ = done
+    result = results(out)["MTL/ag_news-21"]
+    head, config, values = read(out / "MTL/ag_news-21")
+    assert (head.run_group, head.job_type, head.display_name) == ("toy", "MTL", "MTL/ag_news-21")
+    assert json.loads(config["target"]) == "ag_news" and json.loads(config["seed"]) == 21
+    assert json.loads(values["test/score"]) == pytest.approx(result["score"])
+
+    head, _, values = read(out / "report")
+    assert (head.run_group, head.job_type) == ("toy", "report")
+    assert json.loads(values["scores.nrows"]) == 3 * len(TARGETS) * len(SEEDS)
+    rows = (out / "report" / "arg.csv").read_text().splitlines()[1:]
+    means = {method: mean for method, mean, *_ in (row.split(",") for row in rows)}
+    assert set(means) == {"MTL", "FT"}
+    for method, mean in means.items():
+        logged = values[f"ARG/{method}"]
+        assert float(logged.strip('"')) == pytest.approx(float(mean or "nan"), abs=1e-3, nan_ok=True)
 
 
 def test_run_again_skips_what_is_finished_and_a_changed_study_is_refused(done, file, tmp_path):
