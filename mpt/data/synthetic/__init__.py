@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 from mpt.data.sampling import sample
 from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.suite import RECIPES, Recipe
-from mpt.data.tasks import Example, FewShot, Task
+from mpt.data.tasks import Example, FewShot, Task, nearest
 from mpt.errors import UserError
 
 TEST_SIZE = 200
@@ -33,13 +31,12 @@ def synthetic_fewshot(task: str, seed: int, k: int | None = None) -> FewShot:
     """
     recipe = RECIPES.get(task)
     if recipe is None:
-        near = ", ".join(difflib.get_close_matches(task, RECIPES, n=3, cutoff=0.4)) or ", ".join(list(RECIPES)[:3])
-        raise UserError(f"the synthetic suite has no task {task!r}; near it: {near}")
+        raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, RECIPES)}")
     labels = recipe.task.labels
     if k is None:
         k = 16 if labels else 32
     if k < 1:
-        raise UserError(f"k must be at least 1, not {k}")
+        raise UserError(f"--data.k must be at least 1, not {k}.")
     test = _examples(recipe, "test", TEST_SIZE, set())
     pool = _examples(recipe, "pool", _POOL * k * max(1, len(labels)), {e.input for e in test})
     train, dev = sample(pool, k, seed, by_label=bool(labels))

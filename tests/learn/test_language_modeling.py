@@ -1,0 +1,96 @@
+"""LanguageModeling: from scratch and on, through the ordinary Trainer."""
+
+import pytest
+import torch
+from pytorch_lightning import Trainer, seed_everything
+from torch.optim import SGD, AdamW
+
+from mpt.callbacks import KeepBest
+from mpt.data.corpus import TextFiles, WorldData
+from mpt.errors import UserError
+from mpt.learn.language_modeling import LanguageModeling, add_positional_heads
+from mpt.learn.schedules import WarmupLinear
+
+
+def fit(folder, model, data, steps):
+    seed_everything(0)
+    trainer = Trainer(
+        default_root_dir=folder, max_steps=steps, max_epochs=-1, accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        callbacks=[KeepBest(monitor=None, folder="model")], limit_val_batches=0,
+    )  # fmt: skip
+    trainer.fit(model, data)
+    return trainer
+
+
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model" / "model.safetensors")
+
+
+def test_pretraining_from_scratch_learns_and_repeats(tmp_path):
+    def run(name):
+        model = LanguageModeling("mpt-tiny", from_scratch=True, positional_heads=4.0, optimizer=lambda p: AdamW(p, 2e-3))
+        trainer = fit(tmp_path / name, model, WorldData(batch_size=16, chunk=2), 30)
+        return float(trainer.callback_metrics["train/loss"])
+
+    assert run("a") < 5.5  # ln(1024) = 6.9 and more at the start
+    run("b")
+    a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_adaptation_goes_on_from_the_weights_of_any_t5(tmp_path, model_folder):
+    text = tmp_path / "text.txt"
+    text.write_text("some plain words of a text that is no task at all " * 5, encoding="utf-8")
+    model = LanguageModeling(str(model_folder("t5")), optimizer=lambda p: SGD(p, 0.0))
+    fit(tmp_path / "run", model, TextFiles([str(text)], window=8, batch_size=4), 1)
+    from safetensors.torch import load_file
+
+    before, after = load_file(model_folder("t5") / "model.safetensors"), weights(tmp_path / "run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_embeddings_have_their_own_rate():
+    model = LanguageModeling("mpt-tiny", from_scratch=True, embedding_rate=8.0, optimizer=lambda p: SGD(p, 0.5))
+    model.build(())
+    optimizer = model.configure_optimizers()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    table = model.backbone.model.get_input_embeddings().weight
+    assert rates.pop(id(table)) == 4.0
+    assert set(rates.values()) == {0.5}
+    assert len(rates) + 1 == len(list(model.parameters()))
+
+
+def test_positional_heads_look_back_ahead_and_away():
+    model = LanguageModeling("mpt-tiny", from_scratch=True, positional_heads=30.0)
+    model.build(())
+    ids = torch.tensor([[5, 6, 7, 8, 9, 10]])
+    encoder = model.backbone.model.get_encoder()
+    encoder.config._attn_implementation = "eager"
+    layer = encoder(input_ids=ids, output_attentions=True).attentions[0][0]
+    assert layer[0].argmax(-1)[1:].tolist() == [0, 1, 2, 3, 4]
+    assert layer[1].argmax(-1)[:-1].tolist() == [1, 2, 3, 4, 5]
+    assert layer[2].diagonal().max() < 1e-3
+
+
+def test_positional_heads_need_a_t5_from_scratch(model_folder):
+    with pytest.raises(UserError, match="from_scratch"):
+        LanguageModeling("mpt-tiny", positional_heads=1.0)
+    with pytest.raises(UserError, match="T5"):
+        add_positional_heads(torch.nn.Linear(1, 1), 1.0)
+
+
+def test_the_rate_rises_and_falls_linearly():
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    schedule = WarmupLinear(optimizer, total=100, warmup=10, floor=0.05)
+    rates = []
+    for _ in range(101):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == 0.05
