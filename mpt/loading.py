@@ -180,7 +180,7 @@ def _nowhere(name: str, why: str) -> str:
 
 
 def _check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
-    # Where tokenizer files are missing, transformers makes one that knows special tokens only, without a word.
+    # Where tokenizer files are missing, transformers silently makes one that knows special tokens only.
     if len(tokenizer) - len(set(tokenizer.all_special_ids)) < 2:
         raise UserError(f"backbone {name} has no tokenizer files (such as tokenizer.json or spiece.model)")
     if not config.is_encoder_decoder and tokenizer.eos_token_id is None:
