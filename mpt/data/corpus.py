@@ -42,6 +42,7 @@ class WorldData(TextData):
         eval_batch_size: Examples per batch in validation.
         running_text: Share of examples that are span corruption or prefix-LM (half each) of running text.
         words: Share of lessons about single words in the place of sentences, where a lesson can be.
+        fields: Share of lessons where what is asked for stands behind the text and not in the instruction.
         fixed_steps: Batches with fixed label words only.
         ramp_steps: Batches over which the share of random label words then rises to ``most_random``.
         first_random: Share of random label words at the start of that rise.
@@ -58,6 +59,7 @@ class WorldData(TextData):
         eval_batch_size: int = 100,
         running_text: float = 0.1,
         words: float = 0.3,
+        fields: float = 0.0,
         fixed_steps: int = 500,
         ramp_steps: int = 1000,
         first_random: float = 0.3,
@@ -69,7 +71,7 @@ class WorldData(TextData):
         super().__init__(batch_size, eval_batch_size, num_workers, seed)
         if chunk < 1 or ramp_steps < 1 or fixed_steps < 0:
             raise UserError("--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more.")
-        self.running_text, self.words = running_text, words
+        self.running_text, self.words, self.fields = running_text, words, fields
         self.fixed_steps, self.ramp_steps = fixed_steps, ramp_steps
         self.first_random, self.most_random = first_random, most_random
         self.chunk, self.dev_size = chunk, dev_size
@@ -108,7 +110,7 @@ class WorldData(TextData):
         if dice.chance(self.running_text):
             words = document(dice).split()
             return span_corruption(words, dice) if dice.chance(0.5) else prefix_lm(words, dice)
-        return lesson(dice, random_labels, self.words)
+        return lesson(dice, random_labels, self.words, self.fields)
 
 
 class _ChunkStream(IterableDataset[TextBatch]):

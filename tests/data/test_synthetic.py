@@ -82,7 +82,7 @@ def test_labels_follow_from_the_words():
         values = {BY_TEXT[w].value for w in example.input.split() if w in BY_TEXT and BY_TEXT[w].attribute == "sentiment"}
         assert values == ({"good"} if example.targets == ("positive",) else {"bad"})
     for example in synthetic_fewshot("syn-topic-ad", 13).test:
-        topics = {"alpha": "food", "beta": "clothes", "gamma": "toy"}
+        topics = {"health": "food", "science": "tool", "finance": "clothes", "travel": "furniture", "sport": "toy"}
         nouns = {BY_TEXT[w.removesuffix("s").removesuffix("e")].value for w in example.input.split()[2:]
                  if BY_TEXT.get(w.removesuffix("s").removesuffix("e"), BY_TEXT["anna"]).attribute == "thing"}  # fmt: skip
         nouns |= {BY_TEXT[w.removesuffix("s")].value for w in example.input.split()

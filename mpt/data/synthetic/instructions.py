@@ -58,14 +58,34 @@ def _word(dice: Dice, attribute: str, value: str) -> str:
     return value
 
 
-def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, str]:
-    """One ``(input, target)`` with an instruction; ``random_labels`` is the share of random label words."""
+def _more_bound(dice: Dice, attribute: str, names: list[str], labels: list[str], random_labels: bool) -> str:
+    """The bindings of ``attribute`` among those of one or two other attributes."""
+    for other in dice.some([a for a in skills.SORTABLE if a != attribute], 1 + dice.below(2)):
+        values = dice.some(VALUES[other], min(len(VALUES[other]), 2 + dice.below(2)))
+        names = names + values
+        labels = labels + _labels(dice, values, random_labels)
+    return _bound(dice, names, labels)
+
+
+def lesson(dice: Dice, random_labels: float, words: float = 0.25, fields: float = 0.0) -> tuple[str, str]:
+    """One ``(input, target)`` with an instruction; ``random_labels`` is the share of random label words.
+
+    Args:
+        words: share of lessons about single words, where a lesson can be.
+        fields: share of lessons where what is asked for stands behind the text, as in the suite's inputs, and
+            not in the instruction; an instruction then binds the labels of several attributes.
+    """
     roll, kind = dice.below(10**6) / 10**6, ""
     for kind, share in LESSONS.items():
         roll -= share
         if roll < 0:
             break
     shuffled = dice.chance(random_labels)
+    behind = fields > 0 and dice.chance(fields)
+
+    def ask(what: str, text: str, field: str = "") -> str:
+        return f"{kind} ; {text} {field or what} ?" if behind else f"{kind} {what} ; {text}"
+
     if kind == "sort":
         attribute = dice.pick(_SORTS)
         values = list(VALUES[attribute])
@@ -77,6 +97,9 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
             text = _word(dice, attribute, values[at])
         else:
             text = _style(dice, skills.sort(dice, attribute, values[at]))
+        if behind:
+            bound = _more_bound(dice, attribute, values, labels, shuffled)
+            return f"sort {bound} ; {text} {attribute} ?", labels[at]
         return f"sort {attribute} {_bound(dice, values, labels)} ; {text}", labels[at]
     if kind == "bind":
         n = 2 + dice.below(3)
@@ -100,16 +123,16 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
     if kind == "find":
         part = dice.pick(skills.FINDABLE)
         text, answer = skills.find(dice, part)
-        return f"find {part} ; {_style(dice, text)}", answer
+        return ask(part, _style(dice, text), f"which {part}"), answer
     if kind == "choose":
         attribute = dice.pick(tuple(LEXICON))
         value = dice.pick(VALUES[attribute])
-        words, answer = skills.choose(dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute)
-        return f"choose {value} ; {skills.options_text(words)}", answer
+        options, answer = skills.choose(dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute)
+        return ask(value, skills.options_text(options)), answer
     if kind == "know":
         rule = dice.pick(_RULES)
         text, answer = skills.know(dice, rule, 1 + dice.below(2))
-        return f"know {rule} ; {text}", answer
+        return ask(rule, text), answer
     if kind == "read":
         question, passage, answer = skills.read(dice, dice.pick(("where", "what", "who", "how", "which")))
         return f"read ; {question} {passage}", answer
@@ -120,10 +143,10 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25) -> tuple[str, 
     if kind == "list":
         rule = dice.pick(skills.LIST_RULES)
         text, answer = skills.listed(dice, rule)
-        return f"list {rule} ; {text}", answer
+        return ask(rule, text), answer
     rule = dice.pick(_REWRITES)
     text, answer = skills.rewrite(dice, rule)
-    return f"rewrite {rule} ; {_style(dice, text)}", answer
+    return ask(rule, _style(dice, text)), answer
 
 
 def document(dice: Dice) -> str:
