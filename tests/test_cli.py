@@ -134,6 +134,7 @@ MISTAKES = {
     "batch size": ({"data__batch_size": 0}, ["--data.batch_size"]),
     "input length": ({"model__backbone_options__max_input_length": 0}, ["max_input_length", "at least 1"]),
     "float16 on T5": ({"trainer__precision": "16-mixed"}, ["16-mixed", "T5", "NaN", "bf16"]),
+    "bfloat16 prompt": ({"trainer__precision": "bf16-true"}, ["bf16-true", "backbone_options.dtype", "bf16-mixed"]),
     "trained too short": ({"trainer__max_steps": 1}, ["max_steps 1", "val_check_interval"]),
     "nothing to resume": ({"ckpt_path": "last"}, ["last.ckpt", "without --ckpt_path"]),
     "no such prompt": (

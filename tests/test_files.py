@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,35 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1} and names(tmp_path) == ["x.json"]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_replaced_folder_is_whole_with_and_without_an_exchange(tmp_path, monkeypatch, exchange):
+    if not exchange:
+        monkeypatch.setattr("mpt.files._exchange", lambda one, other: False)
+    for content in ("first", "second", "third"):
+        with new_folder(tmp_path / "b") as fresh:
+            (fresh / "x").write_text(content)
+    assert (tmp_path / "b" / "x").read_text() == "third" and names(tmp_path) == ["b"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges two folders in one step")
+def test_a_reader_never_misses_a_folder_that_is_being_replaced(tmp_path):
+    folder = tmp_path / "b"
+    folder.mkdir()
+    done = threading.Event()
+    missed = []
+
+    def read() -> None:
+        while not done.is_set():
+            if not os.path.isdir(folder):
+                missed.append(time.monotonic())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(300):
+        with new_folder(folder) as fresh:
+            (fresh / "x").write_text(str(number))
+    done.set()
+    reader.join()
+    assert not missed and (folder / "x").read_text() == "299"

@@ -15,6 +15,7 @@ from mpt import metrics
 from mpt.backbone import Backbone, token_mean
 from mpt.data.batch import TextBatch
 from mpt.encoding import Batch
+from mpt.errors import UserError
 from mpt.loading import refuse_unsafe_dtype
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,13 @@ class Learner(LightningModule):
 
     def setup(self, stage: str) -> None:
         self.prepare(tuple(getattr(getattr(self.trainer, "datamodule", None), "labels", ())))
-        refuse_unsafe_dtype(self.backbone.config.model_type, str(self.trainer.precision))
+        precision = str(self.trainer.precision)
+        refuse_unsafe_dtype(self.backbone.config.model_type, precision)
+        if precision.endswith("-true") and precision != "32-true":
+            raise UserError(
+                f"trainer.precision {precision} would round what is learned as well; "
+                "for bfloat16 weights set backbone_options.dtype, for bfloat16 arithmetic trainer.precision bf16-mixed"
+            )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, TextBatch):
@@ -84,7 +91,11 @@ class Learner(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout is a function of seed and step, so a resumed run draws the masks that an undisturbed one would.
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.global_rank)
+        seed = (self.seed * 1_000_003 + step) * 1_009 + self.global_rank
+        # torch.manual_seed also formats a stack trace for devices that are not there, a third of a millisecond each step.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def training_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> Tensor:
         text, tensors = batch
