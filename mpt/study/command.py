@@ -32,7 +32,7 @@ def run_study_command(arguments: list[str]) -> None:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    from mpt.study.plan import check_data, plan
+    from mpt.study.plan import plan
     from mpt.study.pool import default_workers
     from mpt.study.report import log_report, write_report
     from mpt.study.results import write_study
@@ -44,7 +44,6 @@ def _run(options: argparse.Namespace) -> bool:
     study = load_study(_study_file(options.file))
     out = options.out or Path("runs") / study.name
     cells = plan(study, out)
-    check_data(study)
     workers = options.workers if options.workers is not None else study.workers or default_workers()
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")

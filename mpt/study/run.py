@@ -170,7 +170,7 @@ def _difference(cell: Cell, stored: dict[str, Any]) -> str:
             f"it was done with {' '.join(gone) or 'fewer options'}, and the study now says "
             f"{' '.join(come) or 'less'}"
         )
-    return "its config file, its tasks, or the upstream run it started from has changed since"
+    return "its config file, its data, its backbone or the upstream run it started from has changed since"
 
 
 def _signal(code: int | None) -> str:

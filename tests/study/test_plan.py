@@ -10,7 +10,8 @@ import pytest
 from study.toy_study import SEEDS, SOURCES, TARGETS, write_study
 
 from mpt.errors import UserError
-from mpt.study.plan import Cell, check_data, plan
+from mpt.study.inputs import draw_digest, sources_digest
+from mpt.study.plan import Cell, plan
 from mpt.study.spec import Stage, Study, load_study
 
 
@@ -131,16 +132,38 @@ def test_wandb_options_only_where_there_is_a_wandb_logger(study, tmp_path):
         assert not [word for word in cell.arguments if word.startswith("--trainer.logger.")]
 
 
+def test_data_or_weights_that_changed_change_the_fingerprint(study, tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(bytes(3 << 20))
+    study = replace(study, backbone=str(model))
+
+    def prints() -> dict[str, str]:
+        draw_digest.cache_clear()
+        sources_digest.cache_clear()
+        return {cell.key: cell.fingerprint for cell in plan(study, tmp_path)}
+
+    before = prints()
+    assert prints() == before
+    train = tmp_path / "data" / "ag_news" / "ag_news_16_21_train.tsv"
+    train.write_text(train.read_text() + "more\tb\n", encoding="utf-8")
+    after = prints()
+    changed = {key for key in before if after[key] != before[key]}
+    assert changed == {key for key in before if "ag_news-21" in key}
+    (model / "model.safetensors").write_bytes(bytes((3 << 20) - 1) + b"1")
+    again = prints()
+    assert all(again[key] != after[key] for key in after)
+
+
 def test_data_that_is_not_there_is_known_before_the_first_run(study, tmp_path):
-    check_data(study)
     with pytest.raises(UserError, match="no draw for seed 42"):
-        check_data(replace(study, seeds=(13, 42)))
+        plan(replace(study, seeds=(13, 42)), tmp_path)
     with pytest.raises(UserError, match="no data folder"):
-        check_data(replace(study, root=str(tmp_path / "nowhere")))
+        plan(replace(study, root=str(tmp_path / "nowhere")), tmp_path)
     for file in (tmp_path / "data" / "emo").iterdir():
         file.unlink()
     (tmp_path / "data" / "emo").rmdir()
     with pytest.raises(UserError, match="the source task emo is not in"):
-        check_data(study)
+        plan(study, tmp_path)
     with pytest.raises(UserError, match="no partition 'random'"):
         plan(replace(study, partition="random"), tmp_path)

@@ -1,0 +1,59 @@
+"""Digests of what a run reads beside its options: the same words over other data are another run."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import mpt
+from mpt.data.fewshot import SYNTHETIC, load_fewshot
+
+_KINDS = (".safetensors", ".bin", ".json", ".model", ".txt")
+_HEAD, _TAIL = 1 << 16, 1 << 20
+
+
+def weights_digest(backbone: str) -> str | None:
+    """Of the files of a local or bundled backbone; none for a hub name, whose revision is an option.
+
+    Large files count by their size, beginning and end, which differ between any two trainings: a study should
+    not read gigabytes to know that nothing has changed.
+    """
+    bundled = Path(mpt.__file__).parent / "assets" / backbone
+    folder = Path(backbone).expanduser()
+    folder = bundled if bundled.is_dir() and not folder.is_dir() else folder
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _KINDS and path.is_file():
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_HEAD))
+                file.seek(max(0, size - _TAIL))
+                digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def draw_digest(root: str, task: str, seed: int, k: int | None, metric: str | None) -> str:
+    """Of a task's metric and its few-shot draw.
+
+    Raises:
+        UserError: the task, draw or file is not there, or is malformed.
+    """
+    draw = load_fewshot(root, task, seed, k, metric)
+    content = repr((draw.task, draw.k, draw.train, draw.dev, draw.test))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@cache
+def sources_digest(root: str, tasks: tuple[str, ...]) -> str:
+    """Of source tasks: the names and sizes of their files, or, of the embedded suite, one draw of each."""
+    if root == SYNTHETIC:
+        facts = [draw_digest(root, task, 13, None, None) for task in tasks]
+    else:
+        files = [path for task in tasks for path in sorted(Path(root, task).glob("*.tsv"))]
+        facts = [f"{path.name} {path.stat().st_size}" for path in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
