@@ -35,7 +35,6 @@ def work(connection: Connection, threads: int, device: str | None) -> None:
     cell)``, answered by ``("finished", key)`` or ``("failed", key)`` once the cell's files say the same;
     None ends.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
