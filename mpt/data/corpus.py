@@ -70,7 +70,9 @@ class WorldData(TextData):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed)
         if chunk < 1 or ramp_steps < 1 or fixed_steps < 0:
-            raise UserError("--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more.")
+            raise UserError(
+                "--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more."
+            )
         self.running_text, self.words, self.fields = running_text, words, fields
         self.fixed_steps, self.ramp_steps = fixed_steps, ramp_steps
         self.first_random, self.most_random = first_random, most_random

@@ -5,6 +5,8 @@ Both work on words and write T5's sentinels as text (``<extra_id_0>``), so this 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from mpt.data.synthetic.dice import Dice
 
 
@@ -38,7 +40,7 @@ def _split(dice: Dice, total: int, parts: int) -> list[int]:
     """``total`` as ``parts`` positive integers, every split equally likely."""
     cuts = sorted(dice.some(range(1, total), parts - 1)) if total > 1 else []
     edges = [0, *cuts, total]
-    return [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    return [b - a for a, b in pairwise(edges)]
 
 
 def prefix_lm(words: list[str], dice: Dice) -> tuple[str, str]:

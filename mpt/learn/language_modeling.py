@@ -14,7 +14,7 @@ from mpt.loading import BackboneOptions
 
 
 class LanguageModeling(FineTuning):
-    """Pre-trains a backbone from random weights, or goes on training one: LM adaptation (Lester et al. 2021, section 3.2).
+    """Pre-trains a backbone from random weights, or goes on training one (LM adaptation, Lester et al. 2021).
 
     What is predicted is the data's affair: span corruption, prefix-LM or supervised text-to-text pairs
     (:mod:`mpt.data.corpus`).
@@ -22,11 +22,12 @@ class LanguageModeling(FineTuning):
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.
         from_scratch: start from random weights; the folder then needs only configuration and tokenizer.
-        positional_heads: from scratch and for T5 only: how strongly, at the start, the encoder's first three heads look one
-            token back, one ahead, and away from themselves (logits added to the relative position bias). Without it a
-            small model needs very long to find "what stands behind this word". 0 leaves T5's own start.
-        embedding_rate: factor on the learning rate of the input embeddings, which T5 starts about ten times as large
-            as the other weights.
+        positional_heads: from scratch and for T5 only: how strongly, at the start, the encoder's first three
+            heads look one token back, one ahead, and away from themselves (logits added to the relative
+            position bias). Without it a small model needs very long to find "what stands behind this word".
+            0 leaves T5's own start.
+        embedding_rate: factor on the learning rate of the input embeddings, which T5 starts about ten times
+            as large as the other weights.
         optimizer: how it is learned.
         lr_scheduler: optional schedule, stepped every optimiser step.
         backbone_options: how the backbone is loaded and how much it reads.
@@ -44,7 +45,9 @@ class LanguageModeling(FineTuning):
     ) -> None:
         super().__init__(backbone, optimizer, lr_scheduler, backbone_options)
         if positional_heads and not from_scratch:
-            raise UserError("model.positional_heads changes how a model starts: it needs model.from_scratch true")
+            raise UserError(
+                "model.positional_heads changes how a model starts: it needs model.from_scratch true"
+            )
         self.from_scratch = from_scratch
         self.positional_heads = positional_heads
         self.embedding_rate = embedding_rate
@@ -64,11 +67,14 @@ class LanguageModeling(FineTuning):
         optimizer.param_groups[1]["lr"] *= self.embedding_rate
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"},
+        }
 
 
 def add_positional_heads(model: nn.Module, strength: float) -> None:
-    """Let a T5 encoder's first three heads look one token back, one token ahead, and not at themselves, in all layers.
+    """Let a T5 encoder's first three heads look one token back, one ahead, and away from themselves.
 
     Changes the relative position bias ``[buckets, heads]`` of those offsets by ``strength``.
 

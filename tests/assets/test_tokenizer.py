@@ -17,7 +17,16 @@ def tokenizer():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "the dog", "  two  spaces ", "a\n\nb\tc\r\n", "🙂 ü 日本 ▁x \u00a0", "Don't: (x)", "\u0085 end", "a</s"],
+    [
+        "",
+        "the dog",
+        "  two  spaces ",
+        "a\n\nb\tc\r\n",
+        "🙂 ü 日本 ▁x \u00a0",
+        "Don't: (x)",
+        "\u0085 end",
+        "a</s",
+    ],
 )
 def test_any_text_decodes_to_itself(tokenizer, text):
     assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True) == text
@@ -42,7 +51,8 @@ def test_sentinels_are_one_token_and_do_not_change_their_neighbours(tokenizer):
     ids = tokenizer("dog <extra_id_0> cat <extra_id_1>").input_ids
     assert ids == [
         *tokenizer("dog").input_ids[:1], tokenizer.convert_tokens_to_ids("<extra_id_0>"),
-        *tokenizer("cat").input_ids[:1], tokenizer.convert_tokens_to_ids("<extra_id_1>"), tokenizer.eos_token_id,
+        *tokenizer("cat").input_ids[:1], tokenizer.convert_tokens_to_ids("<extra_id_1>"),
+        tokenizer.eos_token_id,
     ]  # fmt: skip
     assert SENTINELS == 32
 
@@ -52,7 +62,9 @@ def test_common_words_have_low_ids(tokenizer):
     assert {"Ġthe", "Ġa", "Ġ."} <= set(words)
     last_word = 2 + len(vocabulary())
     assert len(tokenizer.convert_ids_to_tokens(last_word)) > 1
-    assert all(len(token) == 1 for token in tokenizer.convert_ids_to_tokens(range(last_word + 1, last_word + 257)))
+    assert all(
+        len(token) == 1 for token in tokenizer.convert_ids_to_tokens(range(last_word + 1, last_word + 257))
+    )
 
 
 def test_the_shipped_tokenizer_has_the_builders_tokens(tokenizer):

@@ -32,7 +32,7 @@ def test_span_corruption_hides_the_share_it_is_told():
 
 
 def test_a_prefix_and_its_rest_are_the_text():
-    words = "a b c d e".split()
+    words = ["a", "b", "c", "d", "e"]
     pairs = {prefix_lm(words, Dice(seed)) for seed in range(200)}
     assert len(pairs) == 4
     assert all(source and target and f"{source} {target}".split() == words for source, target in pairs)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from mpt.callbacks import KeepBest
 from pytorch_lightning import Trainer, seed_everything
 from torch.optim import SGD, AdamW
 
-from mpt.callbacks import KeepBest
 from mpt.data.corpus import TextFiles, WorldData
 from mpt.errors import UserError
 from mpt.learn.language_modeling import LanguageModeling, add_positional_heads
@@ -31,7 +31,9 @@ def weights(folder):
 
 def test_pretraining_from_scratch_learns_and_repeats(tmp_path):
     def run(name):
-        model = LanguageModeling("mpt-tiny", from_scratch=True, positional_heads=4.0, optimizer=lambda p: AdamW(p, 2e-3))
+        model = LanguageModeling(
+            "mpt-tiny", from_scratch=True, positional_heads=4.0, optimizer=lambda p: AdamW(p, 2e-3)
+        )
         trainer = fit(tmp_path / name, model, WorldData(batch_size=16, chunk=2), 30)
         return float(trainer.callback_metrics["train/loss"])
 
@@ -53,7 +55,9 @@ def test_adaptation_goes_on_from_the_weights_of_any_t5(tmp_path, model_folder):
 
 
 def test_the_embeddings_have_their_own_rate():
-    model = LanguageModeling("mpt-tiny", from_scratch=True, embedding_rate=8.0, optimizer=lambda p: SGD(p, 0.5))
+    model = LanguageModeling(
+        "mpt-tiny", from_scratch=True, embedding_rate=8.0, optimizer=lambda p: SGD(p, 0.5)
+    )
     model.build(())
     optimizer = model.configure_optimizers()
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}

@@ -76,7 +76,7 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25, fields: float 
             not in the instruction; an instruction then binds the labels of several attributes.
     """
     roll, kind = dice.below(10**6) / 10**6, ""
-    for kind, share in LESSONS.items():
+    for kind, share in LESSONS.items():  # noqa: B007
         roll -= share
         if roll < 0:
             break
@@ -103,9 +103,9 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25, fields: float 
         return f"sort {attribute} {_bound(dice, values, labels)} ; {text}", labels[at]
     if kind == "bind":
         n = 2 + dice.below(3)
-        words = dice.some(_ANY_WORD, 2 * n)
+        pool = dice.some(_ANY_WORD, 2 * n)
         at = dice.below(n)
-        return f"bind {_bound(dice, words[:n], words[n:])} ; {words[at]}", words[n + at]
+        return f"bind {_bound(dice, pool[:n], pool[n:])} ; {pool[at]}", pool[n + at]
     if kind in ("same", "judge"):
         labels = _labels(dice, ["yes", "no"], shuffled and dice.chance(0.5))
         right = dice.chance(0.5)
@@ -127,7 +127,9 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25, fields: float 
     if kind == "choose":
         attribute = dice.pick(tuple(LEXICON))
         value = dice.pick(VALUES[attribute])
-        options, answer = skills.choose(dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute)
+        options, answer = skills.choose(
+            dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute
+        )
         return ask(value, skills.options_text(options)), answer
     if kind == "know":
         rule = dice.pick(_RULES)

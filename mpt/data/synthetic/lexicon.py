@@ -122,23 +122,171 @@ VALUES: dict[str, tuple[str, ...]] = {**{a: tuple(v) for a, v in LEXICON.items()
 
 # words that stand in front of a text, as a source or genre would
 STYLES = tuple(
-    "review news diary letter tweet report story blog memo caption quote post script log ad note poem speech".split()
+    [
+        "review",
+        "news",
+        "diary",
+        "letter",
+        "tweet",
+        "report",
+        "story",
+        "blog",
+        "memo",
+        "caption",
+        "quote",
+        "post",
+        "script",
+        "log",
+        "ad",
+        "note",
+        "poem",
+        "speech",
+    ]
 )
 # words that mean nothing in the world: label words
 LABELS = tuple(
-    "positive negative yes no true false alpha beta gamma delta joy gloom peak base left right up down in out "
-    "north south east west hit miss plus minus win loss open closed public private hard soft sweet sour rock "
-    "paper scissors gold silver bronze iron copper spring summer autumn winter accept reject keep drop send stop "
-    "first second third fourth fifth circle square triangle star cross oak pine birch maple willow mars venus "
-    "jupiter saturn neptune jazz opera waltz tango polka sport science finance travel health spam ham fact "
-    "opinion same other equal different match clash normal strange safe unsafe major minor on off".split()
+    [
+        "positive",
+        "negative",
+        "yes",
+        "no",
+        "true",
+        "false",
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "joy",
+        "gloom",
+        "peak",
+        "base",
+        "left",
+        "right",
+        "up",
+        "down",
+        "in",
+        "out",
+        "north",
+        "south",
+        "east",
+        "west",
+        "hit",
+        "miss",
+        "plus",
+        "minus",
+        "win",
+        "loss",
+        "open",
+        "closed",
+        "public",
+        "private",
+        "hard",
+        "soft",
+        "sweet",
+        "sour",
+        "rock",
+        "paper",
+        "scissors",
+        "gold",
+        "silver",
+        "bronze",
+        "iron",
+        "copper",
+        "spring",
+        "summer",
+        "autumn",
+        "winter",
+        "accept",
+        "reject",
+        "keep",
+        "drop",
+        "send",
+        "stop",
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "circle",
+        "square",
+        "triangle",
+        "star",
+        "cross",
+        "oak",
+        "pine",
+        "birch",
+        "maple",
+        "willow",
+        "mars",
+        "venus",
+        "jupiter",
+        "saturn",
+        "neptune",
+        "jazz",
+        "opera",
+        "waltz",
+        "tango",
+        "polka",
+        "sport",
+        "science",
+        "finance",
+        "travel",
+        "health",
+        "spam",
+        "ham",
+        "fact",
+        "opinion",
+        "same",
+        "other",
+        "equal",
+        "different",
+        "match",
+        "clash",
+        "normal",
+        "strange",
+        "safe",
+        "unsafe",
+        "major",
+        "minor",
+        "on",
+        "off",
+    ]
 )
 # words that only instructions use
 KEYWORDS = tuple(
-    "sort bind same judge find choose know read number list rewrite first second last reverse "
-    "past present future deny affirm short front passive twin plain kind many one opposite".split()
+    [
+        "sort",
+        "bind",
+        "same",
+        "judge",
+        "find",
+        "choose",
+        "know",
+        "read",
+        "number",
+        "list",
+        "rewrite",
+        "first",
+        "second",
+        "last",
+        "reverse",
+        "past",
+        "present",
+        "future",
+        "deny",
+        "affirm",
+        "short",
+        "front",
+        "passive",
+        "twin",
+        "plain",
+        "kind",
+        "many",
+        "one",
+        "opposite",
+    ]
 )
-DIGITS = tuple("0 1 2 3 4 5 6 7 8 9".split())
+DIGITS = tuple(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"])
 
 
 _HISSING = ("ch", "sh", "s", "x")
@@ -156,15 +304,70 @@ def verb_forms(word: str) -> dict[str, str]:
 
 
 # every word by its text, for tasks about single words
-BY_TEXT: dict[str, Word] = {w.text: w for table in LEXICON.values() for words in table.values() for w in words}
+BY_TEXT: dict[str, Word] = {
+    w.text: w for table in LEXICON.values() for words in table.values() for w in words
+}
 
 
 def vocabulary() -> list[str]:
     """Every word that the world's texts can hold, without repetition, in a fixed order."""
-    function_words = (
-        "the a an some . , ; : | / ? = - ( ) will does do did not was were been be by at in on with and then but "
-        "who what where when how why which is are it there here of to from for or if one two three four five"
-    ).split()
+    function_words = [
+        "the",
+        "a",
+        "an",
+        "some",
+        ".",
+        ",",
+        ";",
+        ":",
+        "|",
+        "/",
+        "?",
+        "=",
+        "-",
+        "(",
+        ")",
+        "will",
+        "does",
+        "do",
+        "did",
+        "not",
+        "was",
+        "were",
+        "been",
+        "be",
+        "by",
+        "at",
+        "in",
+        "on",
+        "with",
+        "and",
+        "then",
+        "but",
+        "who",
+        "what",
+        "where",
+        "when",
+        "how",
+        "why",
+        "which",
+        "is",
+        "are",
+        "it",
+        "there",
+        "here",
+        "of",
+        "to",
+        "from",
+        "for",
+        "or",
+        "if",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+    ]
     out = dict.fromkeys(function_words)
     for attribute, table in LEXICON.items():
         out[attribute] = None

@@ -47,7 +47,8 @@ class Scene:
         if self.tense == "future":
             return f"will {'not ' if self.denied else ''}{forms['base']}"
         if self.denied:
-            return f"{'did' if self.tense == 'past' else 'do' if self.subject.plural else 'does'} not {forms['base']}"
+            do = "did" if self.tense == "past" else "do" if self.subject.plural else "does"
+            return f"{do} not {forms['base']}"
         if self.tense == "past":
             return forms["past"]
         return forms["base" if self.subject.plural else "third"]
@@ -70,7 +71,8 @@ class Scene:
     def passive(self) -> str:
         """The same scene said from the thing's side (affirmative scenes only read well)."""
         be = {"past": ("was", "were"), "present": ("is", "are"), "future": ("will be", "will be")}
-        verb = f"{be[self.tense][self.thing.plural]} {'not ' if self.denied else ''}{verb_forms(self.verb)['past']}"
+        denial = "not " if self.denied else ""
+        verb = f"{be[self.tense][self.thing.plural]} {denial}{verb_forms(self.verb)['past']}"
         place = f"in the {self.place}" if self.place else ""
         parts = (
             f"at {self.hour}" if self.hour else "",
@@ -163,4 +165,4 @@ def make_scene(
     verb = word("action")
     thing = phrase(word("thing"), dice.chance(0.4), "thing")
     optional = {a: word(a) if a in fixed or dice.chance(extras) else "" for a in _OPTIONAL}
-    return Scene(subject, verb, thing, tense, denied, **optional, values=values)
+    return Scene(subject, verb, thing, tense, denied, **optional, values=values)  # type: ignore[arg-type]

@@ -33,9 +33,7 @@ CHANGES = ("subject", "thing", "action", "swap", "denial", "adjective", "all")
 
 # adjective attributes with two opposite values
 _OPPOSED = ("sentiment", "size", "age", "heat")
-_NOUNS = {
-    v: [w.text for w in words] for a in ("agent", "thing", "place") for v, words in LEXICON[a].items()
-}
+_NOUNS = {v: [w.text for w in words] for a in ("agent", "thing", "place") for v, words in LEXICON[a].items()}
 
 
 def sort(dice: Dice, attribute: str, value: str) -> str:
@@ -59,7 +57,9 @@ def shown(scene: Scene, part: str) -> str:
     if part == "action":
         return scene.verb_phrase().split()[-1]
     if part in ADJECTIVES:
-        words = {BY_TEXT[p.adjective].attribute: p.adjective for p in (scene.subject, scene.thing) if p.adjective}
+        words = {
+            BY_TEXT[p.adjective].attribute: p.adjective for p in (scene.subject, scene.thing) if p.adjective
+        }
         return words[part]
     return str(getattr(scene, part))
 
@@ -122,7 +122,9 @@ def compare_words(dice: Dice, same: bool, most: int = 3, twins: float = 0.6) -> 
 def _other_word(dice: Dice, word: str) -> str:
     """Another word of the same attribute that is neither ``word`` nor its twin."""
     known = BY_TEXT[word]
-    pool = [w.text for ws in LEXICON[known.attribute].values() for w in ws if w.text not in (word, known.twin)]
+    pool = [
+        w.text for ws in LEXICON[known.attribute].values() for w in ws if w.text not in (word, known.twin)
+    ]
     return dice.pick(pool)
 
 
@@ -241,9 +243,13 @@ def judge(dice: Dice, right: bool, fault: str | None = None) -> str:
     fault = fault or dice.pick(GRAMMAR_FAULTS)
     if fault == "agreement":
         plural = scene.subject.plural
-        words = replace(scene, tense="present", subject=replace(scene.subject, plural=not plural)).verb_phrase()
-        return replace(scene, tense="present").text().replace(
-            replace(scene, tense="present").verb_phrase(), words, 1
+        words = replace(
+            scene, tense="present", subject=replace(scene.subject, plural=not plural)
+        ).verb_phrase()
+        return (
+            replace(scene, tense="present")
+            .text()
+            .replace(replace(scene, tense="present").verb_phrase(), words, 1)
         )
     words_ = scene.text().split()
     if fault == "order":
@@ -266,7 +272,7 @@ def count(dice: Dice, value: str, most: int = 4) -> tuple[str, str]:
 
 def listed(dice: Dice, rule: str, length: int | None = None) -> tuple[str, str]:
     """A list of words and what ``rule`` makes of it."""
-    words = dice.some(sum(_NOUNS.values(), []), length or 3 + dice.below(3))
+    words = dice.some([word for nouns in _NOUNS.values() for word in nouns], length or 3 + dice.below(3))
     out = {
         "first": words[:1],
         "second": words[1:2],

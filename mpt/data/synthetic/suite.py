@@ -28,7 +28,9 @@ def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC
         by_label.setdefault(label, []).append(value)
 
     def make(dice: Dice, label: str) -> Pair:
-        return skills.styled(skills.sort(dice, attribute, dice.pick(by_label[label])), style, attribute), label
+        return skills.styled(
+            skills.sort(dice, attribute, dice.pick(by_label[label])), style, attribute
+        ), label
 
     return Recipe(Task(name, "classification", metric, tuple(by_label)), make)
 
@@ -48,7 +50,9 @@ def _judge(name: str, yes: str, no: str, style: str, metric: str, fault: str | N
     return Recipe(Task(name, "other", metric, (yes, no)), make)
 
 
-def _free(name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "", field: str = "") -> Recipe:
+def _free(
+    name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "", field: str = ""
+) -> Recipe:
     def styled(dice: Dice, label: str) -> Pair:
         text, answer = make(dice)
         return skills.styled(text, style, field), answer
@@ -169,7 +173,14 @@ _RECIPES = (
     # other: acceptability, counting, lists, word forms
     _judge("syn-judge-agreement", "normal", "strange", "note", "ACC", "agreement"),
     _judge("syn-judge-order", "on", "off", "speech", "Matthew-Correlation", "order"),
-    _free("syn-number-animal", "other", "Pearson-Correlation", lambda d: skills.count(d, "animal"), "log", "animal"),
+    _free(
+        "syn-number-animal",
+        "other",
+        "Pearson-Correlation",
+        lambda d: skills.count(d, "animal"),
+        "log",
+        "animal",
+    ),
     _free("syn-list-first", "other", "EM", lambda d: skills.listed(d, "first"), "script", "first"),
     _free("syn-list-last", "other", "EM", lambda d: skills.listed(d, "last"), "note", "last"),
     _free("syn-list-reverse", "other", "Rouge-L", lambda d: skills.listed(d, "reverse"), "memo", "reverse"),
