@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class KeepBest(Callback):
-    """Saves the learner's prompt (or model) whenever its dev score rises, and restores it for validate, test and predict.
+    """Saves the learner's prompt (or model) when its dev score rises, and restores it for validate, test and predict.
 
-    The first of equal scores is kept, as in the few-shot protocol of CrossFit. Without a dev set (multi-task training) the
-    last state is kept.
+    The first of equal scores is kept, as in the few-shot protocol of CrossFit. Without a dev set (multi-task training)
+    the last state is kept.
 
     Args:
         monitor: logged value to maximise; null keeps the last state.
@@ -77,7 +77,9 @@ class KeepBest(Callback):
         if path.is_dir():
             pl_module.load_learned(path)  # type: ignore[operator]
         elif not pl_module.starts_learned:
-            raise UserError(f"{path}: nothing learned there yet; run mpt fit with this configuration first, or give --ckpt_path")
+            raise UserError(
+                f"{path}: nothing learned there yet; run mpt fit with this configuration first, or give --ckpt_path"
+            )
 
     on_predict_start = on_test_start
 

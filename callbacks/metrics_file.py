@@ -10,8 +10,8 @@ from mpt.files import write_text
 
 
 class MetricsFile(Callback):
-    """Appends one JSON line per evaluation, ``{"step": …, "dev/score": …}``, to a file in the run's folder; where there is
-    none, one line every ``log_every_n_steps`` with the training loss.
+    """Appends one JSON line per evaluation, ``{"step": …, "dev/score": …}``, to a file in the run's folder; where there
+    is none, one line every ``log_every_n_steps`` with the training loss.
 
     A resumed run drops the lines of steps it is about to repeat, so the file reads as if nothing had happened.
 

@@ -37,9 +37,7 @@ class Backbone(nn.Module):
         UserError: if there is no such model or it cannot be used safely.
     """
 
-    def __init__(
-        self, name: str, options: BackboneOptions | None = None, random_weights: bool = False
-    ) -> None:
+    def __init__(self, name: str, options: BackboneOptions | None = None, random_weights: bool = False) -> None:
         super().__init__()
         self.name = name
         self.options = options or BackboneOptions()
@@ -138,9 +136,7 @@ class Backbone(nn.Module):
         if self.decoder_only:
             parts["max_target_length"] = targets
         elif targets > limit:
-            raise UserError(
-                f"max_target_length {targets} passes the {limit} decoder positions of {self.name}"
-            )
+            raise UserError(f"max_target_length {targets} passes the {limit} decoder positions of {self.name}")
         total = sum(parts.values())
         if total > limit:
             room = limit - (total - inputs)
@@ -159,11 +155,7 @@ class Backbone(nn.Module):
         if prompt is None:
             return embeds, batch.input_mask
         rows, width = len(batch), embeds.shape[-1]
-        if (
-            prompt.shape[-1] != width
-            or prompt.dim() not in (2, 3)
-            or (prompt.dim() == 3 and len(prompt) != rows)
-        ):
+        if prompt.shape[-1] != width or prompt.dim() not in (2, 3) or (prompt.dim() == 3 and len(prompt) != rows):
             raise ValueError(
                 f"prompt has shape {list(prompt.shape)}; "
                 f"this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
@@ -186,9 +178,7 @@ class Backbone(nn.Module):
             )
         else:
             embeds, mask = self._with_prompt(prompt, batch)
-            out = self.model(
-                inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False
-            )
+            out = self.model(inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False)
         return out.logits
 
     def _causal_logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor) -> Tensor:
@@ -273,9 +263,7 @@ def token_mean(losses: Tensor, batch: Batch) -> Tensor:
 
 def _row_nll(logits: Tensor, labels: Tensor) -> Tensor:
     """``[B, U, V]`` and ``[B, U]`` to ``[B]``."""
-    flat = F.cross_entropy(
-        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
-    )
+    flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
     return flat.view(labels.shape).sum(1)
 
 

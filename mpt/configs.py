@@ -11,7 +11,7 @@ from mpt.errors import UserError
 
 
 def config_root() -> Path:
-    """Folder of the shipped YAML files: ``experiments/`` of the repository, ``mpt/experiments`` of an installed package."""
+    """Folder of the shipped YAML files: ``experiments/`` of the repository, ``mpt/experiments`` of an install."""
     import mpt.experiments
 
     return Path(mpt.experiments.__path__[0])

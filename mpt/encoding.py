@@ -62,9 +62,7 @@ class Encoder:
         max_target_length: tokens kept of a target, U.
     """
 
-    def __init__(
-        self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int
-    ) -> None:
+    def __init__(self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int) -> None:
         self.tokenizer = tokenizer
         self.decoder_only = decoder_only
         self.max_input_length = max_input_length
@@ -103,10 +101,7 @@ class Encoder:
     def _target_ids(self, texts: list[str]) -> list[list[int]]:
         if self.decoder_only:
             eos = self.tokenizer.eos_token_id
-            rows = [
-                [*ids, eos]
-                for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)
-            ]
+            rows = [[*ids, eos] for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)]
         else:
             rows = self._tokenize(texts, as_target=True)
         self.targets_cut += sum(len(ids) > self.max_target_length for ids in rows)
@@ -120,9 +115,7 @@ class Encoder:
     @staticmethod
     def _pad(rows: list[list[int]], value: int, left: bool) -> Tensor:
         width = max((len(row) for row in rows), default=0)
-        padded = [
-            [value] * (width - len(row)) + row if left else row + [value] * (width - len(row)) for row in rows
-        ]
+        padded = [[value] * (width - len(row)) + row if left else row + [value] * (width - len(row)) for row in rows]
         return torch.tensor(padded, dtype=torch.long).view(len(rows), width)
 
 

@@ -81,9 +81,7 @@ class SampledVocabulary(Initialiser):
         words = [i for i in range(len(vocabulary.embeddings)) if i not in vocabulary.special_ids]
         common = torch.tensor(words[: self.most_common])
         rounds = -(-length // len(common))
-        drawn = torch.cat(
-            [torch.randperm(len(common), generator=vocabulary.generator) for _ in range(rounds)]
-        )
+        drawn = torch.cat([torch.randperm(len(common), generator=vocabulary.generator) for _ in range(rounds)])
         return _rows(vocabulary, common[drawn[:length]].tolist())
 
 
@@ -139,13 +137,10 @@ class SavedPrompt(Initialiser):
 
     def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
         stored = load_prompt(self.path)
-        check_fits(
-            stored, self.path, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint()
-        )
+        check_fits(stored, self.path, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint())
         if len(stored.weight) != length:
             raise UserError(
-                f"prompt {self.path} has length {len(stored.weight)}, but prompt_length is {length}; "
-                "they must be equal"
+                f"prompt {self.path} has length {len(stored.weight)}, but prompt_length is {length}; they must be equal"
             )
         return stored.weight
 

@@ -42,7 +42,7 @@ class SaveConfig(SaveConfigCallback):
 
 
 class RunCLI(LightningCLI):
-    """LightningCLI whose runs each have a folder: ``runs/<config>/<task>-<seed>`` unless ``trainer.default_root_dir`` says."""
+    """LightningCLI whose runs each have a folder, ``trainer.default_root_dir`` or ``runs/<config>/<task>-<seed>``."""
 
     config_name = "run"
 

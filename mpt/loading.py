@@ -70,17 +70,11 @@ def resolve(name: str) -> str:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(
-                f"backbone {name}: the folder has no config.json, so it is not a Hugging Face model folder"
-            )
+            raise UserError(f"backbone {name}: the folder has no config.json, so it is not a Hugging Face model folder")
         return str(path)
-    looks_like_path = (
-        name.startswith((".", "~", os.sep)) or name.count("/") > 1 or (os.sep != "/" and os.sep in name)
-    )
+    looks_like_path = name.startswith((".", "~", os.sep)) or name.count("/") > 1 or (os.sep != "/" and os.sep in name)
     if looks_like_path:
-        raise UserError(
-            f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name or mpt-tiny"
-        )
+        raise UserError(f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name or mpt-tiny")
     return name
 
 
@@ -138,8 +132,7 @@ def model_class(config: Any, name: str) -> Any:
     if kind in AutoModelForCausalLM._model_mapping and not encoder_only:
         return AutoModelForCausalLM
     raise UserError(
-        f"backbone {name}: {config.model_type} generates no text; "
-        "give an encoder-decoder or a decoder-only model"
+        f"backbone {name}: {config.model_type} generates no text; give an encoder-decoder or a decoder-only model"
     )
 
 
@@ -184,9 +177,7 @@ def _check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
     if len(tokenizer) - len(set(tokenizer.all_special_ids)) < 2:
         raise UserError(f"backbone {name} has no tokenizer files (such as tokenizer.json or spiece.model)")
     if not config.is_encoder_decoder and tokenizer.eos_token_id is None:
-        raise UserError(
-            f"backbone {name}: its tokenizer has no end-of-sequence token, so no answer would end"
-        )
+        raise UserError(f"backbone {name}: its tokenizer has no end-of-sequence token, so no answer would end")
 
 
 def _first_sentence(error: Exception) -> str:

@@ -46,9 +46,7 @@ def exact_match(predictions: Predictions, references: References) -> float:
     >>> exact_match(["The Eiffel tower."], [["Eiffel Tower", "tour Eiffel"]])
     1.0
     """
-    return _mean_of_best(
-        lambda text, gold: float(_normalise(text) == _normalise(gold)), predictions, references
-    )
+    return _mean_of_best(lambda text, gold: float(_normalise(text) == _normalise(gold)), predictions, references)
 
 
 def qa_f1(predictions: Predictions, references: References) -> float:
@@ -223,9 +221,7 @@ def relative_gains(scores: Mapping[str, float], pt_scores: Mapping[str, float]) 
         raise ValueError("There is no score to take a relative gain of.")
     if scores.keys() != pt_scores.keys():
         lone = ", ".join(sorted(scores.keys() ^ pt_scores.keys()))
-        raise ValueError(
-            f"Relative gains need a method's score and PT's on the same tasks; only one has: {lone}."
-        )
+        raise ValueError(f"Relative gains need a method's score and PT's on the same tasks; only one has: {lone}.")
     return {task: relative_gain(scores[task], pt_scores[task]) for task in scores}
 
 
@@ -246,9 +242,7 @@ def average_relative_gain(scores: Mapping[str, float], pt_scores: Mapping[str, f
 def _pairs(predictions: Predictions, references: References) -> list[tuple[str, list[str]]]:
     """Each prediction with its gold answers, stripped, and blank answers dropped where there are others."""
     if len(predictions) != len(references):
-        raise ValueError(
-            f"{len(predictions)} predictions cannot be scored against {len(references)} references."
-        )
+        raise ValueError(f"{len(predictions)} predictions cannot be scored against {len(references)} references.")
     if not len(predictions):
         raise ValueError("There are no predictions to score.")
     pairs = []
@@ -264,9 +258,7 @@ def _pairs(predictions: Predictions, references: References) -> list[tuple[str, 
     return pairs
 
 
-def _mean_of_best(
-    compare: Callable[[str, str], float], predictions: Predictions, references: References
-) -> float:
+def _mean_of_best(compare: Callable[[str, str], float], predictions: Predictions, references: References) -> float:
     pairs = _pairs(predictions, references)
     return math.fsum(max(compare(text, gold) for gold in golds) for text, golds in pairs) / len(pairs)
 

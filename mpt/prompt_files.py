@@ -35,9 +35,7 @@ class StoredPrompt:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def save_prompt(
-    folder: Path | str, weight: Tensor, backbone: str, decoder_only: bool, facts: dict[str, Any]
-) -> Path:
+def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only: bool, facts: dict[str, Any]) -> Path:
     """Write a prompt folder; an existing one is replaced in one step, so a reader never sees half of it.
 
     Args:
@@ -63,9 +61,7 @@ def save_prompt(
     with new_folder(folder) as fresh:
         save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
         write_json(fresh / _CONFIG, config)
-        write_json(
-            fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts}
-        )
+        write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
     return folder
 
 
@@ -81,9 +77,7 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
     config = _read_json(folder / _CONFIG)
     kind = config.get("peft_type")
     if kind != "PROMPT_TUNING":
-        raise UserError(
-            f"prompt {folder}: {_CONFIG} says peft_type {kind}, but only PROMPT_TUNING is a soft prompt"
-        )
+        raise UserError(f"prompt {folder}: {_CONFIG} says peft_type {kind}, but only PROMPT_TUNING is a soft prompt")
     path = folder / _TENSORS
     if not path.is_file():
         raise UserError(f"prompt {folder}: {_TENSORS} is missing")
@@ -93,9 +87,7 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
                 raise UserError(f"prompt {folder}: {_TENSORS} holds {sorted(tensors.keys())}, not {TENSOR}")
             weight = tensors.get_tensor(TENSOR).float()
     except SafetensorError as error:
-        raise UserError(
-            f"prompt {folder}: {_TENSORS} is not a readable safetensors file ({error})"
-        ) from error
+        raise UserError(f"prompt {folder}: {_TENSORS} is not a readable safetensors file ({error})") from error
     length, width = config.get("num_virtual_tokens"), config.get("token_dim")
     if weight.dim() == 2 and len(weight) == 2 * (length or 0):
         weight = weight[:length]  # PEFT's own encoder-decoder folders: the second half is never read
@@ -107,9 +99,7 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
     return StoredPrompt(weight, str(config.get("base_model_name_or_path") or ""), facts)
 
 
-def check_fits(
-    stored: StoredPrompt, where: Path | str, hidden_size: int, backbone: str, fingerprint: str
-) -> None:
+def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbone: str, fingerprint: str) -> None:
     """Refuse a prompt that was learned on another model.
 
     A fingerprint in ``mpt.json`` decides; without one (a folder PEFT wrote) the last part of the model's name

@@ -155,9 +155,7 @@ def test_without_a_prompt_the_loss_is_the_plain_models(kind, model_folder, load_
     batch = backbone.encode(INPUTS, TARGETS)
     with torch.no_grad():
         expected = plain_model(kind, model_folder(kind))(**plain_inputs(backbone, INPUTS, TARGETS)).loss
-        torch.testing.assert_close(
-            token_mean(backbone.loss(None, batch), batch), expected, rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(token_mean(backbone.loss(None, batch), batch), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -241,8 +239,7 @@ def test_neighbours_and_their_padding_change_nothing(kind, prompted, load_backbo
     among = backbone.loss(prompt, backbone.encode(crowd, [target, "an answer that pads, too"]))
     torch.testing.assert_close(among[0], alone[0], rtol=1e-5, atol=1e-4)
     assert (
-        backbone.generate(prompt, backbone.encode(crowd))[0]
-        == backbone.generate(prompt, backbone.encode([source]))[0]
+        backbone.generate(prompt, backbone.encode(crowd))[0] == backbone.generate(prompt, backbone.encode([source]))[0]
     )
 
 
@@ -316,9 +313,7 @@ def test_greedy_generation_takes_the_best_token_each_time(kind, load_backbone):
             ids.append(int(backbone._logits(prompt, batch, labels)[0, -1].argmax()))
         if kind.startswith("bart"):
             ids[11:] = [EOS]  # its checkpoints close an answer that reaches the limit
-        assert backbone.generate(prompt, batch) == [
-            backbone.tokenizer.decode(ids, skip_special_tokens=True).strip()
-        ]
+        assert backbone.generate(prompt, batch) == [backbone.tokenizer.decode(ids, skip_special_tokens=True).strip()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -393,14 +388,10 @@ def test_generation_leaves_training_mode_as_it_was(load_backbone):
     backbone.model.train()
     batch = backbone.encode(INPUTS)
     assert backbone.generate(None, batch) == load_backbone("t5").generate(None, batch)
-    torch.testing.assert_close(
-        backbone.score(None, batch, ["a"]), load_backbone("t5").score(None, batch, ["a"])
-    )
+    torch.testing.assert_close(backbone.score(None, batch, ["a"]), load_backbone("t5").score(None, batch, ["a"]))
     assert backbone.model.training
     labelled = backbone.encode(INPUTS, TARGETS)
-    assert not torch.equal(backbone.loss(None, labelled), backbone.loss(None, labelled)), (
-        "dropout is on in training"
-    )
+    assert not torch.equal(backbone.loss(None, labelled), backbone.loss(None, labelled)), "dropout is on in training"
 
 
 # Options ----------------------------------------------------------------------------------------------------
@@ -574,9 +565,7 @@ def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone):
     backbone = load_backbone(kind)
     prompt = some_prompt(backbone)
     there = copy.deepcopy(backbone).cuda()
-    batch, moved = (
-        b.encode(INPUTS, TARGETS).to(device) for b, device in ((backbone, "cpu"), (there, "cuda"))
-    )
+    batch, moved = (b.encode(INPUTS, TARGETS).to(device) for b, device in ((backbone, "cpu"), (there, "cuda")))
     torch.testing.assert_close(
         there.loss(prompt.cuda(), moved).cpu(), backbone.loss(prompt, batch), rtol=1e-4, atol=1e-3
     )

@@ -34,7 +34,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
-def test_fit_test_predict_end_with_the_metric_and_the_answers_of_the_best_prompt(kind, mpt, root, model_folder, tmp_path):
+def test_fit_test_predict_end_with_the_metric_and_the_answers_of_the_best_prompt(
+    kind, mpt, root, model_folder, tmp_path
+):
     folder = tmp_path / "run"
     options = small_fit(model_folder(kind), root, folder)
     assert mpt("fit", *CONFIG, *options).code == 0
@@ -183,7 +185,9 @@ def test_a_prompt_of_another_width_length_or_model_names_both_sides(mpt, root, m
         return mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "next", **saved | changes))
 
     _assert_one_sentence(start(model__prompt_length=6), ["length 4", "6"])
-    _assert_one_sentence(start(model__backbone=model_folder("bart")), [str(model_folder("t5")), str(model_folder("bart"))])
+    _assert_one_sentence(
+        start(model__backbone=model_folder("bart")), [str(model_folder("t5")), str(model_folder("bart"))]
+    )
     from small_models import t5
 
     wide = t5(tmp_path / "wide", d_model=48)

@@ -48,14 +48,26 @@ def test_every_shipped_run_says_first_what_it_is_for_and_keeps_the_trainer_setti
 def test_overrides_reach_nested_values_as_flat_names(mpt):
     """As W&B's sweeps pass them: --name=value, numbers in their scientific form."""
     printed = mpt(
-        "fit", "--config", "prompt_tuning", "--print_config", "--model.optimizer.init_args.lr=1e-05", "--model.prompt_length=7"
+        "fit",
+        "--config",
+        "prompt_tuning",
+        "--print_config",
+        "--model.optimizer.init_args.lr=1e-05",
+        "--model.prompt_length=7",
     )
     resolved = yaml.safe_load(printed.out)["model"]["init_args"]
     assert float(resolved["optimizer"]["init_args"]["lr"]) == 1e-5 and resolved["prompt_length"] == 7
 
 
 def test_adamw_on_request(mpt):
-    printed = mpt("fit", "--config", "prompt_tuning", "--print_config", "--model.optimizer=torch.optim.AdamW", "--model.optimizer.lr=0.01")
+    printed = mpt(
+        "fit",
+        "--config",
+        "prompt_tuning",
+        "--print_config",
+        "--model.optimizer=torch.optim.AdamW",
+        "--model.optimizer.lr=0.01",
+    )
     assert printed.code == 0, printed.err
     optimizer = yaml.safe_load(printed.out)["model"]["init_args"]["optimizer"]
     assert optimizer["class_path"] == "torch.optim.AdamW" and optimizer["init_args"]["lr"] == 0.01

@@ -55,9 +55,7 @@ def test_uniform_fills_its_interval_evenly():
     assert 2.9 < wide.abs().max() <= 3.0
 
 
-@pytest.mark.parametrize(
-    "initialiser", [Uniform(), SampledVocabulary(), ClassLabels(labels=["yes"]), FromText("no")]
-)
+@pytest.mark.parametrize("initialiser", [Uniform(), SampledVocabulary(), ClassLabels(labels=["yes"]), FromText("no")])
 def test_a_seed_gives_the_same_prompt_and_another_seed_another(initialiser):
     first, again, other = (initialiser(12, vocabulary(seed=seed)) for seed in (5, 5, 6))
     assert first.shape == (12, WIDTH)
@@ -106,9 +104,7 @@ def test_sampling_from_nothing_is_refused():
 
 def test_class_labels_are_means_of_their_tokens_then_backoff():
     start = ClassLabels()(6, vocabulary(labels=("no", "not at all", "yes")))
-    expected = torch.stack(
-        [EMBEDDINGS[11], (EMBEDDINGS[12] + EMBEDDINGS[13] + EMBEDDINGS[17]) / 3, EMBEDDINGS[10]]
-    )
+    expected = torch.stack([EMBEDDINGS[11], (EMBEDDINGS[12] + EMBEDDINGS[13] + EMBEDDINGS[17]) / 3, EMBEDDINGS[10]])
     torch.testing.assert_close(start[:3], expected)
     assert torch.equal(start[3:], SampledVocabulary()(3, vocabulary()))
     given = ClassLabels(labels=["yes"], backoff=Uniform(0.1))(3, vocabulary(labels=("no",)))

@@ -119,9 +119,7 @@ def test_the_hub_is_asked_once_and_downloads_are_used_without_it(model_folder, t
 
 
 def test_an_encoder_only_model_is_refused(tmp_path):
-    assert "bert generates no text; give an encoder-decoder or a decoder-only" in refusal(
-        bert(tmp_path / "b")
-    )
+    assert "bert generates no text; give an encoder-decoder or a decoder-only" in refusal(bert(tmp_path / "b"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x10\x00\x00\x00", b"no tensors at all" * 9])
@@ -218,9 +216,7 @@ def test_half_precision_of_t5_is_refused_however_it_is_spelt(precision):
     refuse_unsafe_dtype("bart", precision)
 
 
-@pytest.mark.parametrize(
-    "precision", ["32-true", "bf16-mixed", "bf16-true", "bfloat16", "float32", "64-true"]
-)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true", "bfloat16", "float32", "64-true"])
 def test_other_precisions_of_t5_are_fine(precision):
     refuse_unsafe_dtype("t5", precision)
 

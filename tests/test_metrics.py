@@ -154,9 +154,9 @@ def test_acc_ignores_case_and_outer_space_and_nothing_else():
 
 
 def test_em_normalises_as_squad_does():
-    assert score(
-        "EM", ["The  U.S.A", "another apple", "theme"], [["usa"], ["other apple"], ["me"]]
-    ) == pytest.approx(1 / 3)
+    assert score("EM", ["The  U.S.A", "another apple", "theme"], [["usa"], ["other apple"], ["me"]]) == pytest.approx(
+        1 / 3
+    )
     assert score("EM", ["a"], [["the"]]) == 1.0  # both are nothing once articles are gone: CrossFit's rule
 
 

@@ -52,7 +52,11 @@ def test_a_shipped_experiment_runs_from_an_empty_folder(wheel, tmp_path):
         return ended.stdout
 
     where = subprocess.run(
-        [sys.executable, "-c", "import mpt; print(mpt.__file__)"], cwd=empty, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", "import mpt; print(mpt.__file__)"],
+        cwd=empty,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert where.stdout.startswith(str(site))
     names = [line.split()[0] for line in mpt("configs", "list").splitlines()]

@@ -69,9 +69,7 @@ def test_peft_reads_the_configuration(decoder_only, kind, tmp_path):
     assert config.base_model_name_or_path == "some/model"
 
 
-@pytest.mark.parametrize(
-    ("kind", "task"), [("t5", "SEQ_2_SEQ_LM"), ("bart", "SEQ_2_SEQ_LM"), ("gpt2", "CAUSAL_LM")]
-)
+@pytest.mark.parametrize(("kind", "task"), [("t5", "SEQ_2_SEQ_LM"), ("bart", "SEQ_2_SEQ_LM"), ("gpt2", "CAUSAL_LM")])
 def test_a_folder_that_peft_wrote_is_read(kind, task, model_folder, tmp_path):
     task = "CAUSAL_LM" if kind == "gpt2" else "SEQ_2_SEQ_LM"
     auto = AutoModelForCausalLM if task == "CAUSAL_LM" else AutoModelForSeq2SeqLM
@@ -186,16 +184,12 @@ def test_another_tensor_is_named(tmp_path):
         load_prompt(folder)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"num_virtual_tokens": 5}, {"token_dim": 8}, {"num_virtual_tokens": None}]
-)
+@pytest.mark.parametrize("changes", [{"num_virtual_tokens": 5}, {"token_dim": 8}, {"num_virtual_tokens": None}])
 def test_files_that_contradict_one_another_are_named_on_both_sides(changes, tmp_path):
     folder = saved(tmp_path / "p")
     edit(folder / "adapter_config.json", **changes)
     length, width = changes.get("num_virtual_tokens", 4), changes.get("token_dim", 3)
-    with pytest.raises(
-        UserError, match=rf"holds \[4, 3\] but adapter_config\.json says \[{length}, {width}\]"
-    ):
+    with pytest.raises(UserError, match=rf"holds \[4, 3\] but adapter_config\.json says \[{length}, {width}\]"):
         load_prompt(folder)
 
 

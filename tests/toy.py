@@ -13,7 +13,13 @@ from mpt.cli import main
 ROWS = {
     "train": [("a big dog", "yes"), ("a small cat", "no"), ("the big cat", "yes"), ("one small dog", "no")],
     "dev": [("that big dog", "yes"), ("that small dog", "no"), ("my big cat", "yes")],
-    "test": [("her big dog", "yes"), ("his small cat", "no"), ("a small fox", "no"), ("a big fox", "yes"), ("big", "yes")],
+    "test": [
+        ("her big dog", "yes"),
+        ("his small cat", "no"),
+        ("a small fox", "no"),
+        ("a big fox", "yes"),
+        ("big", "yes"),
+    ],
 }
 
 

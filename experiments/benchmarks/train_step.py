@@ -302,9 +302,7 @@ def by_mpt(job: dict[str, Any], meter: Meter) -> None:
 
     backbone, start = load(job)
     prompt = SoftPrompt(start)
-    bare_loop(
-        backbone, lambda batch: token_mean(backbone.loss(prompt(), batch), batch), prompt.parameters(), meter
-    )
+    bare_loop(backbone, lambda batch: token_mean(backbone.loss(prompt(), batch), batch), prompt.parameters(), meter)
 
 
 def by_peft(job: dict[str, Any], meter: Meter) -> None:
@@ -313,9 +311,7 @@ def by_peft(job: dict[str, Any], meter: Meter) -> None:
 
     backbone, start = load(job)
     task = TaskType.CAUSAL_LM if backbone.decoder_only else TaskType.SEQ_2_SEQ_LM
-    model = get_peft_model(
-        backbone.model, PromptTuningConfig(task_type=task, num_virtual_tokens=PROMPT_LENGTH)
-    )
+    model = get_peft_model(backbone.model, PromptTuningConfig(task_type=task, num_virtual_tokens=PROMPT_LENGTH))
     model.to(job["device"]).train()
     learned = [weight for weight in model.parameters() if weight.requires_grad]
     with torch.no_grad():

@@ -49,9 +49,7 @@ def build_tokenizer(model_max_length: int = 512) -> PreTrainedTokenizerFast:
     )
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     tokenizer.add_special_tokens([PAD, EOS, UNK])
-    sentinels = [
-        AddedToken(f"<extra_id_{i}>", lstrip=True, rstrip=True, special=True) for i in range(SENTINELS)
-    ]
+    sentinels = [AddedToken(f"<extra_id_{i}>", lstrip=True, rstrip=True, special=True) for i in range(SENTINELS)]
     tokenizer.add_special_tokens(sentinels)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"$A {EOS}", pair=f"$A {EOS} $B {EOS}", special_tokens=[(EOS, tokenizer.token_to_id(EOS))]

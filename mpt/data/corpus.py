@@ -70,9 +70,7 @@ class WorldData(TextData):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed)
         if chunk < 1 or ramp_steps < 1 or fixed_steps < 0:
-            raise UserError(
-                "--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more."
-            )
+            raise UserError("--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more.")
         self.running_text, self.words, self.fields = running_text, words, fields
         self.fixed_steps, self.ramp_steps = fixed_steps, ramp_steps
         self.first_random, self.most_random = first_random, most_random
@@ -177,9 +175,7 @@ class TextFiles(TextData):
     def val_dataloader(self) -> Any:
         if not self.dev:
             return []
-        pairs = [
-            self.pair(words, Dice("dev", i)) for i, words in enumerate(read_windows(self.dev, self.window))
-        ]
+        pairs = [self.pair(words, Dice("dev", i)) for i, words in enumerate(read_windows(self.dev, self.window))]
         return self._sequence([("text", Example(source, (target,))) for source, target in pairs])
 
     def windows(self, numbers: Sequence[int]) -> list[list[str]]:

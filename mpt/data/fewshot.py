@@ -52,9 +52,7 @@ def read_tsv(path: str | Path, *, continued: bool = False) -> list[Example]:
         try:
             text = begun + line.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise UserError(
-                f"{path}, line {number} is not UTF-8: {error.reason} at byte {error.start}."
-            ) from None
+            raise UserError(f"{path}, line {number} is not UTF-8: {error.reason} at byte {error.start}.") from None
         input, *targets = text.split("\t")
         if targets:
             if not targets[0].strip():
@@ -64,9 +62,7 @@ def read_tsv(path: str | Path, *, continued: bool = False) -> list[Example]:
         elif continued and number < len(lines):
             begun = text + "\n"
         else:
-            raise UserError(
-                f"{path}, line {number} has no tab; a line is an input, a tab and one output or more."
-            )
+            raise UserError(f"{path}, line {number} has no tab; a line is an input, a tab and one output or more.")
     return examples
 
 
@@ -82,18 +78,14 @@ def write_tsv(path: str | Path, examples: Iterable[Example]) -> None:
     for number, example in enumerate(examples, start=1):
         texts = (example.input, *example.targets)
         if any("\t" in text for text in texts) or any("\n" in target for target in example.targets):
-            raise UserError(
-                f"Example {number} for {path} holds a tab or a line break, which the format cannot."
-            )
+            raise UserError(f"Example {number} for {path} holds a tab or a line break, which the format cannot.")
         if not example.targets:
             raise UserError(f"Example {number} for {path} has no output.")
         lines.append("\t".join(texts) + "\n")
     write_text(Path(path), "".join(lines))
 
 
-def load_fewshot(
-    root: str | Path, task: str, seed: int, k: int | None = None, metric: str | None = None
-) -> FewShot:
+def load_fewshot(root: str | Path, task: str, seed: int, k: int | None = None, metric: str | None = None) -> FewShot:
     """One few-shot draw of a task.
 
     The test list does not depend on the seed: where the draw has no test file, that of another seed serves.
@@ -146,14 +138,10 @@ def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
             f"Task {task} is not in the catalogue, so its metric must be given: "
             f"--data.metric is one of {', '.join(METRICS)}."
         )
-    return Task(
-        task, "classification" if metric in ("Classification-F1", "Matthew-Correlation") else "other", metric
-    )
+    return Task(task, "classification" if metric in ("Classification-F1", "Matthew-Correlation") else "other", metric)
 
 
-def load_examples(
-    root: str | Path, task: str, seed: int, splits: Iterable[str], k: int | None = None
-) -> list[Example]:
+def load_examples(root: str | Path, task: str, seed: int, splits: Iterable[str], k: int | None = None) -> list[Example]:
     """The examples of some splits of a draw, one after the other: see :func:`load_fewshot` for the rest.
 
     Reads no other file, and needs no metric.
@@ -180,9 +168,7 @@ def task_names(root: str | Path) -> list[str]:
 def has_labels(task: str) -> bool:
     """Whether, by the catalogue, the outputs of a task are label words."""
     entry = catalogue().get(task)
-    if (
-        entry is None or entry.metric == "Pearson-Correlation"
-    ):  # numbers, even where they are sampled by label
+    if entry is None or entry.metric == "Pearson-Correlation":  # numbers, even where they are sampled by label
         return False
     return entry.by_label or entry.type in ("classification", "paraphrase")
 
@@ -221,9 +207,7 @@ class Draws:
             if match := name.fullmatch(path.name):
                 files[int(match[1]), int(match[2]), match[3]] = path
         if not files:
-            raise UserError(
-                f"{folder} holds no few-shot file; they are named {task}_<k>_<seed>_<train|dev|test>.tsv."
-            )
+            raise UserError(f"{folder} holds no few-shot file; they are named {task}_<k>_<seed>_<train|dev|test>.tsv.")
         return cls(task, folder, files)
 
     def size(self, k: int | None) -> int:

@@ -10,9 +10,7 @@ import numpy.typing as npt
 from mpt.errors import UserError
 
 
-def mixing_rates(
-    sizes: Sequence[int], limit: int | None = None, temperature: float = 1.0
-) -> npt.NDArray[np.float64]:
+def mixing_rates(sizes: Sequence[int], limit: int | None = None, temperature: float = 1.0) -> npt.NDArray[np.float64]:
     """Examples-proportional mixing (Raffel et al. 2020, section 3.5.2), as SPoT mixes its source tasks.
 
     r_m = min(e_m, K) / sum_n min(e_n, K), raised to 1 / T and normalised again.

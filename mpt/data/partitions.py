@@ -47,9 +47,7 @@ def load_partition(name_or_path: str | Path) -> Partition:
     if path.suffix not in (".yaml", ".yml"):
         name, known = str(name_or_path), partition_names()
         if name not in known:
-            raise UserError(
-                f"There is no partition {name!r}, nor does that name a .yaml file; {nearest(name, known)}"
-            )
+            raise UserError(f"There is no partition {name!r}, nor does that name a .yaml file; {nearest(name, known)}")
         path = _SHIPPED / f"{name}.yaml"
     try:
         text = path.read_text(encoding="utf-8")

@@ -9,9 +9,7 @@ import numpy as np
 from mpt.data.tasks import Example
 
 
-def sample(
-    examples: Sequence[Example], k: int, seed: int, by_label: bool
-) -> tuple[list[Example], list[Example]]:
+def sample(examples: Sequence[Example], k: int, seed: int, by_label: bool) -> tuple[list[Example], list[Example]]:
     """CrossFit's k-shot train and dev examples.
 
     The list is shuffled by numpy's legacy generator (the list itself: an array of it would be shuffled

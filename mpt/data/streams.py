@@ -64,9 +64,7 @@ class StreamSampler(_Stream):
         world_size: number of devices, a divisor of the batch size; each takes its slice of every batch.
     """
 
-    def __init__(
-        self, n: int, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
-    ) -> None:
+    def __init__(self, n: int, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1) -> None:
         super().__init__(batch_size, seed, start, rank, world_size)
         self.n = n
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)

@@ -45,9 +45,7 @@ class LanguageModeling(FineTuning):
     ) -> None:
         super().__init__(backbone, optimizer, lr_scheduler, backbone_options)
         if positional_heads and not from_scratch:
-            raise UserError(
-                "model.positional_heads changes how a model starts: it needs model.from_scratch true"
-            )
+            raise UserError("model.positional_heads changes how a model starts: it needs model.from_scratch true")
         self.from_scratch = from_scratch
         self.positional_heads = positional_heads
         self.embedding_rate = embedding_rate

@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 class Learner(LightningModule):
     """Base of the LightningModules: minimises the token-mean loss of its prompt, is scored on generated text.
 
-    Data modules hand over texts (:class:`mpt.data.batch.TextBatch`); the learner tokenises them with its backbone's own
-    tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's metric by
-    name; ``test/score`` likewise.
+    Data modules hand over texts (:class:`mpt.data.batch.TextBatch`); the learner tokenises them with its backbone's
+    own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's
+    metric by name; ``test/score`` likewise.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Learner(LightningModule):
         # Dropout is a function of seed and step, so a resumed run draws the masks that an undisturbed one would.
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
         seed = (self.seed * 1_000_003 + step) * 1_009 + self.global_rank
-        # torch.manual_seed also formats a stack trace for devices that are not there, a third of a millisecond each step.
+        # torch.manual_seed also formats a stack trace for devices that are not there: 0.3 ms each step.
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)

@@ -20,9 +20,7 @@ def run_study_command(arguments: list[str]) -> None:
     run = actions.add_parser("run", help="do every run of a study that is not finished yet, then report")
     run.add_argument("file", help="study file, or the name of a shipped one (see mpt configs list)")
     run.add_argument("--out", type=Path, help="folder of the study (default: runs/<name of the study>)")
-    run.add_argument(
-        "--workers", type=int, help="processes (default: the file's, else one a GPU, else one a core)"
-    )
+    run.add_argument("--workers", type=int, help="processes (default: the file's, else one a GPU, else one a core)")
     report = actions.add_parser("report", help="rebuild the report from the result files")
     report.add_argument("folder", type=Path, help="folder of a study")
     options = parser.parse_args(arguments)

@@ -103,8 +103,7 @@ class _Planner:
         for source in self.sources:
             if source not in known:
                 raise UserError(
-                    f"{self.study.file}: the source task {source} is not in {self.study.root}; "
-                    f"{nearest(source, known)}"
+                    f"{self.study.file}: the source task {source} is not in {self.study.root}; {nearest(source, known)}"
                 )
         data: dict[str, Any] = {"data.partition": self.study.partition}
         if self.study.sources:
@@ -124,9 +123,7 @@ class _Planner:
                 options |= _last("model.optimizer.lr", rate, options)
             yield self._cell(method, stage, "downstream", target, seed, rate, options, start)
 
-    def _options(
-        self, method: Method, stage: Stage, key: str, seed: int, data: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _options(self, method: Method, stage: Stage, key: str, seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a run by name: the study's own, and over them those of its file."""
         study = self.study
         given = {**study.overrides, **stage.overrides}

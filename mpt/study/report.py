@@ -243,9 +243,7 @@ def log_report(report: Report, out: Path) -> str | None:
         from mpt.tracking import Tracker
 
         facts = report.facts
-        tracker = Tracker(
-            save_dir=str(out / FOLDER), name=f"{facts.name}/report", group=facts.name, job_type="report"
-        )
+        tracker = Tracker(save_dir=str(out / FOLDER), name=f"{facts.name}/report", group=facts.name, job_type="report")
         run: Any = tracker.experiment
         columns: list[str | int] = [
             "method",

@@ -91,9 +91,7 @@ def only_one(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
-                f"another mpt study run is at work in {out}; wait for it, or give another --out"
-            ) from None
+            raise UserError(f"another mpt study run is at work in {out}; wait for it, or give another --out") from None
         yield
 
 
@@ -167,8 +165,7 @@ def _difference(cell: Cell, stored: dict[str, Any]) -> str:
         gone = [word for word in old if word not in new]
         come = [word for word in new if word not in old]
         return (
-            f"it was done with {' '.join(gone) or 'fewer options'}, and the study now says "
-            f"{' '.join(come) or 'less'}"
+            f"it was done with {' '.join(gone) or 'fewer options'}, and the study now says {' '.join(come) or 'less'}"
         )
     return "its config file, its data, its backbone or the upstream run it started from has changed since"
 

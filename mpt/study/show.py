@@ -68,9 +68,7 @@ class Live:
             if cell.target
             else f"{result['steps']} steps"
         )
-        self._line(
-            cell, f"{test:<22}{result['seconds']:6.1f} s" + ("  (resumed)" if result["resumed"] else "")
-        )
+        self._line(cell, f"{test:<22}{result['seconds']:6.1f} s" + ("  (resumed)" if result["resumed"] else ""))
 
     def failed(self, cell: Cell, reason: str) -> None:
         self._line(cell, f"FAILED: {reason}", style="red")
@@ -88,11 +86,7 @@ def print_report(console: Console, report: Report, out: Path) -> None:
     """The table, what is missing, and where everything is."""
     facts = report.facts
     head, rows = table(report)
-    seeds = (
-        f"mean ± deviation over {len(facts.seeds)} seeds"
-        if len(facts.seeds) > 1
-        else f"seed {facts.seeds[0]}"
-    )
+    seeds = f"mean ± deviation over {len(facts.seeds)} seeds" if len(facts.seeds) > 1 else f"seed {facts.seeds[0]}"
     shown = Table(title=f"{facts.name}: test scores (%), {seeds}", title_justify="left", title_style="bold")
     for i, name in enumerate(head):
         shown.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)

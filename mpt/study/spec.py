@@ -136,8 +136,7 @@ def _check(study: Study) -> None:
     for name in names:
         if not _NAME.fullmatch(name) or name == "report":
             raise UserError(
-                f"{where}: method {name!r} is used as a folder; use another name, of letters, digits and . _ "
-                "+ -"
+                f"{where}: method {name!r} is used as a folder; use another name, of letters, digits and . _ + -"
             )
     if study.baseline not in names:
         raise UserError(
@@ -153,9 +152,7 @@ def _check(study: Study) -> None:
 
 def _method(file: str, name: str, value: Any) -> Method:
     content = _Mapping(value, file, f"methods.{name}")
-    downstream = _stage(
-        _Mapping(content.take("downstream", dict), file, f"methods.{name}.downstream"), "downstream"
-    )
+    downstream = _stage(_Mapping(content.take("downstream", dict), file, f"methods.{name}.downstream"), "downstream")
     upstream = None
     if (given := content.take("upstream", dict, None)) is not None:
         upstream = _stage(_Mapping(given, file, f"methods.{name}.upstream"), "upstream")
@@ -184,9 +181,7 @@ def _overrides(content: _Mapping) -> dict[str, Any]:
     options = _flat(content.take("overrides", dict, {}))
     for name in options:
         if name in _GRID:
-            raise UserError(
-                f"{content.where}: overrides must not set {name}, which the study sets itself for each run"
-            )
+            raise UserError(f"{content.where}: overrides must not set {name}, which the study sets itself for each run")
     return options
 
 

@@ -141,9 +141,7 @@ def run_cell(cell: Cell) -> tuple[str, str]:
 
 def fail(cell: Cell, reason: str) -> None:
     """Record why a run has no result."""
-    write_json(
-        cell.folder / FAILED, {"reason": reason, "arguments": cell.arguments, "log": str(cell.folder / LOG)}
-    )
+    write_json(cell.folder / FAILED, {"reason": reason, "arguments": cell.arguments, "log": str(cell.folder / LOG)})
 
 
 def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
@@ -168,9 +166,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "learning_rate": cell.learning_rate,
         "metric": None,
         "score": None,
-        "dev_score": _digits(keeper.best)
-        if keeper and keeper.monitor and keeper.best_step is not None
-        else None,
+        "dev_score": _digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
         "best_step": keeper.best_step if keeper else None,
         "steps": trainer.global_step,
     }

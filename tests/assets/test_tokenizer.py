@@ -62,9 +62,7 @@ def test_common_words_have_low_ids(tokenizer):
     assert {"Ġthe", "Ġa", "Ġ."} <= set(words)
     last_word = 2 + len(vocabulary())
     assert len(tokenizer.convert_ids_to_tokens(last_word)) > 1
-    assert all(
-        len(token) == 1 for token in tokenizer.convert_ids_to_tokens(range(last_word + 1, last_word + 257))
-    )
+    assert all(len(token) == 1 for token in tokenizer.convert_ids_to_tokens(range(last_word + 1, last_word + 257)))
 
 
 def test_the_shipped_tokenizer_has_the_builders_tokens(tokenizer):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-
 from mpt.callbacks import KeepBest
+
 from mpt.errors import UserError
 
 

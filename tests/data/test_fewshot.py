@@ -187,9 +187,7 @@ def test_free_text_tasks_have_no_labels_and_regression_none(tmp_path):
 
 def test_a_task_of_ones_own_needs_a_metric(tmp_path):
     draw_files(tmp_path, "mine")
-    with pytest.raises(
-        UserError, match=r"not in the catalogue.*--data\.metric is one of ACC, EM, QA-F1.*Rouge-L"
-    ):
+    with pytest.raises(UserError, match=r"not in the catalogue.*--data\.metric is one of ACC, EM, QA-F1.*Rouge-L"):
         load_fewshot(tmp_path, "mine", 13)
     with pytest.raises(UserError, match=r"no metric 'F1'.*Classification-F1"):
         load_fewshot(tmp_path, "mine", 13, metric="F1")

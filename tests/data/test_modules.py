@@ -102,9 +102,7 @@ def test_a_run_killed_and_resumed_sees_the_batches_of_an_unbroken_one(root, tmp_
     assert first.seen["train"] == whole.seen["train"][:8]
 
     second = Recorder()
-    trainer(14).fit(
-        second, data(kind, root, num_workers=num_workers), ckpt_path=str(tmp_path / "ckpt/step=6.ckpt")
-    )
+    trainer(14).fit(second, data(kind, root, num_workers=num_workers), ckpt_path=str(tmp_path / "ckpt/step=6.ckpt"))
     assert second.seen["train"] == whole.seen["train"][6:]
     if kind == "few-shot":
         # Validations after steps 5 and 10, and of the second run after step 10 alone.
@@ -116,14 +114,10 @@ def test_resuming_counts_batches_not_steps_under_accumulation(root, tmp_path):
     whole = Recorder()
     trainer(8, accumulate_grad_batches=3, val_check_interval=6).fit(whole, data("few-shot", root))
     assert len(whole.seen["train"]) == 24
-    trainer(3, tmp_path, accumulate_grad_batches=3, val_check_interval=6).fit(
-        Recorder(), data("few-shot", root)
-    )
+    trainer(3, tmp_path, accumulate_grad_batches=3, val_check_interval=6).fit(Recorder(), data("few-shot", root))
     second = Recorder()
     path = str(tmp_path / "step=3.ckpt")
-    trainer(8, accumulate_grad_batches=3, val_check_interval=6).fit(
-        second, data("few-shot", root), ckpt_path=path
-    )
+    trainer(8, accumulate_grad_batches=3, val_check_interval=6).fit(second, data("few-shot", root), ckpt_path=path)
     assert second.seen["train"] == whole.seen["train"][9:]
     # Another accumulation from there on: the place is where the first run was, not steps times the new
     # number.

@@ -80,9 +80,7 @@ def test_generation_is_quick():
 def test_labels_follow_from_the_words():
     for example in synthetic_fewshot("syn-sentiment-review", 13).test:
         values = {
-            BY_TEXT[w].value
-            for w in example.input.split()
-            if w in BY_TEXT and BY_TEXT[w].attribute == "sentiment"
+            BY_TEXT[w].value for w in example.input.split() if w in BY_TEXT and BY_TEXT[w].attribute == "sentiment"
         }
         assert values == ({"good"} if example.targets == ("positive",) else {"bad"})
     for example in synthetic_fewshot("syn-topic-ad", 13).test:
@@ -93,9 +91,7 @@ def test_labels_follow_from_the_words():
             "travel": "furniture",
             "sport": "toy",
         }
-        stems = {
-            w.removesuffix(end) for w in example.input.split() for end in ("", "s", "es")
-        } & BY_TEXT.keys()
+        stems = {w.removesuffix(end) for w in example.input.split() for end in ("", "s", "es")} & BY_TEXT.keys()
         nouns = {BY_TEXT[w].value for w in stems if BY_TEXT[w].attribute == "thing"}
         assert topics[example.targets[0]] in nouns
 

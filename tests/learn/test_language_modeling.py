@@ -55,9 +55,7 @@ def test_adaptation_goes_on_from_the_weights_of_any_t5(tmp_path, model_folder):
 
 
 def test_the_embeddings_have_their_own_rate():
-    model = LanguageModeling(
-        "mpt-tiny", from_scratch=True, embedding_rate=8.0, optimizer=lambda p: SGD(p, 0.5)
-    )
+    model = LanguageModeling("mpt-tiny", from_scratch=True, embedding_rate=8.0, optimizer=lambda p: SGD(p, 0.5))
     model.build(())
     optimizer = model.configure_optimizers()
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}

@@ -101,7 +101,7 @@ def test_a_mixture_is_learned_by_the_same_learner(model_folder, tmp_path):
 
 
 def test_lesters_adafactor_is_transformers_with_a_constant_rate():
-    """Its first step without clipping is the rate times the sign-like normalised gradient, whatever the parameter's size."""
+    """Its first step is the rate times the normalised gradient, whatever the parameter's size."""
     weight = torch.nn.Parameter(torch.full((2, 3), 100.0))
     weight.grad = torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     PromptAdafactor([weight], lr=0.3, weight_decay=0.0).step()

@@ -106,12 +106,8 @@ def test_a_fingerprint_follows_what_the_numbers_depend_on_and_nothing_else(study
     # A change upstream reaches all that starts from it, though their own options are the same.
     mtl = study.methods[1]
     longer = Stage(mtl.upstream.config, {**mtl.upstream.overrides, "data.batch_size": 2})
-    after = prints(
-        replace(study, methods=(study.methods[0], replace(mtl, upstream=longer), study.methods[2]))
-    )
-    assert {key for key in before if after[key] != before[key]} == {
-        key for key in before if key.startswith("MTL/")
-    }
+    after = prints(replace(study, methods=(study.methods[0], replace(mtl, upstream=longer), study.methods[2])))
+    assert {key for key in before if after[key] != before[key]} == {key for key in before if key.startswith("MTL/")}
 
 
 def test_a_changed_config_file_or_partition_changes_the_fingerprint(study, tmp_path):

@@ -45,10 +45,7 @@ def study(*arguments: object, **changes: str) -> tuple[int, str, str]:
 
 
 def results(out: Path) -> dict[str, dict[str, Any]]:
-    return {
-        str(path.parent.relative_to(out)): json.loads(path.read_text())
-        for path in out.glob("*/*/result.json")
-    }
+    return {str(path.parent.relative_to(out)): json.loads(path.read_text()) for path in out.glob("*/*/result.json")}
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +86,7 @@ def test_a_downstream_run_is_what_its_arguments_say(done, tmp_path):
     result = results(out)["MTL/ag_news-21"]
     folder = tmp_path / "typed"
     words = [
-        word
-        for word in result["arguments"]
-        if not word.startswith(("--trainer.default_root_dir", "--trainer.logger"))
+        word for word in result["arguments"] if not word.startswith(("--trainer.default_root_dir", "--trainer.logger"))
     ]
     words += [f"--trainer.default_root_dir={folder}", "--trainer.logger=false"]
     main(words)
@@ -186,9 +181,7 @@ def test_ctrl_c_stops_at_once_and_leaves_no_worker(file, tmp_path):
 
 def test_a_run_that_fails_takes_only_what_needs_it_along(file, tmp_path, model_folder):
     # The options are well-formed, so that only the run itself can find out.
-    text = STUDY.replace("data.seeds: [13, 21]", "data.seeds: [13, 21], data.limit: -1").replace(
-        "[0.5, 0.3]", "[0.5]"
-    )
+    text = STUDY.replace("data.seeds: [13, 21]", "data.seeds: [13, 21], data.limit: -1").replace("[0.5, 0.3]", "[0.5]")
     broken = write_study(
         tmp_path,
         model_folder("t5"),

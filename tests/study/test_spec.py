@@ -45,10 +45,7 @@ def test_interpolations_and_anchors_are_resolved(tmp_path):
     text = GOOD.replace("small", "on-${root}").replace("max_steps: 7", "max_steps: '${variables.steps}'")
     study = load(tmp_path, text + "variables: {steps: 9}\n")
     assert study.name == "on-synthetic"
-    assert (
-        study.methods[1].upstream is not None
-        and study.methods[1].upstream.overrides["trainer.max_steps"] == 9
-    )
+    assert study.methods[1].upstream is not None and study.methods[1].upstream.overrides["trainer.max_steps"] == 9
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,7 @@ def write_study(folder: Path, backbone: Path | str, text: str = STUDY) -> Path:
     """The study's file, with its data and its partition beside it."""
     root = write_tasks(folder / "data")
     partition = folder / "toys.yaml"
-    partition.write_text(
-        f"source: [{', '.join(SOURCES)}]\ntarget: [{', '.join(TARGETS)}]\n", encoding="utf-8"
-    )
+    partition.write_text(f"source: [{', '.join(SOURCES)}]\ntarget: [{', '.join(TARGETS)}]\n", encoding="utf-8")
     path = folder / "toy.yaml"
     path.write_text(text.format(backbone=backbone, root=root, partition=partition), encoding="utf-8")
     return path

@@ -127,9 +127,7 @@ def lesson(dice: Dice, random_labels: float, words: float = 0.25, fields: float 
     if kind == "choose":
         attribute = dice.pick(tuple(LEXICON))
         value = dice.pick(VALUES[attribute])
-        options, answer = skills.choose(
-            dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute
-        )
+        options, answer = skills.choose(dice, value, 2 + dice.below(min(3, len(VALUES[attribute]))), attribute)
         return ask(value, skills.options_text(options)), answer
     if kind == "know":
         rule = dice.pick(_RULES)

@@ -304,9 +304,7 @@ def verb_forms(word: str) -> dict[str, str]:
 
 
 # every word by its text, for tasks about single words
-BY_TEXT: dict[str, Word] = {
-    w.text: w for table in LEXICON.values() for words in table.values() for w in words
-}
+BY_TEXT: dict[str, Word] = {w.text: w for table in LEXICON.values() for words in table.values() for w in words}
 
 
 def vocabulary() -> list[str]:

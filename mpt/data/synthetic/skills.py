@@ -57,9 +57,7 @@ def shown(scene: Scene, part: str) -> str:
     if part == "action":
         return scene.verb_phrase().split()[-1]
     if part in ADJECTIVES:
-        words = {
-            BY_TEXT[p.adjective].attribute: p.adjective for p in (scene.subject, scene.thing) if p.adjective
-        }
+        words = {BY_TEXT[p.adjective].attribute: p.adjective for p in (scene.subject, scene.thing) if p.adjective}
         return words[part]
     return str(getattr(scene, part))
 
@@ -122,9 +120,7 @@ def compare_words(dice: Dice, same: bool, most: int = 3, twins: float = 0.6) -> 
 def _other_word(dice: Dice, word: str) -> str:
     """Another word of the same attribute that is neither ``word`` nor its twin."""
     known = BY_TEXT[word]
-    pool = [
-        w.text for ws in LEXICON[known.attribute].values() for w in ws if w.text not in (word, known.twin)
-    ]
+    pool = [w.text for ws in LEXICON[known.attribute].values() for w in ws if w.text not in (word, known.twin)]
     return dice.pick(pool)
 
 
@@ -135,9 +131,7 @@ def _changed(dice: Dice, scene: Scene, change: str) -> Scene:
         for slot in ("subject", "thing"):
             phrase = getattr(scene, slot)
             if phrase.adjective:
-                return replace(
-                    scene, **{slot: replace(phrase, adjective=_other_word(dice, phrase.adjective))}
-                )
+                return replace(scene, **{slot: replace(phrase, adjective=_other_word(dice, phrase.adjective))})
         change = "thing"
     if change == "denial":
         return replace(scene, denied=not scene.denied)
@@ -243,14 +237,8 @@ def judge(dice: Dice, right: bool, fault: str | None = None) -> str:
     fault = fault or dice.pick(GRAMMAR_FAULTS)
     if fault == "agreement":
         plural = scene.subject.plural
-        words = replace(
-            scene, tense="present", subject=replace(scene.subject, plural=not plural)
-        ).verb_phrase()
-        return (
-            replace(scene, tense="present")
-            .text()
-            .replace(replace(scene, tense="present").verb_phrase(), words, 1)
-        )
+        words = replace(scene, tense="present", subject=replace(scene.subject, plural=not plural)).verb_phrase()
+        return replace(scene, tense="present").text().replace(replace(scene, tense="present").verb_phrase(), words, 1)
     words_ = scene.text().split()
     if fault == "order":
         at = words_.index(shown(scene, "thing"))

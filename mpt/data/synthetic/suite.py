@@ -28,9 +28,7 @@ def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC
         by_label.setdefault(label, []).append(value)
 
     def make(dice: Dice, label: str) -> Pair:
-        return skills.styled(
-            skills.sort(dice, attribute, dice.pick(by_label[label])), style, attribute
-        ), label
+        return skills.styled(skills.sort(dice, attribute, dice.pick(by_label[label])), style, attribute), label
 
     return Recipe(Task(name, "classification", metric, tuple(by_label)), make)
 
@@ -50,9 +48,7 @@ def _judge(name: str, yes: str, no: str, style: str, metric: str, fault: str | N
     return Recipe(Task(name, "other", metric, (yes, no)), make)
 
 
-def _free(
-    name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "", field: str = ""
-) -> Recipe:
+def _free(name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "", field: str = "") -> Recipe:
     def styled(dice: Dice, label: str) -> Pair:
         text, answer = make(dice)
         return skills.styled(text, style, field), answer
