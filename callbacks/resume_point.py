@@ -10,8 +10,8 @@ from pytorch_lightning.callbacks import Checkpoint
 class ResumePoint(Checkpoint):
     """Saves the state of the run after every evaluation, over the one before; ``--ckpt_path last`` goes on from it.
 
-    Saving after the evaluation, not before, makes prompt, metrics and best state of one step belong together. A run that
-    is not evaluated (multi-task training) saves every ``every_n_steps``.
+    Saving after the evaluation, not before, makes prompt, metrics and best state of one step belong together. A run
+    that is not evaluated (multi-task training) saves every ``every_n_steps``.
 
     Args:
         every_n_steps: optimiser steps between checkpoints where there is no evaluation.
