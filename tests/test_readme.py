@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import subprocess
@@ -65,3 +66,11 @@ def test_the_python_runs(mpt):
 def test_pictures_and_links_are_there():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_published_arg_is_that_of_the_committed_results():
+    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").open(encoding="utf-8"))
+    args = {row["method"]: f"{float(row['arg_mean']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows}
+    shown = re.search(r"^\| \*\*ARG \(%\)\*\* .*$", README, flags=re.M)
+    assert shown and set(args) == {"MTL", "FT"}
+    assert all(text in shown[0] for text in args.values())
