@@ -33,7 +33,7 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     for folder, name in (("mpt", "mpt"), ("callbacks", "mpt/callbacks"), ("experiments", "mpt/experiments")):
         for path in (ROOT / folder).rglob("*"):
             wanted = path.suffix in (".py", ".yaml", ".json", ".safetensors") and "__pycache__" not in path.parts
-            if wanted and "results" not in path.parts:
+            if wanted and not {"results", "benchmarks"} & set(path.parts):  # figures and tools of the repository
                 assert f"{name}/{path.relative_to(ROOT / folder).as_posix()}" in inside
     assert not [name for name in inside if name.startswith(("tests", "notebooks", "experiments", "callbacks"))]
 
