@@ -40,12 +40,6 @@ class FineTuning(Learner):
         self.backbone = Backbone(self.backbone_name, self.backbone_options)
         self.backbone.check_lengths(0)
 
-    def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}
-
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         save_backbone(folder, self.backbone.model, self.backbone.tokenizer)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from mpt import metrics
@@ -38,6 +39,8 @@ class Learner(LightningModule):
     # For subclasses ------------------------------------------------------------------------------------------------
 
     backbone: Backbone
+    optimizer: OptimizerCallable
+    lr_scheduler: LRSchedulerCallable | None
 
     def build(self, labels: tuple[str, ...]) -> None:
         """Load the backbone and make what is learned.
@@ -50,6 +53,10 @@ class Learner(LightningModule):
     def prompt_for(self, batch: TextBatch) -> Tensor | None:
         """The prompt these rows are read with: ``[P, H]``, ``[B, P, H]`` or ``None``."""
         return None
+
+    def parameter_groups(self) -> list[Any]:
+        """What the optimiser moves: parameters, or groups of them."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write what was learned to a folder, in one step."""
@@ -82,6 +89,12 @@ class Learner(LightningModule):
                 f"trainer.precision {precision} would round what is learned as well; "
                 "for bfloat16 weights set backbone_options.dtype, for bfloat16 arithmetic trainer.precision bf16-mixed"
             )
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.parameter_groups())
+        if self.lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, TextBatch):

@@ -61,12 +61,6 @@ class PromptTuning(Learner):
     def prompt_for(self, batch: TextBatch) -> Tensor:
         return self.prompt()
 
-    def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.prompt.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}
-
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known = {"fingerprint": self.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
         save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, known | facts)
