@@ -1,7 +1,5 @@
 """Language modelling: every weight of a backbone, by text-to-text pairs."""
 
-from typing import Any
-
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
@@ -58,17 +56,12 @@ class LanguageModeling(FineTuning):
         if self.positional_heads:
             add_positional_heads(self.backbone.model, self.positional_heads)
 
-    def configure_optimizers(self) -> Any:
+    def make_optimizer(self) -> torch.optim.Optimizer:
         table = self.backbone.model.get_input_embeddings().weight
         rest = [p for p in self.parameters() if p.requires_grad and p is not table]
         optimizer = self.optimizer([{"params": rest}, {"params": [table]}])
         optimizer.param_groups[1]["lr"] *= self.embedding_rate
-        if self.lr_scheduler is None:
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"},
-        }
+        return optimizer
 
 
 def add_positional_heads(model: nn.Module, strength: float) -> None:

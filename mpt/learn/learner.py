@@ -54,9 +54,9 @@ class Learner(LightningModule):
         """The prompt these rows are read with: ``[P, H]``, ``[B, P, H]`` or ``None``."""
         return None
 
-    def parameter_groups(self) -> list[Any]:
-        """What the optimiser moves: parameters, or groups of them."""
-        return [weight for weight in self.parameters() if weight.requires_grad]
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser over everything that is learned."""
+        return self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write what was learned to a folder, in one step."""
@@ -91,7 +91,7 @@ class Learner(LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.parameter_groups())
+        optimizer = self.make_optimizer()
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}

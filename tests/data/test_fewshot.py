@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mpt.data import synthetic as suite
 from mpt.data.fewshot import load_fewshot, read_tsv, write_fewshot, write_tsv
 from mpt.data.sampling import sample
 from mpt.data.tasks import Example, Task, catalogue
@@ -244,7 +245,6 @@ def test_every_crossfit_draw_loads(crossfit):
 
 
 def test_the_word_synthetic_loads_the_embedded_suite():
-    suite = pytest.importorskip("mpt.data.synthetic")
     name, task = next((name, task) for name, task in suite.synthetic_tasks().items() if task.labels)
     draw = load_fewshot("synthetic", name, 13)
     assert draw == suite.synthetic_fewshot(name, 13)
@@ -256,7 +256,6 @@ def test_the_word_synthetic_loads_the_embedded_suite():
 
 
 def test_a_synthetic_draw_survives_crossfits_format(tmp_path):
-    suite = pytest.importorskip("mpt.data.synthetic")
     for name in suite.synthetic_tasks():
         draw = load_fewshot("synthetic", name, 21, k=2)
         write_fewshot(tmp_path, draw)
