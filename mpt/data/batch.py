@@ -42,3 +42,40 @@ def collate(rows: Iterable[tuple[str, Example]]) -> TextBatch:
         references=[example.targets for _, example in rows],
         tasks=[task for task, _ in rows],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What a meta-learner sees of one task at a time: it adapts on the support and is judged on the query.
+
+    Attributes:
+        task: name of the one task that all its examples are of.
+        number: of the episode, counted from 0 over the whole run and all devices.
+        support: one batch or more; an inner step takes one of them.
+        query: other examples of the task.
+    """
+
+    task: str
+    number: int
+    support: list[TextBatch]
+    query: TextBatch
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeBatch:
+    """The episodes of one meta-batch that fall to this device.
+
+    Attributes:
+        episodes: this device's share.
+        size: number of episodes of the whole meta-batch, over all devices.
+    """
+
+    episodes: list[Episode]
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    def to(self, *_: Any, **__: Any) -> EpisodeBatch:
+        """Itself, as of :class:`TextBatch`."""
+        return self

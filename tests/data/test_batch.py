@@ -5,7 +5,7 @@ import pickle
 import torch
 from pytorch_lightning.utilities import move_data_to_device
 
-from mpt.data.batch import TextBatch, collate
+from mpt.data.batch import Episode, EpisodeBatch, TextBatch, collate
 from mpt.data.tasks import Example
 
 
@@ -19,3 +19,11 @@ def test_lightning_and_loader_workers_can_pass_it_on():
     batch = collate([("copa", Example("a", ("b",)))])
     assert move_data_to_device(batch, torch.device("meta")) is batch
     assert pickle.loads(pickle.dumps(batch)) == batch
+
+
+def test_lightning_and_loader_workers_can_pass_episodes_on():
+    batch = collate([("copa", Example("a", ("b",)))])
+    episodes = EpisodeBatch([Episode("copa", 3, [batch, batch], batch)], size=2)
+    assert move_data_to_device(episodes, torch.device("meta")) is episodes
+    assert pickle.loads(pickle.dumps(episodes)) == episodes
+    assert len(episodes) == 1
