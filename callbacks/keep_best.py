@@ -10,6 +10,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
+from mpt.data.modules import batches_per_step
 from mpt.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class KeepBest(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         every = trainer.val_check_interval
-        batches = trainer.max_steps * trainer.accumulate_grad_batches
+        batches = trainer.max_steps * batches_per_step(trainer)
         if self.monitor is not None and isinstance(every, int) and 0 <= batches < every:
             raise UserError(
                 f"trainer.max_steps {trainer.max_steps} ends training before the first evaluation "

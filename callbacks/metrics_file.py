@@ -6,6 +6,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from mpt.data.modules import batches_per_step
 from mpt.files import write_text
 
 
@@ -33,7 +34,7 @@ class MetricsFile(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         # A run that is not evaluated (multi-task training) would otherwise leave no trace of its loss.
-        completed = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        completed = (batch_idx + 1) % batches_per_step(trainer) == 0
         if not sum(trainer.num_val_batches) and completed and not trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             self._append(trainer)
 

@@ -6,6 +6,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from mpt.data.modules import batches_per_step
+
 
 class ResumePoint(Checkpoint):
     """Saves the state of the run after every evaluation, over the one before; ``--ckpt_path last`` goes on from it.
@@ -33,7 +35,7 @@ class ResumePoint(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        completed = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        completed = (batch_idx + 1) % batches_per_step(trainer) == 0
         if not sum(trainer.num_val_batches) and completed and step % self.every_n_steps == 0:
             self._save(trainer)
 

@@ -31,6 +31,16 @@ from mpt.data.tasks import Example, FewShot, Task
 from mpt.errors import UserError
 
 
+def batches_per_step(trainer: pl.Trainer) -> int:
+    """Training batches that one optimiser step takes.
+
+    Under Lightning's manual optimisation the trainer's own number must be 1; a module that accumulates by itself
+    says so by an attribute ``accumulate_grad_batches``.
+    """
+    module = getattr(trainer, "lightning_module", None)
+    return trainer.accumulate_grad_batches * getattr(module, "accumulate_grad_batches", 1)
+
+
 class Rows(Dataset[TextBatch]):
     """Rows of (task name, example), fetched a batch at a time by a list of row numbers."""
 
@@ -87,7 +97,7 @@ class TextData(pl.LightningDataModule):
         another number of batches. The batches of a step that was not completed are drawn again: their
         gradients are lost.
         """
-        accumulated = self.trainer.accumulate_grad_batches if self.trainer is not None else 1
+        accumulated = batches_per_step(self.trainer) if self.trainer is not None else 1
         return self._resumed_batches + (self._step() - self._resumed_step) * accumulated
 
     def _place(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from mpt.data.batch import TextBatch
 from mpt.data.fewshot import write_tsv
-from mpt.data.modules import FewShotData, MixtureData
+from mpt.data.modules import FewShotData, MixtureData, batches_per_step
 from mpt.data.tasks import Example
 from mpt.errors import UserError
 
@@ -124,6 +124,15 @@ def test_resuming_counts_batches_not_steps_under_accumulation(root, tmp_path):
     third = Recorder()
     trainer(6, accumulate_grad_batches=1).fit(third, data("few-shot", root), ckpt_path=path)
     assert third.seen["train"] == whole.seen["train"][9:12]
+
+
+def test_a_module_that_accumulates_by_itself_is_counted():
+    runner, model = trainer(1, accumulate_grad_batches=3), Recorder()
+    assert batches_per_step(runner) == 3
+    runner.strategy.connect(model)
+    assert batches_per_step(runner) == 3
+    model.accumulate_grad_batches = 2
+    assert batches_per_step(runner) == 6
 
 
 def test_a_new_fit_with_the_same_data_starts_from_the_beginning(root, tmp_path):
