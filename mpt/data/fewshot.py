@@ -107,9 +107,7 @@ def load_fewshot(root: str | Path, task: str, seed: int, k: int | None = None, m
     folder = Draws.of(root, task)
     k = folder.size(k)
     train, dev, test = (folder.read(split, seed, k) for split in ("train", "dev", "test"))
-    if facts.type == "classification" or has_labels(task):
-        facts = replace(facts, labels=labels_of(train))
-    return FewShot(facts, seed, k, train, dev, test)
+    return FewShot(with_labels(facts, train), seed, k, train, dev, test)
 
 
 def write_fewshot(root: str | Path, draw: FewShot) -> None:
@@ -142,15 +140,22 @@ def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
 
 
 def load_examples(root: str | Path, task: str, seed: int, splits: Iterable[str], k: int | None = None) -> list[Example]:
-    """The examples of some splits of a draw, one after the other: see :func:`load_fewshot` for the rest.
+    """The examples of some splits of a draw, one after the other: see :func:`load_splits`."""
+    return [example for examples in load_splits(root, task, seed, splits, k).values() for example in examples]
+
+
+def load_splits(
+    root: str | Path, task: str, seed: int, splits: Iterable[str], k: int | None = None
+) -> dict[str, list[Example]]:
+    """The examples of some splits of a draw, by split in their order: see :func:`load_fewshot` for the rest.
 
     Reads no other file, and needs no metric.
     """
     if str(root) == SYNTHETIC:
         draw = load_fewshot(root, task, seed, k)
-        return [example for split in splits for example in getattr(draw, split)]
+        return {split: getattr(draw, split) for split in splits}
     draws = Draws.of(root, task)
-    return [example for split in splits for example in draws.read(split, seed, draws.size(k))]
+    return {split: draws.read(split, seed, draws.size(k)) for split in dict.fromkeys(splits)}
 
 
 def task_names(root: str | Path) -> list[str]:
@@ -171,6 +176,13 @@ def has_labels(task: str) -> bool:
     if entry is None or entry.metric == "Pearson-Correlation":  # numbers, even where they are sampled by label
         return False
     return entry.by_label or entry.type in ("classification", "paraphrase")
+
+
+def with_labels(task: Task, train: Iterable[Example]) -> Task:
+    """The task with its label words, taken from its train examples where it has some and they are not known."""
+    if not task.labels and (task.type == "classification" or has_labels(task.name)):
+        return replace(task, labels=labels_of(train))
+    return task
 
 
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:

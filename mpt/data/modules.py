@@ -9,26 +9,20 @@ Resuming from a checkpoint goes on with the batch after the last that a complete
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mpt.data.batch import TextBatch, collate
-from mpt.data.fewshot import (
-    SYNTHETIC,
-    find_task,
-    has_labels,
-    labels_of,
-    load_examples,
-    load_fewshot,
-    task_names,
-)
+from mpt.data.batch import EpisodeBatch, TextBatch, collate
+from mpt.data.fewshot import SYNTHETIC, load_examples, load_fewshot
 from mpt.data.mixing import mixing_rates
-from mpt.data.partitions import load_partition
+from mpt.data.sources import check_sources, source_labels, source_names
 from mpt.data.streams import MixtureSampler, SequentialBatches, StreamSampler
 from mpt.data.tasks import Example, FewShot, Task
 from mpt.errors import UserError
+
+Batch = TypeVar("Batch", TextBatch, EpisodeBatch)
 
 
 def batches_per_step(trainer: pl.Trainer) -> int:
@@ -39,6 +33,13 @@ def batches_per_step(trainer: pl.Trainer) -> int:
     """
     module = getattr(trainer, "lightning_module", None)
     return trainer.accumulate_grad_batches * getattr(module, "accumulate_grad_batches", 1)
+
+
+def check_least(least: int, **options: int) -> None:
+    """Complain, by its name, of an option below the least value that makes sense."""
+    for option, value in options.items():
+        if value < least:
+            raise UserError(f"--data.{option} must be {least} or more, not {value}.")
 
 
 class Rows(Dataset[TextBatch]):
@@ -55,7 +56,7 @@ class Rows(Dataset[TextBatch]):
 
 
 class TextData(pl.LightningDataModule):
-    """What both data modules share: loaders over rows, and the place in the training stream.
+    """What the data modules share: loaders over rows, and the place in the training stream.
 
     Attributes:
         task: the one task of this data, or None for a mixture; set by ``setup``.
@@ -64,14 +65,8 @@ class TextData(pl.LightningDataModule):
 
     def __init__(self, batch_size: int, eval_batch_size: int, num_workers: int, seed: int) -> None:
         super().__init__()
-        for option, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("seed", seed, 0),
-        ):
-            if value < least:
-                raise UserError(f"--data.{option} must be {least} or more, not {value}.")
+        check_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
+        check_least(0, num_workers=num_workers, seed=seed)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
@@ -100,14 +95,19 @@ class TextData(pl.LightningDataModule):
         accumulated = batches_per_step(self.trainer) if self.trainer is not None else 1
         return self._resumed_batches + (self._step() - self._resumed_step) * accumulated
 
-    def _place(self) -> dict[str, int]:
-        """Where in a stream a training loader starts, and this device's part in it."""
+    def _place(self, option: str = "batch_size", counted: str = "examples") -> dict[str, int]:
+        """Where in a stream a training loader starts, and this device's part in it.
+
+        Args:
+            option: the one that says what the devices share of a batch.
+            counted: what it counts.
+        """
         if self._step() < self._resumed_step:  # not the resumed fit, but a new one with the same data
             self._resumed_batches = self._resumed_step = 0
         rank, world_size = self._device()
-        if self.batch_size % world_size:
+        if (size := getattr(self, option)) % world_size:
             raise UserError(
-                f"--data.batch_size counts the examples over all devices, and {self.batch_size} cannot be "
+                f"--data.{option} counts the {counted} over all devices, and {size} cannot be "
                 f"shared equally by {world_size}."
             )
         return {"start": self._consumed(), "rank": rank, "world_size": world_size}
@@ -115,9 +115,12 @@ class TextData(pl.LightningDataModule):
     def _device(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
-    def _stream(self, rows: list[tuple[str, Example]], sampler: Sampler[Any]) -> DataLoader[TextBatch]:
+    def _loader(self, data: Dataset[Batch], sampler: Sampler[Any]) -> DataLoader[Batch]:
         # batch_size=None: the sampler's lists go to the data set as they are, one list a batch.
-        return DataLoader(Rows(rows), sampler=sampler, batch_size=None, num_workers=self.num_workers)
+        return DataLoader(data, sampler=sampler, batch_size=None, num_workers=self.num_workers)
+
+    def _stream(self, rows: list[tuple[str, Example]], sampler: Sampler[Any]) -> DataLoader[TextBatch]:
+        return self._loader(Rows(rows), sampler)
 
     def _sequence(self, rows: list[tuple[str, Example]]) -> DataLoader[TextBatch]:
         return self._stream(rows, SequentialBatches(len(rows), self.eval_batch_size, *self._device()))
@@ -226,14 +229,7 @@ class MixtureData(TextData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed)
-        if (tasks is None) == (partition is None):
-            raise UserError("A mixture needs either --data.tasks or --data.partition, and not both.")
-        if tasks is not None and (not tasks or len(set(tasks)) < len(tasks)):
-            raise UserError(f"--data.tasks must name one task or more, each once, not {tasks}.")
-        if not seeds:
-            raise UserError("--data.seeds must name one draw or more.")
-        if not splits or set(splits) - {"train", "dev", "test"}:
-            raise UserError(f"--data.splits must name train, dev or test, not {list(splits)}.")
+        check_sources(tasks, partition, seeds, splits=splits)
         mixing_rates([1], limit, temperature)  # complains of a wrong limit or temperature at once
         self.partition, self.root, self.k = partition, root, k
         self.tasks = tasks
@@ -246,15 +242,9 @@ class MixtureData(TextData):
     def setup(self, stage: str | None = None) -> None:
         if self.pools:
             return
-        names = self.tasks
-        if names is None:
-            assert self.partition is not None
-            names = list(load_partition(self.partition).source)
-        known = set(task_names(self.root))
-        if missing := [name for name in [*names, *self.validation] if name not in known]:
-            raise UserError(f"These tasks of the mixture are not in {self.root}: {', '.join(missing)}.")
+        names = source_names(self.tasks, self.partition, self.root, self.validation)
         self.pools = {name: self._pool(name) for name in names}
-        self.labels = tuple(dict.fromkeys(label for name in names for label in self._labels(name)))
+        self.labels = source_labels(self.root, self.pools)
         self._validation_rows = [
             (name, example)
             for name in self.validation
@@ -276,8 +266,3 @@ class MixtureData(TextData):
         """All examples of a task's draws, each different one once, in the order of their first occurrence."""
         draws = [load_examples(self.root, name, seed, self.splits, self.k) for seed in self.seeds]
         return list(dict.fromkeys(example for draw in draws for example in draw))
-
-    def _labels(self, name: str) -> tuple[str, ...]:
-        if self.root == SYNTHETIC:
-            return find_task(self.root, name).labels
-        return labels_of(self.pools[name]) if has_labels(name) else ()

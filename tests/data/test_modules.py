@@ -243,6 +243,7 @@ def test_a_mixture_without_validation_fits(root):
         (lambda: MixtureData([]), r"--data\.tasks must name one task or more"),
         (lambda: MixtureData(["a", "b", "a"]), r"each once, not \['a', 'b', 'a'\]"),
         (lambda: MixtureData(["a"], seeds=[]), r"--data\.seeds must name"),
+        (lambda: MixtureData(["a"], seeds=[13, 13]), r"each once, not \[13, 13\]"),
         (lambda: MixtureData(["a"], splits=["all"]), r"--data\.splits must name train, dev or test"),
         (lambda: MixtureData(["a"], limit=0), "size limit must be 1 or more"),
         (lambda: MixtureData(["a"], temperature=-1.0), "temperature must be above 0"),
@@ -256,9 +257,9 @@ def test_wrong_options_are_said_at_once(make, complaint):
 def test_missing_tasks_are_said_in_setup(root):
     with pytest.raises(UserError, match=r"no task 'treck'.*did you mean trec"):
         FewShotData("treck", root).setup("fit")
-    with pytest.raises(UserError, match=r"not in .*: copa, rte"):
+    with pytest.raises(UserError, match=r"--data\.tasks are not in .*: copa, rte"):
         MixtureData(["trec", "copa", "rte"], root=root).setup("fit")
-    with pytest.raises(UserError, match=r"not in .*: copa"):
+    with pytest.raises(UserError, match=r"--data\.validation are not in .*: copa"):
         MixtureData(["trec"], root=root, validation=["copa"]).setup("fit")
     with pytest.raises(UserError, match="no draw for seed 42"):
         MixtureData(["trec"], root=root).setup("fit")
