@@ -1,0 +1,63 @@
+"""The inner loop: gradient steps on the support batches, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mpt.encoding import Batch
+from mpt.learn.meta.replay import RandomState
+
+Objective = Callable[[Tensor, Batch], Tensor]
+"""Loss of a prompt ``[P, H]`` on a batch, a scalar."""
+
+
+@dataclass(frozen=True)
+class InnerStep:
+    """One step of an inner loop: a few small tensors, no graph.
+
+    Attributes:
+        prompt: where it started, ``[P, H]``.
+        batch: its support batch.
+        loss: there, a scalar.
+        gradient: there, ``[P, H]``.
+        state: of the random generators before its loss, so that its dropout mask can be drawn again.
+    """
+
+    prompt: Tensor
+    batch: Batch
+    loss: Tensor
+    gradient: Tensor
+    state: RandomState
+
+
+def gradient_of(loss: Objective, prompt: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Loss at a prompt, a scalar, and its gradient ``[P, H]``; neither carries a graph."""
+    with torch.enable_grad():
+        point = prompt.detach().requires_grad_()
+        value = loss(point, batch)
+        (gradient,) = torch.autograd.grad(value, point)
+    return value.detach(), gradient
+
+
+def descend(
+    loss: Objective, prompt: Tensor, support: Sequence[Batch], rate: Tensor | float, steps: int
+) -> tuple[list[InnerStep], Tensor]:
+    """``steps`` steps of gradient descent from a prompt: the trajectory, and the adapted prompt ``[P, H]``."""
+    point, trajectory = prompt.detach(), []
+    for k in range(steps):
+        batch, state = support[k % len(support)], RandomState(prompt.device)
+        value, gradient = gradient_of(loss, point, batch)
+        trajectory.append(InnerStep(point, batch, value, gradient, state))
+        point = point - rate * gradient
+    return trajectory, point
+
+
+@torch.no_grad()
+def loss_after(loss: Objective, adapted: Tensor, first: InnerStep) -> Tensor:
+    """The loss of the first step's batch at another prompt, under the first step's dropout mask; a scalar."""
+    with first.state.replayed():
+        return loss(adapted, first.batch)

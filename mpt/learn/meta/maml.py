@@ -1,0 +1,90 @@
+"""MAML: the gradient of the query loss through the inner steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mpt.encoding import Batch
+from mpt.errors import UserError
+from mpt.learn.meta.algorithm import MetaAlgorithm, MetaGradient
+from mpt.learn.meta.attention import twice_differentiable
+from mpt.learn.meta.hessian import double_backward, finite_difference
+from mpt.learn.meta.inner_loop import InnerStep, Objective, descend, gradient_of
+from mpt.learn.meta.replay import RandomState
+
+Hessian = Literal["finite_difference", "exact", "graph"]
+
+
+class MAML(MetaAlgorithm):
+    """Model-agnostic meta-learning (Finn et al. 2017; equation 4 of Qin et al. 2023), with second order.
+
+    The gradient at the start is ``(I - a H_0) ... (I - a H_{K-1}) g``, where g is the query loss's gradient at the
+    adapted prompt and H_k the support loss's Hessian at inner step k. The K prompts on the way are kept and walked
+    back, each product ``H_k v`` by itself; the frozen model's graph is never kept across steps.
+
+    Args:
+        inner_lr: inner learning rate, alpha.
+        inner_steps: gradient steps on the support set, K.
+        hessian: how products with H are taken. ``finite_difference``, the default: a difference of two gradients
+            under one dropout mask, in float32; the second-order term to about 1 %, at FoMAML's memory and less time
+            than the textbook's. ``exact``: double backward of one step at a time. ``graph``: one graph through all
+            steps, the textbook's way, whose memory grows with K.
+    """
+
+    learns_rates = True
+
+    def __init__(self, inner_lr: float = 3e-5, inner_steps: int = 1, hessian: Hessian = "finite_difference") -> None:
+        super().__init__(inner_lr, inner_steps)
+        if hessian not in ("finite_difference", "exact", "graph"):
+            raise UserError(f"model.algorithm.hessian is finite_difference, exact or graph, not {hessian!r}")
+        self.hessian = hessian
+
+    @property
+    def twice(self) -> bool:  # type: ignore[override]
+        return self.hessian != "finite_difference"
+
+    def __call__(
+        self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None
+    ) -> MetaGradient:
+        if self.hessian == "graph":
+            return self._through_one_graph(loss, prompt, support, query, rate)
+        alpha = self.rate(rate)
+        with self._trajectory_attention(prompt.device):
+            trajectory, adapted = descend(loss, prompt, support, alpha, self.inner_steps)
+        query_loss, vector = gradient_of(loss, adapted, query)
+        product = double_backward if self.hessian == "exact" else finite_difference
+        rate_gradient = None if rate is None else torch.zeros_like(rate)
+        for step in reversed(trajectory):
+            if rate_gradient is not None:
+                rate_gradient -= (vector * step.gradient).sum_to_size(rate_gradient.shape)
+            vector = vector - product(loss, step, alpha * vector)
+        return MetaGradient.of(vector, query_loss, adapted, trajectory[0], loss, rate_gradient)
+
+    def _trajectory_attention(self, device: torch.device):
+        # CUDA's fused kernels draw dropout masks of their own, which the differentiable one could not draw again.
+        return twice_differentiable() if self.hessian == "exact" and device.type == "cuda" else nullcontext()
+
+    def _through_one_graph(
+        self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None
+    ) -> MetaGradient:
+        with torch.enable_grad(), twice_differentiable():
+            start = prompt.detach().requires_grad_()
+            alpha = self.inner_lr if rate is None else rate.detach().requires_grad_()
+            point, first = start, None
+            for k in range(self.inner_steps):
+                batch, state = support[k % len(support)], RandomState(prompt.device)
+                value = loss(point, batch)
+                (gradient,) = torch.autograd.grad(value, point, create_graph=True)
+                if first is None:
+                    first = InnerStep(start.detach(), batch, value.detach(), gradient.detach(), state)
+                point = point - alpha * gradient
+            query_loss = loss(point, query)
+            learned = [start] if rate is None else [start, alpha]
+            gradients = torch.autograd.grad(query_loss, learned)  # type: ignore[arg-type]
+        assert first is not None
+        return MetaGradient.of(gradients[0], query_loss, point, first, loss, *gradients[1:])
