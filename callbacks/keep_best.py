@@ -71,6 +71,13 @@ class KeepBest(Callback):
         else:
             rank_zero_info(f"best {self.monitor} {self.best:.4f} at step {self.best_step}")
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        # A run that stopped itself (an exploding inner loop) leaves its learner as the last good step left it.
+        stopped_itself = isinstance(exception, UserError) and trainer.state.fn == "fit"
+        if stopped_itself and self.best_step is None and trainer.global_step > 0:
+            self.best_step = trainer.global_step
+            self._save(trainer, pl_module)
+
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.ckpt_path is not None:
             return  # the user named the weights

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 # Imported so that their short names work on the command line (`--model.init SavedPrompt`).
+import mpt.data.episodes
 import mpt.data.modules
 import mpt.initialisers  # noqa: F401
 from mpt.callbacks import ResumePoint
@@ -69,6 +70,7 @@ class RunCLI(LightningCLI):
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
         self.datamodule.setup("fit")
         if isinstance(self.model, Learner):
+            self.model.check_trainer(self.trainer)
             self.model.prepare(self.datamodule.labels)
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision

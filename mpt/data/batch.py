@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,12 @@ class TextBatch:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def parts(self, size: int) -> Iterator[TextBatch]:
+        """The same examples in batches of at most this size."""
+        for first in range(0, len(self), size):
+            rows = slice(first, first + size)
+            yield TextBatch(self.inputs[rows], self.targets[rows], self.references[rows], self.tasks[rows])
 
     def to(self, *_: Any, **__: Any) -> TextBatch:
         """Itself: text is on no device. (Lightning moves a batch that has this method by calling it.)"""

@@ -2,7 +2,8 @@
 
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.learner import Learner
+from mpt.learn.meta_prompt_tuning import MetaPromptTuning
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
 
-__all__ = ["FineTuning", "Learner", "PromptAdafactor", "PromptTuning"]
+__all__ = ["FineTuning", "Learner", "MetaPromptTuning", "PromptAdafactor", "PromptTuning"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
@@ -65,6 +65,13 @@ class Learner(LightningModule):
     def load_learned(self, folder: Path) -> None:
         """Take over what :meth:`save_learned` wrote."""
         raise TypeError(f"{type(self).__name__} cannot be loaded")
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Refuse Trainer options that this learner cannot follow, with the sentence that helps.
+
+        Raises:
+            UserError: naming the option and what to use instead.
+        """
 
     @property
     def starts_learned(self) -> bool:

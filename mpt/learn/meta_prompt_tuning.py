@@ -1,0 +1,290 @@
+"""Meta prompt tuning: one prompt by a meta-algorithm over episodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from mpt import metrics
+from mpt.backbone import token_mean
+from mpt.data.batch import EpisodeBatch, TextBatch
+from mpt.encoding import Batch
+from mpt.errors import UserError
+from mpt.initialisers import Initialiser, SampledVocabulary
+from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
+from mpt.learn.optimizers import PromptAdafactor
+from mpt.learn.prompt_tuning import PromptTuning
+from mpt.learn.shared_gradient import SharedGradient
+from mpt.loading import BackboneOptions
+
+Encoded = list[tuple[list[Batch], Batch]]
+"""Support batches and query batch of each episode."""
+
+EXPLODED = 100.0
+"""An inner loop that carries a prompt this many times its own norm away has exploded."""
+
+
+class MetaPromptTuning(PromptTuning):
+    """Meta-learns one soft prompt on source tasks, so that a new few-shot task succeeds from it (Qin et al. 2023).
+
+    Each step is a meta-batch of episodes (:class:`mpt.data.episodes.EpisodeData`); the mean of their
+    meta-gradients goes to the outer optimiser (equations 2 to 4). Episodes are processed one by one, so a larger
+    meta-batch needs no more memory. On several devices each takes its share of the meta-batch. Logged:
+    ``train/support_loss`` before and ``train/support_loss_after`` the inner steps, ``train/query_loss``; with
+    validation tasks ``dev/loss``, ``dev/score`` and ``dev/<task>``, at the prompt adapted to each task's support.
+
+    Args:
+        backbone: hub name, local folder, or ``mpt-tiny``.
+        prompt_length: number of prompt rows, P (the paper: 100).
+        algorithm: MAML, FoMAML, Reptile, or an engine of :mod:`mpt.learn.meta`.
+        init: where the prompt starts.
+        optimizer: the outer optimiser.
+        lr_scheduler: optional schedule of the outer rate, stepped every optimiser step.
+        gradient_clip_val: largest norm of the meta-gradient; larger ones are scaled down to it.
+        accumulate_grad_batches: meta-batches of an optimiser step.
+        learn_inner_lr: learn the inner rate along (Meta-SGD, Li et al. 2017): one for all (``scalar``) or one for
+            each prompt row (``token``), starting from the algorithm's. It is learned by its logarithm, so it stays
+            positive.
+        inner_lr_lr: learning rate of that logarithm.
+        validation_steps: inner steps of meta-validation; the algorithm's if null.
+        backbone_options: how the backbone is loaded and how much it reads.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mpt-tiny",
+        prompt_length: int = 100,
+        algorithm: MetaAlgorithm = MAML(),  # noqa: B008 (immutable)
+        init: Initialiser = SampledVocabulary(),  # noqa: B008 (immutable)
+        optimizer: OptimizerCallable = PromptAdafactor,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        gradient_clip_val: float | None = None,
+        accumulate_grad_batches: int = 1,
+        learn_inner_lr: Literal["scalar", "token"] | None = None,
+        inner_lr_lr: float = 0.01,
+        validation_steps: int | None = None,
+        backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
+    ) -> None:
+        super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options)
+        for option, value, ok, least in (
+            ("gradient_clip_val", gradient_clip_val, gradient_clip_val is None or gradient_clip_val > 0, "above 0"),
+            ("accumulate_grad_batches", accumulate_grad_batches, accumulate_grad_batches >= 1, "at least 1"),
+            ("inner_lr_lr", inner_lr_lr, inner_lr_lr > 0, "above 0"),
+            ("validation_steps", validation_steps, validation_steps is None or validation_steps >= 1, "at least 1"),
+        ):
+            if not ok:
+                raise UserError(f"model.{option} must be {least}, not {value}")
+        if learn_inner_lr and not algorithm.learns_rates:
+            raise UserError(
+                f"model.learn_inner_lr: {type(algorithm).__name__} cannot learn inner rates; MAML and FoMAML can"
+            )
+        self.automatic_optimization = False
+        self.algorithm = algorithm
+        self.gradient_clip_val = gradient_clip_val
+        self.accumulate_grad_batches = accumulate_grad_batches
+        self.learn_inner_lr = learn_inner_lr
+        self.inner_lr_lr = inner_lr_lr
+        self.validation_steps = validation_steps
+
+    def build(self, labels: tuple[str, ...]) -> None:
+        super().build(labels)
+        self._check_algorithm()
+        if self.learn_inner_lr:
+            rows = self.prompt_length if self.learn_inner_lr == "token" else 1
+            self.log_inner_lr = nn.Parameter(torch.full((rows,), self.algorithm.inner_lr).log())
+        # DDP would send the frozen model to every device, and wait for gradients that it never has.
+        frozen = [f"backbone.{name}" for name, _ in self.backbone.named_parameters()]
+        frozen += [f"backbone.{name}" for name, _ in self.backbone.named_buffers()]
+        self._ddp_params_and_buffers_to_ignore = frozen
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        if not self.learn_inner_lr:
+            return super().make_optimizer()
+        rates = {"params": [self.log_inner_lr], "lr": self.inner_lr_lr, "weight_decay": 0.0}
+        return self.optimizer([{"params": [self.prompt.weight]}, rates])
+
+    def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
+        known: dict[str, Any] = {"algorithm": type(self.algorithm).__name__, "inner_steps": self.algorithm.inner_steps}
+        rate = self.inner_rate()
+        known["inner_lr"] = self.algorithm.inner_lr if rate is None else rate.flatten().tolist()
+        super().save_learned(folder, known | facts)
+
+    def inner_rate(self) -> Tensor | None:
+        """Learned inner rates, ``[P, 1]`` or ``[1, 1]``; none if they are not learned."""
+        return self.log_inner_lr.detach().exp().unsqueeze(-1) if self.learn_inner_lr else None
+
+    # Lightning -----------------------------------------------------------------------------------------------------
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        for option, value in (
+            ("gradient_clip_val", trainer.gradient_clip_val),
+            ("accumulate_grad_batches", trainer.accumulate_grad_batches),
+        ):
+            if value not in (None, 1) or (option == "gradient_clip_val" and value):
+                raise UserError(
+                    f"trainer.{option} does not act on meta-gradients, which the learner applies itself; "
+                    f"use model.{option}"
+                )
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if str(self.trainer.precision).startswith("16"):
+            raise UserError(
+                f"trainer.precision {self.trainer.precision} would need its losses scaled inside every inner loop; "
+                "use bf16-mixed or 32-true"
+            )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        if not isinstance(batch, EpisodeBatch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+        def encode(text: TextBatch) -> Batch:
+            return self.backbone.encode(text.inputs, text.targets).to(device)
+
+        return batch, [([encode(text) for text in one.support], encode(one.query)) for one in batch.episodes]
+
+    def on_train_start(self) -> None:
+        self._pending = SharedGradient(self._learned())
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Nothing: episodes seed their dropout masks themselves."""
+
+    def training_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]
+        texts, encoded = batch
+        results = []
+        trouble = None
+        for episode, (support, query) in zip(texts.episodes, encoded, strict=True):
+            self._seed_dropout(episode.number)
+            result = self.algorithm(self._loss, self.prompt.weight.detach(), support, query, self.inner_rate())
+            trouble = trouble or self._trouble(result, episode.task)
+            results.append(result)
+            self._pending.add(self._gradients(result), 1 / (texts.size * self.accumulate_grad_batches))
+        self._pending.refuse(trouble)
+        self._log_losses(results)
+        if (batch_idx + 1) % self.accumulate_grad_batches == 0:
+            self._outer_step()
+
+    def validation_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]
+        if torch.is_inference_mode_enabled():
+            raise UserError("meta-validation adapts prompts, which needs gradients: set trainer.inference_mode false")
+        texts, encoded = batch
+        for episode, (support, _) in zip(texts.episodes, encoded, strict=True):
+            rate = self.inner_rate()
+            adapted = self.algorithm.adapt(self._loss, self.prompt.weight, support, rate, self.validation_steps)
+            for part in episode.query.parts(self.trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
+                self._judge(adapted, part, episode.task)
+
+    # Inside --------------------------------------------------------------------------------------------------------
+
+    def _loss(self, prompt: Tensor, batch: Batch) -> Tensor:
+        return token_mean(self.backbone.loss(prompt, batch), batch)
+
+    def _judge(self, adapted: Tensor, text: TextBatch, task: str) -> None:
+        """Loss and answers of an adapted prompt on part of a validation task's query set."""
+        query = self.backbone.encode(text.inputs, text.targets).to(self.device)
+        self.log("dev/loss", self._loss(adapted, query), batch_size=len(query), sync_dist=True)
+        predictions = self.backbone.generate(adapted, query)
+        for source, references, prediction in zip(text.inputs, text.references, predictions, strict=True):
+            row = {"input": source, "references": list(references), "prediction": prediction}
+            self.outputs.append(row | {"task": task})
+
+    def _learned(self) -> list[nn.Parameter]:
+        return [self.prompt.weight, self.log_inner_lr] if self.learn_inner_lr else [self.prompt.weight]
+
+    def _gradients(self, result: MetaGradient) -> list[Tensor]:
+        rate = self.inner_rate()
+        if rate is None or result.rate_gradient is None:
+            return [result.gradient]
+        return [result.gradient, (result.rate_gradient * rate).squeeze(-1)]  # by the chain rule, of the logarithm
+
+    def _seed_dropout(self, number: int) -> None:
+        # A function of seed and episode: neither a resume nor the number of devices changes a mask.
+        seed = self.seed * 1_000_003 + number
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def _outer_step(self) -> None:
+        optimizer: Any = self.optimizers()
+        before = [weight.detach().clone() for weight in self._learned()]
+        self._pending.hand_over()
+        if self.gradient_clip_val is not None:
+            nn.utils.clip_grad_norm_(self._learned(), self.gradient_clip_val)
+        optimizer.step()
+        optimizer.zero_grad()
+        if not all(weight.isfinite().all() for weight in self._learned()):
+            with torch.no_grad():
+                for weight, value in zip(self._learned(), before, strict=True):
+                    weight.copy_(value)
+            rate = optimizer.param_groups[0]["lr"]
+            raise UserError(
+                f"the outer step {self.trainer.global_step} made the prompt infinite or NaN at outer rate {rate:g}; "
+                "lower model.optimizer.lr or set model.gradient_clip_val. The prompt before it is kept."
+            )
+        scheduler: Any = self.lr_schedulers()
+        if scheduler is not None:
+            scheduler.step()
+
+    def _trouble(self, result: MetaGradient, task: str) -> str | None:
+        """What is wrong with an episode, as a sentence."""
+        start = self.prompt.weight.detach()
+        travelled = (result.adapted - start).norm() / start.norm().clamp_min(torch.finfo(start.dtype).tiny)
+        # One transfer from the device, not four.
+        values = torch.stack([result.support_loss, result.query_loss, result.gradient.abs().sum(), travelled]).tolist()
+        if all(abs(value) < float("inf") for value in values) and values[3] < EXPLODED:
+            return None
+        rate = self.inner_rate()
+        used = self.algorithm.inner_lr if rate is None else float(rate.mean())
+        return (
+            f"the inner loop on task {task} exploded at step {self.trainer.global_step}: support loss {values[0]:.4g}, "
+            f"query loss {values[1]:.4g}, prompt moved by {values[3]:.3g} times its norm, at inner rate {used:g} and "
+            f"{self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or model.optimizer.lr if the "
+            "losses were rising before. The prompt of the last step is kept."
+        )
+
+    def _log_losses(self, results: list[MetaGradient]) -> None:
+        def mean(values: list[Tensor]) -> Tensor:
+            return torch.stack(values).mean()
+
+        count = len(results)
+        self.log("train/support_loss", mean([result.support_loss for result in results]), batch_size=count)
+        self.log("train/query_loss", mean([result.query_loss for result in results]), batch_size=count, prog_bar=True)
+        # Only where it is written down: it costs a forward pass of each episode.
+        if (self.trainer.fit_loop.epoch_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            after = mean([result.support_loss_after() for result in results])
+            self.log("train/support_loss_after", after, batch_size=count)
+            rate = self.inner_rate()
+            if rate is not None:
+                self.log("train/inner_lr", rate.mean(), batch_size=count)
+
+    def _log_score(self, stage: str) -> None:
+        self._gather_outputs()
+        tasks = getattr(getattr(self.trainer, "datamodule", None), "validation_tasks", {})
+        scores = {}
+        for name, task in tasks.items():
+            rows = [row for row in self.outputs if row["task"] == name]
+            if rows:
+                answers = [row["prediction"] for row in rows]
+                scores[name] = metrics.score(task.metric, answers, [row["references"] for row in rows])
+                self.log(f"{stage}/{name}", scores[name])
+        if scores:
+            self.log(f"{stage}/score", sum(scores.values()) / len(scores), prog_bar=True)
+
+    def _check_algorithm(self) -> None:
+        if self.algorithm.twice and str(self.backbone.options.attention).startswith("flash"):
+            raise UserError(
+                f"{self.algorithm!r} differentiates the model twice, which {self.backbone.options.attention} cannot; "
+                "set backbone_options.attention to sdpa, or hessian to finite_difference"
+            )
+        weights = next(self.backbone.model.parameters()).dtype
+        differs = getattr(self.algorithm, "hessian", None) == "finite_difference"
+        if differs and weights != torch.float32:
+            raise UserError(
+                f"finite differences drown in the rounding of {weights} weights; "
+                "set model.algorithm.hessian exact, or backbone_options.dtype float32 (with precision bf16-mixed)"
+            )
