@@ -1,10 +1,14 @@
 """Language modelling: every weight of a backbone, by text-to-text pairs."""
 
+from typing import Any
+
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
+from transformers.activations import ACT2FN
 
 from mpt.backbone import Backbone
+from mpt.data.tasks import nearest
 from mpt.errors import UserError
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.optimizers import PromptAdafactor
@@ -24,6 +28,8 @@ class LanguageModeling(FineTuning):
             heads look one token back, one ahead, and away from themselves (logits added to the relative
             position bias). Without it a small model needs very long to find "what stands behind this word".
             0 leaves T5's own start.
+        activation: for T5 only: activation of the feed-forward layers in place of the checkpoint's, whose weights
+            stay (gelu_new: smooth, as in T5 1.1).
         embedding_rate: factor on the learning rate of the input embeddings, which T5 starts about ten times
             as large as the other weights.
         optimizer: how it is learned.
@@ -36,6 +42,7 @@ class LanguageModeling(FineTuning):
         backbone: str = "mpt-tiny",
         from_scratch: bool = False,
         positional_heads: float = 0.0,
+        activation: str | None = None,
         embedding_rate: float = 1.0,
         optimizer: OptimizerCallable = PromptAdafactor,
         lr_scheduler: LRSchedulerCallable | None = None,
@@ -46,6 +53,7 @@ class LanguageModeling(FineTuning):
             raise UserError("model.positional_heads changes how a model starts: it needs model.from_scratch true")
         self.from_scratch = from_scratch
         self.positional_heads = positional_heads
+        self.activation = activation
         self.embedding_rate = embedding_rate
 
     def build(self, labels: tuple[str, ...]) -> None:
@@ -55,6 +63,8 @@ class LanguageModeling(FineTuning):
         self.backbone.check_lengths(0)
         if self.positional_heads:
             add_positional_heads(self.backbone.model, self.positional_heads)
+        if self.activation:
+            change_activation(self.backbone.model, self.activation)
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         table = self.backbone.model.get_input_embeddings().weight
@@ -83,3 +93,20 @@ def add_positional_heads(model: nn.Module, strength: float) -> None:
         bias[1, 0] += strength
         bias[bias.shape[0] // 2 + 1, 1] += strength
         bias[0, 2] -= strength
+
+
+def change_activation(model: nn.Module, activation: str) -> None:
+    """Give a T5's feed-forward layers another activation; the weights stay as they are.
+
+    Raises:
+        UserError: the model is no T5, its layers are gated, or transformers knows no such activation.
+    """
+    config: Any = model.config
+    if config.model_type != "t5" or config.is_gated_act:
+        raise UserError("model.activation needs a T5 whose feed-forward layers are not gated")
+    if activation not in ACT2FN:
+        raise UserError(f"model.activation: there is no activation {activation!r}; {nearest(activation, list(ACT2FN))}")
+    config.feed_forward_proj = config.dense_act_fn = activation
+    for layer in model.modules():
+        if hasattr(layer, "wi") and hasattr(layer, "act"):
+            layer.act = ACT2FN[activation]
