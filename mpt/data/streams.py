@@ -1,7 +1,7 @@
 """Endless streams of batches that are pure functions of a seed and the batch's number.
 
 So a run that is killed and started again, or one spread over several devices, sees the very batches of a run
-that is neither. Each stream yields lists of row numbers, without end and from any batch on.
+that is neither. Each stream yields lists of row (or episode) numbers, without end and from any batch on.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DistributedSampler
+
+Numbers = npt.NDArray[np.int64]
+"""Of rows or episodes, one-dimensional."""
 
 
 class _Shared(DistributedSampler):
@@ -38,7 +41,7 @@ class _Stream(_Shared):
             raise ValueError(f"A batch of {batch_size} cannot be shared equally by {world_size} devices.")
         self.batch_size, self.stream_seed, self.start = batch_size, seed, start
 
-    def batch(self, number: int) -> npt.NDArray[np.int64]:
+    def batch(self, number: int) -> Numbers:
         """Row numbers [B] of the batch of that number, counted from 0, over all devices."""
         raise NotImplementedError
 
@@ -69,7 +72,7 @@ class StreamSampler(_Stream):
         self.n = n
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
-    def batch(self, number: int) -> npt.NDArray[np.int64]:
+    def batch(self, number: int) -> Numbers:
         first = number * self.batch_size
         return np.array([self._row(place) for place in range(first, first + self.batch_size)])
 
@@ -106,10 +109,67 @@ class MixtureSampler(_Stream):
         self.offsets = np.cumsum(self.sizes) - self.sizes
         self.rates = rates
 
-    def batch(self, number: int) -> npt.NDArray[np.int64]:
+    def batch(self, number: int) -> Numbers:
         rng = np.random.default_rng((self.stream_seed, number))
         tasks = rng.choice(len(self.sizes), size=self.batch_size, p=self.rates)
         return self.offsets[tasks] + rng.integers(self.sizes[tasks])
+
+
+class EpisodeSampler(_Stream):
+    """The numbers of episodes, in their order; a batch of them is a meta-batch.
+
+    What the episode of a number is: see :func:`episode_draw` and :func:`episode_rows`.
+    """
+
+    def batch(self, number: int) -> Numbers:
+        return np.arange(number * self.batch_size, (number + 1) * self.batch_size)
+
+
+def episode_draw(number: int, n_tasks: int, n_draws: int, seed: int) -> tuple[int, int]:
+    """Which task, and which of its draws, an episode is made of.
+
+    Epochs are laid end to end. In each, every task comes once, in an order of the epoch's own; from epoch to
+    epoch a task goes through its draws, in an order of the task's own.
+    """
+    epoch, place = divmod(number, n_tasks)
+    task = int(np.random.default_rng((seed, 1, epoch)).permutation(n_tasks)[place])
+    draw = int(np.random.default_rng((seed, 2, task)).permutation(n_draws)[epoch % n_draws])
+    return task, draw
+
+
+def episode_rows(
+    number: int, support: Numbers, query: Numbers, n_support: int, n_query: int, seed: int
+) -> tuple[Numbers, Numbers]:
+    """Which rows of its draw an episode adapts on, and which it is judged on: no row does both.
+
+    On either side no row comes twice while there are others; then all come again, in a new order. Rows that are in
+    both pools are shared out so that neither side runs short where there are enough for both.
+
+    Args:
+        support, query: pools of different row numbers, not both the same single row.
+        n_support, n_query: how many to take of each.
+    """
+    rng = np.random.default_rng((seed, 3, number))
+    shared = rng.permutation(np.intersect1d(support, query))
+    wanted = n_query - (len(query) - len(shared))  # beside those that the support cannot have
+    granted = max(len(support) - n_support, min(len(support) // 2, wanted), 0)
+    judged = _cycle(rng, np.setdiff1d(query, shared[granted:]), n_query)
+    return _cycle(rng, np.setdiff1d(support, judged), n_support), judged
+
+
+def validation_rows(place: int, size: int, n: int, seed: int) -> Numbers:
+    """Which ``n`` of a validation task's train rows its episode adapts on, the same at every validation.
+
+    Args:
+        place: the task's among the validation tasks.
+        size: number of its train rows.
+    """
+    return _cycle(np.random.default_rng((seed, 4, place)), np.arange(size), n)
+
+
+def _cycle(rng: np.random.Generator, pool: Numbers, n: int) -> Numbers:
+    """``n`` rows of a pool: one permutation of it after the other."""
+    return np.concatenate([rng.permutation(pool) for _ in range(-(-n // len(pool)))])[:n]
 
 
 class SequentialBatches(_Shared):

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from mpt.data.mixing import mixing_rates
-from mpt.data.streams import MixtureSampler, SequentialBatches, StreamSampler
+from mpt.data.streams import (
+    EpisodeSampler,
+    MixtureSampler,
+    SequentialBatches,
+    StreamSampler,
+    episode_draw,
+    episode_rows,
+    validation_rows,
+)
 
 
 def mixture(sizes=(5, 50, 500), **options):
@@ -17,6 +25,12 @@ def mixture(sizes=(5, 50, 500), **options):
 
 def stream(**options):
     return StreamSampler(**{"n": 10, "batch_size": 6, "seed": 3, **options})
+
+
+def rows_of(number, support, query, n_support, n_query, seed=3):
+    pools = (np.array(sorted(pool)) for pool in (support, query))
+    chosen = episode_rows(number, *pools, n_support, n_query, seed)
+    return tuple(part.tolist() for part in chosen)
 
 
 def test_every_epoch_holds_every_row_once_in_a_new_order():
@@ -74,3 +88,84 @@ def test_evaluation_takes_every_row_once_whatever_the_devices(world_size):
     shares = [SequentialBatches(10, 4, rank, world_size) for rank in range(world_size)]
     assert [len(list(share)) for share in shares] == [len(share) for share in shares]
     assert sorted(chain(*shares)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_meta_batches_number_the_episodes_through():
+    assert list(islice(EpisodeSampler(4, seed=3, start=2, rank=1, world_size=2), 2)) == [[10, 11], [14, 15]]
+
+
+def test_every_epoch_holds_every_task_once_in_a_new_order():
+    tasks = [episode_draw(number, 7, 3, seed=5)[0] for number in range(7 * 30)]
+    epochs = [tuple(tasks[i : i + 7]) for i in range(0, 7 * 30, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len(set(epochs)) == 30
+
+
+def test_a_task_goes_through_its_draws_in_an_order_of_its_own():
+    used = {}
+    for number in range(7 * 12):
+        task, draw = episode_draw(number, 7, 4, seed=5)
+        used.setdefault(task, []).append(draw)
+    for draws in used.values():
+        assert all(sorted(draws[i : i + 4]) == [0, 1, 2, 3] for i in range(9))
+    assert len({tuple(draws) for draws in used.values()}) > 3
+
+
+# The pools: apart, the same, one in the other, and overlapping; with few and with many rows asked for.
+POOLS = [
+    (range(8), range(8, 20)),
+    (range(12), range(12)),
+    (range(12), range(4)),
+    (range(4), range(12)),
+    (range(8), range(4, 12)),
+    (range(1), range(2)),
+    (range(2), range(1)),
+    (range(2), range(2)),
+]
+
+
+@pytest.mark.parametrize(("support", "query"), POOLS)
+@pytest.mark.parametrize(("n_support", "n_query"), [(1, 1), (4, 4), (8, 2), (2, 8), (40, 5), (5, 40)])
+def test_no_row_is_in_both_parts_of_an_episode_nor_repeated_without_need(support, query, n_support, n_query):
+    enough = (
+        n_support <= len(support) and n_query <= len(query) and n_support + n_query <= len(set(support) | set(query))
+    )
+    for number in range(50):
+        adapted, judged = rows_of(number, support, query, n_support, n_query)
+        assert (len(adapted), len(judged)) == (n_support, n_query)
+        assert set(adapted) <= set(support) and set(judged) <= set(query)
+        assert not set(adapted) & set(judged)
+        for chosen in (adapted, judged):
+            counts = Counter(chosen)
+            assert max(counts.values()) - min(counts.values()) <= 1
+            assert max(counts.values()) == 1 or not enough
+
+
+def test_an_episode_starts_over_with_all_rows_in_a_new_order():
+    adapted, judged = rows_of(0, range(5), range(5, 9), 15, 8)
+    passes = [adapted[i : i + 5] for i in range(0, 15, 5)]
+    assert all(sorted(part) == list(range(5)) for part in passes) and passes[0] != passes[1]
+    assert sorted(judged) == sorted([*range(5, 9)] * 2)
+
+
+def test_episodes_draw_all_rows_alike():
+    support, query = zip(*(rows_of(number, range(12), range(12), 3, 2) for number in range(6000)), strict=True)
+    for parts, n in ((support, 3), (query, 2)):
+        share = np.bincount(list(chain(*parts))) / 6000
+        assert np.all(np.abs(share - n / 12) < 5 * np.sqrt(n / 12 / 6000))
+
+
+def test_what_an_episode_holds_is_a_function_of_seed_and_number():
+    def episodes(seed):
+        numbers = range(40)
+        return [(episode_draw(n, 7, 4, seed), rows_of(n, range(12), range(12, 20), 4, 4, seed)) for n in numbers]
+
+    assert episodes(5) == episodes(5) != episodes(6)
+    assert len({str(rows) for _, rows in episodes(5)}) == 40
+
+
+def test_a_validation_tasks_rows_are_fixed_and_its_own():
+    rows = [validation_rows(place, 10, 25, seed=3).tolist() for place in (0, 0, 1)]
+    assert rows[0] == rows[1] != rows[2]
+    assert sorted(rows[0][:10]) == sorted(rows[0][10:20]) == list(range(10))
+    assert len(set(rows[0][20:])) == 5
