@@ -14,7 +14,7 @@ from mpt.errors import UserError
 def run_study_command(arguments: list[str]) -> None:
     """Run a study or rebuild its report; exits with 1 if runs are missing at the end."""
     parser = argparse.ArgumentParser(
-        prog="mpt study", description="Methods compared by average relative gain over a partition."
+        prog="mpt study", description="Methods compared by average relative gain over partitions."
     )
     actions = parser.add_subparsers(dest="action", required=True)
     run = actions.add_parser("run", help="do every run of a study that is not finished yet, then report")
@@ -35,6 +35,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.report import log_report, write_report
     from mpt.study.results import write_study
     from mpt.study.run import only_one, run_cells, unfinished
+    from mpt.study.settings import settings
     from mpt.study.show import Live, console, print_report
     from mpt.study.spec import load_study
 
@@ -46,7 +47,8 @@ def _run(options: argparse.Namespace) -> bool:
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")
     terminal = console()
-    terminal.print(f"study {study.name} in {out}: {len(cells)} runs", markup=False)
+    places = f" on {', '.join(setting.name for setting in settings(study))}" if study.has_several else ""
+    terminal.print(f"study {study.name} in {out}: {len(cells)} runs{places}", markup=False)
     with only_one(out):
         todo = unfinished(cells)
         write_study(study, cells, out)

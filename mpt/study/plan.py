@@ -13,10 +13,10 @@ import yaml
 
 from mpt.configs import find_config
 from mpt.data.fewshot import task_names
-from mpt.data.partitions import load_partition
 from mpt.data.tasks import nearest
 from mpt.errors import UserError
 from mpt.study.inputs import draw_digest, sources_digest, weights_digest
+from mpt.study.settings import Setting, settings
 from mpt.study.spec import Method, Stage, Study
 
 PLACE = "{study}"
@@ -29,13 +29,16 @@ class Cell:
 
     Attributes:
         key: its name, and its folder below the study's: ``<method>/<target>-<seed>[-lr<rate>]`` or
-            ``<method>/upstream-<seed>``.
+            ``<method>/upstream-<seed>``, the latter and what starts from it below ``<method>/<partition>`` in a
+            study of several.
         target: the target task; none for an upstream run.
         recipe: the words of its ``mpt fit``, with :data:`PLACE` for the study's folder.
         needs: keys of the runs that must be finished before.
         fingerprint: digest of the recipe and of what it reads: config file, data, backbone, and the runs it
             needs; a result is this cell's only if it carries the same.
         out: the study's folder.
+        partition: in a study of several, the one whose sources this run learned from; none for a run that is
+            the same for all.
     """
 
     key: str
@@ -48,6 +51,7 @@ class Cell:
     needs: tuple[str, ...]
     fingerprint: str
     out: Path
+    partition: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -65,26 +69,32 @@ class Cell:
 def plan(study: Study, out: Path) -> list[Cell]:
     """Every run of the study: first all upstream runs, then method by method, target by target, seed by seed.
 
+    With several partitions, a method with an upstream stage learns once for each. One without is the same
+    whatever the sources, so it runs once for each target that any of them has.
+
     Reads the data too, so that a wrong name or a malformed file is known before the first run.
 
     Raises:
         UserError: an unknown partition, task or config file; a draw that is not there or is malformed.
     """
     planner = _Planner(study, out)
-    upstream: dict[tuple[str, int], Cell] = {}
+    upstream: list[Cell] = []
+    downstream: list[Cell] = []
     for method in study.methods:
-        if method.upstream is not None:
-            for seed in study.seeds if method.upstream.seed is None else (method.upstream.seed,):
-                upstream[method.name, seed] = planner.upstream(method, method.upstream, seed)
-    cells = list(upstream.values())
-    for method in study.methods:
-        for target in planner.targets:
-            for seed in study.seeds:
-                first = seed
-                if method.upstream is not None and method.upstream.seed is not None:
-                    first = method.upstream.seed
-                cells += planner.downstream(method, target, seed, upstream.get((method.name, first)))
-    return cells
+        if method.upstream is None:
+            for target in planner.targets:
+                for seed in study.seeds:
+                    downstream += planner.downstream(method, target, seed, None)
+            continue
+        for setting in planner.settings:
+            seeds = study.seeds if method.upstream.seed is None else (method.upstream.seed,)
+            starts = {seed: planner.upstream(method, method.upstream, setting, seed) for seed in seeds}
+            upstream += starts.values()
+            for target in setting.targets:
+                for seed in study.seeds:
+                    start = starts[seed if method.upstream.seed is None else method.upstream.seed]
+                    downstream += planner.downstream(method, target, seed, start)
+    return upstream + downstream
 
 
 class _Planner:
@@ -93,39 +103,45 @@ class _Planner:
     def __init__(self, study: Study, out: Path) -> None:
         self.study = study
         self.out = out
-        self.partition = load_partition(study.partition)
-        self.targets = self._part("targets", study.targets, self.partition.target)
-        self.sources = self._part("sources", study.sources, self.partition.source)
+        self.settings = settings(study)
+        self.targets = list(dict.fromkeys(target for setting in self.settings for target in setting.targets))
         self.weights = weights_digest(study.backbone)
 
-    def upstream(self, method: Method, stage: Stage, seed: int) -> Cell:
+    def upstream(self, method: Method, stage: Stage, setting: Setting, seed: int) -> Cell:
         known = task_names(self.study.root)
-        for source in self.sources:
+        for source in setting.sources:
             if source not in known:
                 raise UserError(
                     f"{self.study.file}: the source task {source} is not in {self.study.root}; {nearest(source, known)}"
                 )
-        data: dict[str, Any] = {"data.partition": self.study.partition}
+        data: dict[str, Any] = {"data.partition": setting.given}
         if self.study.sources:
-            data = {"data.tasks": list(self.sources), "data.partition": None}
-        options = self._options(method, stage, f"{method.name}/upstream-{seed}", seed, data)
-        return self._cell(method, stage, "upstream", None, seed, None, options, None)
+            data = {"data.tasks": list(setting.sources), "data.partition": None}
+        partition = setting.name if self.study.has_several else None
+        options = self._options(method, stage, partition, f"upstream-{seed}", seed, data)
+        read = [*setting.sources, sources_digest(self.study.root, setting.sources)]
+        return self._cell(method, stage, partition, None, seed, None, options, read, None)
 
     def downstream(self, method: Method, target: str, seed: int, start: Cell | None) -> Iterator[Cell]:
         stage = method.downstream
+        partition = start.partition if start is not None else None
         for rate in stage.learning_rates or (None,):
-            key = f"{method.name}/{target}-{seed}" + (f"-lr{rate:g}" if rate is not None else "")
-            options = self._options(method, stage, key, seed, {"data.task": target})
+            name = f"{target}-{seed}" + (f"-lr{rate:g}" if rate is not None else "")
+            options = self._options(method, stage, partition, name, seed, {"data.task": target})
             if start is not None:
                 options |= _last("model.init", "mpt.initialisers.SavedPrompt", options)
                 options |= _last("model.init.path", f"{PLACE}/{start.key}/prompt", options)
             if rate is not None:
                 options |= _last("model.optimizer.lr", rate, options)
-            yield self._cell(method, stage, "downstream", target, seed, rate, options, start)
+            read = [draw_digest(self.study.root, target, seed, options.get("data.k"), options.get("data.metric"))]
+            yield self._cell(method, stage, partition, target, seed, rate, options, read, start)
 
-    def _options(self, method: Method, stage: Stage, key: str, seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _options(
+        self, method: Method, stage: Stage, partition: str | None, name: str, seed: int, data: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The options of a run by name: the study's own, and over them those of its file."""
         study = self.study
+        key = "/".join(part for part in (method.name, partition, name) if part)
         given = {**study.overrides, **stage.overrides}
         config, text = _config(stage.config, study)
         options: dict[str, Any] = {
@@ -142,34 +158,32 @@ class _Planner:
             options["data.k"] = study.k
         if _is_tracked(text, given):
             options |= {"trainer.logger.group": study.name, "trainer.logger.job_type": method.name}
-        for name, value in given.items():
-            options |= _last(name, value, options)
+            if partition is not None:
+                options["trainer.logger.name"] = key  # of itself it would be the last two parts, without the method
+        for option, value in given.items():
+            options |= _last(option, value, options)
         return options
 
     def _cell(
         self,
         method: Method,
         stage: Stage,
-        kind: Literal["upstream", "downstream"],
+        partition: str | None,
         target: str | None,
         seed: int,
         rate: float | None,
         options: Mapping[str, Any],
+        read: list[str],
         start: Cell | None,
     ) -> Cell:
-        root = self.study.root
-        if target is None:
-            data = [*self.sources, sources_digest(root, self.sources)]
-        else:
-            data = [draw_digest(root, target, seed, options.get("data.k"), options.get("data.metric"))]
         recipe = ("fit", *(f"--{name}={_word(value)}" for name, value in options.items()))
         # The config counts by its text, not by the path it was found at.
-        content = [recipe[2:], _config(stage.config, self.study)[1], data, self.weights]
+        content = [recipe[2:], _config(stage.config, self.study)[1], read, self.weights]
         content.append(start.fingerprint if start else None)
         return Cell(
             key=options["trainer.default_root_dir"].removeprefix(f"{PLACE}/"),
             method=method.name,
-            stage=kind,
+            stage="upstream" if target is None else "downstream",
             target=target,
             seed=seed,
             learning_rate=rate,
@@ -177,16 +191,8 @@ class _Planner:
             needs=(start.key,) if start else (),
             fingerprint=hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16],
             out=self.out,
+            partition=partition,
         )
-
-    def _part(self, what: str, chosen: tuple[str, ...], all_tasks: tuple[str, ...]) -> tuple[str, ...]:
-        for name in chosen:
-            if name not in all_tasks:
-                raise UserError(
-                    f"{self.study.file}: {what} names {name}, which is not among the {what} of the partition "
-                    f"{self.partition.name}; {nearest(name, all_tasks)}"
-                )
-        return chosen or all_tasks
 
 
 def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from typing import Any
 from mpt.errors import UserError
 from mpt.files import write_json
 from mpt.study.plan import Cell
+from mpt.study.settings import Setting, settings
 from mpt.study.spec import Study
 
 STUDY, RESULT, FAILED, STARTED, LOG = "study.json", "result.json", "failed.json", "started.json", "log.txt"
+REPORT, SCORES, ARG, PAGE, FIGURE = "report", "scores.csv", "arg.csv", "report.md", "relative_gain.png"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Record:
     Attributes:
         result: the content of its ``result.json``; none until it is finished.
         failure: why it failed, if it did.
+        partition: the one it belongs to; none if it belongs to all that have its target.
     """
 
     key: str
@@ -33,6 +36,7 @@ class Record:
     learning_rate: float | None
     result: dict[str, Any] | None = None
     failure: str | None = None
+    partition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,16 @@ class Facts:
     file: str
     backbone: str
     root: str
-    partition: str
+    settings: list[Setting]
     baseline: str
     methods: list[str]
-    targets: list[str]
     seeds: list[int]
     k: int | None = None
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are several partitions."""
+        return len(self.settings) > 1
 
 
 def write_study(study: Study, cells: Sequence[Cell], out: Path) -> None:
@@ -58,10 +66,9 @@ def write_study(study: Study, cells: Sequence[Cell], out: Path) -> None:
         file=study.file,
         backbone=study.backbone,
         root=study.root,
-        partition=study.partition,
+        settings=settings(study),
         baseline=study.baseline,
         methods=[method.name for method in study.methods],
-        targets=list(dict.fromkeys(cell.target for cell in cells if cell.target is not None)),
         seeds=list(study.seeds),
         k=study.k,
     )
@@ -70,6 +77,7 @@ def write_study(study: Study, cells: Sequence[Cell], out: Path) -> None:
             "key": cell.key,
             "method": cell.method,
             "stage": cell.stage,
+            "partition": cell.partition,
             "target": cell.target,
             "seed": cell.seed,
             "learning_rate": cell.learning_rate,
@@ -88,6 +96,10 @@ def read_study(out: Path) -> tuple[Facts, list[Record]]:
     if not (out / STUDY).is_file():
         raise UserError(f"{out} is no study's folder: it holds no {STUDY}; mpt study run makes one")
     content = read_json(out / STUDY)
+    if "partition" in content:  # as it was written before there could be several
+        given, targets = content.pop("partition"), content.pop("targets")
+        content["settings"] = [{"name": Path(given).stem, "given": given, "targets": targets, "sources": []}]
+    content["settings"] = [Setting(**setting) for setting in content["settings"]]
     records = [
         Record(**run, result=_result(out / run["key"]), failure=_failure(out / run["key"]))
         for run in content.pop("runs")

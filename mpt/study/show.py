@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mpt.study.findings import Report, Section
+from mpt.study.layout import arg_table, score_table
 from mpt.study.plan import Cell
-from mpt.study.report import FIGURE, FOLDER, TEXT, Report, table
+from mpt.study.results import FIGURE, PAGE, REPORT, Facts
 
 
 def console() -> Console:
@@ -68,10 +71,12 @@ class Live:
             if cell.target
             else f"{result['steps']} steps"
         )
-        self._line(cell, f"{test:<22}{result['seconds']:6.1f} s" + ("  (resumed)" if result["resumed"] else ""))
+        place = f"  {cell.partition}" if cell.partition is not None else ""
+        self._line(cell, f"{test:<22}{result['seconds']:6.1f} s{place}" + ("  (resumed)" if result["resumed"] else ""))
 
     def failed(self, cell: Cell, reason: str) -> None:
-        self._line(cell, f"FAILED: {reason}", style="red")
+        place = f" on {cell.partition}" if cell.partition is not None else ""
+        self._line(cell, f"FAILED{place}: {reason}", style="red")
 
     def _line(self, cell: Cell, text: str, style: str | None = None) -> None:
         self.count += 1
@@ -83,26 +88,48 @@ class Live:
 
 
 def print_report(console: Console, report: Report, out: Path) -> None:
-    """The table, what is missing, and where everything is."""
+    """The tables, what is missing, and where everything is."""
     facts = report.facts
-    head, rows = table(report)
     seeds = f"mean ± deviation over {len(facts.seeds)} seeds" if len(facts.seeds) > 1 else f"seed {facts.seeds[0]}"
-    shown = Table(title=f"{facts.name}: test scores (%), {seeds}", title_justify="left", title_style="bold")
-    for i, name in enumerate(head):
-        shown.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
-    for row in rows[:-1]:
-        shown.add_row(*row)
-    shown.add_section()
-    shown.add_row(*rows[-1], style="bold")
-    console.print()
-    console.print(shown)
+    if facts.has_several:
+        console.print()
+        console.print(_args(report, f"{facts.name}: average relative gain over {facts.baseline} (%), {seeds}"))
+    for section in report.sections:
+        name = section.setting.name if facts.has_several else facts.name
+        console.print()
+        console.print(_scores(facts, section, f"{name}: test scores (%), {seeds}"))
     if facts.root == "synthetic":
         console.print("The tasks are synthetic, made by the package.")
     for key, reason in report.missing:
         console.print(f"missing: {key}: {reason}", style="red", markup=False)
-    console.print(f"report: {out / FOLDER / TEXT}", markup=False)
-    if (out / FOLDER / FIGURE).is_file():
-        console.print(f"figure: {out / FOLDER / FIGURE}", markup=False)
+    console.print(f"report: {out / REPORT / PAGE}", markup=False)
+    if (out / REPORT / FIGURE).is_file():
+        console.print(f"figure: {out / REPORT / FIGURE}", markup=False)
+
+
+def _args(report: Report, title: str) -> Table:
+    head, rows = arg_table(report)
+    # Four long names side by side need more than a terminal's width.
+    names = ["\n".join(textwrap.wrap(name, 24)) for name in head]
+    return _table(title, names, rows, texts=1)
+
+
+def _scores(facts: Facts, section: Section, title: str) -> Table:
+    head, rows = score_table(facts, section)
+    shown = _table(title, head, rows[:-1], texts=2)
+    shown.add_section()
+    shown.add_row(*rows[-1], style="bold")
+    return shown
+
+
+def _table(title: str, head: list[str], rows: list[list[str]], texts: int) -> Table:
+    """With the first ``texts`` columns to the left, and numbers to the right."""
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    for i, name in enumerate(head):
+        shown.add_column(name, justify="left" if i < texts else "right", no_wrap=True)
+    for row in rows:
+        shown.add_row(*row)
+    return shown
 
 
 def _score(value: float | None) -> str:

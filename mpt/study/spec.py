@@ -67,12 +67,12 @@ class Study:
         name: also the default folder, ``runs/<name>``.
         backbone: as in ``--model.backbone``.
         root: as in ``--data.root``: a folder of CrossFit files, or ``synthetic``.
-        partition: name or file of the partition whose tasks are used.
+        partitions: name or file of each partition whose tasks are used: one, or a column of the ARG table each.
         seeds: each is a draw of the data and a seed of everything random.
         methods: in the order of the table.
         baseline: the method that relative gains are relative to.
-        targets: the partition's target tasks, or some of them; all if empty.
-        sources: likewise its source tasks.
+        targets: some of the one partition's target tasks; all, of every partition, if empty.
+        sources: likewise of its source tasks.
         k: as in ``--data.k``.
         workers: processes; chosen by the machine if not given.
         overrides: options of every run.
@@ -82,7 +82,7 @@ class Study:
     name: str
     backbone: str
     root: str
-    partition: str
+    partitions: tuple[str, ...]
     seeds: tuple[int, ...]
     methods: tuple[Method, ...]
     baseline: str = "PT"
@@ -92,6 +92,11 @@ class Study:
     workers: int | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     file: str = ""
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are several partitions, which folders, tables and figure then tell apart."""
+        return len(self.partitions) > 1
 
 
 def load_study(path: Path) -> Study:
@@ -108,7 +113,7 @@ def load_study(path: Path) -> Study:
         name=content.take("name", str, path.stem),
         backbone=content.take("backbone", str),
         root=content.take("root", str),
-        partition=content.take("partition", str),
+        partitions=_partitions(content),
         seeds=content.several("seeds", int),
         methods=tuple(_method(str(path), str(name), value) for name, value in methods.items()),
         baseline=content.take("baseline", str, "PT"),
@@ -144,10 +149,32 @@ def _check(study: Study) -> None:
             "gains need it: "
             "add it, or set baseline to one of them"
         )
+    for what in ("targets", "sources"):
+        if study.has_several and getattr(study, what):
+            raise UserError(
+                f"{where}: {what} chooses among the tasks of one partition, and this study has several; leave it "
+                "out, or give one partition"
+            )
     for what, least in (("workers", 1), ("k", 1)):
         value = getattr(study, what)
         if value is not None and value < least:
             raise UserError(f"{where}: {what} must be at least {least}, not {value}")
+
+
+def _partitions(content: _Mapping) -> tuple[str, ...]:
+    """The one ``partition``, or the list ``partitions``."""
+    one = content.take("partition", str, None)
+    several = content.take("partitions", list, None)
+    if one is None and several is None:
+        content.end_if_misspelt("partition", "partitions")
+        raise UserError(f"{content.where}: the key partition is missing; give it one, or give partitions a list")
+    if several is None:
+        return (one,)
+    if one is not None:
+        raise UserError(f"{content.where}: give partition (one) or partitions (a list), not both")
+    if not several:
+        raise UserError(f"{content.where}: partitions is empty; give at least one")
+    return content.typed("partitions", several, str)
 
 
 def _method(file: str, name: str, value: Any) -> Method:
@@ -203,13 +230,16 @@ class _Mapping:
         value = self.left.pop(name, None)
         if value is None:
             if default is _REQUIRED:
-                self._end_if_misspelt()
+                self.end_if_misspelt(name)
                 raise UserError(f"{self.where}: the key {name} is missing")
             return default
         return self._typed(name, value, kind)
 
     def several(self, name: str, kind: type) -> tuple[Any, ...]:
-        values = tuple(self._typed(name, value, kind) for value in self.take(name, list, []))
+        return self.typed(name, self.take(name, list, []), kind)
+
+    def typed(self, name: str, content: list[Any], kind: type) -> tuple[Any, ...]:
+        values = tuple(self._typed(name, value, kind) for value in content)
         if twice := [value for value in values if values.count(value) > 1]:
             raise UserError(f"{self.where}: {name} holds {twice[0]} twice")
         return values
@@ -226,10 +256,10 @@ class _Mapping:
             name = next(iter(self.left))
             raise UserError(f"{self.where}: unknown key {name}; {nearest(name, self.known)}")
 
-    def _end_if_misspelt(self) -> None:
+    def end_if_misspelt(self, *missing: str) -> None:
         # "methds is unknown" helps more than "methods is missing".
         for name in self.left:
-            if close := difflib.get_close_matches(name, self.known[-1:], cutoff=0.7):
+            if close := difflib.get_close_matches(name, missing, cutoff=0.7):
                 raise UserError(f"{self.where}: unknown key {name}; did you mean {close[0]}?")
 
 

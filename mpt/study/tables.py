@@ -1,4 +1,4 @@
-"""From the results of a study's runs to its tables: pure functions, no files."""
+"""From the results of one partition's runs to its tables: pure functions, no files."""
 
 from __future__ import annotations
 

@@ -161,6 +161,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "method": cell.method,
         "stage": cell.stage,
+        "partition": cell.partition,
         "target": cell.target,
         "seed": cell.seed,
         "learning_rate": cell.learning_rate,
@@ -171,7 +172,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "steps": trainer.global_step,
     }
     if trainer.logger is not None:
-        known = ("method", "stage", "target", "seed", "learning_rate")
+        known = ("method", "stage", "partition", "target", "seed", "learning_rate")
         trainer.logger.log_hyperparams({name: result[name] for name in known})
     if cell.stage == "downstream":
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.toy_study import SEEDS, SOURCES, TARGETS, write_study
+from study.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
 
 from mpt.errors import UserError
 from mpt.study.inputs import draw_digest, sources_digest
@@ -18,6 +18,11 @@ from mpt.study.spec import Stage, Study, load_study
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     return load_study(write_study(tmp_path, "mpt-tiny"))
+
+
+@pytest.fixture
+def of_two(tmp_path: Path) -> Study:
+    return load_study(write_study_of_two(tmp_path, "mpt-tiny"))
 
 
 def one(cells: list[Cell], key: str) -> Cell:
@@ -112,7 +117,7 @@ def test_a_fingerprint_follows_what_the_numbers_depend_on_and_nothing_else(study
 
 def test_a_changed_config_file_or_partition_changes_the_fingerprint(study, tmp_path):
     before = one(plan(study, tmp_path), "MTL/upstream-13").fingerprint
-    Path(study.partition).write_text("source: [emo]\ntarget: [superglue-cb, ag_news]\n", encoding="utf-8")
+    Path(study.partitions[0]).write_text("source: [emo]\ntarget: [superglue-cb, ag_news]\n", encoding="utf-8")
     fewer = one(plan(study, tmp_path), "MTL/upstream-13").fingerprint
     assert fewer != before
     # A config beside the study's file goes before the shipped one of that name.
@@ -162,4 +167,68 @@ def test_data_that_is_not_there_is_known_before_the_first_run(study, tmp_path):
     with pytest.raises(UserError, match="the source task emo is not in"):
         plan(study, tmp_path)
     with pytest.raises(UserError, match="no partition 'random'"):
-        plan(replace(study, partition="random"), tmp_path)
+        plan(replace(study, partitions=("random",)), tmp_path)
+
+
+def test_with_several_partitions_only_what_depends_on_the_sources_is_run_for_each(of_two, tmp_path):
+    cells = plan(of_two, tmp_path / "out")
+    assert [cell.key for cell in cells if cell.stage == "upstream"] == [f"MTL/{name}/upstream-13" for name in TWO]
+    keys = [cell.key for cell in cells if cell.stage == "downstream"]
+    assert len(keys) == len(set(keys))
+    # ag_news is a target of both partitions: once for PT and FT, from either prompt for MTL.
+    assert {key for key in keys if not key.startswith("MTL")} == {
+        f"{method}/{target}-{seed}"
+        for method in ("PT", "FT")
+        for target in ("superglue-cb", "ag_news", "emo")
+        for seed in SEEDS
+    }
+    assert {key for key in keys if key.startswith("MTL")} == {
+        f"MTL/{name}/{target}-{seed}" for name, (_, targets) in TWO.items() for target in targets for seed in SEEDS
+    }
+    assert {cell.key: cell.partition for cell in cells if cell.target == "ag_news" and cell.seed == 13} == {
+        "PT/ag_news-13": None,
+        "MTL/first/ag_news-13": "first",
+        "MTL/second/ag_news-13": "second",
+        "FT/ag_news-13": None,
+    }
+
+
+def test_a_run_bound_to_a_partition_starts_from_its_prompt_in_its_folder(of_two, tmp_path):
+    cells = plan(of_two, tmp_path / "out")
+    for name in TWO:
+        upstream = one(cells, f"MTL/{name}/upstream-13")
+        assert f"--data.partition={tmp_path}/{name}.yaml" in upstream.arguments
+        cell = one(cells, f"MTL/{name}/ag_news-21")
+        assert cell.needs == (upstream.key,) and cell.folder == tmp_path / "out" / "MTL" / name / "ag_news-21"
+        assert f"--trainer.default_root_dir={cell.folder}" in cell.arguments
+        assert f"--model.init.path={upstream.folder}/prompt" in cell.arguments
+        assert f"--trainer.logger.name={cell.key}" in cell.arguments
+    assert one(cells, "MTL/first/ag_news-21").fingerprint != one(cells, "MTL/second/ag_news-21").fingerprint
+
+
+def test_each_seed_its_own_upstream_in_each_partition(of_two, tmp_path):
+    mtl = of_two.methods[1]
+    each = replace(of_two, methods=(of_two.methods[0], replace(mtl, upstream=replace(mtl.upstream, seed=None))))
+    needs = {cell.key: cell.needs for cell in plan(each, tmp_path) if cell.needs}
+    assert needs == {
+        f"MTL/{name}/{target}-{seed}": (f"MTL/{name}/upstream-{seed}",)
+        for name, (_, targets) in TWO.items()
+        for target in targets
+        for seed in SEEDS
+    }
+
+
+def test_what_is_shared_is_the_same_run_as_in_a_study_of_one_partition(of_two, tmp_path):
+    alone = replace(of_two, partitions=of_two.partitions[:1])
+    both = {cell.key: cell.fingerprint for cell in plan(of_two, tmp_path)}
+    one_only = {cell.key: cell.fingerprint for cell in plan(alone, tmp_path) if cell.method != "MTL"}
+    assert len(one_only) == 2 * 2 * 2 and one_only.items() <= both.items()
+
+
+def test_two_partitions_of_one_name_are_refused(of_two, tmp_path):
+    (tmp_path / "sub").mkdir()
+    twin = tmp_path / "sub" / "first.yaml"
+    twin.write_text((tmp_path / "second.yaml").read_text(), encoding="utf-8")
+    with pytest.raises(UserError, match=r"are both named first, .*rename one") as raised:
+        plan(replace(of_two, partitions=(of_two.partitions[0], str(twin))), tmp_path)
+    assert "\n" not in str(raised.value)

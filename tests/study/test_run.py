@@ -6,14 +6,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from study.command import results, start, study
 from study.toy_study import SEEDS, STUDY, TARGETS, write_study
 from study.wandb_file import read
 
@@ -22,30 +20,6 @@ from mpt.study.plan import plan
 from mpt.study.run import only_one, unfinished
 from mpt.study.spec import load_study
 from mpt.study.worker import check, parser_error
-
-FOUND = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mpt", "study", *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **FOUND, **changes},
-        start_new_session=True,  # so that a signal to its group does not reach the tests
-    )
-
-
-def study(*arguments: object, **changes: str) -> tuple[int, str, str]:
-    process = start(*arguments, **changes)
-    out, err = process.communicate(timeout=200)
-    return process.returncode, out, err
-
-
-def results(out: Path) -> dict[str, dict[str, Any]]:
-    return {str(path.parent.relative_to(out)): json.loads(path.read_text()) for path in out.glob("*/*/result.json")}
 
 
 @pytest.fixture(scope="module")

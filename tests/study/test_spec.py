@@ -34,11 +34,19 @@ def load(tmp_path: Path, text: str) -> Study:
 
 def test_every_key_arrives_with_nested_and_dotted_overrides_alike(tmp_path):
     study = load(tmp_path, GOOD)
+    assert study.partitions == ("some",) and not study.has_several
     assert (study.name, study.seeds, study.baseline, study.k) == ("small", (13, 21), "PT", None)
     pt, mtl = study.methods
     assert pt.upstream is None and pt.downstream.learning_rates == (0.5, 1.0)
     assert mtl.upstream is not None
     assert dict(mtl.upstream.overrides) == {"model.prompt_length": 4, "trainer.max_steps": 7}
+
+
+def test_partitions_are_one_or_a_list(tmp_path):
+    study = load(tmp_path, GOOD.replace("partition: some", "partitions: [some, other.yaml]"))
+    assert study.partitions == ("some", "other.yaml") and study.has_several
+    one = load(tmp_path, GOOD.replace("partition: some", "partitions: [some]\ntargets: [a]"))
+    assert one == load(tmp_path, GOOD + "targets: [a]")
 
 
 def test_interpolations_and_anchors_are_resolved(tmp_path):
@@ -53,6 +61,16 @@ def test_interpolations_and_anchors_are_resolved(tmp_path):
     [
         ("seeds:", "seds:", "unknown key seds; did you mean seeds?"),
         ("root: synthetic", "", "the key root is missing"),
+        ("partition: some", "", "the key partition is missing"),
+        ("partition:", "partiton:", "unknown key partiton; did you mean partition?"),
+        ("partition: some", "partition: [some, other]", "partition must be a text"),
+        ("partition: some", "partitions: some", "partitions must be a list, not 'some'"),
+        ("partition: some", "partition: some\npartitions: [other]", "give partition (one) or partitions (a list)"),
+        ("partition: some", "partitions: []", "partitions is empty"),
+        ("partition: some", "partitions: [some, some]", "partitions holds some twice"),
+        ("partition: some", "partitions: [some, 3]", "partitions must be a text, not 3"),
+        ("partition: some", "partitions: [a, b]\ntargets: [x]", "targets chooses among the tasks of one partition"),
+        ("partition: some", "partitions: [a, b]\nsources: [x]", "sources chooses among the tasks of one partition"),
         ("config: spot,", "confg: spot,", "methods.MTL.upstream: unknown key confg; did you mean config?"),
         ("[13, 21]", "13", "seeds must be a list, not 13"),
         ("[13, 21]", "[13, 13]", "seeds holds 13 twice"),
@@ -83,5 +101,10 @@ def test_a_file_that_is_no_mapping_is_refused(text, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("studies/")])
-def test_shipped_studies_are_read_and_name_a_shipped_partition(name):
-    assert load_study(shipped_configs()[name]).partition in partition_names()
+def test_shipped_studies_are_read_and_name_shipped_partitions(name):
+    study = load_study(shipped_configs()[name])
+    assert study.partitions and set(study.partitions) <= set(partition_names())
+
+
+def test_the_study_of_all_shipped_partitions_has_them_all():
+    assert set(load_study(shipped_configs()["studies/synthetic"]).partitions) == set(partition_names())

@@ -55,6 +55,21 @@ def write_tasks(root: Path) -> Path:
     return root
 
 
+# Targets by partition: ag_news is one of both.
+TWO = {"first": (SOURCES, TARGETS), "second": (("trec",), ("ag_news", "emo"))}
+
+
+def write_study_of_two(folder: Path, backbone: Path | str) -> Path:
+    """A study of two partitions, whose MTL learns one upstream prompt for each; one learning rate for PT."""
+    for name, (sources, targets) in TWO.items():
+        text = f"source: [{', '.join(sources)}]\ntarget: [{', '.join(targets)}]\n"
+        folder.joinpath(f"{name}.yaml").write_text(text, encoding="utf-8")
+    partitions = ", ".join(str(folder / f"{name}.yaml") for name in TWO)
+    text = STUDY.replace("partition: {partition}", f"partitions: [{partitions}]")
+    text = text.replace("config: spot\n", "config: spot\n      seed: 13\n").replace("[0.5, 0.3]", "[]")
+    return write_study(folder, backbone, text)
+
+
 def write_study(folder: Path, backbone: Path | str, text: str = STUDY) -> Path:
     """The study's file, with its data and its partition beside it."""
     root = write_tasks(folder / "data")

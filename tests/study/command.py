@@ -1,0 +1,37 @@
+"""``mpt study`` in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+FOUND = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
+    """A process at work on a study."""
+    command = [sys.executable, "-m", "mpt", "study", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **FOUND, **changes},
+        start_new_session=True,  # so that a signal to its group does not reach the tests
+    )
+
+
+def study(*arguments: object, **changes: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    process = start(*arguments, **changes)
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+def results(out: Path) -> dict[str, dict[str, Any]]:
+    """Key to content of every finished run."""
+    return {str(path.parent.relative_to(out)): json.loads(path.read_text()) for path in out.rglob("result.json")}
