@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install quickstart test lint format clean
+.PHONY: help install learn2learn quickstart test lint format clean
 
 help:
 	@echo "make quickstart   PT, MTL and FT compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite"
 	@echo "make install      only the environment: $(VENV), with the command $(BIN)/mpt"
+	@echo "make learn2learn  the optional learn2learn into $(VENV) as well"
 
 install: $(STAMP)
 
@@ -25,6 +26,15 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 	@echo "== installed: $(BIN)/mpt =="
+
+# On Python >= 3.11 the C files in learn2learn's source package do not compile: build_ext has Cython write them anew. On
+# 3.10 the extra has brought the package already. A torchvision that does not fit torch breaks transformers too: it goes.
+learn2learn: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[learn2learn]'
+	@$(BIN)/python -c 'import torchvision' || { $(BIN)/python -m pip uninstall --quiet --yes torchvision; \
+		echo "this torchvision does not fit this torch and was removed: install both from one place, then make learn2learn"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings=--build-option=build_ext learn2learn==0.2.0
+	@$(BIN)/python -c 'import learn2learn; print("== installed: learn2learn", learn2learn.__version__, "==")'
 
 quickstart: $(STAMP)
 	@echo "== mpt study run experiments/studies/quickstart.yaml =="
