@@ -1,0 +1,59 @@
+"""MAML and FoMAML through ``higher`` (Grefenstette et al. 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mpt.learn.meta.engine import Engine, Unrolled
+from mpt.prompt import SoftPrompt
+
+
+class HigherMAML(Engine):
+    """MAML by ``higher.innerloop_ctx``: the same gradient as ``MAML(hessian="graph")``.
+
+    Args:
+        inner_lr: inner learning rate.
+        inner_steps: gradient steps on the support set; memory grows with them.
+    """
+
+    twice = True
+
+    def _unroll(self, module: SoftPrompt) -> Unrolled:
+        return _InnerLoop(module, self.inner_lr, self.first_order)
+
+
+class HigherFoMAML(HigherMAML):
+    """First-order MAML by ``higher.innerloop_ctx`` without higher gradients.
+
+    Args:
+        inner_lr: inner learning rate.
+        inner_steps: gradient steps on the support set.
+    """
+
+    first_order = True
+    twice = False
+
+
+class _InnerLoop:
+    def __init__(self, module: SoftPrompt, lr: float, first_order: bool) -> None:
+        import higher  # only those who choose it pay for its import
+
+        optimizer = torch.optim.SGD(module.parameters(), lr=lr)
+        context = higher.innerloop_ctx(
+            module, optimizer, copy_initial_weights=False, track_higher_grads=not first_order
+        )
+        # The context is a plain generator that restores nothing when it ends.
+        self.patched, self.optimizer = context.__enter__()
+        self.start = None if first_order else module.weight
+
+    def prompt(self) -> Tensor:
+        return self.patched()
+
+    def step(self, loss: Tensor) -> None:
+        self.optimizer.step(loss)
+
+    def gradient(self, query_loss: Tensor) -> Tensor:
+        (adapted,) = self.patched.parameters()
+        (gradient,) = torch.autograd.grad(query_loss, adapted if self.start is None else self.start)
+        return gradient
