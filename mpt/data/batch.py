@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,16 @@ def collate(rows: Iterable[tuple[str, Example]]) -> TextBatch:
         targets=[example.targets[0] for _, example in rows],
         references=[example.targets for _, example in rows],
         tasks=[task for task, _ in rows],
+    )
+
+
+def join(batches: Sequence[TextBatch]) -> TextBatch:
+    """All rows of some batches as one, in their order."""
+    return TextBatch(
+        inputs=[text for batch in batches for text in batch.inputs],
+        targets=[text for batch in batches for text in batch.targets],
+        references=[texts for batch in batches for texts in batch.references],
+        tasks=[task for batch in batches for task in batch.tasks],
     )
 
 

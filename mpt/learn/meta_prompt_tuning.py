@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from mpt import metrics
 from mpt.backbone import token_mean
-from mpt.data.batch import EpisodeBatch, TextBatch
+from mpt.data.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.encoding import Batch
 from mpt.errors import UserError
 from mpt.initialisers import Initialiser, SampledVocabulary
@@ -22,8 +23,8 @@ from mpt.learn.prompt_tuning import PromptTuning
 from mpt.learn.shared_gradient import SharedGradient
 from mpt.loading import BackboneOptions
 
-Encoded = list[tuple[list[Batch], Batch]]
-"""Support batches and query batch of each episode."""
+Encoded = list[tuple[list[Episode], list[Batch], Batch]]
+"""Episodes that are taken side by side, with their support batches and their query batch."""
 
 EXPLODED = 100.0
 """An inner loop that carries a prompt this many times its own norm away has exploded."""
@@ -33,8 +34,8 @@ class MetaPromptTuning(PromptTuning):
     """Meta-learns one soft prompt on source tasks, so that a new few-shot task succeeds from it (Qin et al. 2023).
 
     Each step is a meta-batch of episodes (:class:`mpt.data.episodes.EpisodeData`); the mean of their
-    meta-gradients goes to the outer optimiser (equations 2 to 4). Episodes are processed one by one, so a larger
-    meta-batch needs no more memory. On several devices each takes its share of the meta-batch. Logged:
+    meta-gradients goes to the outer optimiser (equations 2 to 4). Episodes are taken one by one, so that a larger
+    meta-batch needs no more memory, or several side by side. On several devices each takes its share. Logged:
     ``train/support_loss`` before and ``train/support_loss_after`` the inner steps, ``train/query_loss``; with
     validation tasks ``dev/loss``, ``dev/score`` and ``dev/<task>``, at the prompt adapted to each task's support.
 
@@ -47,6 +48,8 @@ class MetaPromptTuning(PromptTuning):
         lr_scheduler: optional schedule of the outer rate, stepped every optimiser step.
         gradient_clip_val: largest norm of the meta-gradient; larger ones are scaled down to it.
         accumulate_grad_batches: meta-batches of an optimiser step.
+        parallel_episodes: episodes of a device's share that are taken side by side, as rows of one batch with a
+            prompt each: the same gradient (up to dropout masks and padding's rounding) in fewer, larger steps.
         learn_inner_lr: learn the inner rate along (Meta-SGD, Li et al. 2017): one for all (``scalar``) or one for
             each prompt row (``token``), starting from the algorithm's. It is learned by its logarithm, so it stays
             positive.
@@ -65,6 +68,7 @@ class MetaPromptTuning(PromptTuning):
         lr_scheduler: LRSchedulerCallable | None = None,
         gradient_clip_val: float | None = None,
         accumulate_grad_batches: int = 1,
+        parallel_episodes: int = 1,
         learn_inner_lr: Literal["scalar", "token"] | None = None,
         inner_lr_lr: float = 0.01,
         validation_steps: int | None = None,
@@ -74,6 +78,7 @@ class MetaPromptTuning(PromptTuning):
         for option, value, ok, least in (
             ("gradient_clip_val", gradient_clip_val, gradient_clip_val is None or gradient_clip_val > 0, "above 0"),
             ("accumulate_grad_batches", accumulate_grad_batches, accumulate_grad_batches >= 1, "at least 1"),
+            ("parallel_episodes", parallel_episodes, parallel_episodes >= 1, "at least 1"),
             ("inner_lr_lr", inner_lr_lr, inner_lr_lr > 0, "above 0"),
             ("validation_steps", validation_steps, validation_steps is None or validation_steps >= 1, "at least 1"),
         ):
@@ -83,10 +88,15 @@ class MetaPromptTuning(PromptTuning):
             raise UserError(
                 f"model.learn_inner_lr: {type(algorithm).__name__} cannot learn inner rates; MAML and FoMAML can"
             )
+        if parallel_episodes > 1 and not algorithm.side_by_side:
+            raise UserError(
+                f"model.parallel_episodes must be 1 with {type(algorithm).__name__}, which takes one prompt"
+            )
         self.automatic_optimization = False
         self.algorithm = algorithm
         self.gradient_clip_val = gradient_clip_val
         self.accumulate_grad_batches = accumulate_grad_batches
+        self.parallel_episodes = parallel_episodes
         self.learn_inner_lr = learn_inner_lr
         self.inner_lr_lr = inner_lr_lr
         self.validation_steps = validation_steps
@@ -143,10 +153,20 @@ class MetaPromptTuning(PromptTuning):
         if not isinstance(batch, EpisodeBatch):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-        def encode(text: TextBatch) -> Batch:
+        def encode(texts: list[TextBatch]) -> Batch:
+            text = join(texts)
             return self.backbone.encode(text.inputs, text.targets).to(device)
 
-        return batch, [([encode(text) for text in one.support], encode(one.query)) for one in batch.episodes]
+        every = self.parallel_episodes if self.trainer.training else 1
+        groups = [batch.episodes[first : first + every] for first in range(0, len(batch.episodes), every)]
+        return batch, [
+            (
+                group,
+                [encode(list(texts)) for texts in zip(*(one.support for one in group), strict=True)],
+                encode([one.query for one in group]),
+            )
+            for group in groups
+        ]
 
     def on_train_start(self) -> None:
         self._pending = SharedGradient(self._learned())
@@ -158,10 +178,13 @@ class MetaPromptTuning(PromptTuning):
         texts, encoded = batch
         results = []
         trouble = None
-        for episode, (support, query) in zip(texts.episodes, encoded, strict=True):
-            self._seed_dropout(episode.number)
-            result = self.algorithm(self._loss, self.prompt.weight.detach(), support, query, self.inner_rate())
-            trouble = trouble or self._trouble(result, episode.task)
+        for episodes, support, query in encoded:
+            self._seed_dropout(episodes[0].number)
+            start = self.prompt.weight.detach()
+            if len(episodes) > 1:
+                start = start.expand(len(episodes), -1, -1)
+            result = self.algorithm(self._loss, start, support, query, self.inner_rate())
+            trouble = trouble or self._trouble(result, [episode.task for episode in episodes])
             results.append(result)
             self._pending.add(self._gradients(result), 1 / (texts.size * self.accumulate_grad_batches))
         self._pending.refuse(trouble)
@@ -172,8 +195,7 @@ class MetaPromptTuning(PromptTuning):
     def validation_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]
         if torch.is_inference_mode_enabled():
             raise UserError("meta-validation adapts prompts, which needs gradients: set trainer.inference_mode false")
-        texts, encoded = batch
-        for episode, (support, _) in zip(texts.episodes, encoded, strict=True):
+        for (episode,), support, _ in batch[1]:
             rate = self.inner_rate()
             adapted = self.algorithm.adapt(self._loss, self.prompt.weight, support, rate, self.validation_steps)
             for part in episode.query.parts(self.trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
@@ -182,7 +204,11 @@ class MetaPromptTuning(PromptTuning):
     # Inside --------------------------------------------------------------------------------------------------------
 
     def _loss(self, prompt: Tensor, batch: Batch) -> Tensor:
-        return token_mean(self.backbone.loss(prompt, batch), batch)
+        if prompt.dim() == 2:
+            return token_mean(self.backbone.loss(prompt, batch), batch)
+        rows = len(batch) // len(prompt)
+        losses = self.backbone.loss(prompt.repeat_interleave(rows, 0), batch)
+        return losses.view(-1, rows).sum(1) / batch.target_lengths.view(-1, rows).sum(1)
 
     def _judge(self, adapted: Tensor, text: TextBatch, task: str) -> None:
         """Loss and answers of an adapted prompt on part of a validation task's query set."""
@@ -197,10 +223,11 @@ class MetaPromptTuning(PromptTuning):
         return [self.prompt.weight, self.log_inner_lr] if self.learn_inner_lr else [self.prompt.weight]
 
     def _gradients(self, result: MetaGradient) -> list[Tensor]:
+        total = result.gradient if result.gradient.dim() == 2 else result.gradient.sum(0)
         rate = self.inner_rate()
         if rate is None or result.rate_gradient is None:
-            return [result.gradient]
-        return [result.gradient, (result.rate_gradient * rate).squeeze(-1)]  # by the chain rule, of the logarithm
+            return [total]
+        return [total, (result.rate_gradient * rate).squeeze(-1)]  # by the chain rule, of the logarithm
 
     def _seed_dropout(self, number: int) -> None:
         # A function of seed and episode: neither a resume nor the number of devices changes a mask.
@@ -230,28 +257,31 @@ class MetaPromptTuning(PromptTuning):
         if scheduler is not None:
             scheduler.step()
 
-    def _trouble(self, result: MetaGradient, task: str) -> str | None:
-        """What is wrong with an episode, as a sentence."""
+    def _trouble(self, result: MetaGradient, tasks: list[str]) -> str | None:
+        """What is wrong with the first bad episode, as a sentence."""
         start = self.prompt.weight.detach()
-        travelled = (result.adapted - start).norm() / start.norm().clamp_min(torch.finfo(start.dtype).tiny)
-        # One transfer from the device, not four.
-        values = torch.stack([result.support_loss, result.query_loss, result.gradient.abs().sum(), travelled]).tolist()
-        if all(abs(value) < float("inf") for value in values) and values[3] < EXPLODED:
-            return None
-        rate = self.inner_rate()
-        used = self.algorithm.inner_lr if rate is None else float(rate.mean())
-        return (
-            f"the inner loop on task {task} exploded at step {self.trainer.global_step}: support loss {values[0]:.4g}, "
-            f"query loss {values[1]:.4g}, prompt moved by {values[3]:.3g} times its norm, at inner rate {used:g} and "
-            f"{self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or model.optimizer.lr if the "
-            "losses were rising before. The prompt of the last step is kept."
-        )
+        travelled = (result.adapted - start).norm(dim=(-2, -1)) / start.norm().clamp_min(torch.finfo(start.dtype).tiny)
+        size = result.gradient.abs().sum((-2, -1))
+        # One transfer from the device, not four for each episode.
+        values = torch.stack([result.support_loss, result.query_loss, travelled, size]).view(4, -1).T.tolist()
+        for task, (support_loss, query_loss, moved, gradient) in zip(tasks, values, strict=True):
+            if all(math.isfinite(value) for value in (support_loss, query_loss, gradient)) and moved < EXPLODED:
+                continue
+            rate = self.inner_rate()
+            used = self.algorithm.inner_lr if rate is None else float(rate.mean())
+            return (
+                f"the inner loop on task {task} exploded at step {self.trainer.global_step}: support loss "
+                f"{support_loss:.4g}, query loss {query_loss:.4g}, prompt moved by {moved:.3g} times its norm, at "
+                f"inner rate {used:g} and {self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or "
+                "model.optimizer.lr if the losses were rising before. The prompt of the last step is kept."
+            )
+        return None
 
     def _log_losses(self, results: list[MetaGradient]) -> None:
         def mean(values: list[Tensor]) -> Tensor:
-            return torch.stack(values).mean()
+            return torch.cat([value.reshape(-1) for value in values]).mean()
 
-        count = len(results)
+        count = sum(result.query_loss.numel() for result in results)
         self.log("train/support_loss", mean([result.support_loss for result in results]), batch_size=count)
         self.log("train/query_loss", mean([result.query_loss for result in results]), batch_size=count, prog_bar=True)
         # Only where it is written down: it costs a forward pass of each episode.

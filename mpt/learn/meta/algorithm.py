@@ -71,6 +71,9 @@ class MetaAlgorithm:
     twice = False
     """Whether it differentiates the model twice, which fused attention kernels cannot."""
 
+    side_by_side = True
+    """Whether it takes the episodes of several prompts ``[M, P, H]`` at once."""
+
     def __init__(self, inner_lr: float = 3e-5, inner_steps: int = 1) -> None:
         if not inner_lr > 0:
             raise UserError(f"model.algorithm.inner_lr must be above 0, not {inner_lr}")
@@ -86,7 +89,8 @@ class MetaAlgorithm:
 
         Args:
             loss: of a prompt on a batch, a scalar; it may draw dropout masks from torch's generators.
-            prompt: where the episode starts, ``[P, H]``; it is not changed.
+            prompt: where the episode starts, ``[P, H]``; it is not changed. M episodes may go side by side: then
+                prompts are ``[M, P, H]``, each batch holds the rows of all, losses are ``[M]``, and so are results.
             support: one or more support batches; inner step k uses number k modulo their count.
             query: the query batch.
             rate: inner rates in place of ``inner_lr``, a scalar or ``[P, 1]``, if they are learned.

@@ -41,6 +41,7 @@ class Engine(MetaAlgorithm):
     """
 
     first_order = False
+    side_by_side = False
 
     def __call__(
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None

@@ -38,7 +38,7 @@ def double_backward(loss: Objective, step: InnerStep, vector: Tensor) -> Tensor:
     """``H v`` by differentiating the gradient, ``[P, H]``, under the step's own dropout mask."""
     with step.state.replayed(), twice_differentiable(), torch.enable_grad():
         point = step.prompt.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(loss(point, step.batch), point, create_graph=True)
+        (gradient,) = torch.autograd.grad(loss(point, step.batch).sum(), point, create_graph=True)
         (product,) = torch.autograd.grad(gradient, point, vector)
     return product
 
@@ -49,11 +49,12 @@ def _gradient(loss: Objective, step: InnerStep, prompt: Tensor) -> Tensor:
 
 
 def _scale(prompt: Tensor) -> Tensor:
-    """Mean norm of a row; 1 for a prompt of zeros, which has no scale of its own."""
-    norm = prompt.norm(dim=-1).mean()
+    """Mean norm of a row of each prompt, ``[..., 1, 1]``; 1 for a prompt of zeros, which has no scale of its own."""
+    norm = prompt.norm(dim=-1, keepdim=True).mean(dim=-2, keepdim=True)
     return torch.where(norm > 0, norm, torch.ones_like(norm))
 
 
 def _norm(vector: Tensor) -> Tensor:
+    """Norm of each prompt-shaped vector, ``[..., 1, 1]``."""
     # A vector of zeros gives a product of zeros, not 0 / 0.
-    return vector.norm().clamp_min(torch.finfo(vector.dtype).tiny)
+    return vector.norm(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(vector.dtype).tiny)

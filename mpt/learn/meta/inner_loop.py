@@ -12,7 +12,7 @@ from mpt.encoding import Batch
 from mpt.learn.meta.replay import RandomState
 
 Objective = Callable[[Tensor, Batch], Tensor]
-"""Loss of a prompt ``[P, H]`` on a batch, a scalar."""
+"""Loss of a prompt ``[P, H]`` on a batch, a scalar; or of M prompts ``[M, P, H]``, each on its own rows, ``[M]``."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class InnerStep:
 
 
 def gradient_of(loss: Objective, prompt: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Loss at a prompt, a scalar, and its gradient ``[P, H]``; neither carries a graph."""
+    """Loss at a prompt, a scalar or ``[M]``, and its gradient in the prompt's shape; neither carries a graph."""
     with torch.enable_grad():
         point = prompt.detach().requires_grad_()
         value = loss(point, batch)
-        (gradient,) = torch.autograd.grad(value, point)
+        (gradient,) = torch.autograd.grad(value.sum(), point)
     return value.detach(), gradient
 
 

@@ -79,12 +79,12 @@ class MAML(MetaAlgorithm):
             for k in range(self.inner_steps):
                 batch, state = support[k % len(support)], RandomState(prompt.device)
                 value = loss(point, batch)
-                (gradient,) = torch.autograd.grad(value, point, create_graph=True)
+                (gradient,) = torch.autograd.grad(value.sum(), point, create_graph=True)
                 if first is None:
                     first = InnerStep(start.detach(), batch, value.detach(), gradient.detach(), state)
                 point = point - alpha * gradient
             query_loss = loss(point, query)
             learned = [start] if rate is None else [start, alpha]
-            gradients = torch.autograd.grad(query_loss, learned)  # type: ignore[arg-type]
+            gradients = torch.autograd.grad(query_loss.sum(), learned)  # type: ignore[arg-type]
         assert first is not None
         return MetaGradient.of(gradients[0], query_loss, point, first, loss, *gradients[1:])
