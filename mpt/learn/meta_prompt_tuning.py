@@ -285,7 +285,8 @@ class MetaPromptTuning(PromptTuning):
         self.log("train/support_loss", mean([result.support_loss for result in results]), batch_size=count)
         self.log("train/query_loss", mean([result.query_loss for result in results]), batch_size=count, prog_bar=True)
         # Only where it is written down: it costs a forward pass of each episode.
-        if (self.trainer.fit_loop.epoch_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (self.trainer.fit_loop.epoch_loop.total_batch_idx + 1) % every == 0:
             after = mean([result.support_loss_after() for result in results])
             self.log("train/support_loss_after", after, batch_size=count)
             rate = self.inner_rate()
