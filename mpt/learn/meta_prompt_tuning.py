@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,13 @@ from mpt.learn.prompt_tuning import PromptTuning
 from mpt.learn.shared_gradient import SharedGradient
 from mpt.loading import BackboneOptions
 
+log = logging.getLogger(__name__)
+
 Encoded = list[tuple[list[Episode], list[Batch], Batch]]
 """Episodes that are taken side by side, with their support batches and their query batch."""
+
+ACTIVATIONS = ("dense_act_fn", "activation_function", "hidden_act")
+"""Where a configuration names the activation of its feed-forward layers: T5, BART and GPT-2, Llama."""
 
 EXPLODED = 100.0
 """An inner loop that carries a prompt this many times its own norm away has exploded."""
@@ -318,4 +324,11 @@ class MetaPromptTuning(PromptTuning):
             raise UserError(
                 f"finite differences drown in the rounding of {weights} weights; "
                 "set model.algorithm.hessian exact, or backbone_options.dtype float32 (with precision bf16-mixed)"
+            )
+        config = self.backbone.config
+        if differs and "relu" in (getattr(config, name, None) for name in ACTIVATIONS):
+            log.warning(
+                "%s has ReLU layers, whose kinks a finite difference steps over: its second-order term can be off by "
+                "25 %% and more from double backward's; set model.algorithm.hessian exact",
+                self.backbone_name,
             )
