@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: help install learn2learn quickstart test lint format clean
 
 help:
-	@echo "make quickstart   PT, MTL and FT compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
+	@echo "make quickstart   prompt tuning, SPoT, three meta-learners and fine-tuning compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
 	@echo "make test         the tests"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite"

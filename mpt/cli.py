@@ -14,7 +14,7 @@ USAGE = f"""usage: mpt COMMAND …
 
   fit | validate | test | predict   one run of one method, for example
                                       mpt fit --config experiments/prompt_tuning.yaml --data.task superglue-cb
-  study run FILE [--out DIR]        methods compared by average relative gain over a partition
+  study run FILE [--out DIR]        methods compared by average relative gain over one partition or more
   configs list | show | copy        the experiment files that come with the package
 
 `mpt COMMAND --help` tells more.
