@@ -146,6 +146,12 @@ class MetaPromptTuning(PromptTuning):
                     f"trainer.{option} does not act on meta-gradients, which the learner applies itself; "
                     f"use model.{option}"
                 )
+        every = trainer.val_check_interval
+        if isinstance(every, int) and every % self.accumulate_grad_batches:
+            raise UserError(
+                f"trainer.val_check_interval {every} counts meta-batches and would evaluate in the middle of a step; "
+                f"make it a multiple of model.accumulate_grad_batches {self.accumulate_grad_batches}"
+            )
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -195,7 +201,9 @@ class MetaPromptTuning(PromptTuning):
             self._pending.add(self._gradients(result), 1 / (texts.size * self.accumulate_grad_batches))
         self._pending.refuse(trouble)
         self._log_losses(results)
-        if (batch_idx + 1) % self.accumulate_grad_batches == 0:
+        # Counted here: a resumed run's batch_idx may stand in the middle of a step whose gradients are lost.
+        self._pending.batches += 1
+        if self._pending.batches == self.accumulate_grad_batches:
             self._outer_step()
 
     def validation_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]

@@ -16,12 +16,16 @@ class SharedGradient:
     Lightning's DDP reduces what a backward pass left; meta-gradients come from none, and higher-order ones it
     does not support. Sums are kept in float64, so that how episodes are dealt out does not show in float32.
 
+    Attributes:
+        batches: how many meta-batches are in the sum; for whoever adds them to count.
+
     Args:
         parameters: what the gradients are of.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = parameters
+        self.batches = 0
         self.sums = [torch.zeros_like(weight, dtype=torch.float64) for weight in parameters]
 
     @property
@@ -58,3 +62,4 @@ class SharedGradient:
                 torch.distributed.all_reduce(total)
             weight.grad = total.to(weight.dtype)
             total.zero_()
+        self.batches = 0
