@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         mistake = mistake_behind(error)
         if mistake is None:
             raise
-        print(f"mpt: error: {mistake}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the processes of other devices on this machine say the same
+            print(f"mpt: error: {mistake}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("mpt: stopped; the same command goes on (fit: with --ckpt_path last)", file=sys.stderr)

@@ -13,13 +13,14 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 # Imported so that their short names work on the command line (`--model.init SavedPrompt`).
 import mpt.data.episodes
-import mpt.data.modules
 import mpt.initialisers  # noqa: F401
 from mpt.callbacks import ResumePoint
 from mpt.configs import find_config
+from mpt.data.modules import TextData
 from mpt.errors import UserError
 from mpt.files import write_text
 from mpt.learn import Learner
@@ -69,6 +70,10 @@ class RunCLI(LightningCLI):
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
         self.datamodule.setup("fit")
+        if isinstance(self.datamodule, TextData):
+            # Looked at before the processes of other devices start: whether they can share a batch.
+            self.datamodule.trainer = self.trainer
+            self.datamodule.train_dataloader()
         if isinstance(self.model, Learner):
             self.model.check_trainer(self.trainer)
             self.model.prepare(self.datamodule.labels)
@@ -84,7 +89,25 @@ class RunCLI(LightningCLI):
             bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
 
     def after_fit(self) -> None:
-        print(f"run folder: {self.trainer.default_root_dir}")
+        if self.trainer.is_global_zero:
+            print(f"run folder: {self.trainer.default_root_dir}")
+
+    def before_validate(self) -> None:
+        """Say so if there is nothing to validate on; Lightning would end without a word."""
+        if isinstance(self.datamodule, TextData) and self.datamodule.val_dataloader() == []:
+            raise UserError("there is nothing to validate on; name tasks that are no source tasks by --data.validation")
+
+    def before_test(self) -> None:
+        """Source tasks have no test: say where their prompt goes on."""
+        known = is_overridden(f"{self.subcommand}_dataloader", self.datamodule)
+        if isinstance(self.datamodule, TextData) and not known:
+            raise UserError(
+                f"there is nothing to {self.subcommand}: {type(self.datamodule).__name__} has source tasks alone; go on "
+                "with --config prompt_tuning, --data.task and --model.init SavedPrompt "
+                f"--model.init.path {Path(self.trainer.default_root_dir) / 'prompt'}"
+            )
+
+    before_predict = before_test
 
 
 def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
@@ -144,6 +167,7 @@ def quiet_libraries() -> None:
         ".*isinstance.treespec, LeafSpec.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*could not find the monitored key.*",
+        ".*Total length of `list` across ranks is zero.*",  # source tasks are not validated on
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*LightningCLI's args parameter.*",
         ".*You have overridden `transfer_batch_to_device`.*",
