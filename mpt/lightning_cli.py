@@ -102,8 +102,8 @@ class RunCLI(LightningCLI):
         known = is_overridden(f"{self.subcommand}_dataloader", self.datamodule)
         if isinstance(self.datamodule, TextData) and not known:
             raise UserError(
-                f"there is nothing to {self.subcommand}: {type(self.datamodule).__name__} has source tasks alone; go on "
-                "with --config prompt_tuning, --data.task and --model.init SavedPrompt "
+                f"there is nothing to {self.subcommand}: {type(self.datamodule).__name__} has source tasks alone; "
+                "go on with --config prompt_tuning, --data.task and --model.init SavedPrompt "
                 f"--model.init.path {Path(self.trainer.default_root_dir) / 'prompt'}"
             )
 
