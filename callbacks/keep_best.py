@@ -32,6 +32,7 @@ class KeepBest(Callback):
         self.folder = folder
         self.best = -math.inf
         self.best_step: int | None = None
+        self._good_step = 0
 
     def path(self, trainer: Trainer) -> Path:
         """Where the best state lies."""
@@ -57,12 +58,12 @@ class KeepBest(Callback):
             )
         if float(value) > self.best:
             self.best, self.best_step = float(value), trainer.global_step
-            self._save(trainer, pl_module)
+            self._save(trainer, pl_module, self.best_step, {self.monitor: self.best})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.monitor is None:
             self.best_step = trainer.global_step
-            self._save(trainer, pl_module)
+            self._save(trainer, pl_module, self.best_step, {"last": True})
         elif self.best_step is None:
             raise UserError(
                 f"training ended at step {trainer.global_step} before the first evaluation; "
@@ -71,12 +72,15 @@ class KeepBest(Callback):
         else:
             rank_zero_info(f"best {self.monitor} {self.best:.4f} at step {self.best_step}")
 
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        # The trainer has counted a step by the time it proves a bad one.
+        self._good_step = trainer.global_step
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # A run that stopped itself (an exploding inner loop) leaves its learner as the last good step left it.
         stopped_itself = isinstance(exception, UserError) and trainer.state.fn == "fit"
-        if stopped_itself and self.best_step is None and trainer.global_step > 0:
-            self.best_step = trainer.global_step
-            self._save(trainer, pl_module)
+        if stopped_itself and self.best_step is None and self._good_step > 0:
+            self._save(trainer, pl_module, self._good_step, {"last": True})
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.ckpt_path is not None:
@@ -105,15 +109,15 @@ class KeepBest(Callback):
         if self.best_step is not None and not self.path(trainer).is_dir():
             log.warning("%s is gone; the best state is sought anew", self.path(trainer))
             self.best, self.best_step = -math.inf, None
+        self._good_step = trainer.global_step
 
-    def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _save(self, trainer: Trainer, pl_module: LightningModule, step: int, why: dict[str, Any]) -> None:
         if not trainer.is_global_zero:
             return
         task = getattr(getattr(trainer, "datamodule", None), "task", None)
         facts = {
             "method": type(pl_module).__name__,
             "task": task.name if task else None,
-            "step": self.best_step,
-            self.monitor or "last": self.best if self.monitor else True,
+            "step": step,
         }
-        pl_module.save_learned(self.path(trainer), facts)  # type: ignore[operator]
+        pl_module.save_learned(self.path(trainer), facts | why)  # type: ignore[operator]

@@ -252,6 +252,7 @@ class MetaPromptTuning(PromptTuning):
 
     def _outer_step(self) -> None:
         optimizer: Any = self.optimizers()
+        step = self.trainer.global_step
         before = [weight.detach().clone() for weight in self._learned()]
         self._pending.hand_over()
         if self.gradient_clip_val is not None:
@@ -264,8 +265,8 @@ class MetaPromptTuning(PromptTuning):
                     weight.copy_(value)
             rate = optimizer.param_groups[0]["lr"]
             raise UserError(
-                f"the outer step {self.trainer.global_step} made the prompt infinite or NaN at outer rate {rate:g}; "
-                "lower model.optimizer.lr or set model.gradient_clip_val. The prompt before it is kept."
+                f"the outer optimiser made the prompt infinite or NaN at step {step}, at outer rate {rate:g}; "
+                "lower model.optimizer.lr or set model.gradient_clip_val. What was learned before is kept."
             )
         scheduler: Any = self.lr_schedulers()
         if scheduler is not None:
@@ -287,7 +288,7 @@ class MetaPromptTuning(PromptTuning):
                 f"the inner loop on task {task} exploded at step {self.trainer.global_step}: support loss "
                 f"{support_loss:.4g}, query loss {query_loss:.4g}, prompt moved by {moved:.3g} times its norm, at "
                 f"inner rate {used:g} and {self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or "
-                "model.optimizer.lr if the losses were rising before. The prompt of the last step is kept."
+                "model.optimizer.lr if the losses were rising before. What was learned before is kept."
             )
         return None
 
