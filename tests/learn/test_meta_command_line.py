@@ -1,4 +1,4 @@
-"""Meta-learning as typed: the spellings of options, what a run leaves, and what is told where there is nothing to do."""
+"""Meta-learning as typed: how options are spelled, what a run leaves, what is told where there is nothing to do."""
 
 from __future__ import annotations
 
