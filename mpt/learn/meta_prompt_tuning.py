@@ -23,6 +23,7 @@ from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
 from mpt.learn.shared_gradient import SharedGradient
 from mpt.loading import BackboneOptions
+from mpt.prompt_files import load_prompt
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,19 @@ class MetaPromptTuning(PromptTuning):
         known["inner_lr"] = self.algorithm.inner_lr if rate is None else rate.flatten().tolist()
         super().save_learned(folder, known | facts)
 
+    def load_learned(self, folder: Path) -> None:
+        super().load_learned(folder)
+        if not self.learn_inner_lr:
+            return
+        rates = load_prompt(folder).facts.get("inner_lr")
+        if not isinstance(rates, list) or len(rates) != len(self.log_inner_lr):
+            raise UserError(
+                f"prompt {folder} was not learned with model.learn_inner_lr {self.learn_inner_lr}: "
+                "give the configuration it was trained with"
+            )
+        with torch.no_grad():
+            self.log_inner_lr.copy_(torch.tensor(rates).log())
+
     def inner_rate(self) -> Tensor | None:
         """Learned inner rates, ``[P, 1]`` or ``[1, 1]``; none if they are not learned."""
         return self.log_inner_lr.detach().exp().unsqueeze(-1) if self.learn_inner_lr else None
@@ -159,6 +173,12 @@ class MetaPromptTuning(PromptTuning):
             raise UserError(
                 f"trainer.precision {self.trainer.precision} would need its losses scaled inside every inner loop; "
                 "use bf16-mixed or 32-true"
+            )
+        tasks = getattr(getattr(self.trainer, "datamodule", None), "validation_tasks", {})
+        if 0 < len(tasks) < self.trainer.world_size:
+            # Lightning ends on the idle ones with an error, and leaves the others waiting for them.
+            raise UserError(
+                f"--data.validation names {len(tasks)} of the {self.trainer.world_size} tasks that so many devices need"
             )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
