@@ -31,7 +31,9 @@ class Reptile(MetaAlgorithm):
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None
     ) -> MetaGradient:
         if rate is not None:
-            raise UserError("Reptile's pseudo-gradient says nothing about the inner rate; learn it with MAML or FoMAML")
+            raise UserError(
+                "model.learn_inner_lr: Reptile's pseudo-gradient knows no inner rates; MAML and FoMAML learn them"
+            )
         trajectory, adapted = descend(loss, prompt, support, self.inner_lr, self.inner_steps)
         with torch.no_grad():
             query_loss = loss(adapted, query)
