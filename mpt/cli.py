@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from mpt import __doc__ as _what
@@ -31,14 +32,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         mistake = mistake_behind(error)
         if mistake is None:
             raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the processes of other devices on this machine say the same
+        if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"mpt: error: {mistake}", file=sys.stderr)
+        else:
+            _leave_it_to_the_first_device()
         sys.exit(2)
     except KeyboardInterrupt:
         print("mpt: stopped; the same command goes on (fit: with --ckpt_path last)", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+
+
+def _leave_it_to_the_first_device(seconds: float = 20) -> None:
+    """Wait until the process that started this one is gone: it says the same, once.
+
+    Lightning kills it, before it can say anything, if it sees one of its processes end with an error.
+    """
+    first, deadline = os.getppid(), time.monotonic() + seconds
+    while os.getppid() == first and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def run(arguments: list[str]) -> None:
