@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import pytest
 import torch
-from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, saved_prompt, write_callbacks
+from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, write_callbacks
 from study.toy_study import write_tasks
 from toy import Mpt
 
@@ -67,30 +61,6 @@ def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, roo
         assert torch.equal(straight[name], resumed[name]) and not torch.equal(at_the_cut[name], resumed[name])
     for file in ("metrics.jsonl", "prompt/adapter_model.safetensors", "prompt/mpt.json"):
         assert (tmp_path / "straight" / file).read_bytes() == (tmp_path / "cut" / file).read_bytes()
-
-
-def test_killed_by_the_system_and_resumed_is_undisturbed_to_the_bit(mpt, root, model_folder, tmp_path):
-    callbacks = write_callbacks(tmp_path / "shipped.yaml")
-
-    def options(folder):
-        known = meta_fit(model_folder("t5"), root, tmp_path / folder, trainer__max_steps=30, data__meta_batch_size=2)
-        return ["fit", "--config", "maml", "--config", callbacks, *known]
-
-    assert mpt(*options("straight")).code == 0
-    command = [sys.executable, "-m", "mpt", *map(str, options("killed"))]
-    process = subprocess.Popen(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    metrics = tmp_path / "killed" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while not (metrics.exists() and metrics.read_text().count("\n") >= 3):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert metrics.read_text().count("\n") < 30, "it was killed too late to show anything"
-    assert mpt(*options("killed"), "--ckpt_path", "last").code == 0
-    assert torch.equal(saved_prompt(tmp_path / "straight"), saved_prompt(tmp_path / "killed"))
 
 
 def test_resumed_with_other_accumulation_no_step_is_left_with_half_its_gradient(model_folder, root, tmp_path):

@@ -74,7 +74,7 @@ def rank(number: int, folder: Path, troubles: tuple[str | None, ...]) -> None:
         said = str(error)
     torch.save(
         {"said": said, "devices": shared.devices, "grads": [weight.grad for weight in learned]}, folder / f"{number}.pt"
-    )  # noqa: E501
+    )
     distributed.destroy_process_group()
 
 
