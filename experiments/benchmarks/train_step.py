@@ -26,20 +26,28 @@ it includes what the C library's allocator wastes, a few per cent that vary.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import itertools
 import json
-import os
-import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from measuring import (  # type: ignore[import-not-found]  # beside this script
+    TensorPeak,
+    examples,
+    first_rows,
+    forget_resident_peak,
+    load_backbone,
+    now,
+    random_t5,
+    read_weights,
+    resident,
+    run_apart,
+)
 
 WAYS = ("peft", "mpt", "lightning")
 PROMPT_LENGTH, BATCH, INPUT_LENGTH, TARGET_LENGTH = 100, 8, 128, 8
@@ -91,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
             }
             for number in range(options.repeats):
                 for way in options.ways if number % 2 == 0 else reversed(options.ways):
-                    result = run_apart({**job, "way": way}, fit_options)
+                    result = run_apart(__file__, {**job, "way": way}, fit_options)
                     rows.append({"model": model, "way": way, "round": number, **result})
                     print(".", end="", file=sys.stderr, flush=True)
             print(file=sys.stderr)
@@ -105,46 +113,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def model_folder(name: str, workspace: Path) -> Path | None:
     """A model's folder: one that is there, or a T5-small with random weights made for this run."""
-    from mpt.loading import ASSETS, bundled_backbones, resolve
+    from mpt.loading import bundled_backbones, resolve
 
     if name == "t5-small":
-        import torch
-        from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
-
-        torch.manual_seed(0)
-        config = T5Config()
-        config.decoder_start_token_id = 0
-        assert (config.d_model, config.num_layers, config.vocab_size) == (512, 6, 32128)
-        T5ForConditionalGeneration(config).save_pretrained(workspace / name)
-        # Any tokenizer serves: the ids it knows are a part of the table.
-        AutoTokenizer.from_pretrained(ASSETS / "mpt-tiny").save_pretrained(workspace / name)
-        return workspace / name
+        return random_t5(name, workspace)
     folder = bundled_backbones().get(name) or Path(resolve(name))
     return folder if (folder / "model.safetensors").is_file() else None
-
-
-def run_apart(job: dict[str, Any], fit_options: list[str]) -> dict[str, float]:
-    """One measurement in a process of its own."""
-    threads = str(job["threads"])
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "HF_HUB_OFFLINE": "1",
-    }
-    with tempfile.TemporaryDirectory(dir=job["workspace"]) as folder:
-        result = Path(folder) / "result.json"
-        command = [
-            sys.executable,
-            __file__,
-            "--measure",
-            json.dumps({**job, "result": str(result)}),
-            *fit_options,
-        ]
-        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
-        if not result.is_file():
-            raise SystemExit(f"{job['way']} did not finish:\n{done.stdout}{done.stderr}")
-        return json.loads(result.read_text())
 
 
 def report(model: str, rows: list[dict[str, Any]]) -> None:
@@ -174,53 +148,24 @@ class Meter:
 
     def begin(self, model: Any) -> None:
         """The model is loaded, nothing is trained."""
-        for weight in model.parameters():
-            weight.detach().sum()  # weights are mapped from their file, and come to memory when they are read
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        self.before = resident("VmRSS")
-        if self.device == "cuda":
-            import torch
-
-            torch.cuda.reset_peak_memory_stats()
-            self.allocated = torch.cuda.memory_allocated()
+        read_weights(model)
+        self.before = forget_resident_peak()
+        self.tensors = TensorPeak(self.device)
+        if self.device == "cuda":  # its allocator counts all the time, at no cost
+            self.tensors.start()
 
     def step(self) -> None:
         """A step is over."""
         self.count += 1
         if self.count == self.warm_up:
-            self.start, self.cpu_start = self.now(), time.process_time()
+            self.start, self.cpu_start = now(self.device), time.process_time()
         elif self.count == self.timed:
-            self.end, self.cpu_end = self.now(), time.process_time()
+            self.end, self.cpu_end = now(self.device), time.process_time()
             self.resident_peak = resident("VmHWM")
-            self.trace()
+            if self.device == "cpu":
+                self.tensors.start()
         elif self.count == self.last:
-            self.tensor_peak = self.traced()
-
-    def now(self) -> float:
-        if self.device == "cuda":
-            import torch
-
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def trace(self) -> None:
-        if self.device == "cpu":
-            from torch.profiler import ProfilerActivity, profile
-
-            self.profiler = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
-            self.profiler.start()
-
-    def traced(self) -> float:
-        import torch
-
-        if self.device == "cuda":
-            return float(torch.cuda.max_memory_allocated() - self.allocated)
-        self.profiler.stop()
-        events: Any = self.profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
-        changes = [event for event in events if event.name() == "[memory]"]
-        sizes = (event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))
-        return float(max(itertools.accumulate(sizes), default=0))
+            self.tensor_peak = self.tensors.stop()
 
     def result(self) -> dict[str, float]:
         per_step = 1e3 / (self.timed - self.warm_up)
@@ -232,15 +177,6 @@ class Meter:
         }
 
 
-def resident(what: str) -> float:
-    """Bytes of this process in memory: now (VmRSS) or at most (VmHWM)."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return float("nan")
-    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(what))
-
-
 def measure(job: dict[str, Any], fit_options: list[str]) -> None:
     import torch
 
@@ -250,13 +186,6 @@ def measure(job: dict[str, Any], fit_options: list[str]) -> None:
     ways: dict[str, Callable[..., None]] = {"peft": by_peft, "mpt": by_mpt, "lightning": by_lightning}
     ways[job["way"]](job, meter, *([fit_options] if job["way"] == "lightning" else []))
     Path(job["result"]).write_text(json.dumps(meter.result()))
-
-
-def examples() -> list[tuple[str, str]]:
-    """Inputs of at least 128 tokens in any tokenizer, all with one answer."""
-    rng = random.Random(0)
-    word = lambda: "".join(rng.choices("aeioulnrst", k=4))  # noqa: E731
-    return [(" ".join(word() for _ in range(INPUT_LENGTH)), "yes it is") for _ in range(EXAMPLES)]
 
 
 def bare_loop(backbone: Any, loss: Callable[[Any], Any], parameters: Any, meter: Meter) -> None:
@@ -275,7 +204,7 @@ def bare_loop(backbone: Any, loss: Callable[[Any], Any], parameters: Any, meter:
 
 
 def batches() -> Iterator[tuple[list[str], list[str]]]:
-    rows = examples()
+    rows = examples(EXAMPLES, INPUT_LENGTH)
     while True:
         for first in range(0, EXAMPLES, BATCH):
             inputs, targets = zip(*rows[first : first + BATCH], strict=True)
@@ -284,16 +213,9 @@ def batches() -> Iterator[tuple[list[str], list[str]]]:
 
 def load(job: dict[str, Any]) -> tuple[Any, Any]:
     """The backbone in training mode, and the prompt that all ways start from."""
-    import torch
-
-    from mpt.backbone import FrozenBackbone
-    from mpt.loading import BackboneOptions
-
-    options = BackboneOptions(max_input_length=INPUT_LENGTH, max_target_length=TARGET_LENGTH)
-    backbone = FrozenBackbone(job["folder"], options).to(job["device"])
+    backbone = load_backbone(job["folder"], INPUT_LENGTH, TARGET_LENGTH, job["device"])
     backbone.model.train()
-    rows = torch.arange(PROMPT_LENGTH) % len(backbone.embeddings)
-    return backbone, backbone.embeddings[rows.to(job["device"])]
+    return backbone, first_rows(backbone, PROMPT_LENGTH)
 
 
 def by_mpt(job: dict[str, Any], meter: Meter) -> None:
@@ -336,7 +258,7 @@ def by_lightning(job: dict[str, Any], meter: Meter, fit_options: list[str]) -> N
 
     folder = Path.cwd() / TASK
     folder.mkdir()
-    rows = [Example(source, (target,)) for source, target in examples()]
+    rows = [Example(source, (target,)) for source, target in examples(EXAMPLES, INPUT_LENGTH)]
     for split, part in (("train", rows), ("dev", rows[:1]), ("test", rows[:1])):
         write_tsv(folder / f"{TASK}_16_13_{split}.tsv", part)
 
