@@ -7,7 +7,8 @@
 Ways: ``fomaml``; ``maml``, which is MAML as it comes; ``maml_exact`` and ``maml_graph``, its other two ways to the
 Hessian; ``higher``; ``learn2learn``, left out where it is not installed. A row is one call
 ``algorithm(loss, prompt, support, query)`` with one support batch for all inner steps, in a process of its own.
-Dropout is off, so that every way has the same exact answer and, on the CPU, fused attention, which has no dropout.
+Dropout is off, so that every way has the same exact answer. With it the CPU has no fused attention, and at one inner
+step on t5-256 ``fomaml`` and ``maml`` take 0.37 of ``higher``'s memory instead of 0.30.
 
 Model: ``t5-256`` is a T5 1.1 with random weights, 4 + 4 layers, d_model 256, 8 heads of 32, gated d_ff 1024, 32,128
 rows of vocabulary. ``t5-small``, ``t5-base``, ``t5-v1_1-small`` and ``t5-v1_1-base`` have those models' sizes, and
