@@ -4,11 +4,13 @@ import pytest
 import torch
 from mpt.callbacks import KeepBest
 from pytorch_lightning import Trainer, seed_everything
+from small_models import t5
 from torch.optim import SGD, AdamW
 
+from mpt.backbone import FrozenBackbone
 from mpt.data.corpus import TextFiles, WorldData
 from mpt.errors import UserError
-from mpt.learn.language_modeling import LanguageModeling, add_positional_heads
+from mpt.learn.language_modeling import LanguageModeling, add_positional_heads, change_activation
 from mpt.learn.schedules import WarmupLinear
 
 
@@ -82,6 +84,50 @@ def test_positional_heads_need_a_t5_from_scratch(model_folder):
         LanguageModeling("mpt-tiny", positional_heads=1.0)
     with pytest.raises(UserError, match="T5"):
         add_positional_heads(torch.nn.Linear(1, 1), 1.0)
+
+
+def test_another_activation_changes_what_the_layers_do_and_no_weight(model_folder):
+    """Against a model whose configuration said so from the start."""
+    from transformers import T5ForConditionalGeneration
+
+    model = T5ForConditionalGeneration.from_pretrained(model_folder("t5")).eval()
+    expected = T5ForConditionalGeneration.from_pretrained(
+        model_folder("t5"), feed_forward_proj="gelu_new", dense_act_fn="gelu_new"
+    ).eval()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    ids = torch.tensor([[5, 6, 7, 8]])
+
+    def logits(one):
+        return one(input_ids=ids, decoder_input_ids=ids).logits
+
+    relu = logits(model)
+    change_activation(model, "gelu_new")
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+    assert torch.equal(logits(model), logits(expected)) and not torch.equal(logits(model), relu)
+    acts = {type(layer.act).__name__ for layer in model.modules() if hasattr(layer, "act")}
+    assert acts == {"NewGELUActivation"}
+    assert model.config.dense_act_fn == model.config.feed_forward_proj == "gelu_new" and not model.config.is_gated_act
+
+
+def test_a_model_trained_with_another_activation_is_saved_with_it(tmp_path, model_folder):
+    text = tmp_path / "text.txt"
+    text.write_text("some plain words of a text that is no task at all " * 5, encoding="utf-8")
+    model = LanguageModeling(str(model_folder("t5")), activation="gelu_new", optimizer=lambda p: SGD(p, 0.01))
+    fit(tmp_path / "run", model, TextFiles([str(text)], window=8, batch_size=4), 1)
+    saved = FrozenBackbone(str(tmp_path / "run" / "model"))
+    batch = saved.encode(["that small dog"], ["no"])
+    assert saved.config.dense_act_fn == "gelu_new"
+    torch.testing.assert_close(saved.eval().loss(None, batch), model.backbone.eval().loss(None, batch))
+
+
+def test_an_activation_that_cannot_be_is_refused(model_folder, tmp_path):
+    with pytest.raises(UserError, match=r"model.activation.*gelu_old.*did you mean.*gelu"):
+        LanguageModeling(str(model_folder("t5")), activation="gelu_old").build(())
+    with pytest.raises(UserError, match=r"model.activation needs a T5"):
+        LanguageModeling(str(model_folder("bart")), activation="gelu_new").build(())
+    gated = t5(tmp_path / "gated", feed_forward_proj="gated-gelu")
+    with pytest.raises(UserError, match=r"model.activation needs a T5.*not gated"):
+        LanguageModeling(str(gated), activation="relu").build(())
 
 
 def test_the_rate_rises_and_falls_linearly():

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LinearLR
 
 from mpt.errors import UserError
 from mpt.learn import MetaPromptTuning
-from mpt.learn.meta import MAML, FoMAML, Reptile
+from mpt.learn.meta import MAML, FoMAML, HigherMAML, MetaGradient, Reptile
 from mpt.loading import BackboneOptions
 
 
@@ -70,6 +70,32 @@ def test_accumulated_meta_batches_are_one_large_meta_batch_to_the_bit(model_fold
     trainer = fit(small, episodes(root, meta_batch_size=2), tmp_path, max_steps=3)
     assert trainer.global_step == 3 and trainer.fit_loop.total_batch_idx == 5
     assert torch.equal(prompt_of(large), prompt_of(small))
+
+
+@pytest.mark.parametrize("algorithm", [MAML(RATE, 2), FoMAML(RATE, 2), Reptile(RATE, 2)], ids=repr)
+def test_episodes_side_by_side_take_the_step_of_one_by_one(algorithm, still, root, tmp_path):
+    """Seven in shares of three, the last of one; their inputs are of one length, so that padding adds no rounding."""
+    learned = {} if isinstance(algorithm, Reptile) else {"learn_inner_lr": "token", "inner_lr_lr": 0.1}
+    ends = []
+    for parallel in (1, 3):
+        module = learner(still, algorithm, parallel_episodes=parallel, **learned)
+        trainer = fit(module, episodes(root, meta_batch_size=7, support_batches=2), tmp_path, max_steps=1)
+        losses = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        ends.append((module._learned(), losses))
+    (alone, losses), (together, others) = ends
+    for weight, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(weight, other, rtol=1e-2, atol=1e-3)
+    assert losses == pytest.approx(others, rel=1e-5)
+
+
+def test_of_episodes_side_by_side_the_one_that_exploded_is_named(still, start):
+    module = learner(still, MAML(RATE), parallel_episodes=2)
+    beginning(module)
+    module.trainer = SimpleNamespace(global_step=3)
+    far = start + torch.tensor([0.0, 1e3]).view(2, 1, 1) * start
+    losses = torch.tensor([1.0, 2.0])
+    result = MetaGradient(torch.zeros_like(far), far, losses, losses, lambda: losses)
+    assert "task trec exploded at step 3" in module._trouble(result, ["emo", "trec"])
 
 
 @pytest.mark.parametrize("limit", [1e-3, 1e3])
@@ -150,9 +176,12 @@ def test_inner_rates_are_refused_where_nothing_could_learn_them(still):
     with pytest.raises(UserError, match=r"learn_inner_lr.*Reptile cannot.*MAML and FoMAML can"):
         learner(still, Reptile(), learn_inner_lr="scalar")
     with pytest.raises(UserError, match=r"learn_inner_lr.*HigherMAML cannot"):
-        from mpt.learn.meta.with_higher import HigherMAML
-
         learner(still, HigherMAML(RATE), learn_inner_lr="token")
+
+
+def test_an_engine_takes_episodes_one_by_one(still):
+    with pytest.raises(UserError, match=r"model.parallel_episodes must be 1.*HigherMAML"):
+        learner(still, HigherMAML(RATE), parallel_episodes=2)
 
 
 # What is refused ---------------------------------------------------------------------------------------------------
