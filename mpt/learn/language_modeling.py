@@ -29,7 +29,7 @@ class LanguageModeling(FineTuning):
             position bias). Without it a small model needs very long to find "what stands behind this word".
             0 leaves T5's own start.
         activation: for T5 only: activation of the feed-forward layers in place of the checkpoint's, whose weights
-            stay (gelu_new: smooth, as in T5 1.1).
+            stay (gelu_pytorch_tanh: smooth, T5 1.1's gelu_new in one kernel).
         embedding_rate: factor on the learning rate of the input embeddings, which T5 starts about ten times
             as large as the other weights.
         optimizer: how it is learned.
