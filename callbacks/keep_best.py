@@ -110,6 +110,11 @@ class KeepBest(Callback):
             log.warning("%s is gone; the best state is sought anew", self.path(trainer))
             self.best, self.best_step = -math.inf, None
         self._good_step = trainer.global_step
+        if self.monitor is not None and trainer.val_check_batch == math.inf:
+            raise UserError(
+                f"KeepBest monitors {self.monitor}, but an endless stream of batches has no epoch to evaluate after; "
+                "set trainer.val_check_interval to a number of batches"
+            )
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, step: int, why: dict[str, Any]) -> None:
         if not trainer.is_global_zero:

@@ -38,6 +38,7 @@ def fake_trainer(tmp_path, fn="fit", **changes):
         "ckpt_path": None,
         "datamodule": None,
         "val_check_interval": 2,
+        "val_check_batch": 2,
         "max_steps": 10,
         "accumulate_grad_batches": 1,
     }
@@ -125,3 +126,28 @@ def test_an_unknown_value_to_monitor_is_named_with_the_known_ones(tmp_path):
 def test_a_run_too_short_to_be_evaluated_is_refused_at_once(tmp_path):
     with pytest.raises(UserError, match="max_steps 10"):
         KeepBest().on_fit_start(fake_trainer(tmp_path, val_check_interval=50), Learner())
+
+
+def test_a_stream_without_end_that_is_evaluated_after_its_end_is_refused(tmp_path):
+    trainer = fake_trainer(tmp_path, val_check_interval=1.0, val_check_batch=float("inf"))
+    with pytest.raises(UserError, match=r"set trainer\.val_check_interval"):
+        KeepBest().on_train_start(trainer, Learner())
+    KeepBest(monitor=None).on_train_start(trainer, Learner())
+
+
+def test_a_run_that_stops_itself_leaves_its_last_good_state_unless_there_is_a_best(tmp_path):
+    """The trainer has counted the bad step already."""
+    callback, learner, trainer = KeepBest(), Learner(), fake_trainer(tmp_path, global_step=4)
+    callback.on_train_start(trainer, learner)
+    callback.on_exception(trainer, learner, ConnectionError())
+    assert not (tmp_path / "prompt").exists()
+    callback.on_train_batch_end(trainer, learner)
+    learner.state, trainer.global_step = "after 4", 5
+    callback.on_exception(trainer, learner, UserError("it exploded"))
+    assert (tmp_path / "prompt" / "state").read_text() == "after 4"
+    assert (tmp_path / "prompt" / "facts").read_text() == "4"
+
+    play(callback, trainer, learner, [0.5])
+    learner.state = "worse"
+    callback.on_exception(trainer, learner, UserError("it exploded"))
+    assert (tmp_path / "prompt" / "state").read_text() == "after 1"

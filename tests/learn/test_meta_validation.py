@@ -148,9 +148,10 @@ def test_inference_mode_is_refused_where_it_forbids_gradients(mpt, tmp_path):
     assert "trainer.inference_mode false" in ended.err
 
 
-def test_validation_that_would_never_come_is_refused(mpt, tmp_path):
+def test_validation_that_would_never_come_is_refused_before_training(mpt, tmp_path):
     ended = mpt("fit", "--config", "maml", *tiny_fit(tmp_path / "run", trainer__val_check_interval=None))
-    assert ended.code == 2 and "trainer.val_check_interval" in ended.err and "Traceback" not in ended.err
+    assert ended.code == 2 and "Traceback" not in ended.err
+    assert "set trainer.val_check_interval" in ended.err and not (tmp_path / "run" / "prompt").exists()
 
 
 def test_an_unknown_value_to_keep_the_best_by_is_named(tmp_path):
