@@ -44,12 +44,13 @@ class MetaGradient:
         rate_gradient: Tensor | None = None,
     ) -> MetaGradient:
         """From an inner loop's first step and its end."""
+        adapted = adapted.detach()  # what is kept must not keep a graph
         return cls(
             gradient=gradient.detach(),
-            adapted=adapted.detach(),
+            adapted=adapted,
             support_loss=first.loss.detach(),
             query_loss=query_loss.detach(),
-            support_loss_after=lambda: loss_after(loss, adapted.detach(), first),
+            support_loss_after=lambda: loss_after(loss, adapted, first),
             rate_gradient=None if rate_gradient is None else rate_gradient.detach(),
         )
 
