@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
 from mpt.data.modules import batches_per_step
-from mpt.errors import UserError
+from mpt.errors import Diverged, UserError
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class KeepBest(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # A run that stopped itself (an exploding inner loop) leaves its learner as the last good step left it.
-        stopped_itself = isinstance(exception, UserError) and trainer.state.fn == "fit"
+        stopped_itself = isinstance(exception, Diverged) and trainer.state.fn == "fit"
         if stopped_itself and self.best_step is None and self._good_step > 0:
             self._save(trainer, pl_module, self._good_step, {"last": True})
 

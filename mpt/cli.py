@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"mpt: error: {mistake}", file=sys.stderr)
         else:
-            _leave_it_to_the_first_device()
+            _leave_it_to_the_first_device(str(mistake))
         sys.exit(2)
     except KeyboardInterrupt:
         print("mpt: stopped; the same command goes on (fit: with --ckpt_path last)", file=sys.stderr)
@@ -44,14 +44,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(141)
 
 
-def _leave_it_to_the_first_device(seconds: float = 20) -> None:
+def _leave_it_to_the_first_device(mistake: str, seconds: float = 20) -> None:
     """Wait until the process that started this one is gone: it says the same, once.
 
-    Lightning kills it, before it can say anything, if it sees one of its processes end with an error.
+    Lightning kills it, before it can say anything, if it sees one of its processes end with an error. If it goes on,
+    the mistake is this process's alone.
     """
     first, deadline = os.getppid(), time.monotonic() + seconds
     while os.getppid() == first and time.monotonic() < deadline:
         time.sleep(0.1)
+    if os.getppid() == first:
+        print(f"mpt: error: {mistake}", file=sys.stderr)
 
 
 def run(arguments: list[str]) -> None:

@@ -9,6 +9,10 @@ class UserError(Exception):
     """
 
 
+class Diverged(UserError):
+    """Training stopped itself because its numbers ran away; what was learned before is still good."""
+
+
 def mistake_behind(error: BaseException | None) -> UserError | None:
     """The user's mistake behind an exception: libraries that build our objects wrap what these raise."""
     while error is not None and not isinstance(error, UserError):

@@ -75,18 +75,26 @@ class RunCLI(LightningCLI):
             self.datamodule.trainer = self.trainer
             self.datamodule.train_dataloader()
         if isinstance(self.model, Learner):
+            self._check_match(self.model)
             self.model.check_trainer(self.trainer)
             self.model.prepare(self.datamodule.labels)
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
-        if not self.config[self.subcommand].get("ckpt_path"):
+        if self.trainer.is_global_zero and not self.config[self.subcommand].get("ckpt_path"):
             set_aside(Path(self.trainer.default_root_dir))
 
         bar = self.trainer.progress_bar_callback
         if isinstance(bar, RichProgressBar):
             # Data streams have no epochs; Lightning would count them as "Epoch 0/-2".
             bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
+
+    def _check_match(self, model: Learner) -> None:
+        given = getattr(self.datamodule, "gives_episodes", False)
+        if given != model.learns_from_episodes:
+            wanted = "episodes: --data EpisodeData" if not given else "examples: --data FewShotData or MixtureData"
+            name = type(self.datamodule).__name__
+            raise UserError(f"{type(model).__name__} cannot learn from {name}; it takes {wanted}")
 
     def after_fit(self) -> None:
         if self.trainer.is_global_zero:

@@ -127,12 +127,15 @@ class EpisodeData(TextData):
         support_batches: Support batches per episode, which inner steps take in turn.
         meta_batch_size: Episodes per meta-batch, over all devices.
         validation: Names of tasks whose dev examples (of the first of the seeds) validate; none unless given.
+        validation_batch_size: Support examples per inner batch of a validation episode; ``batch_size`` unless given.
         seed: Seeds the training episodes, and the support of the validation episodes.
         eval_batch_size: Query examples of a validation episode that are generated for at once, on each device.
         num_workers: Processes that load batches beside the training process.
         metric: Metric of the validation tasks in place of the catalogue's; needed for a validation task that is
             not in the catalogue.
     """
+
+    gives_episodes = True
 
     def __init__(
         self,
@@ -148,6 +151,7 @@ class EpisodeData(TextData):
         support_batches: int = 1,
         meta_batch_size: int = 1,
         validation: list[str] | None = None,
+        validation_batch_size: int | None = None,
         seed: int = 13,
         eval_batch_size: int = 32,
         num_workers: int = 0,
@@ -155,8 +159,10 @@ class EpisodeData(TextData):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed)
         self.query_batch_size = batch_size if query_batch_size is None else query_batch_size
+        self.validation_batch_size = batch_size if validation_batch_size is None else validation_batch_size
         check_least(
             1,
+            validation_batch_size=self.validation_batch_size,
             query_batch_size=self.query_batch_size,
             support_batches=support_batches,
             meta_batch_size=meta_batch_size,
@@ -185,6 +191,7 @@ class EpisodeData(TextData):
 
     def train_dataloader(self) -> DataLoader[EpisodeBatch]:
         self.setup()
+        self._check_interval(self.validation)
         sampler = EpisodeSampler(self.meta_batch_size, self.seed, **self._place("meta_batch_size", "episodes"))
         episodes = Episodes(
             self._draws,
@@ -223,6 +230,6 @@ class EpisodeData(TextData):
         splits = load_splits(self.root, name, self.seeds[0], ["train", "dev"], self.k)
         train, dev = splits["train"], splits["dev"]
         self.validation_tasks[name] = with_labels(task, train)
-        rows = validation_rows(place, len(train), self.support_batches * self.batch_size, self.seed)
+        rows = validation_rows(place, len(train), self.support_batches * self.validation_batch_size, self.seed)
         support = [collate((name, train[row]) for row in part) for part in np.split(rows, self.support_batches)]
         return Episode(name, place, support, collate((name, example) for example in dev))

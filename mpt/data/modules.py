@@ -63,6 +63,9 @@ class TextData(pl.LightningDataModule):
         labels: the label words, of all tasks; set by ``setup``.
     """
 
+    gives_episodes = False
+    """Whether its batches are episodes."""
+
     def __init__(self, batch_size: int, eval_batch_size: int, num_workers: int, seed: int) -> None:
         super().__init__()
         check_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
@@ -111,6 +114,13 @@ class TextData(pl.LightningDataModule):
                 f"shared equally by {world_size}."
             )
         return {"start": self._consumed(), "rank": rank, "world_size": world_size}
+
+    def _check_interval(self, validation: Sequence[str]) -> None:
+        """An endless stream has no epoch to validate after: that would silently never happen."""
+        if validation and self.trainer is not None and isinstance(self.trainer.val_check_interval, float):
+            raise UserError(
+                "--data.validation needs trainer.val_check_interval, a number of batches to validate after."
+            )
 
     def _device(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
@@ -253,6 +263,7 @@ class MixtureData(TextData):
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()
+        self._check_interval(self.validation)
         rows = [(name, example) for name, pool in self.pools.items() for example in pool]
         sizes = [len(pool) for pool in self.pools.values()]
         rates = mixing_rates(sizes, self.limit, self.temperature)

@@ -38,13 +38,15 @@ def source_names(
     """The source tasks: those named, or a partition's.
 
     Raises:
-        UserError: source or validation tasks that are not under the root.
+        UserError: source or validation tasks that are not under the root, or a task that is both.
     """
     names = list(tasks) if tasks is not None else list(load_partition(str(partition)).source)
     known = set(task_names(root))
     for option, wanted in (("tasks" if partition is None else "partition", names), ("validation", validation)):
         if missing := [name for name in wanted if name not in known]:
             raise UserError(f"These tasks of --data.{option} are not in {root}: {', '.join(missing)}.")
+    if learned := [name for name in validation if name in names]:
+        raise UserError(f"--data.validation names source tasks, which are not held out: {', '.join(learned)}.")
     return names
 
 

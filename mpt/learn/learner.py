@@ -17,6 +17,7 @@ from mpt.backbone import Backbone, token_mean
 from mpt.data.batch import TextBatch
 from mpt.encoding import Batch
 from mpt.errors import UserError
+from mpt.learn.meta.replay import seed_generators
 from mpt.loading import refuse_unsafe_dtype
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ class Learner(LightningModule):
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
         self.outputs: list[dict[str, Any]] = []
         self._cut_reported = 0
+
+    learns_from_episodes = False
+    """Whether its data are episodes (support and query batches) instead of batches of examples."""
 
     # For subclasses ------------------------------------------------------------------------------------------------
 
@@ -111,11 +115,7 @@ class Learner(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout is a function of seed and step, so a resumed run draws the masks that an undisturbed one would.
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        seed = (self.seed * 1_000_003 + step) * 1_009 + self.global_rank
-        # torch.manual_seed also formats a stack trace for devices that are not there: 0.3 ms each step.
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        seed_generators((self.seed * 1_000_003 + step) * 1_009 + self.global_rank, self.device)
 
     def training_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> Tensor:
         text, tensors = batch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,25 +15,24 @@ from mpt import metrics
 from mpt.backbone import token_mean
 from mpt.data.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.encoding import Batch
-from mpt.errors import UserError
+from mpt.errors import Diverged, UserError
 from mpt.initialisers import Initialiser, SampledVocabulary
+from mpt.learn.divergence import runaway
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
+from mpt.learn.meta.replay import seed_generators
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
-from mpt.learn.shared_gradient import SharedGradient
+from mpt.learn.shared_gradient import SharedGradient, stop_together
 from mpt.loading import BackboneOptions
 from mpt.prompt_files import load_prompt
 
 log = logging.getLogger(__name__)
 
-Encoded = list[tuple[list[Episode], list[Batch], Batch]]
-"""Episodes that are taken side by side, with their support batches and their query batch."""
+Encoded = list[tuple[list[Episode], list[Batch], Batch | None]]
+"""Episodes that are taken side by side, with their support batches and, in training, their query batch."""
 
 ACTIVATIONS = ("dense_act_fn", "activation_function", "hidden_act")
 """Where a configuration names the activation of its feed-forward layers: T5, BART and GPT-2, Llama."""
-
-EXPLODED = 100.0
-"""An inner loop that carries a prompt this many times its own norm away has exploded."""
 
 
 class MetaPromptTuning(PromptTuning):
@@ -43,8 +41,9 @@ class MetaPromptTuning(PromptTuning):
     Each step is a meta-batch of episodes (:class:`mpt.data.episodes.EpisodeData`); the mean of their
     meta-gradients goes to the outer optimiser (equations 2 to 4). Episodes are taken one by one, so that a larger
     meta-batch needs no more memory, or several side by side. On several devices each takes its share. Logged:
-    ``train/support_loss`` before and ``train/support_loss_after`` the inner steps, ``train/query_loss``; with
-    validation tasks ``dev/loss``, ``dev/score`` and ``dev/<task>``, at the prompt adapted to each task's support.
+    ``train/support_loss`` before and ``train/support_loss_after`` the inner steps and ``train/query_loss``, all of the
+    first device's share; with validation tasks ``dev/loss``, ``dev/score`` and ``dev/<task>``, at the prompt adapted
+    to each task's support.
 
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.
@@ -64,6 +63,8 @@ class MetaPromptTuning(PromptTuning):
         validation_steps: inner steps of meta-validation; the algorithm's if null.
         backbone_options: how the backbone is loaded and how much it reads.
     """
+
+    learns_from_episodes = True
 
     def __init__(
         self,
@@ -114,6 +115,9 @@ class MetaPromptTuning(PromptTuning):
         if self.learn_inner_lr:
             rows = self.prompt_length if self.learn_inner_lr == "token" else 1
             self.log_inner_lr = nn.Parameter(torch.full((rows,), self.algorithm.inner_lr).log())
+        # By embeddings, like which a prompt starts.
+        self._ordinary_norm = float(self.backbone.embeddings.float().norm(dim=1).mean()) * self.prompt_length**0.5
+        self._exploded: str | None = None
         # DDP would send the frozen model to every device, and wait for gradients that it never has.
         frozen = [f"backbone.{name}" for name, _ in self.backbone.named_parameters()]
         frozen += [f"backbone.{name}" for name, _ in self.backbone.named_buffers()]
@@ -189,13 +193,14 @@ class MetaPromptTuning(PromptTuning):
             text = join(texts)
             return self.backbone.encode(text.inputs, text.targets).to(device)
 
-        every = self.parallel_episodes if self.trainer.training else 1
+        training = self.trainer.training
+        every = self.parallel_episodes if training else 1
         groups = [batch.episodes[first : first + every] for first in range(0, len(batch.episodes), every)]
         return batch, [
             (
                 group,
                 [encode(list(texts)) for texts in zip(*(one.support for one in group), strict=True)],
-                encode([one.query for one in group]),
+                encode([one.query for one in group]) if training else None,
             )
             for group in groups
         ]
@@ -211,6 +216,7 @@ class MetaPromptTuning(PromptTuning):
         results = []
         trouble = None
         for episodes, support, query in encoded:
+            assert query is not None
             self._seed_dropout(episodes[0].number)
             start = self.prompt.weight.detach()
             if len(episodes) > 1:
@@ -219,7 +225,7 @@ class MetaPromptTuning(PromptTuning):
             trouble = trouble or self._trouble(result, [episode.task for episode in episodes])
             results.append(result)
             self._pending.add(self._gradients(result), 1 / (texts.size * self.accumulate_grad_batches))
-        self._pending.refuse(trouble)
+        stop_together(trouble, self.device)
         self._log_losses(results)
         # Counted here: a resumed run's batch_idx may stand in the middle of a step whose gradients are lost.
         self._pending.batches += 1
@@ -232,6 +238,11 @@ class MetaPromptTuning(PromptTuning):
         for (episode,), support, _ in batch[1]:
             rate = self.inner_rate()
             adapted = self.algorithm.adapt(self._loss, self.prompt.weight, support, rate, self.validation_steps)
+            numbers = {"a gradient": adapted.abs().sum()}
+            trouble = runaway(self.prompt.weight.detach(), adapted, self._ordinary_norm, [episode.task], numbers)
+            if trouble:
+                self._exploded = self._exploded or self._exploded_loop(*trouble)
+                continue
             for part in episode.query.parts(self.trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 self._judge(adapted, part, episode.task)
 
@@ -264,11 +275,9 @@ class MetaPromptTuning(PromptTuning):
         return [total, (result.rate_gradient * rate).squeeze(-1)]  # by the chain rule, of the logarithm
 
     def _seed_dropout(self, number: int) -> None:
-        # A function of seed and episode: neither a resume nor the number of devices changes a mask.
-        seed = self.seed * 1_000_003 + number
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        # A function of seed and episode (of several side by side, the first): no resume changes a mask, nor does the
+        # number of devices as long as the same episodes go side by side.
+        seed_generators(self.seed * 1_000_003 + number, self.device)
 
     def _outer_step(self) -> None:
         optimizer: Any = self.optimizers()
@@ -276,7 +285,7 @@ class MetaPromptTuning(PromptTuning):
         before = [weight.detach().clone() for weight in self._learned()]
         self._pending.hand_over()
         if self.gradient_clip_val is not None:
-            nn.utils.clip_grad_norm_(self._learned(), self.gradient_clip_val)
+            nn.utils.clip_grad_norm_(self.prompt.parameters(), self.gradient_clip_val)
         optimizer.step()
         optimizer.zero_grad()
         if not all(weight.isfinite().all() for weight in self._learned()):
@@ -284,7 +293,7 @@ class MetaPromptTuning(PromptTuning):
                 for weight, value in zip(self._learned(), before, strict=True):
                     weight.copy_(value)
             rate = optimizer.param_groups[0]["lr"]
-            raise UserError(
+            raise Diverged(
                 f"the outer optimiser made the prompt infinite or NaN at step {step}, at outer rate {rate:g}; "
                 "lower model.optimizer.lr or set model.gradient_clip_val. What was learned before is kept."
             )
@@ -294,23 +303,22 @@ class MetaPromptTuning(PromptTuning):
 
     def _trouble(self, result: MetaGradient, tasks: list[str]) -> str | None:
         """What is wrong with the first bad episode, as a sentence."""
-        start = self.prompt.weight.detach()
-        travelled = (result.adapted - start).norm(dim=(-2, -1)) / start.norm().clamp_min(torch.finfo(start.dtype).tiny)
-        size = result.gradient.abs().sum((-2, -1))
-        # One transfer from the device, not four for each episode.
-        values = torch.stack([result.support_loss, result.query_loss, travelled, size]).view(4, -1).T.tolist()
-        for task, (support_loss, query_loss, moved, gradient) in zip(tasks, values, strict=True):
-            if all(math.isfinite(value) for value in (support_loss, query_loss, gradient)) and moved < EXPLODED:
-                continue
-            rate = self.inner_rate()
-            used = self.algorithm.inner_lr if rate is None else float(rate.mean())
-            return (
-                f"the inner loop on task {task} exploded at step {self.trainer.global_step}: support loss "
-                f"{support_loss:.4g}, query loss {query_loss:.4g}, prompt moved by {moved:.3g} times its norm, at "
-                f"inner rate {used:g} and {self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or "
-                "model.optimizer.lr if the losses were rising before. What was learned before is kept."
-            )
-        return None
+        numbers = {
+            "support loss": result.support_loss,
+            "query loss": result.query_loss,
+            "meta-gradient": result.gradient.norm(dim=(-2, -1)),
+        }
+        trouble = runaway(self.prompt.weight.detach(), result.adapted, self._ordinary_norm, tasks, numbers)
+        return self._exploded_loop(*trouble) if trouble else None
+
+    def _exploded_loop(self, task: str, seen: str) -> str:
+        rate = self.inner_rate()
+        used = self.algorithm.inner_lr if rate is None else float(rate.mean())
+        return (
+            f"the inner loop on task {task} exploded at step {self.trainer.global_step}: {seen}, at inner rate "
+            f"{used:g} and {self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or "
+            "model.optimizer.lr if the losses were rising before. What was learned before is kept."
+        )
 
     def _log_losses(self, results: list[MetaGradient]) -> None:
         def mean(values: list[Tensor]) -> Tensor:
@@ -329,6 +337,7 @@ class MetaPromptTuning(PromptTuning):
                 self.log("train/inner_lr", rate.mean(), batch_size=count)
 
     def _log_score(self, stage: str) -> None:
+        stop_together(self._exploded, self.device)
         self._gather_outputs()
         tasks = getattr(getattr(self.trainer, "datamodule", None), "validation_tasks", {})
         scores = {}

@@ -205,7 +205,7 @@ def test_resumed_with_another_accumulation_it_goes_on_where_it_was(root, tmp_pat
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 def test_two_processes_share_the_episodes_of_one(root, tmp_path):
-    options = {"meta_batch_size": 4, "validation": ["boolq", "anli", "trec"]}
+    options = {"meta_batch_size": 4, "tasks": ["samsum"], "validation": ["boolq", "anli", "trec"]}
     one = Recorder()
     trainer(4).fit(one, data(root, **options))
     trainer(4, strategy="ddp_fork", devices=2).fit(Recorder(folder=tmp_path), data(root, **options))
@@ -249,11 +249,17 @@ def test_a_validation_episode_adapts_on_fixed_train_rows_and_is_judged_on_all_of
     assert list(other.val_dataloader()) != batches
 
 
+def test_a_validation_episode_may_adapt_on_larger_batches(root):
+    module = data(root, tasks=["trec"], validation=["boolq"], support_batches=2, validation_batch_size=3)
+    (batch,) = module.val_dataloader()
+    assert [len(part) for part in batch.episodes[0].support] == [3, 3]
+
+
 def test_what_the_module_tells_of_its_data(root):
-    module = data(root, validation=["boolq", "samsum"])
+    module = data(root, tasks=["trec", "anli"], validation=["boolq", "samsum"])
     module.setup()
     assert module.task is None
-    mixed = MixtureData(TASKS, root=root, seeds=SEEDS)
+    mixed = MixtureData(["trec", "anli"], root=root, seeds=SEEDS)
     mixed.setup()
     assert module.labels == mixed.labels != ()
     assert list(module.validation_tasks) == ["boolq", "samsum"]

@@ -174,6 +174,18 @@ MISTAKES = {
         {"data__meta_batch_size": 3, "trainer__devices": 2, "trainer__strategy": "ddp"},
         ["--data.meta_batch_size", "3", "2"],
     ),
+    "validation that would never come": (
+        {"data__validation": "[ag_news]", "trainer__val_check_interval": None},
+        ["--data.validation", "trainer.val_check_interval"],
+    ),
+    "validation on a source task": (
+        {"data__validation": "[emo]", "trainer__val_check_interval": 2},
+        ["--data.validation", "source tasks", "emo"],
+    ),
+    "data without episodes": (
+        {"data": "MixtureData", "data__meta_batch_size": None},
+        ["MetaPromptTuning", "MixtureData", "--data EpisodeData"],
+    ),
     "unknown source task": ({"data__tasks": "[emmo]"}, ["emmo", "--data.tasks"]),
 }
 

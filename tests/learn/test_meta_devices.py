@@ -18,8 +18,8 @@ from study.toy_study import write_tasks
 from toy import Mpt, json_lines
 
 from mpt.errors import UserError
+from mpt.learn.divergence import EXPLODED
 from mpt.learn.meta import MAML, FoMAML
-from mpt.learn.meta_prompt_tuning import EXPLODED
 
 TWO = {"trainer__strategy": "ddp", "trainer__devices": 2}
 

@@ -13,7 +13,7 @@ from mpt import metrics
 from mpt.backbone import FrozenBackbone, token_mean
 from mpt.data.episodes import EpisodeData
 from mpt.data.fewshot import load_fewshot
-from mpt.errors import UserError
+from mpt.errors import Diverged, UserError
 from mpt.learn.meta import MAML, FoMAML, Reptile
 from mpt.loading import BackboneOptions
 from mpt.prompt_files import load_prompt
@@ -151,7 +151,16 @@ def test_inference_mode_is_refused_where_it_forbids_gradients(mpt, tmp_path):
 def test_validation_that_would_never_come_is_refused_before_training(mpt, tmp_path):
     ended = mpt("fit", "--config", "maml", *tiny_fit(tmp_path / "run", trainer__val_check_interval=None))
     assert ended.code == 2 and "Traceback" not in ended.err
-    assert "set trainer.val_check_interval" in ended.err and not (tmp_path / "run" / "prompt").exists()
+    assert "needs trainer.val_check_interval" in ended.err and not (tmp_path / "run" / "prompt").exists()
+
+
+def test_a_loop_that_explodes_in_validation_stops_the_run(root, model_folder, tmp_path):
+    module = learner(model_folder("t5"), FoMAML(0.002), validation_steps=2)
+    loss = module._loss
+    # Training goes on as ever; only the held-out task's inner loop, which has no graph after it, breaks.
+    module._loss = lambda prompt, batch: loss(prompt, batch) * (1 if module.training else float("nan"))
+    with pytest.raises(Diverged, match=r"task ag_news exploded at step 1.*inner rate 0.002"):
+        fit(module, episodes(root, validation=["ag_news"]), tmp_path, val_check_interval=1)
 
 
 def test_an_unknown_value_to_keep_the_best_by_is_named(tmp_path):

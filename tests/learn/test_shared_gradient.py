@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from mpt.errors import UserError
-from mpt.learn.shared_gradient import SharedGradient
+from mpt.errors import Diverged
+from mpt.learn.shared_gradient import SharedGradient, devices, stop_together
 
 
 def parameters():
@@ -50,10 +50,9 @@ def test_the_order_of_the_parts_does_not_show_in_float32():
 
 
 def test_trouble_is_raised_and_no_trouble_is_not():
-    shared = SharedGradient(parameters())
-    shared.refuse(None)
-    with pytest.raises(UserError, match="it exploded"):
-        shared.refuse("it exploded")
+    stop_together(None, torch.device("cpu"))
+    with pytest.raises(Diverged, match="it exploded"):
+        stop_together("it exploded", torch.device("cpu"))
 
 
 # Two processes -----------------------------------------------------------------------------------------------------
@@ -68,12 +67,12 @@ def rank(number: int, folder: Path, troubles: tuple[str | None, ...]) -> None:
     try:
         for own in (number, number + 2):  # two meta-batches of an episode each, of a step of four episodes
             shared.add(episode(own), 1 / 4)
-            shared.refuse(troubles[number])
+            stop_together(troubles[number], torch.device("cpu"))
         shared.hand_over()
-    except UserError as error:
+    except Diverged as error:
         said = str(error)
     torch.save(
-        {"said": said, "devices": shared.devices, "grads": [weight.grad for weight in learned]}, folder / f"{number}.pt"
+        {"said": said, "devices": devices(), "grads": [weight.grad for weight in learned]}, folder / f"{number}.pt"
     )
     distributed.destroy_process_group()
 
@@ -100,7 +99,7 @@ def test_two_processes_have_the_sum_of_one_to_the_bit(tmp_path):
     for number in range(4):
         alone.add(episode(number), 1 / 4)
     alone.hand_over()
-    assert first["devices"] == second["devices"] == 2 and alone.devices == 1
+    assert first["devices"] == second["devices"] == 2 and devices() == 1
     for weight, one, two in zip(learned, first["grads"], second["grads"], strict=True):
         assert torch.equal(weight.grad, one) and torch.equal(weight.grad, two)
 

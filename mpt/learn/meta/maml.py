@@ -63,11 +63,20 @@ class MAML(MetaAlgorithm):
             if rate_gradient is not None:
                 rate_gradient -= (vector * step.gradient).sum_to_size(rate_gradient.shape)
             vector = vector - product(loss, step, alpha * vector)
-        return MetaGradient.of(vector, query_loss, adapted, trajectory[0], loss, rate_gradient)
+        return MetaGradient.of(vector, query_loss, adapted, trajectory[0], self._as_in_step(loss), rate_gradient)
 
     def _trajectory_attention(self, device: torch.device):
         # CUDA's fused kernels draw dropout masks of their own, which the differentiable one could not draw again.
         return twice_differentiable() if self.hessian == "exact" and device.type == "cuda" else nullcontext()
+
+    def _as_in_step(self, loss: Objective) -> Objective:
+        """The loss by the attention of the inner steps, hence under their masks."""
+
+        def as_in_step(prompt: Tensor, batch: Batch) -> Tensor:
+            with twice_differentiable() if self.twice else nullcontext():
+                return loss(prompt, batch)
+
+        return as_in_step
 
     def _through_one_graph(
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None
@@ -87,4 +96,4 @@ class MAML(MetaAlgorithm):
             learned = [start] if rate is None else [start, alpha]
             gradients = torch.autograd.grad(query_loss.sum(), learned)  # type: ignore[arg-type]
         assert first is not None
-        return MetaGradient.of(gradients[0], query_loss, point, first, loss, *gradients[1:])
+        return MetaGradient.of(gradients[0], query_loss, point, first, self._as_in_step(loss), *gradients[1:])

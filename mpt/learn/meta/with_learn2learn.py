@@ -73,8 +73,7 @@ def _learn2learn(algorithm: str) -> Any:
         if error.name != "learn2learn":
             raise UserError(f"{algorithm}: learn2learn does not load ({error}); {remedy}") from error
         raise UserError(f"{algorithm} needs learn2learn, which is not installed; {remedy}") from error
-    except (
-        Exception
-    ) as error:  # its gym and torchvision fail in ways of their own, beside a torch they were not built for
+    except Exception as error:
+        # Its gym and torchvision fail in ways of their own, beside a torch they were not built for.
         raise UserError(f"{algorithm}: learn2learn does not load ({error}); {remedy}") from error
     return learn2learn

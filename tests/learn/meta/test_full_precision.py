@@ -41,6 +41,20 @@ def test_autocast_is_reduced_and_put_back(dtype):
     assert not is_reduced(CPU)
 
 
+def test_torchs_newer_switch_counts_too_and_is_put_back():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "tf32"  # torch.get_float32_matmul_precision raises from here on
+    try:
+        assert is_reduced(CPU)
+        with full_precision(CPU):
+            assert not is_reduced(CPU)
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before
+    assert not is_reduced(CPU)
+
+
 def test_an_error_puts_both_back(precision):
     precision("medium")
     with torch.autocast("cpu", torch.bfloat16):
