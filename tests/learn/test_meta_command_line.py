@@ -6,8 +6,7 @@ import pytest
 import torch
 import yaml
 from learn.meta_toy import OPTIONS, last_checkpoint, meta_fit, saved_prompt, write_callbacks
-from study.toy_study import write_tasks
-from toy import Mpt, small_fit, write_toy
+from toy import small_fit, write_toy
 
 from mpt.backbone import FrozenBackbone
 from mpt.configs import find_config
@@ -16,18 +15,6 @@ from mpt.learn import PromptTuning
 from mpt.prompt_files import load_prompt
 
 PAPER = {"maml": ("MAML", 2, 1, 1), "fomaml": ("FoMAML", 4, 1, 1), "reptile": ("Reptile", 4, 10, 10)}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tasks(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return Mpt(capsys)
 
 
 @pytest.fixture

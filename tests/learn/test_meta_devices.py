@@ -14,7 +14,6 @@ import pytorch_lightning as pl
 import torch
 from learn.meta_toy import episodes, last_checkpoint, learner, meta_fit, write_callbacks
 from small_models import t5
-from study.toy_study import write_tasks
 from toy import Mpt, json_lines
 
 from mpt.errors import UserError
@@ -22,11 +21,6 @@ from mpt.learn.divergence import EXPLODED
 from mpt.learn.meta import MAML, FoMAML
 
 TWO = {"trainer__strategy": "ddp", "trainer__devices": 2}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tasks(tmp_path_factory.mktemp("data"))
 
 
 def start(words: list[object], folder: Path) -> subprocess.CompletedProcess[str]:

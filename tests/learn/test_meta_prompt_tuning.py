@@ -10,18 +10,12 @@ import pytorch_lightning as pl
 import torch
 from learn.meta_toy import OPTIONS, RATE, SEED, episodes, fit, learner, meta_gradients, sgd
 from small_models import bart, t5
-from study.toy_study import write_tasks
 from torch.optim.lr_scheduler import LinearLR
 
 from mpt.errors import UserError
 from mpt.learn import MetaPromptTuning
 from mpt.learn.meta import MAML, FoMAML, HigherMAML, MetaGradient, Reptile
 from mpt.loading import BackboneOptions
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tasks(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

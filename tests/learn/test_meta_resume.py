@@ -5,23 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, write_callbacks
-from study.toy_study import write_tasks
-from toy import Mpt
 
 from mpt.learn.meta import FoMAML
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tasks(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return Mpt(capsys)
-
 
 SCHEDULE = {"model__lr_scheduler": "torch.optim.lr_scheduler.CosineAnnealingLR", "model__lr_scheduler__T_max": 12}
 ADAMW = {"model__optimizer": "torch.optim.AdamW", "model__optimizer__lr": 0.01}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, saved_prompt, sgd, write_callbacks
 from mpt.callbacks import KeepBest, ResumePoint
-from study.toy_study import STUDY, write_study, write_tasks
-from toy import Mpt, json_lines
+from study.toy_study import STUDY, write_study
+from toy import json_lines
 
 from mpt.errors import UserError
 from mpt.learn.meta import MAML, FoMAML, Reptile
@@ -17,18 +17,6 @@ from mpt.prompt_files import load_prompt
 from mpt.study.plan import plan
 from mpt.study.spec import load_study
 from mpt.study.worker import run_cell
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tasks(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return Mpt(capsys)
 
 
 class Failing(FoMAML):

@@ -6,8 +6,7 @@ import pytest
 import torch
 from learn.meta_toy import episodes, fit, learner, meta_fit
 from mpt.callbacks import KeepBest
-from study.toy_study import write_tasks
-from toy import Mpt, json_lines
+from toy import json_lines
 
 from mpt import metrics
 from mpt.backbone import FrozenBackbone, token_mean
@@ -21,18 +20,6 @@ from mpt.prompt_files import load_prompt
 SOURCES = ["syn-sentiment-letter", "syn-rewrite-future"]
 HELD_OUT = {"syn-rewrite-past": "Rouge-L", "syn-list-reverse": "Rouge-L", "syn-sentiment-review": "ACC"}
 LENGTHS = BackboneOptions(max_input_length=64, max_target_length=16)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tasks(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    return Mpt(capsys)
 
 
 def suite(**changes):
