@@ -19,7 +19,8 @@ def finite_difference(loss: Objective, step: InnerStep, vector: Tensor) -> Tenso
 
     The gradient there is already known, so a product costs one more gradient, under the step's own dropout mask.
     Where arithmetic is reduced (autocast, TF32) the known gradient is too coarse: then both sides are taken, in
-    float32.
+    float32. Both draw one mask; on CUDA it need not be the inner step's, since kernels of another type may draw in
+    another order.
     """
     if is_reduced(step.prompt.device):
         with full_precision(step.prompt.device):
