@@ -31,9 +31,9 @@ class MAML(MetaAlgorithm):
         inner_lr: inner learning rate, alpha.
         inner_steps: gradient steps on the support set, K.
         hessian: how products with H are taken. ``finite_difference``, the default: a difference of two gradients
-            under one dropout mask, in float32; the second-order term to about 1 % (on smooth models; a ReLU's kinks spoil
-            it), at FoMAML's memory and less time than the textbook's. ``exact``: double backward of one step at a time. ``graph``: one graph through all
-            steps, the textbook's way, whose memory grows with K.
+            under one dropout mask, in float32; the second-order term to about 1 % (a ReLU's kinks spoil that), at
+            FoMAML's memory and less time than the textbook's. ``exact``: double backward of one step at a time.
+            ``graph``: one graph through all steps, the textbook's way, whose memory grows with K.
     """
 
     learns_rates = True
