@@ -20,7 +20,8 @@ BLOCKS = re.findall(r"^```(\w+)( no-run)?\n(.*?)^```", README, flags=re.M | re.S
 
 def commands(run: bool) -> list[list[str]]:
     shell = [text for kind, no_run, text in BLOCKS if kind == "bash" and bool(no_run) != run]
-    return [shlex.split(line, comments=True) for text in shell for line in text.splitlines() if line.strip()]
+    lines = [shlex.split(line, comments=True) for text in shell for line in text.splitlines()]
+    return [words for words in lines if words]
 
 
 @pytest.fixture
@@ -72,5 +73,14 @@ def test_the_published_arg_is_that_of_the_committed_results():
     rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").open(encoding="utf-8"))
     args = {row["method"]: f"{float(row['arg_mean']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows}
     shown = re.search(r"^\| \*\*ARG \(%\)\*\* .*$", README, flags=re.M)
-    assert shown and set(args) == {"MTL", "FT"}
+    assert shown and set(args) == {"MTL", "MAML", "FoMAML", "Reptile", "FT"}
     assert all(text in shown[0] for text in args.values())
+
+
+def test_the_published_settings_are_those_of_the_committed_results():
+    rows = list(csv.DictReader((ROOT / "experiments/results/synthetic/arg.csv").open(encoding="utf-8")))
+    for method in {row["method"] for row in rows}:
+        own = [f"{float(row['arg_mean']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows if row["method"] == method]
+        shown = re.search(rf"^\| \*?{method}\*? \| .*±.*$", README, flags=re.M)
+        assert shown and len(own) == 4, method
+        assert re.findall(r"[+−-]\d+\.\d ± \d+\.\d", shown[0]) == [text.replace("-", "−") for text in own], method
