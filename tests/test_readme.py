@@ -80,7 +80,8 @@ def test_the_published_arg_is_that_of_the_committed_results():
 def test_the_published_settings_are_those_of_the_committed_results():
     rows = list(csv.DictReader((ROOT / "experiments/results/synthetic/arg.csv").open(encoding="utf-8")))
     for method in {row["method"] for row in rows}:
-        own = [f"{float(row['arg_mean']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows if row["method"] == method]
+        own = [row for row in rows if row["method"] == method]
+        wanted = [f"{float(row['arg_mean']):+.1f} ± {float(row['arg_std']):.1f}".replace("-", "−") for row in own]
         shown = re.search(rf"^\| \*?{method}\*? \| .*±.*$", README, flags=re.M)
-        assert shown and len(own) == 4, method
-        assert re.findall(r"[+−-]\d+\.\d ± \d+\.\d", shown[0]) == [text.replace("-", "−") for text in own], method
+        assert shown and len(wanted) == 4, method
+        assert re.findall(r"[+−-]\d+\.\d ± \d+\.\d", shown[0]) == wanted, method
