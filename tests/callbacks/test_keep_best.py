@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from mpt.callbacks import KeepBest
 
-from mpt.errors import UserError
+from mpt.errors import Diverged, UserError
 
 
 class Learner:
@@ -139,15 +139,17 @@ def test_a_run_that_stops_itself_leaves_its_last_good_state_unless_there_is_a_be
     """The trainer has counted the bad step already."""
     callback, learner, trainer = KeepBest(), Learner(), fake_trainer(tmp_path, global_step=4)
     callback.on_train_start(trainer, learner)
-    callback.on_exception(trainer, learner, ConnectionError())
-    assert not (tmp_path / "prompt").exists()
+    callback.on_train_batch_end(trainer, learner)
+    for mistake in (ConnectionError(), UserError("an option is wrong")):
+        callback.on_exception(trainer, learner, mistake)
+        assert not (tmp_path / "prompt").exists()
     callback.on_train_batch_end(trainer, learner)
     learner.state, trainer.global_step = "after 4", 5
-    callback.on_exception(trainer, learner, UserError("it exploded"))
+    callback.on_exception(trainer, learner, Diverged("it exploded"))
     assert (tmp_path / "prompt" / "state").read_text() == "after 4"
     assert (tmp_path / "prompt" / "facts").read_text() == "4"
 
     play(callback, trainer, learner, [0.5])
     learner.state = "worse"
-    callback.on_exception(trainer, learner, UserError("it exploded"))
+    callback.on_exception(trainer, learner, Diverged("it exploded"))
     assert (tmp_path / "prompt" / "state").read_text() == "after 1"
