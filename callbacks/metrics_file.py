@@ -35,7 +35,8 @@ class MetricsFile(Callback):
     ) -> None:
         # A run that is not evaluated (multi-task training) would otherwise leave no trace of its loss.
         completed = (batch_idx + 1) % batches_per_step(trainer) == 0
-        if not sum(trainer.num_val_batches) and completed and not trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and not sum(trainer.num_val_batches) and completed and not trainer.global_step % every:
             self._append(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

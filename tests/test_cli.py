@@ -138,6 +138,10 @@ MISTAKES = {
     "float16 on T5": ({"trainer__precision": "16-mixed"}, ["16-mixed", "T5", "NaN", "bf16"]),
     "bfloat16 prompt": ({"trainer__precision": "bf16-true"}, ["bf16-true", "backbone_options.dtype", "bf16-mixed"]),
     "trained too short": ({"trainer__max_steps": 1}, ["max_steps 1", "val_check_interval"]),
+    "half a step": (
+        {"trainer__accumulate_grad_batches": 4},
+        ["trainer.val_check_interval 2", "middle of a step", "trainer.accumulate_grad_batches 4"],
+    ),
     "nothing to resume": ({"ckpt_path": "last"}, ["last.ckpt", "without --ckpt_path"]),
     "no such prompt": (
         {"model__init": "SavedPrompt", "model__init__path": "nothing/here"},

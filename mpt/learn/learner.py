@@ -17,6 +17,7 @@ from mpt.backbone import Backbone, token_mean
 from mpt.data.batch import TextBatch
 from mpt.encoding import Batch
 from mpt.errors import UserError
+from mpt.learn.accumulation import check_interval
 from mpt.learn.meta.replay import seed_generators
 from mpt.loading import refuse_unsafe_dtype
 
@@ -76,6 +77,7 @@ class Learner(LightningModule):
         Raises:
             UserError: naming the option and what to use instead.
         """
+        check_interval(trainer, trainer.accumulate_grad_batches, "trainer")
 
     @property
     def starts_learned(self) -> bool:

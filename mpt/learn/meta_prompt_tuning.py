@@ -17,6 +17,7 @@ from mpt.data.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.encoding import Batch
 from mpt.errors import Diverged, UserError
 from mpt.initialisers import Initialiser, SampledVocabulary
+from mpt.learn.accumulation import check_interval
 from mpt.learn.divergence import runaway
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
 from mpt.learn.meta.replay import seed_generators
@@ -59,7 +60,7 @@ class MetaPromptTuning(PromptTuning):
         learn_inner_lr: learn the inner rate along (Meta-SGD, Li et al. 2017): one for all (``scalar``) or one for
             each prompt row (``token``), starting from the algorithm's. It is learned by its logarithm, so it stays
             positive.
-        inner_lr_lr: learning rate of that logarithm.
+        inner_lr_lr: learning rate of that logarithm; the schedule scales it too.
         validation_steps: inner steps of meta-validation; the algorithm's if null.
         backbone_options: how the backbone is loaded and how much it reads.
     """
@@ -164,12 +165,7 @@ class MetaPromptTuning(PromptTuning):
                     f"trainer.{option} does not act on meta-gradients, which the learner applies itself; "
                     f"use model.{option}"
                 )
-        every = trainer.val_check_interval
-        if isinstance(every, int) and every % self.accumulate_grad_batches:
-            raise UserError(
-                f"trainer.val_check_interval {every} counts meta-batches and would evaluate in the middle of a step; "
-                f"make it a multiple of model.accumulate_grad_batches {self.accumulate_grad_batches}"
-            )
+        check_interval(trainer, self.accumulate_grad_batches, "model")
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

@@ -141,6 +141,12 @@ def test_the_prompt_folder_is_one_that_peft_loads(run, model_folder, tmp_path):
     assert torch.equal(loaded[:4], saved_prompt(tmp_path / "run"))
 
 
+def test_no_logging_leaves_no_lines(run, tmp_path):
+    ended, _ = run(trainer__log_every_n_steps=0)
+    assert ended.code == 0, ended.err
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 # What is refused, in one sentence -----------------------------------------------------------------------------------
 
 MISTAKES = {
