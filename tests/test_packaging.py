@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from mpt.distribution import DISTRIBUTION, install
+from mpt.study.environment import versions
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +30,38 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return next((work / "dist").glob("*.whl"))
+
+
+def test_the_wheel_has_a_name_of_its_own_and_the_package_and_the_command_are_called_mpt(wheel):
+    assert wheel.name.startswith("meta_prompt_tuning-")
+    inside = {Path(name).name: name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" in name}
+    facts, commands = (zipfile.ZipFile(wheel).read(inside[name]).decode() for name in ("METADATA", "entry_points.txt"))
+    assert f"\nName: {DISTRIBUTION}\n" in facts and "mpt = mpt.cli:main" in commands
+    assert versions()["mpt"] == re.search(r"\nVersion: (\S+)\n", facts).group(1)
+    extras = set(re.findall(r"\nProvides-Extra: (\S+)", facts))
+    assert extras == {"bayes", "dev", "learn2learn", "ray"}
+    assert f'\nRequires-Dist: {DISTRIBUTION}[ray]; extra == "dev"\n' in facts
+
+
+def test_no_file_names_an_extra_or_the_distribution_by_a_strangers_name():
+    tops = ("mpt", "callbacks", "experiments", "notebooks", "tests", ".ci")
+    files = [path for top in tops for path in (ROOT / top).rglob("*")] + list(ROOT.glob("*"))
+    kinds = (".py", ".md", ".ipynb", ".toml", ".yaml", ".txt", ".sh", "")
+    texts = {path: path.read_text() for path in files if path.is_file() and path.suffix in kinds}
+    assert {ROOT / "README.md", ROOT / "Makefile", ROOT / "mpt/distribution.py", ROOT / ".ci/run"} < set(texts)
+    strangers = re.compile(r"(?<![\w-])mpt\[|pip3? install (-\S+ )*['\"]?mpt\b(?!/)")
+    assert not [str(path) for path, text in texts.items() if strangers.search(text)]
+
+
+def test_what_messages_say_installs_an_extra_beside_the_package_without_an_index(wheel, tmp_path):
+    site = tmp_path / "site"
+    quiet = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
+    subprocess.run([*quiet, "--no-deps", "--target", site, wheel], check=True, capture_output=True)
+    wanted = re.search(r"'(.+?)'", install("bayes")).group(1)
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    command = [*quiet, "--dry-run", wanted]  # what the extra brings is here already: the tests need it
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0 and "does not provide the extra" not in ended.stderr, ended.stderr
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):
@@ -47,7 +83,7 @@ def test_a_shipped_experiment_runs_from_an_empty_folder(wheel, tmp_path):
     environment = {**found, "PYTHONPATH": str(site), "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
 
     def mpt(*arguments: str) -> str:
-        command = [sys.executable, "-m", "mpt", *arguments]
+        command = [site / "bin" / "mpt", *arguments]
         ended = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mpt
+from mpt.distribution import DISTRIBUTION
 
 
 def environment(device: str) -> dict[str, Any]:
@@ -26,9 +27,9 @@ def environment(device: str) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what decides a number, of Python's too."""
     known = {"python": platform.python_version()}
-    for name in ("mpt", "torch", "pytorch-lightning", "transformers", "numpy"):
+    for name in (DISTRIBUTION, "torch", "pytorch-lightning", "transformers", "numpy"):
         with contextlib.suppress(PackageNotFoundError):
-            known[name] = version(name)
+            known["mpt" if name == DISTRIBUTION else name] = version(name)
     return known
 
 

@@ -1,6 +1,6 @@
 """Workers on a Ray cluster: actors that do the same runs in the same folders, which all nodes must see.
 
-Ray (``pip install 'mpt[ray]'``) is imported here alone.
+Ray, the extra ``ray``, is imported here alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
+from mpt.distribution import install
 from mpt.errors import UserError
 from mpt.study.claims import Failures, company
 from mpt.study.plan import Cell
@@ -42,7 +43,7 @@ class Cluster:
         try:
             import ray
         except ImportError as error:
-            raise UserError(f"--ray needs Ray ({error}); install it: pip install 'mpt[ray]'") from error
+            raise UserError(f"--ray needs Ray ({error}): {install('ray')}") from error
         self.ray: Any = ray
         self.out = out
         _knock(address or os.environ.get("RAY_ADDRESS", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mpt.distribution import install
 from mpt.errors import UserError
 from mpt.sweep.distributions import Choice, Parameter, Range
 from mpt.sweep.sampling import Values
@@ -32,7 +33,7 @@ def propose(
         import optuna
     except ImportError:
         raise UserError(
-            "method: bayes needs Optuna, which is not installed: pip install 'mpt[bayes]', or set method to random"
+            f"method: bayes needs Optuna, which is not installed: {install('bayes')}; or set method to random"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: _distribution(optuna, parameter) for name, parameter in parameters.items()}

@@ -13,6 +13,7 @@ from study.test_never_double import RUNS, content, times_done, wait_for
 from study.toy_study import STUDY, write_study
 
 from mpt.cli import main
+from mpt.distribution import install
 from mpt.errors import UserError
 from mpt.study.ray_pool import Cluster
 
@@ -29,7 +30,7 @@ def file(tmp_path_factory, model_folder) -> Path:
     return write_study(tmp_path_factory.mktemp("study"), model_folder("t5"), text)
 
 
-@pytest.mark.skipif(LocalCluster is None, reason="Ray is not installed: pip install 'mpt[ray]'")
+@pytest.mark.skipif(LocalCluster is None, reason=f"Ray is not installed: {install('ray')}")
 def test_a_node_is_killed_midway_and_the_study_ends_with_the_same_table(file, tmp_path):
     try:
         cluster = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -59,7 +60,7 @@ def test_without_ray_a_sentence_says_how_to_get_it(file, tmp_path, monkeypatch, 
         main(["study", "run", str(file), "--out", str(tmp_path / "out"), "--ray"])
     err = capsys.readouterr().err
     assert stop.value.code == 2 and err.count("\n") == 1
-    assert "--ray needs Ray" in err and "pip install 'mpt[ray]'" in err
+    assert "--ray needs Ray" in err and "pip install 'meta-prompt-tuning[ray]'" in err
 
 
 @pytest.mark.parametrize(

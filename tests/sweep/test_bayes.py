@@ -26,7 +26,7 @@ def value(trial) -> float:
 
 def test_without_the_library_there_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UserError, match=r"pip install 'mpt\[bayes\]'"):
+    with pytest.raises(UserError, match=r"pip install 'meta-prompt-tuning\[bayes\]', .* pip install -e '\.\[bayes\]'"):
         propose(RATES, [], 13)
 
 
