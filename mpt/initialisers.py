@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,14 +57,16 @@ class Uniform(Initialiser):
 
     Args:
         bound: half the width of the interval.
+        seed: another start for each seed of the run, drawn by both; the run's seed alone decides if not given.
     """
 
-    def __init__(self, bound: float = 0.5) -> None:
+    def __init__(self, bound: float = 0.5, seed: int | None = None) -> None:
         self.bound = bound
+        self.seed = _checked(seed)
 
     def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
         width = vocabulary.embeddings.shape[1]
-        return (torch.rand(length, width, generator=vocabulary.generator) * 2 - 1) * self.bound
+        return (torch.rand(length, width, generator=_dice(vocabulary, self.seed)) * 2 - 1) * self.bound
 
 
 class SampledVocabulary(Initialiser):
@@ -73,18 +76,21 @@ class SampledVocabulary(Initialiser):
 
     Args:
         most_common: how many to draw from (Lester et al. 2021: 5,000).
+        seed: another start for each seed of the run, drawn by both; the run's seed alone decides if not given.
     """
 
-    def __init__(self, most_common: int = 5000) -> None:
+    def __init__(self, most_common: int = 5000, seed: int | None = None) -> None:
         if most_common < 1:
             raise UserError(f"most_common must be at least 1, not {most_common}")
         self.most_common = most_common
+        self.seed = _checked(seed)
 
     def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
         words = [i for i in range(len(vocabulary.embeddings)) if i not in vocabulary.special_ids]
         common = torch.tensor(words[: self.most_common])
         rounds = -(-length // len(common))
-        drawn = torch.cat([torch.randperm(len(common), generator=vocabulary.generator) for _ in range(rounds)])
+        dice = _dice(vocabulary, self.seed)
+        drawn = torch.cat([torch.randperm(len(common), generator=dice) for _ in range(rounds)])
         return _rows(vocabulary, common[drawn[:length]].tolist())
 
 
@@ -198,6 +204,22 @@ class Retrieved(Initialiser):
         self.origin = told(chosen, [hit.entry.name for hit in chosen])
         values = torch.stack([library.value(hit.entry) for hit in chosen])
         return values[0] if self.rank else weighted_average(values, [hit.similarity for hit in chosen])
+
+
+def _checked(seed: int | None) -> int | None:
+    if seed is not None and seed < 0:
+        raise UserError(f"init: seed must be a whole number from 0 on, not {seed}")
+    return seed
+
+
+def _dice(vocabulary: Vocabulary, seed: int | None) -> torch.Generator:
+    """What draws a start. One that had a seed of its own alone would be the same start in all runs of a study, whose
+    effect nothing would average out.
+    """
+    if seed is None:
+        return vocabulary.generator
+    mixed = np.random.SeedSequence([vocabulary.generator.initial_seed(), seed]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed[0]))
 
 
 def _check(stored: StoredPrompt, where: str, length: int, vocabulary: Vocabulary) -> None:

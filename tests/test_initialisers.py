@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -60,6 +61,20 @@ def test_a_seed_gives_the_same_prompt_and_another_seed_another(initialiser):
     first, again, other = (initialiser(12, vocabulary(seed=seed)) for seed in (5, 5, 6))
     assert first.shape == (12, WIDTH)
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("kind", [Uniform, SampledVocabulary])
+def test_a_seed_of_its_own_is_another_draw_for_each_seed_of_the_run(kind):
+    pairs = [(run, own) for run in (5, 6) for own in (None, 0, 1, 5, 6)]
+    starts = [kind(seed=own)(12, vocabulary(seed=run)) for run, own in pairs]
+    assert all(not torch.equal(one, two) for i, one in enumerate(starts) for two in starts[:i])
+    assert torch.equal(kind(seed=1)(12, vocabulary(seed=5)), starts[2])
+    mixed = np.random.SeedSequence([5, 1]).generate_state(1, np.uint64)
+    assert torch.equal(kind()(12, vocabulary(seed=int(mixed[0]))), starts[2])
+    rest = ClassLabels(labels=["yes"], backoff=kind(seed=1))(13, vocabulary(seed=5))
+    assert torch.equal(rest[1:], starts[2])
+    with pytest.raises(UserError, match="seed must be a whole number from 0 on, not -1"):
+        kind(seed=-1)
 
 
 def test_the_global_random_state_plays_no_part():

@@ -21,6 +21,9 @@ SHARES = (0.5, 0.8, 0.9, 1.0)
 Curve = list[tuple[int, float]]
 """(step, dev score) of each evaluation, in order."""
 
+Place = tuple[str, int, int | None]
+"""Target, seed and upstream seed of a run."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -71,17 +74,17 @@ def convergence(out: Path, scores: Sequence[Score], baseline: str) -> Convergenc
     Raises:
         UserError: a file of evaluations is damaged; names file and line.
     """
-    curves: dict[str, dict[tuple[str, int], Curve]] = {}
+    curves: dict[str, dict[Place, Curve]] = {}
     for row in scores:
         if curve := kept(read_curve(out / row.folder / METRICS)):
-            curves.setdefault(row.method, {})[row.target, row.seed] = curve
-    goals = {(row.target, row.seed): row.dev_score for row in scores if row.method == baseline}
+            curves.setdefault(row.method, {})[row.target, row.seed, row.upstream_seed] = curve
+    ends: dict[tuple[str, int], list[float]] = {}  # several where the baseline has several upstream seeds
+    for row in scores:
+        if row.method == baseline and row.dev_score is not None:
+            ends.setdefault((row.target, row.seed), []).append(row.dev_score)
+    goals = {place: goal for place, own in ends.items() if (goal := statistics.fmean(own)) > 0}
     points = [point for method, found in curves.items() for point in mean_curve(method, found)]
-    reached = [
-        _reached(method, share, found, {place: goal for place, goal in goals.items() if goal is not None and goal > 0})
-        for method, found in curves.items()
-        for share in SHARES
-    ]
+    reached = [_reached(method, share, found, goals) for method, found in curves.items() for share in SHARES]
     last = {method: max(curve[-1][0] for curve in found.values()) for method, found in curves.items()}
     return Convergence(points, [row for row in reached if row.runs], last)
 
@@ -113,14 +116,14 @@ def kept(curve: Curve) -> Curve:
     return best
 
 
-def mean_curve(method: str, curves: Mapping[tuple[str, int], Curve]) -> list[Point]:
+def mean_curve(method: str, curves: Mapping[Place, Curve]) -> list[Point]:
     """At every step from the one by which all runs have been evaluated."""
     begin = max(curve[0][0] for curve in curves.values())
     steps = sorted({step for curve in curves.values() for step, _ in curve if step >= begin})
     points = []
     for step in steps:
         by_seed: dict[int, list[float]] = {}
-        for (_, seed), curve in curves.items():
+        for (_, seed, _), curve in curves.items():
             by_seed.setdefault(seed, []).append(max(score for at, score in curve if at <= step))
         everything = [value for values in by_seed.values() for value in values]
         _, std = mean_std([statistics.fmean(values) for values in by_seed.values()])
@@ -129,14 +132,14 @@ def mean_curve(method: str, curves: Mapping[tuple[str, int], Curve]) -> list[Poi
 
 
 def _reached(
-    method: str, share: float, curves: Mapping[tuple[str, int], Curve], goals: Mapping[tuple[str, int], float]
+    method: str, share: float, curves: Mapping[Place, Curve], goals: Mapping[tuple[str, int], float]
 ) -> Reached:
     never = float("inf")
     steps = [
         # Scores are stored to seven digits, so a share of one is met exactly, and others within a rounding.
-        next((step for step, score in curve if score >= share * goals[place] - 1e-9), never)
-        for place, curve in curves.items()
-        if place in goals
+        next((step for step, score in curve if score >= share * goals[target, seed] - 1e-9), never)
+        for (target, seed, _), curve in curves.items()
+        if (target, seed) in goals
     ]
     median = statistics.median_low(steps) if steps else never
     there = sum(step < never for step in steps)

@@ -17,7 +17,7 @@ from mpt.errors import UserError
 from mpt.study.estimate import Estimate, estimate
 from mpt.study.plan import Cell, plan
 from mpt.study.pool import default_workers
-from mpt.study.results import RESULT, begun_with, read_json
+from mpt.study.results import RESULT, begun_with, read_json, several_upstream
 from mpt.study.run import unfinished
 from mpt.study.settings import Setting, learned_on, settings
 from mpt.study.show import console, print_left_out
@@ -123,11 +123,13 @@ def _table(study: Study, cells: Sequence[Cell], left: Sequence[Cell]) -> Table:
 
 
 def _grid(cells: Sequence[Cell]) -> str:
-    """``10 targets × 5 seeds × 4 rates``."""
+    """``10 targets × 5 seeds × 3 upstream seeds × 4 rates``."""
     targets = {cell.target for cell in cells if cell.target is not None}
+    starts = {cell.upstream_seed for cell in cells} if several_upstream(cells) else set()
     rates = {cell.learning_rate for cell in cells if cell.learning_rate is not None}
     parts = [_count(len(targets), "target")] if targets else []
     parts.append(_count(len({cell.seed for cell in cells}), "seed"))
+    parts += [_count(len(starts), "upstream seed")] if starts else []
     parts += [_count(len(rates), "rate")] if rates else []
     ranks = {cell.rank for cell in cells if cell.rank is not None}
     parts += [_count(len(ranks), "prompt")] if ranks else []

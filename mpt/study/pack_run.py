@@ -228,17 +228,9 @@ class _Pack:
             write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lane.outputs))
         if (path := run.path(MetricsFile)) is not None:
             write_text(path, "".join(f"{json.dumps(_rounded(row))}\n" for row in [*lane.history, tested]))
-        known = {
-            "method": cell.method,
-            "stage": cell.stage,
-            "partition": cell.partition,
-            "target": cell.target,
-            "seed": cell.seed,
-            "learning_rate": cell.learning_rate,
-        }
-        self._track(run, known, tested)
+        self._track(run, tested)
         result = {
-            **known,
+            **cell.known,
             "metric": metric,
             "score": _digits(score),
             "dev_score": _digits(lane.best),
@@ -258,7 +250,7 @@ class _Pack:
             file.write(f"study: finished in {seconds:.1f} s\n")
         self.ended[cell.key] = "finished"
 
-    def _track(self, run: _Run, known: dict[str, Any], tested: dict[str, Any]) -> None:
+    def _track(self, run: _Run, tested: dict[str, Any]) -> None:
         """Log a run to W&B as it would have been logged alone; that this does not work costs the run nothing."""
         tracker = run.parsed.trainer["logger"]
         if tracker is False:
@@ -269,7 +261,7 @@ class _Pack:
                 rows = [{"step": step, "train/loss": loss} for step, loss in run.lane.losses]
                 for row in sorted([*rows, *run.lane.history, tested], key=lambda row: row["step"]):
                     tracker.log_metrics({"epoch": 0} | {k: v for k, v in row.items() if k != "step"}, row["step"])
-                tracker.log_hyperparams(known)
+                tracker.log_hyperparams(run.cell.known)
                 if isinstance(tracker, Tracker):
                     tracker.log_prompt(run.cell.folder / run.parsed.callback(KeepBest).folder)
         except Exception as error:

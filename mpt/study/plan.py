@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -35,9 +35,11 @@ class Cell:
     """One run of a study.
 
     Attributes:
-        key: its name, and its folder below the study's: ``<method>/<target>-<seed>[-rank<rank>][-lr<rate>]`` or
-            ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below ``<method>/<setting>`` in
-            a study of several; ``embedding/<target>-<seed>`` makes a target's key to the library.
+        key: its name, and its folder below the study's:
+            ``<method>/<target>-<seed>[-up<upstream seed>][-rank<rank>][-lr<rate>]``, with ``-up`` where the method has
+            several upstream seeds, or ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below
+            ``<method>/<setting>`` in a study of several; ``embedding/<target>-<seed>`` makes a target's key to the
+            library.
         target: the target task; of an upstream run the one that it is for alone, if it is not for all.
         recipe: the words of its ``mpt fit``, with :data:`PLACE` for the study's folder.
         needs: keys of the runs that must be finished before.
@@ -47,6 +49,7 @@ class Cell:
         partition: in a study of several, the setting whose sources this run learned from or whose options it has;
             none for a run that is the same for all.
         rank: the place of the retrieved prompt that it starts from, if it starts from one.
+        upstream_seed: of a downstream run, the seed of the upstream run that it starts from; none if it has none.
     """
 
     key: str
@@ -61,6 +64,13 @@ class Cell:
     out: Path
     partition: str | None = None
     rank: int | None = None
+    upstream_seed: int | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What it is among the runs of the study, as its files and W&B say it."""
+        names = ("method", "stage", "partition", "target", "seed", "learning_rate", "upstream_seed")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def folder(self) -> Path:
@@ -83,7 +93,8 @@ class Cell:
 def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absent: Collection[str] = ()) -> list[Cell]:
     """Every run of the study: first all upstream runs, then method by method, target by target, seed by seed.
 
-    With several settings, a method with an upstream stage learns once for each, or once for all where they differ in
+    A method with several upstream seeds has for each target and seed a run from each of their prompts. With several
+    settings, a method with an upstream stage learns once for each, or once for all where they differ in
     the shots of the targets alone. One without is the same whatever the sources, so it runs once for each target that
     any of them has, unless settings differ in more than that. One that retrieves has runs of its own for each target
     and setting; all of them share the runs that make the targets' keys, which come before all others.
@@ -115,17 +126,17 @@ def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absen
                     for seed in study.seeds:
                         downstream += planner.downstream(method, setting, partition, target, seed, None)
             continue
-        seeds = study.seeds if method.upstream.seed is None else (method.upstream.seed,)
         starts: dict[int, Cell] = {}
         for setting in planner.settings:
             if not (starts and study.shares_upstream):
+                seeds = method.upstream.seeds or study.seeds
                 starts = {seed: planner.upstream(method, method.upstream, setting, seed) for seed in seeds}
                 upstream += starts.values()
             partition = setting.name if study.has_several else None
             for target in setting.targets:
                 for seed in study.seeds:
-                    start = starts[seed if method.upstream.seed is None else method.upstream.seed]
-                    downstream += planner.downstream(method, setting, partition, target, seed, start)
+                    for own in method.upstream.seeds or (seed,):
+                        downstream += planner.downstream(method, setting, partition, target, seed, starts[own])
     return [*retrieving.keys.values(), *upstream, *downstream]
 
 
@@ -229,8 +240,11 @@ class Planner:
         """
         stage = method.downstream
         rank = None if retrieved is None else retrieved.rank
+        own = start.seed if start is not None and method.upstream is not None else None
+        is_one_of_several = method.upstream is not None and len(method.upstream.seeds) > 1
         for rate in stage.learning_rates or (None,):
-            name = f"{target}-{seed}" + (f"-rank{rank}" if rank is not None else "")
+            name = f"{target}-{seed}" + (f"-up{own}" if is_one_of_several else "")
+            name += f"-rank{rank}" if rank is not None else ""
             name += f"-lr{rate:g}" if rate is not None else ""
             data = {"data.task": target}
             options = self.options(method, stage, setting, partition, name, seed, data, setting.target_k)
@@ -242,7 +256,8 @@ class Planner:
             if rate is not None:
                 options |= _last("model.optimizer.lr", rate, options)
             read = self.draw(target, seed, options.get("data.k"), options.get("data.metric"))
-            yield self.cell(method, stage, "downstream", partition, target, seed, rate, options, read, start, rank)
+            cell = self.cell(method, stage, "downstream", partition, target, seed, rate, options, read, start, rank)
+            yield replace(cell, upstream_seed=own)
 
     def start(self, method: Method, start: Cell) -> Mapping[str, str]:
         """The options by which a downstream run starts from what its upstream run learned."""

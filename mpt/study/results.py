@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Record:
             host) beside the rest; none until it is finished.
         failure: why it failed, if it did.
         partition: the one it belongs to; none if it belongs to all that have its target.
+        upstream_seed: as in :class:`mpt.study.plan.Cell`; none in folders from before it was told.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Record:
     result: dict[str, Any] | None = None
     failure: str | None = None
     partition: str | None = None
+    upstream_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,7 @@ def write_study(study: Study, places: Sequence[Setting], cells: Sequence[Cell], 
         seeds=list(study.seeds),
         k=study.k,
     )
-    runs = [
-        {
-            "key": cell.key,
-            "method": cell.method,
-            "stage": cell.stage,
-            "partition": cell.partition,
-            "target": cell.target,
-            "seed": cell.seed,
-            "learning_rate": cell.learning_rate,
-        }
-        for cell in cells
-    ]
+    runs = [{"key": cell.key, **cell.known} for cell in cells]
     write_json(out / STUDY, {**asdict(facts), "runs": runs})
 
 
@@ -112,6 +103,15 @@ def read_study(out: Path) -> tuple[Facts, list[Record]]:
         for run in content.pop("runs")
     ]
     return Facts(**content), records
+
+
+def several_upstream(runs: Iterable[Cell | Record]) -> list[str]:
+    """Methods with runs from several upstream prompts for each of their seeds, by order of appearance."""
+    found: dict[str, dict[int, set[int | None]]] = {}
+    for run in runs:
+        if run.stage == "downstream":
+            found.setdefault(run.method, {}).setdefault(run.seed, set()).add(run.upstream_seed)
+    return [method for method, by_seed in found.items() if any(len(own) > 1 for own in by_seed.values())]
 
 
 def begun_with(study: Study, out: Path) -> dict[str, Setting]:

@@ -94,9 +94,10 @@ def check_retrieve(method: Keys, retrieve: Retrieve | None, upstream: Any) -> No
         raise UserError(
             f"{where}: epochs cannot be counted before the tasks are retrieved; give trainer.max_steps in overrides"
         )
-    if upstream.seed is not None and retrieve.use == "mixture":
+    if upstream.seeds and retrieve.use == "mixture":
         raise UserError(
-            f"{where}: a mixture learns on one draw of the target, so that each seed needs its own; leave out seed"
+            f"{where}: a mixture learns on one draw of the target, so that each seed needs its own; leave out "
+            f"{'seeds' if len(upstream.seeds) > 1 else 'seed'}"
         )
 
 

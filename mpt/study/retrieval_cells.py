@@ -42,11 +42,11 @@ class Retrieving:
                     if stage is None:
                         yield from self.from_prompts(method, setting, partition, target, seed)
                         continue
-                    own = seed if stage.seed is None else stage.seed
-                    if own not in learned:
-                        learned[own] = self.on_retrieved(method, stage, setting, partition, target, own)
-                        yield learned[own]
-                    yield from self.planner.downstream(method, setting, partition, target, seed, learned[own])
+                    for own in stage.seeds or (seed,):
+                        if own not in learned:
+                            learned[own] = self.on_retrieved(method, stage, setting, partition, target, own)
+                            yield learned[own]
+                        yield from self.planner.downstream(method, setting, partition, target, seed, learned[own])
 
     def embedding(self, setting: Setting, target: str, seed: int) -> Cell:
         """The run that makes a target's key, which all methods share."""

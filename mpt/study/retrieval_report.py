@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpt.study.findings import Report, Section
 from mpt.study.layout import Cell, Table
-from mpt.study.results import Record
+from mpt.study.results import Record, several_upstream
 from mpt.study.tables import Score
 
 READING = (
@@ -25,29 +25,34 @@ def retrieved_table(report: Report, section: Section) -> Table | None:
     if not retrieves(report):
         return None
     by_key = {record.key: record for record in report.records}
-    found: dict[tuple[str, str], dict[int, str]] = {}
+    several = several_upstream(report.records)
+    found: dict[tuple[str, str], dict[int, list[str]]] = {}
     for score in section.scores:
         record = by_key[score.folder]
+        start = f"upstream {score.upstream_seed}: " if score.method in several else ""
         if text := _told(record) or _told(_upstream(score, record, report.records)):
-            found.setdefault((score.method, score.target), {})[score.seed] = text
+            found.setdefault((score.method, score.target), {}).setdefault(score.seed, []).append(start + text)
     if not found:
         return None
     seeds = report.facts.seeds
-    rows: list[list[Cell]] = [[*names, *(own.get(seed, "") for seed in seeds)] for names, own in found.items()]
+    rows: list[list[Cell]] = [
+        [*names, *("; ".join(own.get(seed, [])) for seed in seeds)] for names, own in found.items()
+    ]
     methods = [method for method, _ in found]
     rules = frozenset(i for i in range(1, len(rows)) if methods[i] != methods[i - 1])
     return Table(["method", "target", *(f"seed {seed}" for seed in seeds)], rows, texts=2 + len(seeds), rules=rules)
 
 
 def _upstream(score: Score, downstream: Record, records: Sequence[Record]) -> Record | None:
-    """The upstream run that was for this target, of the same seed where each has its own."""
+    """The upstream run that was for this target; in a folder that does not say which, the same seed's or the one."""
     own = [
         record
         for record in records
         if (record.stage, record.method, record.target, record.partition)
         == ("upstream", score.method, score.target, downstream.partition)
     ]
-    return next((record for record in own if record.seed == score.seed), own[0] if len(own) == 1 else None)
+    seed = score.seed if score.upstream_seed is None else score.upstream_seed
+    return next((record for record in own if record.seed == seed), own[0] if len(own) == 1 else None)
 
 
 def _told(record: Record | None) -> str:

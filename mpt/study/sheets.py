@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mpt.study.findings import Report
+from mpt.study.results import several_upstream
 from mpt.study.tables import target_gains
 
 SCORE_COLUMNS = ["method", "target", "seed", "metric", "score", "dev_score", "learning_rate", "folder"]
@@ -23,14 +24,17 @@ Rows = tuple[list[str], list[list[Any]]]
 
 
 def scores_csv(report: Report) -> str:
-    """One row per setting, method, target and seed; scores are fractions (correlations in [-1, 1]), at full
-    precision. A run that several settings share has a row in each.
+    """One row per setting, method, target, seed and upstream seed; scores are fractions (correlations in [-1, 1]), at
+    full precision. A run that several settings share has a row in each.
     """
     return _csv(*score_rows(report, SCORE_COLUMNS))
 
 
 def score_rows(report: Report, columns: Sequence[str]) -> Rows:
-    """Head and rows of some of :data:`SCORE_COLUMNS`, after the setting where there are several."""
+    """Head and rows of some of :data:`SCORE_COLUMNS`, after the setting where there are several, before the upstream seed
+    where that tells scores apart.
+    """
+    columns = [*columns, *(["upstream_seed"] if several_upstream(report.records) else [])]
     rows = [
         [section.setting.name, *(getattr(row, column) for column in columns)]
         for section in report.sections

@@ -88,6 +88,8 @@ class Live:
         self.count += 1
         rate = f" lr {cell.learning_rate:g}" if cell.learning_rate is not None else ""
         rate = (f" rank {cell.rank}" if cell.rank is not None else "") + rate
+        upstream = f"up{cell.upstream_seed}"
+        rate = (f" {upstream}" if upstream in cell.key.split("-") else "") + rate  # in the key if one of several
         what = cell.target or ""
         what += f"{', ' if what else ''}upstream" if cell.stage == "upstream" and cell.method != EMBEDDING else ""
         number = f"[{self.count:>{len(str(self.total))}}/{self.total}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class Stage:
         overrides: dotted command-line option to value.
         learning_rates: downstream, the rates to choose from on dev; the config's own rate where there is
             none.
-        seed: upstream, the one seed whose prompt all seeds start from; each seed has its own where not given.
+        seeds: upstream, those of its prompts, from each of which all seeds of the study start (``seed: 13`` is short
+            for ``seeds: [13]``); where there are none, each seed of the study has its own prompt.
         epochs: upstream on a mixture, how long in place of steps: times that each of the pooled source examples is
             taken, on average.
     """
@@ -47,7 +48,7 @@ class Stage:
     config: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     learning_rates: tuple[float, ...] = ()
-    seed: int | None = None
+    seeds: tuple[int, ...] = ()
     epochs: float | None = None
 
 
@@ -327,7 +328,7 @@ def _methods(file: str, name: str, value: Any) -> Iterator[Method]:
     for values in itertools.product(*vary.values()):
         own = {**upstream.overrides, **dict(zip(vary, values, strict=True))}
         epochs = own.pop("epochs", upstream.epochs)
-        varied = Stage(upstream.config, own, (), upstream.seed, epochs)
+        varied = replace(upstream, overrides=own, epochs=epochs)
         check_retrieve(keys, retrieve, varied)
         yield Method("-".join([name, *(format(value, "g") for value in values)]), downstream, varied, retrieve)
 
@@ -359,7 +360,7 @@ def _stage(keys: Keys, kind: str) -> Stage:
         config=keys.take("config", str),
         overrides=_overrides(keys),
         learning_rates=keys.several("learning_rates", float) if kind == "downstream" else (),
-        seed=keys.take("seed", int, None) if kind == "upstream" else None,
+        seeds=_upstream_seeds(keys) if kind == "upstream" else (),
         epochs=keys.take("epochs", float, None) if kind == "upstream" else None,
     )
     keys.end()
@@ -368,6 +369,18 @@ def _stage(keys: Keys, kind: str) -> Stage:
     if stage.epochs is not None and _STEPS in stage.overrides:
         raise UserError(f"{keys.where}: give epochs or {_STEPS}, not both")
     return stage
+
+
+def _upstream_seeds(keys: Keys) -> tuple[int, ...]:
+    several = "seeds" in keys.left
+    one, seeds = keys.take("seed", int, None), keys.several("seeds", int)
+    if several and one is not None:
+        raise UserError(f"{keys.where}: give seed (one) or seeds (a list), not both")
+    if several and not seeds:
+        raise UserError(
+            f"{keys.where}: seeds is empty; give at least one, or leave it out: each seed of the study then has its own"
+        )
+    return seeds if one is None else (one,)
 
 
 def _overrides(keys: Keys) -> dict[str, Any]:

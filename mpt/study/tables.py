@@ -13,12 +13,15 @@ from mpt.study.results import Record
 
 @dataclass(frozen=True)
 class Score:
-    """The one test score of a method on a target with a seed: that of the learning rate that was best on dev.
+    """The one test score of a method on a target with a seed: that of the learning rate that was best on dev. A method
+    with several upstream seeds has one from each.
 
     Attributes:
         score: test score in [0, 1], or in [-1, 1] for a correlation.
         learning_rate: the chosen rate; none if there was no choice.
         folder: the chosen run, below the study's folder.
+        upstream_seed: of the upstream run whose prompt it starts from; none where the method has no such stage, or the
+            folder is from before it was told.
     """
 
     method: str
@@ -29,6 +32,7 @@ class Score:
     dev_score: float | None
     learning_rate: float | None
     folder: str
+    upstream_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,12 @@ class Gain:
 
 
 def choose(records: Sequence[Record]) -> list[Score]:
-    """For each method, target and seed the run with the best dev score (the first of equals), and its test
-    score.
+    """For each method, target, seed and upstream seed the run with the best dev score (the first of equals), and
+    its test score.
 
     The choice never sees a test score. Runs without a result are left out.
     """
-    best: dict[tuple[str, str, int], Score] = {}
+    best: dict[tuple[str, str, int, int | None], Score] = {}
     for record in records:
         if record.stage != "downstream" or record.target is None or record.result is None:
             continue
@@ -71,10 +75,11 @@ def choose(records: Sequence[Record]) -> list[Score]:
             dev_score=result["dev_score"],
             learning_rate=record.learning_rate,
             folder=record.key,
+            upstream_seed=record.upstream_seed,
         )
-        held = best.setdefault((row.method, row.target, row.seed), row)
-        if _dev(row) > _dev(held):
-            best[row.method, row.target, row.seed] = row
+        place = (row.method, row.target, row.seed, row.upstream_seed)
+        if _dev(row) > _dev(best.setdefault(place, row)):
+            best[place] = row
     return list(best.values())
 
 

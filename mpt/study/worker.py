@@ -186,12 +186,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     trainer: Any = cli.trainer
     keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)
     result: dict[str, Any] = {
-        "method": cell.method,
-        "stage": cell.stage,
-        "partition": cell.partition,
-        "target": cell.target,
-        "seed": cell.seed,
-        "learning_rate": cell.learning_rate,
+        **cell.known,
         "metric": None,
         "score": None,
         "dev_score": _digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
@@ -199,8 +194,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "steps": trainer.global_step,
     }
     if trainer.logger is not None:
-        known = ("method", "stage", "partition", "target", "seed", "learning_rate")
-        trainer.logger.log_hyperparams({name: result[name] for name in known})
+        trainer.logger.log_hyperparams(cell.known)
     result |= retrieved(cli.model, cli.datamodule)
     if cell.stage == "downstream":
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)

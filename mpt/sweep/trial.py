@@ -134,9 +134,9 @@ def prepare(
     if chosen.upstream is None or method == study.baseline:
         able = [name for name, known in methods.items() if known.upstream and name != study.baseline]
         raise UserError(f"{file}: --method {method} learns nothing upstream to tune; those that do: {', '.join(able)}")
-    if chosen.upstream.seed is None:
-        # Once a trial: the seeds are draws of the validation tasks.
-        chosen = replace(chosen, upstream=replace(chosen.upstream, seed=(tuple(seeds) or study.seeds)[0]))
+    # Once a trial: the seeds are draws of the validation tasks.
+    once = (chosen.upstream.seeds or tuple(seeds) or study.seeds)[:1]
+    chosen = replace(chosen, upstream=replace(chosen.upstream, seeds=once))
     given, variants = _setting(study, setting)
     out = out or Path("runs") / "sweeps" / (study.name if not setting else f"{study.name}-{setting}")
     if tuple(tasks) == (TARGETS,):
@@ -189,6 +189,7 @@ def _record(cell: Cell) -> Record:
         result=read_json(result) if result.is_file() else None,
         failure=read_json(failed)["reason"] if failed.is_file() and not result.is_file() else None,
         partition=cell.partition,
+        upstream_seed=cell.upstream_seed,
     )
 
 

@@ -81,7 +81,7 @@ def test_only_what_starts_from_an_upstream_prompt_waits_for_it(study, tmp_path):
 
 def test_one_upstream_seed_may_serve_all(study, tmp_path):
     mtl = study.methods[1]
-    shared = replace(mtl, upstream=replace(mtl.upstream, seed=13))
+    shared = replace(mtl, upstream=replace(mtl.upstream, seeds=(13,)))
     cells = plan(replace(study, methods=(study.methods[0], shared)), tmp_path)
     assert [cell.key for cell in cells if cell.stage == "upstream"] == ["MTL/upstream-13"]
     assert {cell.needs for cell in cells if cell.method == "MTL" and cell.target} == {("MTL/upstream-13",)}
@@ -208,7 +208,7 @@ def test_a_run_bound_to_a_partition_starts_from_its_prompt_in_its_folder(of_two,
 
 def test_each_seed_its_own_upstream_in_each_partition(of_two, tmp_path):
     mtl = of_two.methods[1]
-    each = replace(of_two, methods=(of_two.methods[0], replace(mtl, upstream=replace(mtl.upstream, seed=None))))
+    each = replace(of_two, methods=(of_two.methods[0], replace(mtl, upstream=replace(mtl.upstream, seeds=()))))
     needs = {cell.key: cell.needs for cell in plan(each, tmp_path) if cell.needs}
     assert needs == {
         f"MTL/{name}/{target}-{seed}": (f"MTL/{name}/upstream-{seed}",)

@@ -44,6 +44,15 @@ def test_a_trial_learns_once_on_the_sources_and_then_on_the_validation_tasks(ben
     assert all(cell.needs == (first.key,) and not set(words) & set(cell.arguments) for cell in others)
 
 
+def test_a_trial_learns_from_the_first_of_several_upstream_seeds(file, tmp_path):
+    other = file.parent / "several_seeds.yaml"
+    other.write_text(file.read_text().replace("config: fomaml\n", "config: fomaml\n      seeds: [7, 13]\n"))
+    bench = prepare(other, "FoMAML", tmp_path / "out")
+    first, *others = [cell for cell in plan(bench.with_trials([RATES]), bench.out) if cell.method != "PT"]
+    assert first.key.endswith("/upstream-7") and len(others) == 4
+    assert {cell.needs for cell in others} == {(first.key,)} and not any("-up" in cell.key for cell in others)
+
+
 def test_the_baseline_is_the_same_for_all_trials_methods_and_folders(bench, file, tmp_path):
     def baseline(bench, trials):
         cells = plan(bench.with_trials(trials), bench.out)
