@@ -51,8 +51,16 @@ def run_study_command(arguments: list[str]) -> None:
         default=True,
         help="measure a few steps of each kind of run here, and say how long all would take",
     )
-    report = actions.add_parser("report", help="rebuild the report from the result files")
-    report.add_argument("folder", type=Path, help="folder of a study")
+    report = actions.add_parser("report", help="rebuild the report from the result files, or make one of scores alone")
+    report.add_argument("folder", type=Path, nargs="?", help="folder of a study")
+    report.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="in place of a folder, a CSV file of test scores: partition, method, target, draw, test_score",
+    )
+    report.add_argument("--baseline", metavar="METHOD", help="with --scores: what gains are relative to (default: PT)")
+    report.add_argument("--out", type=Path, help="with --scores: folder of the report")
     report.add_argument(
         "--against", metavar="METHOD", help="the method to compare the others with beside the baseline (default: MTL)"
     )
@@ -62,7 +70,7 @@ def run_study_command(arguments: list[str]) -> None:
 
         show_plan(_study(options), options)
         return
-    missing = _run(options) if options.action == "run" else _report(options.folder, options.against)
+    missing = _run(options) if options.action == "run" else _report(options)
     if missing:
         sys.exit(1)
 
@@ -73,7 +81,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.plan import chosen, plan
     from mpt.study.pool import Pool, default_workers
     from mpt.study.report import log_report, write_report
-    from mpt.study.results import begun_with, write_study
+    from mpt.study.results import REPORT, begun_with, write_study
     from mpt.study.run import run_cells, unfinished
     from mpt.study.settings import settings
     from mpt.study.show import Live, console, print_left_out, print_report
@@ -121,18 +129,31 @@ def _run(options: argparse.Namespace) -> bool:
         report = write_report(out)
         if todo and not is_logged(out) and not (trouble := log_report(report, out)):
             set_logged(out)
-    print_report(terminal, report, out)
+    print_report(terminal, report, out / REPORT)
     if trouble:
         terminal.print(f"the report was not logged to W&B ({trouble})", markup=False)
     terminal.print(f"{time.monotonic() - start:.0f} s")
     return bool(report.missing)
 
 
-def _report(folder: Path, against: str | None) -> bool:
-    from mpt.study.report import write_report
+def _report(options: argparse.Namespace) -> bool:
+    from mpt.study.report import write_report, write_report_of_scores
+    from mpt.study.results import REPORT
     from mpt.study.show import console, print_report
 
-    report = write_report(folder, against)
+    if (options.folder is None) == (options.scores is None):
+        raise UserError("mpt study report takes the folder of a study, or --scores FILE and --out DIR")
+    if options.scores is None:
+        if options.baseline is not None or options.out is not None:
+            raise UserError(
+                "--baseline and --out go with --scores; a study's file names the one, its folder has the other"
+            )
+        report, folder = write_report(options.folder, options.against), options.folder / REPORT
+    else:
+        if options.out is None:
+            raise UserError("--scores needs --out DIR, the folder that the report is written to")
+        folder = options.out
+        report = write_report_of_scores(options.scores, options.baseline or "PT", folder, options.against)
     print_report(console(), report, folder)
     return bool(report.missing)
 

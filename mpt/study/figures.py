@@ -11,9 +11,10 @@ from mpt.study.canvas import COLOURS, colours
 from mpt.study.chart import NOTHING, UNDEFINED, Bar, Chart, draw_bars
 from mpt.study.curves import draw_convergence
 from mpt.study.findings import Report, Section
+from mpt.study.gains import target_gains
 from mpt.study.layout import PAPER
 from mpt.study.results import Facts
-from mpt.study.tables import target_gains, target_scores
+from mpt.study.tables import target_scores
 
 MANY = 7
 """Curves of so many methods can be told apart beside the baseline's."""
@@ -48,14 +49,14 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
     if (
         facts.has_several
         and not facts.is_crowded
-        and any(row.seeds for section in report.sections for row in section.gains)
+        and any(row.draws for section in report.sections for row in section.gains)
     ):
         draw_bars(folder / OVERVIEW, _args(report), painted)
         drawn.append(Figure(OVERVIEW, OVERVIEW, None, f"average relative gain over {facts.baseline} in every setting"))
     for section in report.sections:
         name = section.setting.name
         place = f"{name}/" if facts.has_several else ""
-        if any(row.seeds for row in section.gains):
+        if any(row.draws for row in section.gains):
             draw_bars(folder / place / GAINS, _gains(facts, section), painted)
             about = f"relative gain over {facts.baseline} per target, {name}"
             drawn.append(Figure(place + GAINS, GAINS, name, about))
@@ -156,7 +157,7 @@ def _beside(sections: list[Section]) -> str:
 
 
 def _spread(facts: Facts) -> str:
-    return ", mean and deviation over seeds" if len(facts.seeds) > 1 else ""
+    return ", mean and deviation over draws" if len(facts.seeds) > 1 else ""
 
 
 def _title(facts: Facts, section: Section | None, what: str) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mpt.data.tasks import nearest
 from mpt.errors import UserError
 from mpt.study.convergence import Convergence, convergence
+from mpt.study.gains import Gain, gains
 from mpt.study.paper import Stated, stated_of
 from mpt.study.results import Facts, Record, read_study
 from mpt.study.settings import Setting
-from mpt.study.significance import Comparison, compare
-from mpt.study.tables import Gain, Score, choose, gains
+from mpt.study.significance import Comparison, compare, corrected
+from mpt.study.tables import Score, choose
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,19 @@ def build_report(out: Path, against: str | None = None) -> Report:
     """
     facts, records = read_study(out)
     missing = [(record.key, record.failure or "not run yet") for record in records if record.result is None]
-    rival = _rival(facts, against)
+    rival = rival_of(facts, against)
     sections = [_section(out, facts, setting, records, rival) for setting in facts.settings]
-    return Report(facts, sections, records, missing, rival)
+    return Report(facts, together(sections), records, missing, rival)
 
 
-def _rival(facts: Facts, against: str | None) -> str | None:
+def together(sections: Sequence[Section]) -> list[Section]:
+    """The sections of one report, whose tests are corrected for each other."""
+    rows = corrected([section.comparisons for section in sections])
+    return [replace(section, comparisons=own) for section, own in zip(sections, rows, strict=True)]
+
+
+def rival_of(facts: Facts, against: str | None) -> str | None:
+    """The method that others are compared with beside the baseline, see :func:`build_report`."""
     others = [method for method in facts.methods if method != facts.baseline]
     if against is None:
         return next((method for method in others if method.lower() in ("mtl", "spot")), None)
@@ -89,21 +97,27 @@ def _rival(facts: Facts, against: str | None) -> str | None:
     return against
 
 
+def compared(scores: Sequence[Score], baseline: str, rival: str | None) -> tuple[list[Gain], list[Comparison]]:
+    """ARG of each method, and every comparison: each with the baseline, then each other with the rival."""
+    gained = gains(scores, baseline)
+    there = [row.method for row in gained]
+    pairs = [(method, baseline) for method in there]
+    pairs += [(method, rival) for method in there if rival in there and rival is not None and method != rival]
+    return gained, [compare(scores, baseline, *pair) for pair in pairs]
+
+
 def _section(out: Path, facts: Facts, setting: Setting, records: Sequence[Record], rival: str | None) -> Section:
     own = [
         record for record in records if record.target in setting.targets and record.partition in (None, setting.name)
     ]
     # In the order of the study file, which is that of the report's columns.
     scores = sorted(choose(own), key=lambda row: facts.methods.index(row.method))
-    gained = gains(scores, facts.baseline)
-    pairs = [(row.method, facts.baseline) for row in gained]
-    there = {row.method for row in gained}
-    pairs += [(row.method, rival) for row in gained if rival in there and rival is not None and row.method != rival]
+    gained, comparisons = compared(scores, facts.baseline, rival)
     return Section(
         setting,
         scores,
         gained,
-        [compare(scores, facts.baseline, *pair) for pair in pairs],
+        comparisons,
         convergence(out, scores, facts.baseline),
         stated_of(setting, facts.root, facts.backbone, facts.methods),
     )

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpt.study.convergence import SHARES
+from mpt.study.crossed import Estimate
 from mpt.study.findings import Report, Section
+from mpt.study.gains import Gain
 from mpt.study.results import Facts
-from mpt.study.significance import Comparison
 from mpt.study.tables import target_scores
 
 PAPER = "Qin et al."
@@ -55,8 +56,8 @@ class Table:
 
 
 def score_table(facts: Facts, section: Section) -> Table:
-    """A row per target of a setting, a column per method, and ARG as the last row; the best of each in bold. Of many
-    methods (a search) it is the other way round.
+    """A row per target of a setting, a column per method, then ARG and the mean difference in points; the best of each
+    in bold. Of many methods (a search) it is the other way round.
     """
     scored = target_scores(section.scores)
     metric = {row.target: row.metric for row in section.scores}
@@ -66,23 +67,29 @@ def score_table(facts: Facts, section: Section) -> Table:
         found = [scored.get((method, target)) for method in facts.methods]
         best.append(_best([cell[0] if cell else math.nan for cell in found]))
         lines.append([Measured(*cell) if cell else "missing" for cell in found])
-    args = [_arg(section, method) for method in facts.methods]
-    best.append(_best_args(args))
-    lines.append(["baseline" if m == facts.baseline else arg for m, arg in zip(facts.methods, args, strict=True)])
+    own = {row.method: row for row in section.gains}
+    for cell in (_arg, _points):
+        cells = [cell(own.get(method)) for method in facts.methods]
+        best.append(_best_args(cells))
+        lines.append(["baseline" if m == facts.baseline else c for m, c in zip(facts.methods, cells, strict=True)])
+    averages = ["ARG (%)", "mean difference (points)"]
     if facts.is_crowded:
         return Table(
-            ["method", *(f"{target} ({metric[target]})" for target in section.targets), "ARG (%)"],
+            ["method", *(_with_metric(target, metric[target]) for target in section.targets), *averages],
             [[method, *cells] for method, *cells in zip(facts.methods, *lines, strict=True)],
             bold=frozenset((i, 1 + j) for j, places in enumerate(best) for i in places),
         )
-    names = [*([target, metric[target]] for target in section.targets), ["ARG (%)", ""]]
+    names = [_with_metric(target, metric[target]) for target in section.targets] + averages
     return Table(
-        ["target", "metric", *facts.methods],
-        [[*name, *cells] for name, cells in zip(names, lines, strict=True)],
-        texts=2,
-        bold=frozenset((i, 2 + j) for i, places in enumerate(best) for j in places),
+        ["target", *facts.methods],
+        [[name, *cells] for name, cells in zip(names, lines, strict=True)],
+        bold=frozenset((i, 1 + j) for i, places in enumerate(best) for j in places),
         rules=frozenset({len(section.targets)}),
     )
+
+
+def _with_metric(target: str, metric: str) -> str:
+    return f"{target} ({metric})" if metric else target
 
 
 def arg_table(report: Report) -> Table:
@@ -90,7 +97,8 @@ def arg_table(report: Report) -> Table:
     numbers of these settings, they are below ours.
     """
     methods = [method for method in report.facts.methods if method != report.facts.baseline]
-    columns = [[_arg(section, method) for method in methods] for section in report.sections]
+    own = [{row.method: row for row in section.gains} for section in report.sections]
+    columns = [[_arg(found.get(method)) for method in methods] for found in own]
     rows: list[list[Cell]] = [[method, *cells] for method, *cells in zip(methods, *columns, strict=True)]
     bold = {(i, 1 + j) for j, cells in enumerate(columns) for i in _best_args(cells)}
     rules = set()
@@ -108,35 +116,31 @@ def arg_table(report: Report) -> Table:
 
 
 def sure_table(report: Report, section: Section) -> Table:
-    """How sure the differences are: each method's ARG with interval and p, and the same against the rival; beside it
-    the paper's number, where there is one.
+    """How sure the differences are: a row for each method and what it is compared with, the difference in ARG and in
+    points with their intervals, and p; beside those with the baseline the paper's ARG, where there is one.
     """
-    baseline, rival = report.facts.baseline, report.rival
-    head = ["method", "ARG (%)", "95 % interval", f"p against {baseline}"]
-    has_rival = rival is not None and any(row.other == rival for row in section.comparisons)
-    if has_rival:
-        head += [f"ARG − {rival}'s", "95 % interval", f"p against {rival}"]
     backbones = dict.fromkeys(row.backbone for row in section.stated.values())
-    if backbones:
-        head.append(f"{PAPER}, {', '.join(backbones)}")
+    theirs = [f"{PAPER}, {', '.join(backbones)}"] if backbones else []
+    head = ["method", "against", "ARG difference (%)", "95 % interval", "p", "p (Holm)", "points", "95 % interval"]
     rows: list[list[Cell]] = []
-    for row in section.gains:
-        cells: list[Cell] = [row.method, Measured(row.mean, row.std, signed=True)]
-        cells += _sure(section.against(row.method, baseline))[1:]
-        if has_rival and rival is not None:
-            cells += ["", "", ""] if row.method == rival else _sure(section.against(row.method, rival))
-        if backbones:
-            cells.append(_stated(section, row.method))
+    for row in section.comparisons:
+        cells: list[Cell] = [row.method, row.other, f"{row.arg.mean:+.1f}", interval(row.arg), p_value(row.arg.p)]
+        cells += [p_value(row.p_holm), f"{row.points.mean:+.1f}", interval(row.points)]
+        if math.isnan(row.arg.mean):
+            cells[2:] = ["undefined", "", "", "", *cells[6:]]
+        if theirs:
+            cells.append(_stated(section, row.method) if row.other == report.facts.baseline else "")
         rows.append(cells)
-    return Table(head, rows)
+    first = next((i for i, row in enumerate(section.comparisons) if row.other != report.facts.baseline), 0)
+    return Table([*head, *theirs], rows, texts=2, rules=frozenset({first} if first else ()))
 
 
-def seed_table(facts: Facts, section: Section) -> Table:
-    """ARG of each seed, and the number of targets that went into it."""
+def draw_table(facts: Facts, section: Section) -> Table:
+    """The mean difference in points of each draw, and the number of targets with a relative gain."""
     rows: list[list[Cell]] = [
         [
             row.method,
-            *(f"{row.by_seed[seed]:+.1f}" if seed in row.by_seed else "missing" for seed in facts.seeds),
+            *(f"{row.points_by_draw[draw]:+.1f}" if draw in row.points_by_draw else "missing" for draw in facts.seeds),
             str(row.targets),
         ]
         for row in section.gains
@@ -170,22 +174,22 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def _sure(row: Comparison | None) -> list[Cell]:
-    """Difference, interval, p."""
-    if row is None or math.isnan(row.difference):
-        return ["missing", "", ""]
-    interval = "" if math.isnan(row.low) else f"{row.low:+.1f} to {row.high:+.1f}"
-    return [f"{row.difference:+.1f}", interval, p_value(row.p)]
+def interval(value: Estimate) -> str:
+    """``-1.2 to +3.4``; empty if there is none."""
+    return "" if math.isnan(value.low) else f"{value.low:+.1f} to {value.high:+.1f}"
 
 
-def _arg(section: Section, method: str) -> Cell:
-    row = next((row for row in section.gains if row.method == method), None)
+def _arg(row: Gain | None) -> Cell:
     return Measured(row.mean, row.std, signed=True) if row is not None else "missing"
+
+
+def _points(row: Gain | None) -> Cell:
+    return Measured(row.points, math.nan, signed=True) if row is not None else "missing"
 
 
 def _stated(section: Section, method: str) -> Cell:
     row = section.stated.get(method)
-    return Measured(row.mean, math.nan if row.std is None else row.std, signed=True) if row is not None else ""
+    return Measured(row.mean, math.nan, signed=True) if row is not None else ""
 
 
 def _best_args(cells: Sequence[Cell]) -> list[int]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from mpt.data.fewshot import SYNTHETIC
 from mpt.study.blocks import Block, Bullets, Code, Heading, Paragraph
+from mpt.study.crossed import METHOD
 from mpt.study.figures import GAINS, OVERVIEW, PACE, SCORES, Figure
 from mpt.study.findings import Report, Section
-from mpt.study.layout import arg_table, pace_table, score_table, seed_table, sure_table
+from mpt.study.layout import arg_table, draw_table, pace_table, score_table, sure_table
 from mpt.study.results import Facts
 from mpt.study.retrieval_report import READING, retrieved_table, retrieves
-from mpt.study.significance import DRAWS
-from mpt.study.tables import without_baseline
 
 
 def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
@@ -28,10 +28,10 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
             blocks += [Heading(2, name), *_about(section), score_table(facts, section)]
             blocks += _of(figures, GAINS, name)
             blocks += [Heading(3, "How sure"), sure_table(report, section)]
-            blocks += [Heading(3, "How fast"), *_pace(facts, section, figures)]
+            blocks += [Heading(3, "How fast"), *_pace(facts, section, figures)] if report.records else []
             blocks += _retrieved(report, section, 3)
             blocks += [Heading(3, "Scores"), *_of(figures, SCORES, name)] if _of(figures, SCORES, name) else []
-            blocks += [Heading(3, "ARG by seed (%)"), seed_table(facts, section)]
+            blocks += [Heading(3, "Difference by draw (points)"), draw_table(facts, section)]
         blocks += [Heading(2, "How to read it"), *_sure_reading(report), *_pace_reading(report)]
     else:
         (section,) = report.sections
@@ -39,9 +39,10 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
         blocks += [Heading(2, "Scores and average relative gain"), score_table(facts, section)]
         blocks += [Paragraph(_reading(report)), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
         blocks += [Heading(2, "How sure"), sure_table(report, section), *_sure_reading(report), *_paper([section])]
-        blocks += [Heading(2, "How fast"), *_pace(facts, section, figures), *_pace_reading(report)]
+        if report.records:
+            blocks += [Heading(2, "How fast"), *_pace(facts, section, figures), *_pace_reading(report)]
         blocks += _retrieved(report, section, 2)
-        blocks += [Heading(2, "ARG by seed (%)"), seed_table(facts, section)]
+        blocks += [Heading(2, "Difference by draw (points)"), draw_table(facts, section)]
     blocks += _undefined(report)
     if report.missing:
         blocks += [Heading(2, "Missing"), Bullets([f"`{key}`: {reason}" for key, reason in report.missing])]
@@ -58,12 +59,11 @@ def _retrieved(report: Report, section: Section, level: int) -> list[Block]:
 
 
 def _what(facts: Facts) -> str:
-    shots = f", k = {facts.k}" if facts.k is not None else ""
     places = ", ".join(f"{setting.given} ({len(setting.targets)} targets)" for setting in facts.settings)
-    return (
-        f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}, "
-        f"backbone {facts.backbone}, data {facts.root}{shots}, seeds {', '.join(map(str, facts.seeds))}."
-    )
+    parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
+    parts += [f"backbone {facts.backbone}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
+    parts += [f"k = {facts.k}"] if facts.k is not None else []
+    return f"{', '.join(parts)}, draws {', '.join(map(str, facts.seeds))}."
 
 
 def _cautions(facts: Facts) -> list[Block]:
@@ -103,49 +103,58 @@ def _about(section: Section) -> list[Block]:
 def _reading(report: Report) -> str:
     facts = report.facts
     start = " and the retrieved prompt" if retrieves(report) else ""
+    chosen = (
+        f" The learning rate{start}, where there was a choice, and the step are those of the best dev score; the test "
+        "set was used once."
+        if report.records
+        else ""
+    )
     shared = (
         " Bold is the best of a column. A method that learns nothing upstream has one run for each target and "
-        "seed, which counts in every setting that has the target."
-        if facts.has_several
-        else " Bold is the best of a row."
+        "draw, which counts in every setting that has the target."
+        if facts.has_several and report.records
+        else f" Bold is the best of a {'column' if facts.has_several else 'row'}."
     )
+    base = facts.baseline
     return (
-        "Test scores are in percent (correlations times 100): mean ± sample standard deviation over the seeds. The "
-        f"learning rate{start}, where there was a choice, and the step are those of the best dev score; the test set "
-        f"was used once. ARG is the mean over targets of (score - {facts.baseline}'s score) / {facts.baseline}'s "
-        "score, in percent, computed for each seed against the baseline of the same seed; its ± is over those per-seed "
-        "averages."
+        f"Test scores are in percent (correlations times 100), means over the draws.{chosen} ARG is the mean over the "
+        f"targets of the relative gain, (mean score - {base}'s mean score) / {base}'s mean score, in percent (Qin et "
+        f"al. 2023, section 4.2); the mean difference in points, mean score - {base}'s, needs no denominator. After ± "
+        "stands the sample standard deviation over the draws (for ARG: of the mean over the targets of a draw's score "
+        f"- {base}'s of the same draw, over {base}'s mean), and a 95 % interval is made so that in 95 of 100 such "
+        "studies it holds the value that ever more draws and targets like these would give."
         f"{shared} The CSV files hold ARG in percent and scores in fractions."
     )
 
 
 def _sure_reading(report: Report) -> list[Block]:
     facts = report.facts
-    rival = f" or from {report.rival}" if report.rival is not None else ""
-    once = _learned_once(report)
-    upstream = (
-        f" {', '.join(once)} learned upstream with one seed: what another upstream seed would change is in none of "
-        "these numbers."
-        if once
-        else ""
+    counts = {
+        other: sum(row.other == other and not math.isnan(row.arg.p) for s in report.sections for row in s.comparisons)
+        for other in (facts.baseline, report.rival)
+    }
+    told = " and ".join(
+        f"{count} comparison{'s' if count > 1 else ''} with {other}" for other, count in counts.items() if count
     )
-    few = (
-        " With a single seed the interval knows nothing of what another would change." if len(facts.seeds) == 1 else ""
-    )
-    return [
-        Paragraph(
-            f"How sure: targets and seeds are drawn again with replacement, {DRAWS:,} times, all methods on the same "
-            f"draw. The interval holds the middle 95 % of the drawn differences in ARG, in percentage points; p is "
-            f"two-sided, for no difference from {facts.baseline}{rival}, and not corrected for the number of "
-            f"comparisons. From few targets and seeds both are surer than they should be.{few}{upstream}"
+    sentences = [f"How sure: {METHOD}"]
+    if told:
+        sentences.append(
+            f"p is two-sided, for no difference in ARG; p (Holm) is corrected for the {told} in this report, so that "
+            "the chance of a single false alarm among them stays below the level that is chosen."
         )
-    ]
+    for why in dict.fromkeys(row.arg.why for s in report.sections for row in s.comparisons if row.arg.why):
+        sentences.append(f"Where there is neither interval nor p: {why}.")
+    if once := _learned_once(report):
+        sentences.append(
+            f"{', '.join(once)} learned upstream with one seed: what is said of {'it' if len(once) == 1 else 'them'} "
+            f"is said of {'this prompt' if len(once) == 1 else 'these prompts'}, not of the method, which may find a "
+            "better or a worse one with another seed (`upstream: seeds: […]` in a study makes it a factor of the test)."
+        )
+    return [Paragraph(" ".join(sentences))]
 
 
 def _learned_once(report: Report) -> list[str]:
-    """Methods whose one upstream prompt serves several seeds."""
-    if len(report.facts.seeds) == 1:
-        return []
+    """Methods whose one upstream prompt serves all draws."""
     seeds: dict[str, set[int]] = {}
     for record in report.records:
         if record.stage == "upstream":
@@ -191,21 +200,22 @@ def _pace_reading(report: Report) -> list[Block]:
 
 
 def _undefined(report: Report) -> list[Block]:
-    baseline = report.facts.baseline
-    found = [place for section in report.sections for place in without_baseline(section.scores, baseline)]
+    found = dict.fromkeys(target for section in report.sections for row in section.gains for target in row.undefined)
     if not found:
         return []
-    # A target of two settings is named once.
-    places = ", ".join(dict.fromkeys(f"{target} (seed {seed})" for target, seed in found))
     return [
         Paragraph(
-            f"{baseline} scores zero or less on {places}: no relative gain is defined there, and that target is left "
-            "out of that seed's average."
+            f"The mean score of {report.facts.baseline} is zero or less on {', '.join(found)}: no relative gain is "
+            "defined there, and ARG leaves it out. The mean difference in points has it."
         )
     ]
 
 
 def _again(report: Report, out: Path) -> list[Block]:
+    if not report.records:
+        against = f" --against {report.rival}" if report.rival is not None else ""
+        base = report.facts.baseline
+        return [Code(f"mpt study report --scores {report.facts.file} --baseline {base}{against} --out {out}")]
     results = [record.result for record in report.records if record.result is not None]
     # Results of before had what they were made with beside the numbers.
     made_with = [result.get("environment", result) for result in results]

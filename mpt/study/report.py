@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mpt.study.layout import arg_table, score_table
 from mpt.study.markdown import markdown
 from mpt.study.page import page
 from mpt.study.results import ARG, PAGE, REPORT, SCORES
+from mpt.study.score_file import report_of_scores
 from mpt.study.sheets import (
     SCORE_COLUMNS,
     arg_csv,
@@ -45,15 +47,30 @@ def write_report(out: Path, against: str | None = None) -> Report:
         UserError: the folder holds no study; no such method.
     """
     report = build_report(out, against)
-    folder = out / REPORT
+    sheets = {SCORES: scores_csv(report), "convergence.csv": pace_csv(report), "curves.csv": curves_csv(report)}
+    return _write(report, out / REPORT, out, sheets)
+
+
+def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | None = None) -> Report:
+    """Write the same, but for what only runs can tell (learning curves and costs), from a file of test scores.
+
+    Args:
+        path, baseline, against: as in :func:`mpt.study.score_file.report_of_scores`.
+        out: the report's folder.
+
+    Raises:
+        UserError: as there.
+    """
+    return _write(report_of_scores(path, baseline, against), out, out, {})
+
+
+def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     sheets = {
         ARG: arg_csv(report),
         "significance.csv": significance_csv(report),
         "relative_gain.csv": gains_csv(report),
-        SCORES: scores_csv(report),
-        "convergence.csv": pace_csv(report),
-        "curves.csv": curves_csv(report),
+        **sheets,
         "arg.tex": _arg_tex(report),
         "scores.tex": _scores_tex(report),
     }
@@ -85,7 +102,7 @@ def _scores_tex(report: Report) -> str:
 
 
 def _spread(report: Report) -> str:
-    return f", mean and deviation over {len(report.facts.seeds)} seeds" if len(report.facts.seeds) > 1 else ""
+    return f", mean and deviation over {len(report.facts.seeds)} draws" if len(report.facts.seeds) > 1 else ""
 
 
 def log_report(report: Report, out: Path) -> str | None:

@@ -24,7 +24,6 @@ from mpt.study.findings import Report
 from mpt.study.layout import Table as Layout
 from mpt.study.layout import arg_table, pace_table, score_table, sure_table
 from mpt.study.plan import Cell
-from mpt.study.results import REPORT
 from mpt.study.retrieval import EMBEDDING
 from mpt.study.settings import Setting
 
@@ -111,10 +110,10 @@ def print_left_out(console: Console, places: Sequence[Setting], root: str) -> No
             )
 
 
-def print_report(console: Console, report: Report, out: Path) -> None:
-    """The tables, what is missing, and which files there are."""
+def print_report(console: Console, report: Report, folder: Path) -> None:
+    """The tables, what is missing, and which files there are in the report's folder."""
     facts = report.facts
-    seeds = f"mean ± deviation over {len(facts.seeds)} seeds" if len(facts.seeds) > 1 else f"seed {facts.seeds[0]}"
+    seeds = f"mean ± deviation over {len(facts.seeds)} draws" if len(facts.seeds) > 1 else f"draw {facts.seeds[0]}"
     if facts.has_several:
         title = f"{facts.name}: average relative gain over {facts.baseline} (%), {seeds}"
         print_table(console, arg_table(report), title)
@@ -122,7 +121,7 @@ def print_report(console: Console, report: Report, out: Path) -> None:
         name = section.setting.name if facts.has_several else facts.name
         print_table(console, score_table(facts, section), f"{name}: test scores (%), {seeds}")
         if section.gains:
-            print_table(console, sure_table(report, section), f"{name}: ARG, bootstrap over targets and seeds")
+            print_table(console, sure_table(report, section), f"{name}: how sure, over targets and draws")
         if (pace := pace_table(facts, section)) is not None and not facts.has_several:
             print_table(console, pace, f"{name}: steps to a share of {facts.baseline}'s final dev score")
     if facts.root == "synthetic":
@@ -132,7 +131,7 @@ def print_report(console: Console, report: Report, out: Path) -> None:
     for key, reason in report.missing:
         console.print(f"missing: {key}: {reason}", style="red", markup=False)
     if report.files:
-        console.print(f"report in {out / REPORT}:", markup=False)
+        console.print(f"report in {folder}:", markup=False)
         _print_files(console, report.files)
 
 

@@ -18,10 +18,11 @@ from mpt.data.partitions import load_partition
 from mpt.data.tasks import nearest
 from mpt.errors import UserError
 from mpt.files import write_text
+from mpt.study.gains import gains, target_gains
 from mpt.study.plan import Cell
 from mpt.study.results import FAILED, RESULT, Record, read_json
 from mpt.study.spec import Method, Study, Variant, load_study
-from mpt.study.tables import choose, gains, target_gains
+from mpt.study.tables import choose
 from mpt.sweep.sampling import Values
 
 TARGETS = "targets"
@@ -92,10 +93,9 @@ class Outcome:
     """What came of a trial.
 
     Attributes:
-        arg: average relative gain over the baseline on the validation tasks, in percent, as a mean over the seeds;
-            NaN where there is none.
-        std: sample standard deviation over the seeds.
-        gains: task to relative gain in percent, mean over the seeds where it is defined; only tasks with such.
+        arg: average relative gain over the baseline on the validation tasks, in percent; NaN where there is none.
+        std: its sample deviation over the draws, as in :class:`mpt.study.gains.Gain`.
+        gains: task to relative gain in percent; only tasks where it is defined.
         seconds: computing time of its own runs.
         trouble: why there is no ARG; empty if there is.
     """

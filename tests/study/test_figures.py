@@ -36,9 +36,9 @@ def test_runs_that_left_evaluations_have_their_curves(tmp_path):
     assert "convergence.png" in report.files
     assert has(tmp_path / "report" / "convergence.png", BASELINE)
     rows = (tmp_path / "report" / "convergence.csv").read_text().splitlines()
-    assert rows[0] == "method,share,step,runs_there,runs" and rows[1] == "PT,0.5,20,4,4"
+    assert rows[0] == "partition,method,share,step,runs_there,runs" and rows[1] == "p,PT,0.5,20,4,4"
     curves = (tmp_path / "report" / "curves.csv").read_text().splitlines()
-    assert curves[1:3] == ["PT,10,0.200000,0.000000", "PT,20,0.500000,0.000000"]
+    assert curves[1:3] == ["p,PT,10,0.200000,0.000000", "p,PT,20,0.500000,0.000000"]
 
 
 def test_a_method_has_one_colour_in_all_figures_whether_or_not_it_has_results(tmp_path):

@@ -9,13 +9,25 @@ import pytest
 from study.by_hand import one_partition, record
 
 from mpt.study.convergence import SHARES, Convergence, Reached
+from mpt.study.crossed import Estimate
 from mpt.study.findings import Report, Section
-from mpt.study.layout import Measured, Table, arg_table, p_value, pace_table, score_table, seed_table, sure_table
+from mpt.study.gains import gains
+from mpt.study.layout import (
+    Measured,
+    Table,
+    arg_table,
+    draw_table,
+    interval,
+    p_value,
+    pace_table,
+    score_table,
+    sure_table,
+)
 from mpt.study.paper import Stated
 from mpt.study.results import Facts
 from mpt.study.settings import Setting
 from mpt.study.significance import compare
-from mpt.study.tables import choose, gains
+from mpt.study.tables import choose
 
 PLACE = Setting("p", "p", ("a", "b"), ("s",))
 FACTS = Facts("hand", "hand.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", ["PT", "MTL", "FT", "X"], [13, 21])
@@ -23,7 +35,7 @@ FACTS = Facts("hand", "hand.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", ["PT"
 
 @pytest.fixture
 def section() -> Section:
-    """MTL as in by_hand.py, +18.75 %; FT +10 % everywhere; X has nothing."""
+    """MTL as in by_hand.py, +14.4 %, +5 points; FT +10 % everywhere; X has nothing."""
     ft = [
         record("FT", row.target, row.seed, 1.1 * row.result["score"]) for row in one_partition() if row.method == "PT"
     ]
@@ -41,27 +53,30 @@ def bold(table: Table) -> set[tuple[str, str]]:
 def test_the_best_of_every_target_and_of_arg_is_bold(section):
     table = score_table(FACTS, section)
     # a: PT 65, MTL 67.5, FT 71.5; b: PT 30, MTL 37.5, FT 33
-    assert bold(table) == {("a", "FT"), ("b", "MTL"), ("ARG (%)", "MTL")}
-    assert [row[0] for row in table.rows] == ["a", "b", "ARG (%)"] and table.rules == {2}
-    assert table.rows[0][-1] == "missing" and table.rows[2][2] == "baseline" and table.rows[2][-1] == "missing"
+    points = "mean difference (points)"
+    assert bold(table) == {("a (ACC)", "FT"), ("b (ACC)", "MTL"), ("ARG (%)", "MTL"), (points, "MTL")}
+    assert [row[0] for row in table.rows] == ["a (ACC)", "b (ACC)", "ARG (%)", points] and table.rules == {2}
+    assert table.rows[0][-1] == "missing" and table.rows[2][1] == "baseline" and table.rows[2][-1] == "missing"
+    assert [str(cell) for cell in table.rows[3][1:]] == ["baseline", "+5.0", "+4.8", "missing"]
 
 
 def test_of_many_methods_each_has_a_row(section):
     crowd = [f"X{i}" for i in range(6)]
     table = score_table(replace(FACTS, methods=[*FACTS.methods, *crowd]), section)
-    assert table.head == ["method", "a (ACC)", "b (ACC)", "ARG (%)"] and len(table.rows) == 10
-    assert [str(cell) for cell in table.rows[0]] == ["PT", "65.0 ± 21.2", "30.0 ± 14.1", "baseline"]
-    assert bold(table) == {("FT", "a (ACC)"), ("MTL", "b (ACC)"), ("MTL", "ARG (%)")}
+    points = "mean difference (points)"
+    assert table.head == ["method", "a (ACC)", "b (ACC)", "ARG (%)", points] and len(table.rows) == 10
+    assert [str(cell) for cell in table.rows[0]] == ["PT", "65.0 ± 21.2", "30.0 ± 14.1", "baseline", "baseline"]
+    assert bold(table) == {("FT", "a (ACC)"), ("MTL", "b (ACC)"), ("MTL", "ARG (%)"), ("MTL", points)}
 
 
 def test_equal_methods_are_both_the_best(section):
     twin = [replace(row, method="X") for row in section.scores if row.method == "MTL"]
     table = score_table(FACTS, replace(section, scores=[*section.scores, *twin]))
-    assert {("b", "MTL"), ("b", "X")} <= bold(table)
+    assert {("b (ACC)", "MTL"), ("b (ACC)", "X")} <= bold(table)
 
 
 def test_methods_by_settings_is_the_papers_second_table_with_its_numbers_below(section):
-    report = Report(FACTS, [section, replace(section, stated={"FT": Stated(-3.0, None, "T5-Large", 3)})], [], [])
+    report = Report(FACTS, [section, replace(section, stated={"FT": Stated(-3.0, "T5-Large", 3)})], [], [])
     table = arg_table(report)
     assert table.head == ["method", "p", "p"] and table.rules == {3}
     assert [[str(cell) for cell in row] for row in table.rows[2:]] == [
@@ -76,24 +91,31 @@ def test_methods_by_settings_is_the_papers_second_table_with_its_numbers_below(s
 
 def test_how_sure_is_told_against_baseline_and_rival(section):
     table = sure_table(Report(FACTS, [section], [], [], rival="MTL"), section)
-    assert table.head[3:] == ["p against PT", "ARG − MTL's", "95 % interval", "p against MTL"]
-    ours = {str(row[0]): [str(cell) for cell in row[1:]] for row in table.rows}
-    assert set(ours) == {"MTL", "FT"} and ours["MTL"][3:] == ["", "", ""]
-    assert ours["FT"][:3] == ["+10.0 ± 0.0", "+10.0 to +10.0", "< 0.001"]
-    found = section.against("FT", "MTL")
-    assert ours["FT"][3:] == [
-        f"{found.difference:+.1f}",
-        f"{found.low:+.1f} to {found.high:+.1f}",
-        p_value(found.p),
+    assert table.head == [
+        "method",
+        "against",
+        "ARG difference (%)",
+        "95 % interval",
+        "p",
+        "p (Holm)",
+        "points",
+        "95 % interval",
     ]
-    assert sure_table(Report(FACTS, [section], [], []), section).head[-1] == "p against PT"
+    assert [tuple(row[:2]) for row in table.rows] == [("MTL", "PT"), ("FT", "PT"), ("FT", "MTL")] and table.rules == {2}
+    # Two targets of two draws are too few for an interval.
+    assert table.rows[1][2:] == ["+10.0", "", "", "", "+4.8", ""]
+
+
+def test_an_interval_is_told_from_end_to_end():
+    assert interval(Estimate(1.0, -1.23, 3.45, 0.2)) == "-1.2 to +3.5"
+    assert interval(Estimate(1.0, math.nan, math.nan, math.nan, why="too few")) == ""
 
 
 def test_the_papers_number_stands_in_the_last_column(section):
-    stated = {"MTL": Stated(8.51, 1.16, "T5-Large", 2)}
+    stated = {"MTL": Stated(8.51, "T5-Large", 2)}
     table = sure_table(Report(FACTS, [section], [], []), replace(section, stated=stated))
     assert table.head[-1] == "Qin et al., T5-Large"
-    assert [str(row[-1]) for row in table.rows] == ["+8.5 ± 1.2", ""]
+    assert [str(row[-1]) for row in table.rows] == ["+8.5", "", ""]
 
 
 def test_steps_that_are_not_reached_are_more_than_the_last(section):
@@ -106,9 +128,9 @@ def test_steps_that_are_not_reached_are_more_than_the_last(section):
     assert pace_table(FACTS, section) is None
 
 
-def test_seeds_are_told_one_by_one(section):
-    only = replace(section, gains=[replace(section.gains[0], by_seed={13: 37.5})])
-    assert seed_table(FACTS, only).rows == [["MTL", "+37.5", "missing", "2"]]
+def test_draws_are_told_one_by_one(section):
+    only = replace(section, gains=[replace(section.gains[0], points_by_draw={13: 17.5})])
+    assert draw_table(FACTS, only).rows == [["MTL", "+17.5", "missing", "2"]]
 
 
 @pytest.mark.parametrize(
