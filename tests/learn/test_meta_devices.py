@@ -58,6 +58,8 @@ def test_two_processes_learn_what_one_learns_and_write_once(root, model_folder, 
 
     one, two = (last_checkpoint(tmp_path / folder) for folder in ("one", "two"))
     assert set(one) == set(two) == {"prompt.weight", "log_inner_lr"}
+    # 4 steps of 2 meta-batches of 4 episodes, each of 1 inner step on 2 rows and a query of 2
+    assert examples(tmp_path / "one") == examples(tmp_path / "two") == 4 * 2 * 4 * (1 * 2 + 2)
     for name in one:
         assert torch.equal(one[name], two[name])
     first, second = (json_lines(tmp_path / folder / "metrics.jsonl") for folder in ("one", "two"))
