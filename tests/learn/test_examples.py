@@ -44,7 +44,7 @@ def test_a_mixture_counts_likewise_and_a_second_fit_begins_anew(read, root, mode
         assert model.examples == steps * 5 == sum(read)
 
 
-# Support of 2 batches of 3 rows, a query of 4, 2 episodes a meta-batch: by hand for 3 inner steps, 2 (3 * 3 + 4) a step.
+# Two support batches of 3 rows and a query of 4; 3 inner steps read 3 * 3 + 4.
 @pytest.mark.parametrize(
     ("algorithm", "again"),
     [(FoMAML(RATE, 3), 0), (Reptile(RATE, 3), 0), (MAML(RATE, 3, "exact"), 9), (MAML(RATE, 3, "graph"), 0)],

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
-from learn.meta_toy import episodes, last_checkpoint, learner, meta_fit, write_callbacks
+from learn.meta_toy import episodes, examples, last_checkpoint, learner, meta_fit, write_callbacks
 from small_models import t5
 from toy import Mpt, json_lines
 
