@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ class Learner(LightningModule):
     Data modules hand over texts (:class:`mpt.data.batch.TextBatch`); the learner tokenises them with its backbone's
     own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's
     metric by name; ``test/score`` likewise.
+
+    Attributes:
+        examples: example passes of the training so far, over all devices and the runs that this one went on from: rows
+            of training batches, each time that they are read for a loss. A meta-learner reads its support rows at each
+            inner step and its query rows once (Reptile too, though it only reports their loss); that MAML's products
+            with a Hessian, and a loss that is only logged, read support rows again is not counted, nor is evaluation.
+            None after a checkpoint that does not tell.
+        seconds_before: of training, up to the checkpoint that this run went on from.
     """
 
     def __init__(self) -> None:
@@ -37,6 +46,7 @@ class Learner(LightningModule):
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
         self.outputs: list[dict[str, Any]] = []
         self._cut_reported = 0
+        self._begin_count()
 
     learns_from_episodes = False
     """Whether its data are episodes (support and query batches) instead of batches of examples."""
@@ -94,6 +104,8 @@ class Learner(LightningModule):
             self.train()
 
     def setup(self, stage: str) -> None:
+        if stage == "fit":  # before a checkpoint is read
+            self._begin_count()
         self.prepare(tuple(getattr(getattr(self.trainer, "datamodule", None), "labels", ())))
         precision = str(self.trainer.precision)
         refuse_unsafe_dtype(self.backbone.config.model_type, precision)
@@ -121,6 +133,7 @@ class Learner(LightningModule):
 
     def training_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> Tensor:
         text, tensors = batch
+        self._count(len(text))
         loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(tensors))
         return loss
@@ -158,6 +171,12 @@ class Learner(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         learned = {name for name, value in self.named_parameters() if value.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}
+        seconds = self.seconds_before + time.monotonic() - self._begun
+        checkpoint["spent"] = {"examples": self.examples, "seconds": seconds}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        spent = checkpoint.get("spent", {"examples": None, "seconds": 0.0})  # none in those of earlier versions
+        self.examples, self.seconds_before = spent["examples"], spent["seconds"]
 
     # Inside --------------------------------------------------------------------------------------------------------
 
@@ -165,6 +184,16 @@ class Learner(LightningModule):
     def seed(self) -> int:
         """The seed of this run (``seed_everything``), 0 if none was set."""
         return int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+    def _begin_count(self) -> None:
+        self.examples: int | None = 0
+        self.seconds_before = 0.0
+        self._begun = time.monotonic()
+
+    def _count(self, rows: int) -> None:
+        """Count the rows of this device's share of a batch; the shares of all are equal."""
+        if self.examples is not None:
+            self.examples += rows * self.trainer.world_size
 
     def score_outputs(self) -> tuple[str, float] | None:
         """Metric name and value over :attr:`outputs`; ``None`` where the data has no task or no references."""

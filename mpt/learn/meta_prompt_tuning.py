@@ -209,6 +209,7 @@ class MetaPromptTuning(PromptTuning):
 
     def training_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]
         texts, encoded = batch
+        self._count(sum(self._passes(episode) for episode in texts.episodes))
         results = []
         trouble = None
         for episodes, support, query in encoded:
@@ -250,6 +251,11 @@ class MetaPromptTuning(PromptTuning):
         rows = len(batch) // len(prompt)
         losses = self.backbone.loss(prompt.repeat_interleave(rows, 0), batch)
         return losses.view(-1, rows).sum(1) / batch.target_lengths.view(-1, rows).sum(1)
+
+    def _passes(self, episode: Episode) -> int:
+        """Rows that an episode reads: a support batch at each inner step, and the query batch."""
+        support = [len(batch) for batch in episode.support]
+        return sum(support[k % len(support)] for k in range(self.algorithm.inner_steps)) + len(episode.query)
 
     def _judge(self, adapted: Tensor, text: TextBatch, task: str) -> None:
         """Loss and answers of an adapted prompt on part of a validation task's query set."""

@@ -63,6 +63,11 @@ class Lane:
     """Of the last step, on the device."""
     _stream: Iterator[TextBatch] | None = None
 
+    @property
+    def examples(self) -> int:
+        """Example passes of its steps; a stream has no short batch."""
+        return self.steps * self.data.batch_size
+
     def next_batch(self) -> TextBatch:
         """The batch that its own run would learn on now."""
         if self._stream is None:

@@ -93,9 +93,9 @@ class _Pack:
         self.log = self.state.with_suffix(".txt")
         self.ended: dict[str, str] = {}
         self.runs: list[_Run] = []
+        self.begun = time.monotonic()
 
     def run(self) -> dict[str, str]:
-        begin = time.monotonic()
         self.state.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         with _output_to(self.log):
@@ -108,7 +108,7 @@ class _Pack:
             side_by_side.fit(lambda: self._save(side_by_side))
             scores = side_by_side.test()
             self.runs[0].parsed.learner._report_cut()
-        seconds = (time.monotonic() - begin) / len(self.runs)
+        seconds = (time.monotonic() - self.begun) / len(self.runs)
         for run in self.runs:
             self._end(run, scores.get(run.cell.key), resumed, seconds)
         self.log.unlink(missing_ok=True)
@@ -173,6 +173,7 @@ class _Pack:
             print(f"study: {self.state} cannot be read ({one_line(error)}); the pack starts anew")
             return False
         side_by_side.load_state_dict(state)
+        self.begun -= state.get("seconds", 0.0)  # what the processes before took, up to this state
         print(f"study: the pack goes on from step {side_by_side.steps}")
         return True
 
@@ -194,7 +195,7 @@ class _Pack:
 
     def _save(self, side_by_side: SideBySide) -> None:
         fresh = self.state.with_suffix(f".{os.getpid()}.new")
-        torch.save(side_by_side.state_dict(), fresh)
+        torch.save({**side_by_side.state_dict(), "seconds": time.monotonic() - self.begun}, fresh)
         os.replace(fresh, self.state)
         for run in self.runs:
             if not _is_done(run.cell) and (path := run.path(MetricsFile)) is not None:
@@ -236,6 +237,7 @@ class _Pack:
             "dev_score": _digits(lane.best),
             "best_step": lane.best_step,
             "steps": lane.steps,
+            "examples": lane.examples,
             **retrieved(learner, data),
             "resumed": resumed,
             "fingerprint": cell.fingerprint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a report says about a study beside its numbers."""
+    """What a report says about a study beside its numbers.
+
+    Attributes:
+        oracles: the methods that tune from every prompt of the library that may be retrieved, one by one: the best of
+            these runs on test is an oracle's (:mod:`mpt.study.oracle`).
+    """
 
     name: str
     file: str
@@ -57,6 +62,7 @@ class Facts:
     methods: list[str]
     seeds: list[int]
     k: Shots | None = None
+    oracles: list[str] = field(default_factory=list)
 
     @property
     def has_several(self) -> bool:
@@ -81,6 +87,7 @@ def write_study(study: Study, places: Sequence[Setting], cells: Sequence[Cell], 
         methods=[method.name for method in study.methods],
         seeds=list(study.seeds),
         k=study.k,
+        oracles=[method.name for method in study.methods if method.retrieve is not None and method.retrieve.tries_all],
     )
     runs = [{"key": cell.key, **cell.known} for cell in cells]
     write_json(out / STUDY, {**asdict(facts), "runs": runs})

@@ -47,6 +47,11 @@ class Retrieve:
     by: str = "per_token"
     everything: bool = False
 
+    @property
+    def tries_all(self) -> bool:
+        """Whether runs start from every prompt that may be retrieved, one by one."""
+        return self.use == "best" and self.top_k is None
+
 
 def read_retrieve(method: Keys) -> Retrieve | None:
     """What a method's ``retrieve`` says; None if it has none.

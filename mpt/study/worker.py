@@ -145,7 +145,7 @@ def run_cell(cell: Cell) -> str:
         with _output_to(folder / LOG):
             result = _fit_and_test(cell, resumed)
             _let_go()
-            result["seconds"] = round(time.monotonic() - start, 2)
+            result["seconds"] = round(result["seconds"] + time.monotonic() - start, 2)
             write_json(folder / RESULT, result)
             print(f"study: finished in {result['seconds']:.1f} s")
     except Exception as error:
@@ -192,6 +192,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "dev_score": _digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
         "best_step": keeper.best_step if keeper else None,
         "steps": trainer.global_step,
+        "examples": getattr(cli.model, "examples", None),
     }
     if trainer.logger is not None:
         trainer.logger.log_hyperparams(cell.known)
@@ -207,6 +208,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         "recipe": cell.recipe,
         "arguments": cell.arguments,
         "environment": environment(str(trainer.strategy.root_device)),
+        "seconds": getattr(cli.model, "seconds_before", 0.0),  # of training before it was killed
     }
 
 

@@ -1,4 +1,4 @@
-"""What a study with an oracle says about transfer: tables, figures and a page in its report's folder."""
+"""What a study that tried every source prompt says of transfer: tables, figures and a page in its report's folder."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def _matrix(words: Sequence[str]) -> None:
     )
     parser.add_argument("study", type=Path, help="folder of a study")
     parser.add_argument(
-        "--oracle",
+        "--method",
         metavar="METHOD",
         help="the method that tried every source prompt (default: the one that tried most)",
     )
@@ -60,7 +60,7 @@ def _matrix(words: Sequence[str]) -> None:
     from mpt.transfer.transfers import read_transfers
 
     terminal = console()
-    found = read_transfers(options.study, options.oracle, options.baseline)
+    found = read_transfers(options.study, options.method, options.baseline)
     for transfers in found:
         analysis = analyse(transfers, options.library, options.by, options.k)
         folder = options.out or options.study / REPORT / "transfer"

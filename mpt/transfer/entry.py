@@ -60,6 +60,12 @@ class Entry:
     folder: Path
 
 
+def amount(value: Any) -> Any:
+    """A fact that says how much of something there was; None if it says no such thing."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number and math.isfinite(value) and value >= 0 else None
+
+
 def check_name(name: str) -> str:
     """A name that is safe as a folder's, whatever the system.
 

@@ -177,7 +177,9 @@ def _add(
         "k": data.fewshot.k,
         "dev_score": tuned.dev_score,
         "step": tuned.best_step,
-        "steps": lesson.steps,
+        "steps": tuned.steps,
+        "examples": tuned.examples,
+        "seconds": round(tuned.seconds, 2),
     }
     library.add(one.name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
     terminal.print(f"{one.name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")

@@ -33,6 +33,7 @@ from mpt.transfer.entry import (
     KEY,
     PICKLED,
     Entry,
+    amount,
     check_name,
     copy_entry,
     files_of,
@@ -253,6 +254,16 @@ class Library:
             if not any(task_mark(task) in marks for marks in there):
                 near = nearest(task, {entry.task for entry in self.entries()})
                 raise UserError(f"--exclude {task}: the library {self.folder} has no prompt of that task; {near}")
+
+    def cost(self, entry: Entry) -> tuple[int | None, int | None, float | None]:
+        """Optimiser steps, example passes and seconds of the run that an entry's value, and on its way its key, is of.
+
+        None is what its facts do not tell; where they tell the steps alone, each took the recipe's batch.
+        """
+        steps, examples, seconds = (amount(entry.facts.get(name)) for name in ("steps", "examples", "seconds"))
+        if examples is None and steps is not None:
+            examples = steps * self.recipe.batch_size
+        return steps, examples, seconds
 
     def key(self, entry: Entry) -> Tensor:
         """``[P, H]``: what an entry is found by."""

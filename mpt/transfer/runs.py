@@ -14,12 +14,13 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mpt.errors import UserError, one_line
 from mpt.prompt_files import StoredPrompt, load_prompt
+from mpt.transfer.entry import amount
 from mpt.transfer.recipe import Recipe
 
 EARLY, VALUE = "early", "prompt"
 MOST_COMMON = 5000
 """Tokens that the prompt to start from is drawn from, as :func:`mpt.transfer.tuning.plain_start` does."""
-_CONFIG, _METRICS = "config.yaml", "metrics.jsonl"
+_CONFIG, _METRICS, _RESULT = "config.yaml", "metrics.jsonl", "result.json"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Run:
     Attributes:
         key: the prompt of the early step.
         value: the dev-best prompt.
-        facts: for the entry; ``seed`` is that of the draw, ``start_seed`` that of the prompt it started from.
+        facts: for the entry; ``seed`` is that of the draw, ``start_seed`` that of the prompt it started from;
+            ``steps``, ``examples`` and, of a study's run, ``seconds`` are what the whole run took.
         recipe: how the key was made.
         decoder_only: whether the backbone is.
     """
@@ -77,13 +79,14 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
         seed=_of(config, path, "seed_everything", int),
     )
     _check_plain(config, path)
-    _check_finished(folder, config, path, value.facts)
+    steps = _steps(folder, config, path, value.facts)
     facts = {**value.facts, "start_seed": recipe.seed, "seed": _of(config, path, "data.init_args.seed", int)}
     facts.setdefault("task", _of(config, path, "data.init_args.task", str))
     if (k := config["data"]["init_args"].get("k")) is not None:
         facts.setdefault("k", k)
     if "dev/score" in facts:
         facts["dev_score"] = facts.pop("dev/score")
+    facts |= {"steps": steps, "examples": steps * recipe.batch_size, **_recorded(folder)}
     kind = json.loads((folder / VALUE / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
     return Run(key, value, facts, recipe, kind == "CAUSAL_LM")
 
@@ -133,8 +136,18 @@ def _check_plain(config: Any, path: Path) -> None:
         )
 
 
-def _check_finished(folder: Path, config: Any, path: Path, facts: dict[str, Any]) -> None:
-    """Refuse a prompt that may not be the best of the whole run."""
+def _recorded(folder: Path) -> dict[str, Any]:
+    """What the result of a study's run says that it took; nothing of a run that was done alone."""
+    try:
+        result = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    names = ("steps", "examples", "seconds")
+    return {name: result[name] for name in names if isinstance(result, dict) and amount(result.get(name)) is not None}
+
+
+def _steps(folder: Path, config: Any, path: Path, facts: dict[str, Any]) -> int:
+    """The steps that a run made; a prompt that may not be the best of a whole run is refused."""
     end, every = _of(config, path, "trainer.max_steps", int), config["trainer"].get("val_check_interval")
     if end < 1:
         raise UserError(f"{path}: trainer.max_steps is {end}, so nothing says whether the run finished")
@@ -142,8 +155,10 @@ def _check_finished(folder: Path, config: Any, path: Path, facts: dict[str, Any]
     last = end - end % every if type(every) is int and 0 < every <= end else end
     rows, reached = _metrics(folder / _METRICS), facts.get("step", 0)
     reached = max([reached if isinstance(reached, int) else 0, *(row["step"] for row in rows)])
-    if reached >= last or _stopped_early(config, path, rows):
-        return
+    if reached >= last:
+        return end
+    if _stopped_early(config, path, rows):
+        return reached
     if not rows:
         raise UserError(
             f"{folder} has no {_METRICS} that says whether the run finished; run it with the callback "

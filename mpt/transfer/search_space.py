@@ -19,19 +19,20 @@ class Cut:
     """What is left if only the k most similar source prompts are tried.
 
     Scores are in percent, means over the targets; a deviation is over the seeds. Where several of those that are tried
-    are equally good on dev, which a small dev set often has, the mean of their test scores counts: in :attr:`score`, in
-    the oracle's and by chance alike, so that all of them by chance are the oracle. A study's own tables take the first
-    of equals, a single run.
+    are equally good on dev, which a small dev set often has, the mean of their test scores counts: in :attr:`score`,
+    with all of them and by chance alike, so that all of them by chance are all of them. A study's own tables take the
+    first of equals, a single run.
 
     Attributes:
-        k: how many are tried; with all of them this is the oracle.
+        k: how many are tried.
         removed: share of the source prompts that need not be tried, 1 - k / n.
         score, std: of the best of the k, chosen on dev.
         gain: its difference to the baseline's score.
         reduction: mean over the targets of the relative error reduction.
-        kept: the gain's share of the oracle's; NaN where the oracle gains nothing.
+        kept: the gain's share of the gain of all, chosen on dev too; NaN where all gain nothing.
         by_chance: the same share for k prompts drawn at random, as is to be expected over all draws.
-        possible: the gain of the best of the k if it were chosen on test, in place of dev: more than can be had.
+        possible: the gain of the best of the k if it were chosen on test, in place of dev, as by an oracle: more than
+            can be had.
         possible_kept: its share of the same for all.
     """
 
@@ -85,7 +86,7 @@ def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[
     def gain(k: int, choice: str) -> float:
         return _percent({place: _best(trials[:k], choice) for place, trials in ranked.items()}) - base
 
-    oracle, possible = gain(count, "dev_score"), gain(count, "score")
+    whole, possible = gain(count, "dev_score"), gain(count, "score")
     found = []
     for k in ks:
         scores = {place: _best(trials[:k], "dev_score") for place, trials in ranked.items()}
@@ -99,8 +100,8 @@ def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[
                 std=_deviation(scores),
                 gain=own,
                 reduction=_reduction(scores, transfers),
-                kept=_share(own, oracle),
-                by_chance=_share(chance, oracle),
+                kept=_share(own, whole),
+                by_chance=_share(chance, whole),
                 possible=gain(k, "score"),
                 possible_kept=_share(gain(k, "score"), possible),
             )
@@ -109,23 +110,23 @@ def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[
 
 
 def search_table(transfers: Transfers, cuts: Sequence[Cut]) -> Table:
-    """Table 3 of SPoT for best of top-k: the baseline, then a row per k, the oracle last."""
+    """Table 3 of SPoT for best of top-k: the baseline, then a row per k, all last."""
     ranked = rankings(transfers)
     base = {place: transfers.base[place] for place in ranked}
     score = Measured(_percent(base), _deviation(base))
     rows: list[list[Cell]] = [[transfers.baseline, "", score, "", "", "", "", "", ""]]
     for cut in cuts:
-        name = f"top {cut.k}" if cut.removed else f"all {cut.k} (oracle)"
+        name = f"top {cut.k}" if cut.removed else f"all {cut.k}"
         changes = [f"{cut.gain:+.1f}", _signed(cut.reduction)]
         shares = [_whole(cut.kept), _whole(cut.by_chance), f"{cut.possible:+.1f}", _whole(cut.possible_kept)]
         rows.append([name, f"{100 * cut.removed:.0f}%", Measured(cut.score, cut.std), *changes, *shares])
-    head = ["tried", "search removed", "score (%)", "gain", "error reduction (%)", "oracle's gain kept"]
+    head = ["tried", "search removed", "score (%)", "gain", "error reduction (%)", "gain of all kept"]
     head += ["kept at random", "best possible gain", "of it kept"]
     return Table(head, rows, rules=frozenset({1}))
 
 
 def draw_search_space(path: Path, transfers: Transfers, cuts: Sequence[Cut]) -> None:
-    """Share of the oracle's gain against share of the search that is saved, by similarity and by chance."""
+    """Share of the gain of all against share of the search that is saved, by similarity and by chance."""
     figure = new_figure(6.4, 4.2)
     axes = figure.subplots()
     bare(axes, "both")

@@ -1,4 +1,4 @@
-"""Every source prompt tried on every target: what an oracle's runs of a finished study say, as numbers."""
+"""Every source prompt tried on every target: what a finished study says of them, as numbers."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def read_transfers(
         UserError: no study; no such method; no method has tried prompts one by one.
     """
     facts, records = read_study(out)
-    for option, name in (("--oracle", method), ("--baseline", baseline)):
+    for option, name in (("--method", method), ("--baseline", baseline)):
         if name is not None and name not in facts.methods:
             raise UserError(
                 f"{option} {name}: the study {facts.name} has no such method; {nearest(name, facts.methods)}"
             )
-    method = method or _oracle(out, facts, records)
+    method = method or _most_sources(out, facts, records)
     baseline = baseline or facts.baseline
     found = [_setting(out, facts, setting, records, method, baseline, tasks or {}) for setting in facts.settings]
     if not any(transfers.trials for transfers in found):
@@ -139,7 +139,7 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
 
 
-def _oracle(out: Path, facts: Facts, records: Sequence[Record]) -> str:
+def _most_sources(out: Path, facts: Facts, records: Sequence[Record]) -> str:
     """The method with the most sources."""
     sources: dict[str, set[str]] = {}
     for record in records:
@@ -154,7 +154,7 @@ def _oracle(out: Path, facts: Facts, records: Sequence[Record]) -> str:
     most = max(map(len, sources.values()))
     best = [name for name in facts.methods if len(sources.get(name, ())) == most]
     if len(best) > 1:
-        raise UserError(f"{out}: {' and '.join(best)} have tried {most} source prompts each; choose one by --oracle")
+        raise UserError(f"{out}: {' and '.join(best)} have tried {most} source prompts each; choose one by --method")
     return best[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,6 +55,8 @@ class Tuned:
         best_step: after which step the value was taken, 0 being the start itself.
         history: a line per evaluation, see :class:`mpt.learn.side_by_side.Lane`.
         ended: why it ended before the others, if it did.
+        steps: optimiser steps it made, with ``examples`` read in them.
+        seconds: its share of the time that the tuning of all took, evaluations and earlier attempts included.
     """
 
     name: str
@@ -64,6 +67,9 @@ class Tuned:
     best_step: int | None
     history: list[dict[str, Any]] = field(default_factory=list)
     ended: str | None = None
+    steps: int = 0
+    examples: int = 0
+    seconds: float = 0.0
 
 
 def plain_start(backbone: FrozenBackbone, length: int, seed: int, init: Initialiser | None = None) -> Tensor:
@@ -136,12 +142,14 @@ def tune(
         raise UserError(f"key_steps must be from 1 to the {steps} steps of the tuning, not {key_steps}")
     side = SideBySide(backbone, _lanes(backbone, jobs), max_steps=steps, every=every, log_every=0, seed=seed)
     keys: dict[str, Tensor] = {}
-    if state is not None and _resume(side, keys, state):
+    begun = time.monotonic()
+    if state is not None and (before := _resume(side, keys, state)) is not None:
+        begun -= before
         if told is not None:
             told(side)
     elif from_start:
         side.evaluate()
-        _evaluated(side, keys, state, told)
+        _evaluated(side, keys, begun, state, told)
     while side.steps < steps and side.live:
         side.step()
         if side.steps == key_steps:
@@ -151,8 +159,9 @@ def tune(
             keys = {lane.name: _kept(lane.prompt) for lane in side.live}
         if side.steps % every == 0 or side.steps == steps:
             side.evaluate()
-            _evaluated(side, keys, state, told)
-    return [_tuned(lane, keys.get(lane.name)) for lane in side.lanes]
+            _evaluated(side, keys, begun, state, told)
+    seconds = (time.monotonic() - begun) / len(side.lanes)
+    return [_tuned(lane, keys.get(lane.name), seconds) for lane in side.lanes]
 
 
 def answers(
@@ -194,30 +203,43 @@ def _run_away(lane: Lane) -> str | None:
     return f"the prompt is no longer finite after {lane.steps} steps; lower the learning rate"
 
 
-def _tuned(lane: Lane, key: Tensor | None) -> Tuned:
+def _tuned(lane: Lane, key: Tensor | None, seconds: float) -> Tuned:
     value = None if lane.failed or lane.best_prompt is None else _kept(lane.best_prompt)
     loss = next((row["dev/loss"] for row in lane.history if row["step"] == lane.best_step), float("nan"))
-    return Tuned(lane.name, key, value, lane.best, loss, lane.best_step, lane.history, lane.ended)
+    return Tuned(
+        name=lane.name,
+        key=key,
+        value=value,
+        dev_score=lane.best,
+        dev_loss=loss,
+        best_step=lane.best_step,
+        history=lane.history,
+        ended=lane.ended,
+        steps=lane.steps,
+        examples=lane.examples,
+        seconds=seconds,
+    )
 
 
-def _evaluated(side: SideBySide, keys: dict[str, Tensor], state: Path | None, told: Told | None) -> None:
+def _evaluated(side: SideBySide, keys: dict[str, Tensor], begun: float, state: Path | None, told: Told | None) -> None:
     if state is not None:
         state.parent.mkdir(parents=True, exist_ok=True)
         fresh = state.with_name(f".{state.name}.{os.getpid()}.new")
-        torch.save({"side": side.state_dict(), "keys": keys}, fresh)
+        torch.save({"side": side.state_dict(), "keys": keys, "seconds": time.monotonic() - begun}, fresh)
         os.replace(fresh, state)
     if told is not None:
         told(side)
 
 
-def _resume(side: SideBySide, keys: dict[str, Tensor], state: Path) -> bool:
+def _resume(side: SideBySide, keys: dict[str, Tensor], state: Path) -> float | None:
+    """Take up a state: the seconds of work that went into it; None if there is none."""
     if not state.is_file():
-        return False
+        return None
     try:
         content = torch.load(state, weights_only=True, map_location=side.device)
         side.load_state_dict(content["side"])
     except Exception as error:  # torch's, zip's and pickle's
         print(f"{state} cannot be read ({one_line(error)}); it starts anew")
-        return False
+        return None
     keys |= {name: key.cpu() for name, key in content["keys"].items()}
-    return True
+    return content.get("seconds", 0.0)

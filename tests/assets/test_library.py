@@ -29,7 +29,8 @@ def test_it_has_the_source_tasks_and_no_task_that_is_held_out(library, backbone)
     partition = load_partition("synthetic-random-to-random")
     entries = library.entries(backbone.fingerprint)
     assert sorted(entry.task for entry in entries) == sorted(partition.source)
-    assert not library.refused and len(library.entries()) == len(entries)
+    assert not library.refused and len(library.entries()) == len(entries) == 53
+    assert sum(library.cost(entry)[1] for entry in entries) == 254_400  # 600 steps of 8 examples for each of the 53
     assert sum(path.stat().st_size for path in library.folder.rglob("*") if path.is_file()) < SIZE
 
 

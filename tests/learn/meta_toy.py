@@ -126,6 +126,11 @@ def saved_prompt(folder: Path) -> torch.Tensor:
     return load_prompt(folder / "prompt").weight
 
 
+def examples(folder: Path) -> int:
+    """Example passes that a run's checkpoint tells."""
+    return torch.load(folder / "last.ckpt", weights_only=False)["spent"]["examples"]
+
+
 def last_checkpoint(folder: Path) -> dict[str, torch.Tensor]:
     """What was learned, as the checkpoint has it."""
     return torch.load(folder / "last.ckpt", weights_only=False)["state_dict"]

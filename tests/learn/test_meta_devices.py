@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
-from learn.meta_toy import episodes, last_checkpoint, learner, meta_fit, write_callbacks
+from learn.meta_toy import episodes, examples, last_checkpoint, learner, meta_fit, write_callbacks
 from small_models import t5
 from toy import Mpt, json_lines
 
@@ -58,6 +58,8 @@ def test_two_processes_learn_what_one_learns_and_write_once(root, model_folder, 
 
     one, two = (last_checkpoint(tmp_path / folder) for folder in ("one", "two"))
     assert set(one) == set(two) == {"prompt.weight", "log_inner_lr"}
+    # 4 steps of 2 meta-batches of 4 episodes, each of 1 inner step on 2 rows and a query of 2
+    assert examples(tmp_path / "one") == examples(tmp_path / "two") == 4 * 2 * 4 * (1 * 2 + 2)
     for name in one:
         assert torch.equal(one[name], two[name])
     first, second = (json_lines(tmp_path / folder / "metrics.jsonl") for folder in ("one", "two"))

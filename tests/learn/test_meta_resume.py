@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, write_callbacks
+from learn.meta_toy import RATE, episodes, examples, fit, last_checkpoint, learner, meta_fit, write_callbacks
 
 from mpt.learn.meta import FoMAML
 
@@ -40,6 +40,7 @@ def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, roo
     assert run("cut", shipped, "--ckpt_path", "last").code == 0
 
     straight, resumed = (last_checkpoint(tmp_path / name) for name in ("straight", "cut"))
+    assert examples(tmp_path / "straight") == examples(tmp_path / "cut") > 0
     learned = {"prompt.weight"} | ({"log_inner_lr"} if "model__learn_inner_lr" in changes else set())
     assert set(straight) == set(resumed) == learned
     for name in learned:

@@ -155,10 +155,10 @@ def test_an_upstream_run_on_retrieved_tasks_reads_the_targets_own_draw_only_in_a
     assert "--data.retrieved.order=lowest" in words and "--data.retrieved.by=subspace" in words
 
 
-def test_oracle_takes_every_prompt_that_may_be_retrieved(study, tmp_path):
+def test_top_k_all_takes_every_prompt_that_may_be_retrieved(study, tmp_path):
     (top2,) = [method for method in study.methods if method.name == "Top2"]
-    oracle = replace(study, methods=(study.methods[0], replace(top2, retrieve=replace(top2.retrieve, top_k=None))))
-    ranks = [cell.rank for cell in plan(oracle, tmp_path) if cell.target == "ag_news" and cell.seed == 13]
+    every = replace(study, methods=(study.methods[0], replace(top2, retrieve=replace(top2.retrieve, top_k=None))))
+    ranks = [cell.rank for cell in plan(every, tmp_path) if cell.target == "ag_news" and cell.seed == 13]
     assert ranks == [None, None, 1, 2, 3]  # the key, PT, and emo twice and trec
 
 

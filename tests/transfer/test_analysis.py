@@ -11,7 +11,7 @@ import pytest
 import torch
 from study.by_hand import setting, write_folder
 from toy import Mpt
-from transfer.oracle_study import SOURCES, oracle_records, write_oracle
+from transfer.all_tried import SOURCES, tried_records, write_tried
 
 from mpt.prompt_files import load_prompt
 from mpt.transfer.library import Library
@@ -41,7 +41,7 @@ def mpt(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def made(tmp_path):
-    return write_oracle(tmp_path)
+    return write_tried(tmp_path)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -66,7 +66,7 @@ def test_everything_is_printed_and_written(mpt, made):
     assert ended.code == 0, ended.err
     folder = made.study / "report/transfer"
     assert {path.name for path in folder.iterdir()} == FILES
-    for said in ("+62.5", "all 5 (oracle)", "average_token: ", "Similarities differ by up to", str(folder)):
+    for said in ("+62.5", "all 5", "average_token: ", "Similarities differ by up to", str(folder)):
         assert said in ended.out
     (pair,) = [row for row in rows(folder / "matrix.csv") if (row["source"], row["target"]) == ("s-b", "t")]
     assert float(pair["error_reduction"]) == pytest.approx(62.5) and pair["runs"] == "2"
@@ -126,10 +126,10 @@ def test_a_prompt_or_key_that_is_gone_is_named(mpt, made):
 
 def test_a_study_of_several_settings_has_a_folder_for_each(mpt, made):
     records = [
-        replace(row, partition=name, key=f"{name}-{row.key}") for name in "pq" for row in oracle_records(made.library)
+        replace(row, partition=name, key=f"{name}-{row.key}") for name in "pq" for row in tried_records(made.library)
     ]
     settings = [setting("p", "t", "u"), setting("q", "t", "u")]
-    write_folder(made.study, records, settings=settings, methods=["PT", "Oracle"], seeds=[13, 21])
+    write_folder(made.study, records, settings=settings, methods=["PT", "All-on-dev"], seeds=[13, 21])
     assert mpt("transfer", "matrix", made.study).code == 0
     assert {path.name for path in (made.study / "report/transfer").iterdir()} == {"p", "q"}
 
@@ -137,7 +137,7 @@ def test_a_study_of_several_settings_has_a_folder_for_each(mpt, made):
 def test_unfinished_runs_are_told(mpt, made):
     records = [
         replace(row, result=None) if "t-21-0.5-rank4" in row.key or "t-21-0.3-rank4" in row.key else row
-        for row in oracle_records(made.library)
+        for row in tried_records(made.library)
     ]
     for row in records:
         if row.result is None:

@@ -10,7 +10,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from scipy import stats
-from transfer.oracle_study import BASE, SEEDS, SOURCES, TASKS, TRIED, write_oracle
+from transfer.all_tried import BASE, SEEDS, SOURCES, TASKS, TRIED, write_tried
 
 from mpt.transfer.correlation import (
     Correlation,
@@ -25,7 +25,7 @@ from mpt.transfer.transfers import read_transfers
 
 @pytest.fixture(scope="module")
 def transfers(tmp_path_factory):
-    return read_transfers(write_oracle(tmp_path_factory.mktemp("oracle")).study)[0]
+    return read_transfers(write_tried(tmp_path_factory.mktemp("tried")).study)[0]
 
 
 def test_r_and_p_are_those_of_scipy_over_prompts_and_over_tasks(transfers):

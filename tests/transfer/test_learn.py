@@ -51,6 +51,8 @@ def test_each_task_and_draw_makes_an_entry(model, root, tmp_path, capsys):
     assert [(entry.name, entry.task, entry.seed) for entry in entries] == [
         ("one-13", "one", 13), ("one-21", "one", 21), ("two-13", "two", 13), ("two-21", "two", 21),
     ]  # fmt: skip
+    for entry in entries:
+        assert library.cost(entry)[:2] == (4, 4 * 8) and library.cost(entry)[2] == entry.facts["seconds"] > 0
     backbone = FrozenBackbone(str(model))
     assert {entry.fingerprint for entry in entries} == {backbone.fingerprint}
     job = learning.Job(

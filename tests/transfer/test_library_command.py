@@ -56,6 +56,7 @@ def test_a_library_of_runs(mpt, runs, model_folder):
         value = load_prompt(runs / run / "prompt")
         assert torch.equal(library.value(entry), value.weight)
         assert entry.dev_score == value.facts["dev/score"] and entry.fingerprint == value.facts["fingerprint"]
+        assert library.cost(entry) == (6, 6 * 8, None)
     assert not torch.equal(library.key(one), library.key(other)), "the draws differ"
 
     listed = mpt("library", "list", "library").out.splitlines()
@@ -139,12 +140,35 @@ def test_a_run_is_added_once_nothing_can_better_its_prompt(runs, tmp_path):
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return folder
 
-    assert library.add_run(stopped(2), "stopped").name == "stopped"
+    assert library.cost(library.add_run(stopped(2), "stopped")) == (8, 8 * 8, None)
     with pytest.raises(UserError, match="was stopped at step 8 of 1000"):
         library.add_run(stopped(3), "killed")
     (tmp_path / "odd" / "metrics.jsonl").unlink()
     with pytest.raises(UserError, match=r"has no metrics.jsonl .* mpt.callbacks.MetricsFile"):
         library.add_run(tmp_path / "odd", "again")
+
+
+def test_what_a_studys_run_took_is_told_by_its_result(runs, tmp_path):
+    library = Library.create(tmp_path / "library", Recipe("mpt-tiny", 4, 2, 0.3, 8, 13))
+    folder = changed(runs, tmp_path / "run")
+    (folder / "result.json").write_text(json.dumps({"steps": 6, "examples": 45, "seconds": 2.5}))
+    assert library.cost(library.add_run(folder)) == (6, 45, 2.5)
+    (folder / "result.json").write_text(json.dumps({"examples": "many", "seconds": -1}))
+    assert library.cost(library.add_run(folder, "odd")) == (6, 6 * 8, None)
+
+
+def test_what_an_entrys_facts_do_not_tell_is_not_known(tmp_path):
+    library = Library.create(tmp_path / "library", Recipe("mpt-tiny", 3, 2, 0.3, 8, 13))
+    for number, (facts, cost) in enumerate(
+        [
+            ({}, (None, None, None)),
+            ({"steps": 0}, (0, 0, None)),
+            ({"steps": True, "seconds": float("inf")}, (None, None, None)),
+            ({"steps": 7, "examples": 50, "seconds": 0.5}, (7, 50, 0.5)),
+        ]
+    ):
+        entry = library.add(f"p{number}", *draw(1), {"fingerprint": "f", **facts}, decoder_only=False)
+        assert library.cost(entry) == cost
 
 
 def test_what_is_no_run_is_told(mpt, runs, tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import matplotlib.image
 import pytest
-from transfer.oracle_study import write_oracle
+from transfer.all_tried import write_tried
 
 from mpt.transfer.matrix import draw_matrix, matrix, matrix_table, transfers_by
 from mpt.transfer.transfers import read_transfers
@@ -15,7 +15,7 @@ from mpt.transfer.transfers import read_transfers
 
 @pytest.fixture(scope="module")
 def transfers(tmp_path_factory):
-    return read_transfers(write_oracle(tmp_path_factory.mktemp("oracle")).study)[0]
+    return read_transfers(write_tried(tmp_path_factory.mktemp("tried")).study)[0]
 
 
 def test_error_reduction_is_that_of_mean_scores_over_prompts_and_seeds(transfers):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import matplotlib.image
 import pytest
-from transfer.oracle_study import TRIED, write_oracle
+from transfer.all_tried import TRIED, write_tried
 
 from mpt.transfer.search_space import default_ks, draw_search_space, rankings, search_space, search_table
 from mpt.transfer.transfers import Transfers, Trial, read_transfers
@@ -17,7 +17,7 @@ from mpt.transfer.transfers import Transfers, Trial, read_transfers
 
 @pytest.fixture(scope="module")
 def transfers(tmp_path_factory):
-    return read_transfers(write_oracle(tmp_path_factory.mktemp("oracle")).study)[0]
+    return read_transfers(write_tried(tmp_path_factory.mktemp("tried")).study)[0]
 
 
 def test_sources_are_ranked_by_similarity_for_each_target_and_seed(transfers):
@@ -78,7 +78,7 @@ def test_of_equals_on_dev_the_mean_counts_everywhere(transfers):
     assert [cut.possible for cut in (one, two, everything)] == pytest.approx([15.0, 25.0, 30.0])
 
 
-def test_all_at_random_are_the_oracle_to_the_last_bit(transfers):
+def test_all_at_random_are_all_to_the_last_bit(transfers):
     *_, everything = search_space(transfers)
     assert everything.kept == everything.by_chance == 1.0
 
@@ -86,7 +86,7 @@ def test_all_at_random_are_the_oracle_to_the_last_bit(transfers):
 def test_more_sources_than_binomials_of_floats():
     """1,100 of which one is good: k drawn at random have it with probability k / 1,100."""
     trials = [Trial("t", 13, f"s-{i}", "s", -i, float(not i), float(not i)) for i in range(1100)]
-    many = Transfers("many", "p", "Oracle", "PT", "per_token", ["t"], {("t", 13): 0.0}, trials, 0, "", {})
+    many = Transfers("many", "p", "All-on-dev", "PT", "per_token", ["t"], {("t", 13): 0.0}, trials, 0, "", {})
     for cut in search_space(many, [1, 550, 1099]):
         assert cut.kept == 1.0 and cut.by_chance == pytest.approx(cut.k / 1100)
 
@@ -99,7 +99,7 @@ def test_targets_and_seeds_that_lack_a_source_are_left_out(transfers):
     assert one.gain == pytest.approx(one.score - 100 * (0.50 + 0.30) / 2)
 
 
-def test_an_oracle_that_gains_nothing_keeps_no_share(transfers, tmp_path):
+def test_where_all_gain_nothing_no_share_is_kept(transfers, tmp_path):
     harmful = replace(transfers, trials=[replace(t, score=0.0) for t in transfers.trials])
     cuts = search_space(harmful)
     assert all(math.isnan(cut.kept) and math.isnan(cut.by_chance) for cut in cuts)
@@ -116,13 +116,13 @@ def test_ks_are_those_of_the_paper_and_all(count, ks):
     assert default_ks(count) == ks
 
 
-def test_the_table_has_the_baseline_first_and_the_oracle_last(transfers, tmp_path):
+def test_the_table_has_the_baseline_first_and_all_last(transfers, tmp_path):
     cuts = search_space(transfers, [1, 3, 99])
     table = search_table(transfers, cuts)
     assert [str(cell) for cell in table.rows[0][:3]] == ["PT", "", "45.0 ± 14.1"]
     assert [str(cell) for cell in table.rows[1][:6]] == ["top 1", "80%", "60.0 ± 0.0", "+15.0", "+29.5", "109%"]
     assert [str(cell) for cell in table.rows[-1][5:7]] == ["100%", "100%"]
-    assert table.rows[-1][0] == "all 5 (oracle)" and len(table.rows) == 4
+    assert table.rows[-1][0] == "all 5" and len(table.rows) == 4
     with pytest.raises(ValueError, match="at least 1"):
         search_space(transfers, [0])
     draw_search_space(tmp_path / "kept.png", transfers, cuts)

@@ -106,6 +106,8 @@ def test_what_was_stopped_goes_on_to_the_same_bits(backbone, root, tmp_path, ste
 
     with pytest.raises(Killed):
         tune(backbone, jobs(backbone, root, 13, 21), **options, state=state, told=stop)
+    content = torch.load(state, weights_only=True)
+    torch.save({**content, "seconds": content["seconds"] + 5000}, state)
     seen: list[int] = []
     resumed = tune(
         backbone, jobs(backbone, root, 13, 21), **options, state=state, told=lambda side: seen.append(side.steps)
@@ -113,6 +115,9 @@ def test_what_was_stopped_goes_on_to_the_same_bits(backbone, root, tmp_path, ste
     assert seen == list(range(steps_before, 7, 2))
     for one, other in zip(straight, resumed, strict=True):
         assert torch.equal(one.key, other.key) and torch.equal(one.value, other.value)
+        assert (one.steps, one.examples) == (other.steps, other.examples) == (6, 6 * 3)
+        # Half of what the two took side by side, before and after the stop.
+        assert other.seconds > 2500
         assert one.history == other.history and one.best_step == other.best_step
 
 

@@ -1,4 +1,4 @@
-"""The folder of a study with an oracle, and its library, as if their runs had been done."""
+"""The folder of a study that tried every source prompt, and its library, as if their runs had been done."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Made:
     library: Path
 
 
-def oracle_records(library: Path) -> list[Record]:
-    """PT with a run each, the oracle with two learning rates, of which the better on dev has the score of TRIED."""
+def tried_records(library: Path) -> list[Record]:
+    """PT with a run each, every source with two learning rates, of which the better on dev has the score of TRIED."""
     rows = [record("PT", target, seed, score) for (target, seed), score in BASE.items()]
     for target, tried in TRIED.items():
         for rank, (source, found) in enumerate(tried.items()):
@@ -61,13 +61,13 @@ def oracle_records(library: Path) -> list[Record]:
                 more = {"source": source, "similarity": similarity}
                 more["recipe"] = ["fit", *(f"--{name}={value}" for name, value in options.items())]
                 for rate, own, on_dev in ((0.3, score, dev), (0.5, 0.99, dev - 0.05)):
-                    row = record("Oracle", target, seed, own, dev=on_dev, rate=rate)
+                    row = record("All-on-dev", target, seed, own, dev=on_dev, rate=rate)
                     assert row.result is not None
                     rows.append(replace(row, key=f"{row.key}-rank{rank}", result={**row.result, **more}))
     return rows
 
 
-def write_oracle(folder: Path, records: list[Record] | None = None) -> Made:
+def write_tried(folder: Path, records: list[Record] | None = None) -> Made:
     """A study's folder, its library beside it, and keys that are as similar as random ones are."""
     dice = torch.Generator().manual_seed(3)
     made = Made(folder / "study", folder / "library")
@@ -82,7 +82,7 @@ def write_oracle(folder: Path, records: list[Record] | None = None) -> Made:
     for target, seed in BASE:
         place = made.study / f"embedding/{target}-{seed}/prompt"
         save_prompt(place, prompt(), "mpt-tiny", False, {"fingerprint": "abc", "task": target})
-    records = oracle_records(made.library) if records is None else records
-    facts = {"settings": [setting("p", *TARGETS)], "methods": ["PT", "Oracle"], "seeds": SEEDS}
+    records = tried_records(made.library) if records is None else records
+    facts = {"settings": [setting("p", *TARGETS)], "methods": ["PT", "All-on-dev"], "seeds": SEEDS}
     write_folder(made.study, records, **facts)
     return made

@@ -1,4 +1,4 @@
-"""A study with an oracle, done, and analysed: result files say what the analysis reads."""
+"""A study that tries every source prompt, done, and analysed: result files say what the analysis reads."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mpt.transfer.library import Library
 from mpt.transfer.similarity import per_token
 from mpt.transfer.transfers import read_transfers
 
-METHODS = """  Oracle:
+METHODS = """  All-on-dev:
     retrieve: {{use: best, top_k: all}}
     downstream: {{config: prompt_tuning, overrides: *prompt}}
 library: {library}
 """
 
 
-def test_a_study_with_an_oracle_is_done_and_analysed(tmp_path, capsys, monkeypatch):
+def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     backbone = t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
     fingerprint = FrozenBackbone(str(backbone), BackboneOptions()).fingerprint
@@ -44,7 +44,7 @@ def test_a_study_with_an_oracle_is_done_and_analysed(tmp_path, capsys, monkeypat
         assert set(run_unit(unit, {}).values()) == {"finished"}
 
     (transfers,) = read_transfers(tmp_path / "out")
-    assert (transfers.method, transfers.by, transfers.missing) == ("Oracle", "per_token", 0)
+    assert (transfers.method, transfers.by, transfers.missing) == ("All-on-dev", "per_token", 0)
     assert transfers.sources == ["emo-0", "emo-2", "trec-1"] and transfers.tasks == ["emo", "trec"]
     assert transfers.targets == ["ag_news"] and len(transfers.trials) == 2 * 3
     entries = {entry.name: entry for entry in Library.open(library.folder).entries()}
@@ -55,6 +55,6 @@ def test_a_study_with_an_oracle_is_done_and_analysed(tmp_path, capsys, monkeypat
 
     ended = Mpt(capsys)("transfer", "matrix", "out")
     assert ended.code == 0, ended.err
-    assert "differ" not in ended.out and "have no result" not in ended.out and "all 3 (oracle)" in ended.out
+    assert "differ" not in ended.out and "have no result" not in ended.out and "all 3" in ended.out
     rows = list(csv.DictReader((tmp_path / "out/report/transfer/matrix.csv").open()))
     assert {(row["source"], row["runs"]) for row in rows} == {("emo", "4"), ("trec", "2")}
