@@ -68,7 +68,7 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
-        """The ``B`` answers: greedy unless ``num_beams`` asks for beams, with the key-value cache."""
+        """The ``B`` answers: greedy unless the options ask for beams or a penalty, with the key-value cache."""
         embeds, mask = self._with_prompt(prompt, batch)
         with self._evaluating(), self._own_generation_config():
             ids = self.model.generate(inputs_embeds=embeds, attention_mask=mask)
@@ -214,6 +214,8 @@ class Backbone(nn.Module):
             start = getattr(self.config, "decoder_start_token_id", None)
         return GenerationConfig(
             num_beams=self.options.num_beams,
+            early_stopping=self.options.early_stopping,
+            repetition_penalty=self.options.repetition_penalty,
             do_sample=False,
             use_cache=True,
             max_new_tokens=self.options.max_target_length,

@@ -68,7 +68,7 @@ class Encoder:
         self.max_input_length = max_input_length
         self.max_target_length = max_target_length
         self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-        self.inputs_seen = self.inputs_cut = self.targets_cut = 0
+        self.inputs_seen = self.inputs_cut = self.targets_seen = self.targets_cut = 0
         self._inputs: dict[str, list[int]] = {}
         self._targets: dict[str, list[int]] = {}
 
@@ -104,6 +104,7 @@ class Encoder:
             rows = [[*ids, eos] for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)]
         else:
             rows = self._tokenize(texts, as_target=True)
+        self.targets_seen += len(rows)
         self.targets_cut += sum(len(ids) > self.max_target_length for ids in rows)
         return [_cut(ids, self.max_target_length, keep_last=True) for ids in rows]
 

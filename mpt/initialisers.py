@@ -7,6 +7,7 @@ et al. 2022) starts from another task's prompt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ class Vocabulary:
         backbone: name of the model.
         fingerprint: digest of its weights.
         generator: source of randomness, so that a seed gives the same prompt.
+        tasks: names of the tasks that are learned on.
     """
 
     embeddings: Tensor
@@ -42,6 +44,7 @@ class Vocabulary:
     backbone: str
     fingerprint: Callable[[], str]
     generator: torch.Generator
+    tasks: tuple[str, ...] = ()
 
 
 class Initialiser:
@@ -110,9 +113,26 @@ class ClassLabels(Initialiser):
         labels = tuple(self.labels or vocabulary.labels)
         if not labels:
             raise UserError("init ClassLabels: the task has no labels; give labels, or use SampledVocabulary")
-        ids = [vocabulary.tokenize(label) for label in labels]
-        rows = [_rows(vocabulary, tokens).mean(0, keepdim=True) for tokens in ids if tokens]
-        return _fill(torch.cat(rows) if rows else None, length, vocabulary, self.backoff)
+        return _means(labels, length, vocabulary, self.backoff)
+
+
+class TaskNames(Initialiser):
+    """One row per task that is learned on (the mean of its name's tokens' embeddings), the rest from ``backoff``.
+
+    So the scripts of Qin et al. (2023) start every prompt. ``_`` and ``-`` part the words of a name.
+
+    Args:
+        backoff: initialiser of the rows that are left.
+    """
+
+    def __init__(self, backoff: Initialiser | None = None) -> None:
+        self.backoff = backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        if not vocabulary.tasks:
+            raise UserError("init TaskNames: the data name no task; use SampledVocabulary")
+        names = [re.sub("[_-]", " ", name) for name in vocabulary.tasks]
+        return _means(names, length, vocabulary, self.backoff)
 
 
 class FromText(Initialiser):
@@ -233,6 +253,13 @@ def _check(stored: StoredPrompt, where: str, length: int, vocabulary: Vocabulary
 
 def _rows(vocabulary: Vocabulary, ids: Sequence[int]) -> Tensor:
     return vocabulary.embeddings[torch.tensor(ids, device=vocabulary.embeddings.device)].float().cpu()
+
+
+def _means(texts: Sequence[str], length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:
+    """A row per text that has tokens, their mean, and then the backoff's."""
+    ids = [vocabulary.tokenize(text) for text in texts]
+    rows = [_rows(vocabulary, tokens).mean(0, keepdim=True) for tokens in ids if tokens]
+    return _fill(torch.cat(rows) if rows else None, length, vocabulary, backoff)
 
 
 def _fill(first: Tensor | None, length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:

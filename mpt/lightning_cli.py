@@ -81,7 +81,7 @@ class RunCLI(LightningCLI):
         if isinstance(self.model, Learner):
             self._check_match(self.model)
             self.model.check_trainer(self.trainer)
-            self.model.prepare(self.datamodule.labels)
+            self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))

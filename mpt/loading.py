@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ class BackboneOptions:
         max_input_length: tokens kept of an input (T); the prompt comes on top and is never cut.
         max_target_length: tokens kept of a target, and generated at most (U).
         num_beams: 1 is greedy decoding.
+        early_stopping: end a search with beams as soon as there are as many ended answers as beams.
+        repetition_penalty: divides the positive scores of tokens that an answer holds already, and multiplies the
+            negative ones (Keskar et al. 2019); 1 is none.
         revision: branch, tag or commit of a hub model.
     """
 
@@ -50,12 +54,23 @@ class BackboneOptions:
     max_input_length: int = 512
     max_target_length: int = 64
     num_beams: int = 1
+    early_stopping: bool = False
+    repetition_penalty: float = 1.0
     revision: str | None = None
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether an answer's next token is always the likeliest."""
+        return self.num_beams == 1 and self.repetition_penalty == 1
 
     def __post_init__(self) -> None:
         for name in ("max_input_length", "max_target_length", "num_beams"):
             if getattr(self, name) < 1:
                 raise UserError(f"backbone option {name} must be at least 1, not {getattr(self, name)}")
+        if self.early_stopping and self.num_beams == 1:
+            raise UserError("backbone option early_stopping is for beams; set num_beams above 1 or leave it out")
+        if not 0 < self.repetition_penalty < math.inf:
+            raise UserError(f"backbone option repetition_penalty must be above 0, not {self.repetition_penalty}")
 
 
 def resolve(name: str) -> str:

@@ -329,8 +329,9 @@ def test_the_key_value_cache_changes_nothing_but_time(kind, load_backbone):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_beams_on_request(kind, model_folder, load_backbone):
-    backbone = load_backbone(kind, num_beams=3)
+@pytest.mark.parametrize("wanted", [{}, {"repetition_penalty": 2.5, "early_stopping": True}])
+def test_beams_on_request(kind, wanted, model_folder, load_backbone):
+    backbone = load_backbone(kind, num_beams=3, **wanted)
     prompt = some_prompt(backbone)
     model = plain_model(kind, model_folder(kind))
     texts = []
@@ -344,9 +345,35 @@ def test_beams_on_request(kind, model_folder, load_backbone):
             do_sample=False,
             max_new_tokens=12,
             pad_token_id=backbone.encode.pad_id,
+            **wanted,
         )
         texts.append(backbone.tokenizer.decode(ids[0], skip_special_tokens=True).strip())
     assert backbone.generate(prompt, backbone.encode(INPUTS)) == texts
+
+
+@pytest.mark.parametrize("kind", ["t5", "gpt2"])
+def test_a_repetition_penalty_weighs_down_what_the_answer_holds(kind, load_backbone):
+    backbone = load_backbone(kind, repetition_penalty=2.5)
+    prompt, ends = some_prompt(backbone), backbone.generation.eos_token_id
+    texts = []
+    for text in INPUTS:
+        batch = backbone.encode([text])
+        embeds = torch.cat([prompt[None], backbone.model.get_input_embeddings()(batch.input_ids)], dim=1)
+        # The decoder of an encoder-decoder starts with a token, which is in the answer too.
+        answer = [] if backbone.decoder_only else [backbone.generation.decoder_start_token_id]
+        while ends not in answer and len(answer) < 12 + (not backbone.decoder_only):
+            said = torch.tensor([answer], dtype=torch.long)
+            if backbone.decoder_only:
+                more = backbone.model.get_input_embeddings()(said)
+                scores = backbone.model(inputs_embeds=torch.cat([embeds, more], dim=1)).logits[0, -1].clone()
+            else:
+                scores = backbone.model(inputs_embeds=embeds, decoder_input_ids=said).logits[0, -1].clone()
+            for token in set(answer):
+                scores[token] = scores[token] / 2.5 if scores[token] > 0 else scores[token] * 2.5
+            answer.append(int(scores.argmax()))
+        texts.append(backbone.tokenizer.decode(answer, skip_special_tokens=True).strip())
+    assert backbone.generate(prompt, backbone.encode(INPUTS)) == texts
+    assert texts != load_backbone(kind).generate(prompt, load_backbone(kind).encode(INPUTS))
 
 
 def test_a_checkpoints_own_generation_settings_do_not_leak(model_folder, load_backbone, tmp_path):

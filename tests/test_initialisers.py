@@ -17,6 +17,7 @@ from mpt.initialisers import (
     Initialiser,
     SampledVocabulary,
     SavedPrompt,
+    TaskNames,
     Uniform,
     Vocabulary,
 )
@@ -138,6 +139,16 @@ def test_labels_without_tokens_are_left_to_the_backoff():
 def test_a_task_without_labels_is_told_what_to_use():
     with pytest.raises(UserError, match=r"ClassLabels: the task has no labels; .* SampledVocabulary"):
         ClassLabels()(4, vocabulary())
+
+
+def test_task_names_are_means_of_their_words_then_backoff():
+    start = TaskNames()(4, vocabulary(tasks=("not-at_all", "no")))
+    expected = torch.stack([(EMBEDDINGS[12] + EMBEDDINGS[13] + EMBEDDINGS[17]) / 3, EMBEDDINGS[11]])
+    torch.testing.assert_close(start[:2], expected)
+    assert torch.equal(start[2:], SampledVocabulary()(2, vocabulary()))
+    assert ids(TaskNames()(1, vocabulary(tasks=("yes", "no")))) == [10]
+    with pytest.raises(UserError, match=r"TaskNames: the data name no task; use SampledVocabulary"):
+        TaskNames()(4, vocabulary())
 
 
 def test_text_is_its_tokens_then_backoff():

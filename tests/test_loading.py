@@ -225,3 +225,14 @@ def test_other_precisions_of_t5_are_fine(precision):
 def test_options_below_one_are_refused(name):
     with pytest.raises(UserError, match=f"backbone option {name} must be at least 1, not 0"):
         BackboneOptions(**{name: 0})
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_penalty_that_is_none_is_refused(value):
+    with pytest.raises(UserError, match="backbone option repetition_penalty must be above 0, not"):
+        BackboneOptions(repetition_penalty=value)
+
+
+def test_stopping_a_search_early_needs_beams():
+    with pytest.raises(UserError, match="early_stopping is for beams; set num_beams above 1"):
+        BackboneOptions(early_stopping=True)

@@ -13,6 +13,7 @@ from mpt.data.batch import Episode, EpisodeBatch, TextBatch, collate
 from mpt.data.fewshot import SYNTHETIC, find_task, load_splits, with_labels
 from mpt.data.missing import Missing
 from mpt.data.modules import TextData, check_least
+from mpt.data.references import References, drawn
 from mpt.data.sources import check_sources, source_labels, source_names
 from mpt.data.streams import (
     EpisodeSampler,
@@ -50,9 +51,6 @@ class Draw:
         parts = (np.array([rows[example] for example in dict.fromkeys(part)]) for part in (support, query))
         return cls(task, list(rows), *parts)
 
-    def batch(self, rows: Numbers) -> TextBatch:
-        return collate((self.task, self.examples[row]) for row in rows)
-
 
 class Episodes(Dataset[EpisodeBatch]):
     """Endlessly many episodes, each made when its number asks for it; fetched a list of numbers at a time.
@@ -64,6 +62,7 @@ class Episodes(Dataset[EpisodeBatch]):
         query_batch_size: rows of the query batch.
         size: number of episodes of a meta-batch, over all devices.
         seed: of everything that is drawn.
+        references: whether training predicts the first one, or one that is drawn.
     """
 
     def __init__(
@@ -74,10 +73,11 @@ class Episodes(Dataset[EpisodeBatch]):
         query_batch_size: int,
         size: int,
         seed: int,
+        references: References = "first",
     ) -> None:
         self.draws = draws
         self.batch_size, self.support_batches, self.query_batch_size = batch_size, support_batches, query_batch_size
-        self.size, self.seed = size, seed
+        self.size, self.seed, self.references = size, seed, references
 
     def __getitem__(self, numbers: list[int]) -> EpisodeBatch:
         return EpisodeBatch([self.episode(number) for number in numbers], self.size)
@@ -89,8 +89,15 @@ class Episodes(Dataset[EpisodeBatch]):
         support, query = episode_rows(
             number, draw.support, draw.query, self.support_batches * self.batch_size, self.query_batch_size, self.seed
         )
-        batches = [draw.batch(rows) for rows in np.split(support, self.support_batches)]
-        return Episode(draw.task, number, batches, draw.batch(query))
+        batches = list(self._batch(draw, support, "support", number).parts(self.batch_size))
+        return Episode(draw.task, number, batches, self._batch(draw, query, "query", number))
+
+    def _batch(self, draw: Draw, rows: Numbers, part: str, number: int) -> TextBatch:
+        """Rows of a draw, as a part of the episode of a number."""
+        examples = [draw.examples[row] for row in rows]
+        if self.references == "drawn":
+            examples = [drawn(example, self.seed, number, part, place) for place, example in enumerate(examples)]
+        return collate((draw.task, example) for example in examples)
 
 
 class _Prepared(Dataset[EpisodeBatch]):
@@ -139,6 +146,9 @@ class EpisodeData(TextData):
         missing: What is done about source tasks that are not under root: ``error`` names them all, ``skip`` leaves them
             out and says so.
         retrieved: The source tasks, in place of tasks or a partition: those that a target's key retrieves.
+        task_prefix: Put the task's name in front of each input, ``[name] input``, as CrossFit does.
+        references: Which of several references training predicts: the ``first``, or one that is ``drawn`` each time an
+            example comes, as in CrossFit. Validation episodes adapt to the first, and are scored on all.
     """
 
     gives_episodes = True
@@ -164,8 +174,10 @@ class EpisodeData(TextData):
         metric: str | None = None,
         missing: Missing = "error",
         retrieved: Retrieval | None = None,
+        task_prefix: bool = False,
+        references: References = "first",
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         self.query_batch_size = batch_size if query_batch_size is None else query_batch_size
         self.validation_batch_size = batch_size if validation_batch_size is None else validation_batch_size
         check_least(
@@ -200,6 +212,7 @@ class EpisodeData(TextData):
         pools = {name: [example for draw in own for example in draw.examples] for name, own in draws.items()}
         refuse_text(pools, "which only MixtureData can learn from")
         self.labels = source_labels(self.root, pools)
+        self.task_names = tuple(names)
         self._draws = list(draws.values())
 
     def train_dataloader(self) -> DataLoader[EpisodeBatch]:
@@ -213,6 +226,7 @@ class EpisodeData(TextData):
             self.query_batch_size,
             self.meta_batch_size,
             self.seed,
+            self.references,
         )
         return self._loader(episodes, sampler)
 
@@ -226,7 +240,7 @@ class EpisodeData(TextData):
     def _draw(self, name: str, seed: int) -> Draw:
         splits = load_splits(self.root, name, seed, [*self.support_splits, *self.query_splits], self.k)
         support, query = (
-            [example for split in part for example in splits[split]]
+            self._read(name, [example for split in part for example in splits[split]])
             for part in (self.support_splits, self.query_splits)
         )
         draw = Draw.of(name, support, query)
@@ -241,7 +255,7 @@ class EpisodeData(TextData):
         """The validation episode of a task, which is noted as well."""
         task = find_task(self.root, name, self.metric)
         splits = load_splits(self.root, name, self.seeds[0], ["train", "dev"], self.k)
-        train, dev = splits["train"], splits["dev"]
+        train, dev = self._read(name, splits["train"]), self._read(name, splits["dev"])
         self.validation_tasks[name] = with_labels(task, train)
         rows = validation_rows(place, len(train), self.support_batches * self.validation_batch_size, self.seed)
         support = [collate((name, train[row]) for row in part) for part in np.split(rows, self.support_batches)]

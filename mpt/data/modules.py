@@ -19,6 +19,7 @@ from mpt.data.denoising import Objective
 from mpt.data.fewshot import SYNTHETIC, load_examples, load_fewshot
 from mpt.data.missing import Missing
 from mpt.data.mixing import SIZE_LIMIT, mixing_rates
+from mpt.data.references import References, check_references
 from mpt.data.sources import check_sources, source_labels, source_names
 from mpt.data.streams import MixtureSampler, Placed, SequentialBatches, StreamSampler
 from mpt.data.tasks import Example, FewShot, Shots, Task
@@ -65,6 +66,7 @@ class TextData(pl.LightningDataModule):
     Attributes:
         task: the one task of this data, or None for a mixture; set by ``setup``.
         labels: the label words, of all tasks; set by ``setup``.
+        task_names: the tasks that are learned on; set by ``setup``.
         sources: the source tasks, where those that are not there are left out: a resumed run must find the same; set
             by ``setup``.
     """
@@ -72,16 +74,27 @@ class TextData(pl.LightningDataModule):
     gives_episodes = False
     """Whether its batches are episodes."""
 
-    def __init__(self, batch_size: int, eval_batch_size: int, num_workers: int, seed: int) -> None:
+    def __init__(
+        self,
+        batch_size: int,
+        eval_batch_size: int,
+        num_workers: int,
+        seed: int,
+        task_prefix: bool = False,
+        references: References = "first",
+    ) -> None:
         super().__init__()
         check_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
         check_least(0, num_workers=num_workers, seed=seed)
+        check_references(references)
+        self.task_prefix, self.references = task_prefix, references
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.seed = seed
         self.task: Task | None = None
         self.labels: tuple[str, ...] = ()
+        self.task_names: tuple[str, ...] = ()
         self.sources: list[str] | None = None
         # Where the run that is resumed stood: batches consumed at that optimiser step.
         self._resumed_batches = self._resumed_step = 0
@@ -140,6 +153,12 @@ class TextData(pl.LightningDataModule):
     def _device(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
+    def _read(self, task: str, examples: Sequence[Example]) -> list[Example]:
+        """A task's examples as they are read: with its name in front of the inputs where that is asked for."""
+        if not self.task_prefix or is_text(examples):
+            return list(examples)
+        return [Example(f"[{task}] {example.input}", example.targets) for example in examples]
+
     def _loader(self, data: Dataset[Batch], sampler: Sampler[Any]) -> DataLoader[Batch]:
         # batch_size=None: the sampler's lists go to the data set as they are, one list a batch.
         return DataLoader(data, sampler=sampler, batch_size=None, num_workers=self.num_workers)
@@ -173,6 +192,10 @@ class FewShotData(TextData):
         test_examples: At most so many examples of the test list, from its start, are tested and predicted; CrossFit
             takes 10,000. Null takes all.
         num_workers: Processes that load batches beside the training process.
+        task_prefix: Put the task's name in front of each input, ``[name] input``, as CrossFit does; unlabelled text has
+            none.
+        references: Which of several references training predicts: the ``first``, or one that is ``drawn`` each time an
+            example comes, as in CrossFit. All of them count in a score, either way.
     """
 
     def __init__(
@@ -186,8 +209,10 @@ class FewShotData(TextData):
         eval_batch_size: int = 32,
         test_examples: int | None = 10_000,
         num_workers: int = 0,
+        task_prefix: bool = False,
+        references: References = "first",
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         if test_examples is not None:
             check_least(1, test_examples=test_examples)
         self.task_name, self.root, self.k, self.metric = task, root, k, metric
@@ -199,13 +224,15 @@ class FewShotData(TextData):
             self.fewshot = load_fewshot(self.root, self.task_name, self.seed, self.k, self.metric)
             self.task = self.fewshot.task
             self.labels = self.task.labels
+            self.task_names = (self.task.name,)
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         rows = self._rows("train")
         sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
-        if is_text([example for _, example in rows]):
-            return self._loader(TextRows(rows, [self.task_name], self.seed), Placed(sampler))
-        return self._stream(rows, sampler)
+        texts = [self.task_name] if is_text([example for _, example in rows]) else []
+        if not texts and self.references == "first":
+            return self._stream(rows, sampler)
+        return self._loader(TextRows(rows, texts, self.seed, references=self.references), Placed(sampler))
 
     def val_dataloader(self) -> DataLoader[TextBatch]:
         return self._sequence(self._rows("dev"))
@@ -222,7 +249,7 @@ class FewShotData(TextData):
         examples = getattr(self.fewshot, split)
         if split == "test":
             examples = examples[: self.test_examples]
-        rows = [(self.fewshot.task.name, example) for example in examples]
+        rows = [(self.fewshot.task.name, example) for example in self._read(self.fewshot.task.name, examples)]
         if split != "train" and is_text(examples):
             # Cut at the same places whatever the seed, so that scores can be compared.
             texts = TextRows(rows, [self.fewshot.task.name], 0)
@@ -265,6 +292,10 @@ class MixtureData(TextData):
             ``seed``, and no other part of it.
         target_k: Size of that draw, as in the file names: a number, or all; needed only where a folder holds several
             sizes. It never is ``k``: draws of two sizes share examples, and what is train in one may be dev in another.
+        task_prefix: Put the task's name in front of each input, ``[name] input``, as CrossFit does; unlabelled text has
+            none.
+        references: Which of several references training predicts: the ``first``, or one that is ``drawn`` each time an
+            example comes, as in CrossFit. All of them count in a score, either way.
     """
 
     def __init__(
@@ -288,8 +319,10 @@ class MixtureData(TextData):
         retrieved: Retrieval | None = None,
         target: str | None = None,
         target_k: Shots | None = None,
+        task_prefix: bool = False,
+        references: References = "first",
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         check_sources(tasks, partition, seeds, missing, retrieved, splits=splits)
         mixing_rates([1], limit, temperature)  # complains of a wrong limit or temperature at once
         check_objective(objective, window)
@@ -314,10 +347,11 @@ class MixtureData(TextData):
         if self.target is not None:
             self.pools[self.target] = self._of_target(self.target)
         self.labels = source_labels(self.root, self.pools)
+        self.task_names = tuple(self.pools)
         self._validation_rows = [
             (name, example)
             for name in self.validation
-            for example in load_examples(self.root, name, self.seeds[0], ["dev"], self.k)
+            for example in self._read(name, load_examples(self.root, name, self.seeds[0], ["dev"], self.k))
         ]
         held_out = {name: [row for task, row in self._validation_rows if task == name] for name in self.validation}
         refuse_text(held_out, "which has no score; --data.validation names tasks with answers")
@@ -325,13 +359,15 @@ class MixtureData(TextData):
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()
         self._check_interval(self.validation)
-        rows = [(name, example) for name, pool in self.pools.items() for example in pool]
+        rows = [(name, example) for name, pool in self.pools.items() for example in self._read(name, pool)]
         sizes = [len(pool) for pool in self.pools.values()]
         rates = mixing_rates(sizes, self.limit, self.temperature)
         sampler = MixtureSampler(sizes, rates, self.batch_size, self.seed, **self._place())
-        if not (texts := [name for name, pool in self.pools.items() if is_text(pool)]):
+        texts = [name for name, pool in self.pools.items() if is_text(pool)]
+        if not texts and self.references == "first":
             return self._stream(rows, sampler)
-        return self._loader(TextRows(rows, texts, self.seed, self.objective, self.window), Placed(sampler))
+        made = TextRows(rows, texts, self.seed, self.objective, self.window, self.references)
+        return self._loader(made, Placed(sampler))
 
     def val_dataloader(self) -> DataLoader[TextBatch] | list[DataLoader[TextBatch]]:
         self.setup()

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from mpt.data.batch import TextBatch, collate
 from mpt.data.denoising import OBJECTIVES, Objective
+from mpt.data.references import References, drawn
 from mpt.data.synthetic.dice import Dice
 from mpt.data.tasks import Example
 from mpt.errors import UserError
@@ -53,7 +54,7 @@ def check_objective(objective: str, window: int) -> None:
 
 
 class TextRows(Dataset[TextBatch]):
-    """Rows of (task name, example), some of them unlabelled text, fetched a batch at a time.
+    """Rows of (task name, example) of which something is left to chance, fetched a batch at a time.
 
     Args:
         rows: of all tasks.
@@ -61,6 +62,7 @@ class TextRows(Dataset[TextBatch]):
         seed: of the windows and of what is done to each.
         objective: how a window of text becomes an input and a target.
         window: words of a window; a shorter document is one.
+        references: of the other tasks: whether training predicts their first one, or one that is drawn.
     """
 
     def __init__(
@@ -70,22 +72,24 @@ class TextRows(Dataset[TextBatch]):
         seed: int,
         objective: Objective = "prefix-lm",
         window: int = 200,
+        references: References = "first",
     ) -> None:
         self.rows, self.texts, self.window, self.seed = rows, frozenset(texts), window, seed
+        self.references = references
         self.pair = OBJECTIVES[objective]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, placed: list[tuple[int, int]]) -> TextBatch:
-        """The rows of some (row number, place in the stream); a row at another place is another part of its text."""
+        """The rows of some (row number, place in the stream); at another place, a row is made anew by chance."""
         return collate(self.row(number, place) for number, place in placed)
 
     def row(self, number: int, place: int) -> tuple[str, Example]:
         """Task name and example of a row at a place."""
         name, example = self.rows[number]
         if name not in self.texts:
-            return name, example
+            return name, drawn(example, self.seed, place) if self.references == "drawn" else example
         dice = Dice("unlabelled", self.seed, place)
         words = example.targets[0].split()
         first = dice.below(max(1, len(words) - self.window + 1))

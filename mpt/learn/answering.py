@@ -25,7 +25,7 @@ def answer(backbone: Backbone, prompt: Tensor, batch: Batch) -> tuple[list[str],
     Returns:
         B texts, and the losses ``[B]`` if the batch has targets.
     """
-    if backbone.decoder_only or backbone.options.num_beams > 1:
+    if backbone.decoder_only or not backbone.options.is_greedy:
         losses = None if batch.labels is None else backbone.loss(prompt, batch)
         return backbone.generate(prompt, batch), losses
     encoded = backbone.encoder_output(prompt, batch)

@@ -45,7 +45,8 @@ class Learner(LightningModule):
         super().__init__()
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
         self.outputs: list[dict[str, Any]] = []
-        self._cut_reported = 0
+        self.tasks: tuple[str, ...] = ()  # the data's, by name, from when it is prepared
+        self._cut_reported = {"input": 0, "target": 0}
         self._begin_count()
 
     learns_from_episodes = False
@@ -96,9 +97,15 @@ class Learner(LightningModule):
 
     # Lightning -----------------------------------------------------------------------------------------------------
 
-    def prepare(self, labels: tuple[str, ...] = ()) -> None:
-        """Load and make everything that training needs; nothing if that was done. Lightning's set-up calls it."""
+    def prepare(self, labels: tuple[str, ...] = (), tasks: tuple[str, ...] = ()) -> None:
+        """Load and make everything that training needs; nothing if that was done. Lightning's set-up calls it.
+
+        Args:
+            labels: label words of the data's task or tasks.
+            tasks: their names.
+        """
         if "backbone" not in self._modules:
+            self.tasks = tasks
             self.build(labels)
             # Transformers loads in evaluation mode; training means the model's own dropout, as in fine-tuning.
             self.train()
@@ -106,7 +113,8 @@ class Learner(LightningModule):
     def setup(self, stage: str) -> None:
         if stage == "fit":  # before a checkpoint is read
             self._begin_count()
-        self.prepare(tuple(getattr(getattr(self.trainer, "datamodule", None), "labels", ())))
+        data = getattr(self.trainer, "datamodule", None)
+        self.prepare(tuple(getattr(data, "labels", ())), tuple(getattr(data, "task_names", ())))
         precision = str(self.trainer.precision)
         refuse_unsafe_dtype(self.backbone.config.model_type, precision)
         if precision.endswith("-true") and precision != "32-true":
@@ -218,7 +226,7 @@ class Learner(LightningModule):
 
     def _log_score(self, stage: str) -> None:
         self._gather_outputs()
-        if not self._cut_reported:
+        if not any(self._cut_reported.values()):
             self._report_cut()
         scored = self.score_outputs()
         if scored is not None:
@@ -228,9 +236,9 @@ class Learner(LightningModule):
 
     def _report_cut(self) -> None:
         encode = self.backbone.encode
-        if encode.inputs_cut > self._cut_reported:
-            self._cut_reported = encode.inputs_cut
-            log.warning(
-                "%d of %d inputs were longer than max_input_length=%d tokens and were cut (the prompt is kept whole)",
-                encode.inputs_cut, encode.inputs_seen, encode.max_input_length,
-            )  # fmt: skip
+        for kind, more in (("input", " (the prompt is kept whole)"), ("target", "")):
+            cut, seen = getattr(encode, f"{kind}s_cut"), getattr(encode, f"{kind}s_seen")
+            if cut > self._cut_reported[kind]:
+                self._cut_reported[kind] = cut
+                option = f"max_{kind}_length={getattr(encode, f'max_{kind}_length')}"
+                log.warning("%d of %d %ss were longer than %s tokens and were cut%s", cut, seen, kind, option, more)

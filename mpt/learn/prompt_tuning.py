@@ -95,4 +95,5 @@ class PromptTuning(Learner):
             backbone=self.backbone_name,
             fingerprint=lambda: self.fingerprint,
             generator=torch.Generator().manual_seed(self.seed),
+            tasks=self.tasks,
         )

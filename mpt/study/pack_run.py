@@ -134,6 +134,7 @@ class _Pack:
                     backbone = FrozenBackbone(parsed.learner.backbone_name, parsed.learner.backbone_options)
                     refuse_unsafe_dtype(backbone.config.model_type, str(parsed.trainer["precision"]))
                     fingerprint = backbone.fingerprint
+                parsed.learner.tasks = parsed.data.task_names
                 parsed.learner.build_on(backbone, fingerprint, parsed.data.labels)
                 self.runs.append(_Run(cell, parsed, self._lane(cell, parsed)))
             except UserError as error:

@@ -96,6 +96,7 @@ def _about(section: Section) -> list[Block]:
     parts += [f"backbone {setting.backbone}"] if setting.backbone else []
     parts += [f"k = {setting.source_k} of the source tasks"] if setting.source_k is not None else []
     parts += [f"k = {setting.target_k} of the target tasks"] if setting.target_k is not None else []
+    parts += [f"upstream epochs {setting.epochs:g}"] if setting.epochs is not None else []
     parts += [f"`{name}={value}`" for name, value in setting.overrides.items()]
     return [Paragraph(f"This setting: {', '.join(parts)}.")] if parts else []
 

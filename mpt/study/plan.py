@@ -197,7 +197,8 @@ class Planner:
         if stage.epochs is not None:
             text = self.config(stage.config)[1]
             where = f"{self.study.file}: methods.{method.name}.upstream"
-            steps = steps_of_epochs(stage.epochs, text, options, self.study.root, there, where)
+            epochs = stage.epochs if setting.epochs is None else setting.epochs
+            steps = steps_of_epochs(epochs, text, options, self.study.root, there, where)
             options |= _last("trainer.max_steps", steps, options)
         read = None
         if there == setting.sources:

@@ -29,6 +29,7 @@ class Setting:
         backbone: in place of the study's.
         source_k, target_k: examples, as in ``--data.k``, of source and of target tasks.
         overrides: options of every run of this setting.
+        epochs: in place of those of upstream stages.
         held_out: tasks of a mixture that are not learned on, for they are targets.
     """
 
@@ -43,6 +44,7 @@ class Setting:
     target_k: Shots | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held_out: Tasks = ()
+    epochs: float | None = None
 
     @property
     def missing(self) -> Tasks:
@@ -98,6 +100,7 @@ def settings(study: Study, before: Mapping[str, Setting] | None = None, strict: 
             source_k=_first(variant.source_k, study.source_k, study.k),
             target_k=_first(variant.target_k, study.target_k, study.k),
             overrides=variant.overrides,
+            epochs=variant.epochs,
         )
     for name in study.only:
         if name not in found:

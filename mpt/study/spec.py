@@ -78,6 +78,7 @@ class Variant:
         backbone: in place of the study's.
         sources: some of the partition's source tasks; as the study says if empty.
         source_k, target_k: in place of the study's.
+        epochs: in place of those of the upstream stages that are so long as a number of epochs.
         overrides: options of every run of it, over those of the study and of the methods.
     """
 
@@ -88,11 +89,12 @@ class Variant:
     source_k: Shots | None = None
     target_k: Shots | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    epochs: float | None = None
 
     @property
     def upstream(self) -> tuple[object, ...]:
         """What decides an upstream run, beside its method and seed."""
-        return self.partition, self.backbone, self.sources, self.source_k, dict(self.overrides)
+        return self.partition, self.backbone, self.sources, self.source_k, dict(self.overrides), self.epochs
 
     @property
     def downstream(self) -> tuple[object, ...]:
@@ -232,6 +234,13 @@ def _check(study: Study) -> None:
             f"{where}: sources chooses among the tasks of one partition, and this study has several; leave it out, "
             "give one partition, or say it in the settings that it is for"
         )
+    counted = any(method.upstream and method.upstream.epochs is not None for method in study.methods)
+    for variant in study.variants:
+        if variant.epochs is not None and not counted:
+            raise UserError(
+                f"{where}: settings.{variant.name}: epochs is in place of those of upstream stages that have epochs, "
+                "and none has; give them to one"
+            )
     for method in study.methods:
         if method.retrieve is not None and study.library is None:
             raise UserError(
@@ -305,6 +314,7 @@ def _variant(settings: Keys, name: str, partition: str | None) -> Variant:
         source_k=_shots(own, "source_k"),
         target_k=_shots(own, "target_k"),
         overrides=_overrides(own),
+        epochs=_epochs(own),
     )
     own.end()
     return variant
@@ -361,11 +371,9 @@ def _stage(keys: Keys, kind: str) -> Stage:
         overrides=_overrides(keys),
         learning_rates=keys.several("learning_rates", float) if kind == "downstream" else (),
         seeds=_upstream_seeds(keys) if kind == "upstream" else (),
-        epochs=keys.take("epochs", float, None) if kind == "upstream" else None,
+        epochs=_epochs(keys) if kind == "upstream" else None,
     )
     keys.end()
-    if stage.epochs is not None and stage.epochs <= 0:
-        raise UserError(f"{keys.where}: epochs must be above 0, not {stage.epochs:g}")
     if stage.epochs is not None and _STEPS in stage.overrides:
         raise UserError(f"{keys.where}: give epochs or {_STEPS}, not both")
     return stage
@@ -381,6 +389,13 @@ def _upstream_seeds(keys: Keys) -> tuple[int, ...]:
             f"{keys.where}: seeds is empty; give at least one, or leave it out: each seed of the study then has its own"
         )
     return seeds if one is None else (one,)
+
+
+def _epochs(keys: Keys) -> float | None:
+    epochs = keys.take("epochs", float, None)
+    if epochs is not None and epochs <= 0:
+        raise UserError(f"{keys.where}: epochs must be above 0, not {epochs:g}")
+    return epochs
 
 
 def _overrides(keys: Keys) -> dict[str, Any]:

@@ -124,6 +124,13 @@ def _check_plain(config: Any, path: Path) -> None:
             f"{path}: model.init.most_common is {common}, but the keys of a library start from the {MOST_COMMON} most "
             "common tokens"
         )
+    data = config["data"]["init_args"]
+    for name, plainly in (("task_prefix", False), ("references", "first")):
+        if (asked := data.get(name, plainly)) != plainly:
+            raise UserError(
+                f"{path}: data.{name} is {str(asked).lower()}, but the keys of a library are made with "
+                f"{str(plainly).lower()}"
+            )
     trainer = config.get("trainer") or {}
     if (batches := trainer.get("accumulate_grad_batches", 1)) != 1:
         raise UserError(

@@ -47,7 +47,9 @@ def test_rows_that_end_at_different_places_leave_one_by_one(load_backbone, monke
     assert widths[0] == 6 and widths == sorted(widths, reverse=True) and len(set(widths)) > 1
 
 
-def test_beams_are_searched_as_the_backbone_does(load_backbone):
-    backbone = load_backbone("t5", num_beams=2)
+@pytest.mark.parametrize("wanted", [{"num_beams": 2}, {"repetition_penalty": 2.5}])
+def test_beams_and_penalties_are_those_of_the_backbone(wanted, load_backbone):
+    backbone = load_backbone("t5", **wanted)
     prompt, batch = rows(backbone)
-    assert answer(backbone, prompt, batch)[0] == backbone.generate(prompt, batch)
+    texts = answer(backbone, prompt, batch)[0]
+    assert texts == backbone.generate(prompt, batch) != answer(load_backbone("t5"), prompt, batch)[0]

@@ -12,7 +12,7 @@ from transformers.optimization import Adafactor
 
 from mpt.backbone import FrozenBackbone, token_mean
 from mpt.data.modules import FewShotData, MixtureData
-from mpt.initialisers import Uniform
+from mpt.initialisers import TaskNames, Uniform
 from mpt.learn import PromptAdafactor, PromptTuning
 from mpt.loading import BackboneOptions
 
@@ -86,6 +86,29 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(model_folder, data, tmp
         patch.setattr(FrozenBackbone, "loss", loss)
         trainer(tmp_path, limit_val_batches=1, val_check_interval=2, check_val_every_n_epoch=None).fit(learner, data)
     assert set(seen) == {("train", True), ("validate", False), ("sanity_check", False)}
+
+
+def test_a_prompt_starts_from_the_names_of_the_datas_tasks(model_folder, data, tmp_path):
+    learner = PromptTuning(
+        str(model_folder("t5")),
+        prompt_length=4,
+        init=TaskNames(),
+        optimizer=lambda params: torch.optim.SGD(params, lr=0.0),
+        backbone_options=OPTIONS,
+    )
+    trainer(tmp_path, max_steps=1).fit(learner, data)
+    letters = learner.backbone.tokenizer("toy", add_special_tokens=False)["input_ids"]
+    expected = learner.backbone.model.get_input_embeddings().weight[letters].mean(0)
+    torch.testing.assert_close(learner.prompt.weight[0].detach(), expected.detach())
+
+
+def test_what_is_cut_is_told(model_folder, data, tmp_path, caplog):
+    options = BackboneOptions(max_input_length=8, max_target_length=2)
+    fit = trainer(tmp_path, max_steps=4)
+    fit.fit(PromptTuning(str(model_folder("t5")), prompt_length=4, backbone_options=options), data)
+    # Four inputs of 10 to 13 letters, and the answers yes and no with their end.
+    assert "4 of 4 inputs were longer than max_input_length=8 tokens and were cut (the prompt is kept" in caplog.text
+    assert "2 of 2 targets were longer than max_target_length=2 tokens and were cut" in caplog.text
 
 
 def test_a_mixture_is_learned_by_the_same_learner(model_folder, tmp_path):

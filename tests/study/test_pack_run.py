@@ -71,6 +71,10 @@ def numbers(cell: Cell) -> list[dict[str, float]]:
     return [json.loads(line) for line in (cell.folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def predictions(cell: Cell) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (cell.folder / "predictions.jsonl").read_text().splitlines()]
+
+
 def bits(cells: tuple[Cell, ...]) -> list[Any]:
     """What must be the same after a kill."""
     names = ("metrics.jsonl", "predictions.jsonl", "prompt/adapter_model.safetensors", "prompt/mpt.json")
@@ -111,6 +115,19 @@ def test_a_run_of_a_pack_leaves_the_folder_that_it_leaves_alone(done, tracked, t
     ((kind, about, files),), ((_, their_about, their_files),) = artifacts(mine), artifacts(theirs)
     assert kind == "prompt" and files == their_files
     assert about.items() - {("dev/score", about["dev/score"])} <= their_about.items()
+
+
+def test_what_crossfits_loaders_do_is_the_same_side_by_side_and_alone(file, tmp_path):
+    words = ("--data.task_prefix=true", "--data.references=drawn", "--model.init=mpt.initialisers.TaskNames")
+    words += ("--model.backbone_options.num_beams=2", "--model.backbone_options.repetition_penalty=2.5")
+    mine = tuple(changed(cell, *words) for cell in pack(file, tmp_path / "mine")[:2])
+    assert run_pack(mine) == {cell.key: "finished" for cell in mine}
+    alone = changed(next(cell for cell in pack(file, tmp_path / "alone") if cell.key == mine[1].key), *words)
+    assert run_cell(alone) == "finished" and results(mine)[alone.key]["side_by_side"] == 2
+    assert [row["input"].startswith(f"[{alone.target}] ") for row in predictions(alone)] == [True] * 10
+    assert predictions(mine[1]) == predictions(alone)
+    weights = [load_prompt(cell.folder / "prompt").weight for cell in (mine[1], alone)]
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-5)
 
 
 def test_prompts_start_from_the_runs_own_seeds_and_rates_are_their_own(done):

@@ -317,6 +317,22 @@ def test_epochs_are_counted_on_the_pooled_examples(study, tmp_path):
         plan(replace(study, methods=(study.methods[0], wrong)), tmp_path)
 
 
+def test_a_setting_may_have_epochs_of_its_own(study, tmp_path):
+    mtl, here = study.methods[1], study.partitions[0]
+    counted = replace(mtl, upstream=Stage("spot", {"data.seeds": [13, 21]}, epochs=20))
+    several = of_settings(study, a=Variant("", here), b=Variant("", here, epochs=3))
+    cells = plan(replace(several, methods=(study.methods[0], counted)), tmp_path)
+    steps = {
+        name: int(word.partition("=")[2])
+        for name in "ab"
+        for word in one(cells, f"MTL/{name}/upstream-13").arguments
+        if word.startswith("--trainer.max_steps=")
+    }
+    assert steps["b"] == -(-steps["a"] * 3 // 20) and steps["a"] > 100
+    # What learns nothing upstream is the same for both.
+    assert {cell.partition for cell in cells if cell.method == "PT"} == {None}
+
+
 def test_a_grid_can_be_counted_before_all_data_are_there(study, tmp_path):
     whole = plan(study, tmp_path)
     counted = plan(study, tmp_path, absent=("emo", "ag_news"))

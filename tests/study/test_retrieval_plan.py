@@ -106,6 +106,8 @@ def test_what_a_study_says_of_learning_is_not_said_of_the_runs_that_make_keys(st
         "trainer.val_check_interval": 1,
         "data.batch_size": 2,
         "data.init_args.batch_size": 2,
+        "data.task_prefix": True,
+        "data.references": "drawn",
         "model.init": "mpt.initialisers.Uniform",
         "model.init_args.optimizer.lr": 9,
     }

@@ -116,6 +116,8 @@ def changed(runs: Path, folder: Path, *changes: tuple[str, object]) -> Path:
         ("model.init_args.init.init_args.most_common", 100, "most_common is 100, but .* from the 5000 most common"),
         ("trainer.accumulate_grad_batches", 2, "accumulate_grad_batches is 2, but each step .* takes one batch"),
         ("trainer.gradient_clip_val", 1.0, "gradient_clip_val is 1.0, but .* with whole gradients"),
+        ("data.init_args.task_prefix", True, "data.task_prefix is true, but .* are made with false"),
+        ("data.init_args.references", "drawn", "data.references is drawn, but .* are made with first"),
         ("trainer.max_steps", 100_000, "was stopped at step 6 of 100000; go on"),
         ("trainer.max_steps", -1, "nothing says whether the run finished"),
     ],
