@@ -49,6 +49,9 @@ class Learner(LightningModule):
         self._cut_reported = {"input": 0, "target": 0}
         self._begin_count()
 
+    examples: int | None
+    """Example passes of the training so far; None if a checkpoint of an earlier version did not tell."""
+
     learns_from_episodes = False
     """Whether its data are episodes (support and query batches) instead of batches of examples."""
 
@@ -194,7 +197,7 @@ class Learner(LightningModule):
         return int(os.environ.get("PL_GLOBAL_SEED", 0))
 
     def _begin_count(self) -> None:
-        self.examples: int | None = 0
+        self.examples = 0
         self.seconds_before = 0.0
         self._begun = time.monotonic()
 

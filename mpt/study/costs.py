@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 COST_COLUMNS = ["method", "part", "runs", "steps", "examples", "seconds"]
 
 READING = (
-    "What was learned before a target's own runs, over all upstream seeds and targets of the setting. An example pass "
-    "is a row of a training batch, each time that it is read for a loss: a meta-learner reads its support rows at each "
-    "inner step and its query rows once (what MAML's Hessian reads again is not counted). The prompts of the library "
-    "that may be retrieved count whole for each method that retrieves, and so do the runs that make the targets' keys, "
-    "though both are paid for once: shared is how many of the passes that is. > stands where a part is not known. What "
-    "follows on the targets is not in here; a method that tries several starts or rates has as many runs there."
+    "all that was learned before a target's own runs, over all upstream seeds and targets of the setting. An example "
+    "pass is a row of a training batch, each time that it is read for a loss: a meta-learner reads its support rows at "
+    "each inner step and its query rows once (what MAML's Hessian reads again is not counted). The prompts of the "
+    "library that may be retrieved count whole for each method that retrieves, and so do the runs that make the "
+    "targets' keys, though both are paid for once: shared is how many of the passes that is. > stands where a part is "
+    "not known. What follows on the targets is not in here; a method that tries several starts or rates has as many "
+    "runs there."
 )
 
 Spent = tuple[int | None, int | None, float | None]

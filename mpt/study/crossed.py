@@ -1,6 +1,6 @@
 """The mean of an effect over crossed random factors, targets and draws, with an interval and a test.
 
-Variance components by mean squares, degrees of freedom by Satterthwaite (1946); to be replaced by a calibrated procedure.
+Variance components by mean squares, degrees of freedom by Satterthwaite (1946).
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from pathlib import Path
 from mpt.data.tasks import nearest
 from mpt.errors import UserError
 from mpt.study.convergence import Convergence, convergence
+from mpt.study.costs import Cost, read_costs
 from mpt.study.gains import Gain, gains
+from mpt.study.oracle import oracle_scores, with_oracles
 from mpt.study.paper import Stated, stated_of
 from mpt.study.results import Facts, Record, read_study
 from mpt.study.settings import Setting
@@ -22,7 +24,9 @@ class Section:
     """One setting's scores and what follows from them.
 
     Attributes:
-        comparisons: every method with the baseline, then every other with the rival.
+        scores: those of oracles among them, see :mod:`mpt.study.oracle`.
+        comparisons: every method with the baseline, then every other with the rival; not those of oracles, which have
+            seen the test scores.
         stated: method to the paper's ARG, where it has one.
     """
 
@@ -51,6 +55,7 @@ class Report:
     Attributes:
         sections: a setting each, in the order of the study file. A run that several share is in each.
         missing: the runs that have no result, with why where it is known.
+        costs: what each method learned upstream took.
         rival: the method that others are compared with beside the baseline, if any.
         files: what has been written of it, below the study's report folder.
     """
@@ -60,6 +65,7 @@ class Report:
     records: list[Record]
     missing: list[tuple[str, str]]
     rival: str | None = None
+    costs: list[Cost] = field(default_factory=list)
     files: tuple[str, ...] = field(default=())
 
 
@@ -77,7 +83,7 @@ def build_report(out: Path, against: str | None = None) -> Report:
     missing = [(record.key, record.failure or "not run yet") for record in records if record.result is None]
     rival = rival_of(facts, against)
     sections = [_section(out, facts, setting, records, rival) for setting in facts.settings]
-    return Report(facts, together(sections), records, missing, rival)
+    return Report(with_oracles(facts), together(sections), records, missing, rival, read_costs(out, facts, records))
 
 
 def together(sections: Sequence[Section]) -> list[Section]:
@@ -112,11 +118,12 @@ def _section(out: Path, facts: Facts, setting: Setting, records: Sequence[Record
     ]
     # In the order of the study file, which is that of the report's columns.
     scores = sorted(choose(own), key=lambda row: facts.methods.index(row.method))
+    oracles = oracle_scores(facts, own)
     gained, comparisons = compared(scores, facts.baseline, rival)
     return Section(
         setting,
-        scores,
-        gained,
+        [*scores, *oracles],
+        [*gained, *gains([*scores, *oracles], facts.baseline)[len(gained) :]],
         comparisons,
         convergence(out, scores, facts.baseline),
         stated_of(setting, facts.root, facts.backbone, facts.methods),

@@ -10,6 +10,7 @@ from mpt.study.convergence import SHARES
 from mpt.study.crossed import Estimate
 from mpt.study.findings import Report, Section
 from mpt.study.gains import Gain
+from mpt.study.oracle import is_oracle
 from mpt.study.results import Facts
 from mpt.study.tables import target_scores
 
@@ -57,20 +58,21 @@ class Table:
 
 def score_table(facts: Facts, section: Section) -> Table:
     """A row per target of a setting, a column per method, then ARG and the mean difference in points; the best of each
-    in bold. Of many methods (a search) it is the other way round.
+    in bold, other than oracles. Of many methods (a search) it is the other way round.
     """
+    fair = [method for method in facts.methods if not is_oracle(facts, method)]  # the oracles come after them
     scored = target_scores(section.scores)
     metric = {row.target: row.metric for row in section.scores}
     lines: list[list[Cell]] = []
     best: list[list[int]] = []
     for target in section.targets:
         found = [scored.get((method, target)) for method in facts.methods]
-        best.append(_best([cell[0] if cell else math.nan for cell in found]))
+        best.append(_best([cell[0] if cell else math.nan for cell in found[: len(fair)]]))
         lines.append([Measured(*cell) if cell else "missing" for cell in found])
     own = {row.method: row for row in section.gains}
     for cell in (_arg, _points):
         cells = [cell(own.get(method)) for method in facts.methods]
-        best.append(_best_args(cells))
+        best.append(_best_args(cells[: len(fair)]))
         lines.append(["baseline" if m == facts.baseline else c for m, c in zip(facts.methods, cells, strict=True)])
     averages = ["ARG (%)", "mean difference (points)"]
     if facts.is_crowded:
@@ -100,7 +102,8 @@ def arg_table(report: Report) -> Table:
     own = [{row.method: row for row in section.gains} for section in report.sections]
     columns = [[_arg(found.get(method)) for method in methods] for found in own]
     rows: list[list[Cell]] = [[method, *cells] for method, *cells in zip(methods, *columns, strict=True)]
-    bold = {(i, 1 + j) for j, cells in enumerate(columns) for i in _best_args(cells)}
+    fair = len(methods) - len(report.facts.oracles)
+    bold = {(i, 1 + j) for j, cells in enumerate(columns) for i in _best_args(cells[:fair])}
     rules = set()
     if any(section.stated for section in report.sections):
         rules = {len(rows)}

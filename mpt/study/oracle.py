@@ -16,6 +16,16 @@ def oracle_name(facts: Facts, method: str) -> str:
     return "Oracle (chosen on test)" if len(facts.oracles) == 1 else f"Oracle of {method} (chosen on test)"
 
 
+def with_oracles(facts: Facts) -> Facts:
+    """The facts with each oracle as a method of its own, after all others."""
+    return replace(facts, methods=[*facts.methods, *(oracle_name(facts, method) for method in facts.oracles)])
+
+
+def is_oracle(facts: Facts, method: str) -> bool:
+    """Whether a method of a report is one, which is the best of nothing: it has seen the test scores."""
+    return method in (oracle_name(facts, own) for own in facts.oracles)
+
+
 def oracle_scores(facts: Facts, records: Sequence[Record]) -> list[Score]:
     """For each method that tried every prompt (``facts.oracles``), target and seed: the score of the prompt that is
     best on test, under :func:`oracle_name`. Learning rates stay chosen on dev, for each prompt by itself.

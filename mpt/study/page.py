@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mpt.data.fewshot import SYNTHETIC
 from mpt.study.blocks import Block, Bullets, Code, Heading, Paragraph
+from mpt.study.costs import READING as COSTS
+from mpt.study.costs import costs_table
 from mpt.study.crossed import METHOD
 from mpt.study.figures import GAINS, OVERVIEW, PACE, SCORES, Figure
 from mpt.study.findings import Report, Section
@@ -29,10 +31,16 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
             blocks += _of(figures, GAINS, name)
             blocks += [Heading(3, "How sure"), sure_table(report, section)]
             blocks += [Heading(3, "How fast"), *_pace(facts, section, figures)] if report.records else []
+            blocks += _costs(report, section, 3)
             blocks += _retrieved(report, section, 3)
             blocks += [Heading(3, "Scores"), *_of(figures, SCORES, name)] if _of(figures, SCORES, name) else []
             blocks += [Heading(3, "Difference by draw (points)"), draw_table(facts, section)]
-        blocks += [Heading(2, "How to read it"), *_sure_reading(report), *_pace_reading(report)]
+        blocks += [
+            Heading(2, "How to read it"),
+            *_sure_reading(report),
+            *_pace_reading(report),
+            *_costs_reading(report),
+        ]
     else:
         (section,) = report.sections
         name = section.setting.name
@@ -41,6 +49,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
         blocks += [Heading(2, "How sure"), sure_table(report, section), *_sure_reading(report), *_paper([section])]
         if report.records:
             blocks += [Heading(2, "How fast"), *_pace(facts, section, figures), *_pace_reading(report)]
+        blocks += [*_costs(report, section, 2), *_costs_reading(report)]
         blocks += _retrieved(report, section, 2)
         blocks += [Heading(2, "Difference by draw (points)"), draw_table(facts, section)]
     blocks += _undefined(report)
@@ -56,6 +65,15 @@ def _of(figures: Sequence[Figure], kind: str, setting: str | None) -> list[Block
 def _retrieved(report: Report, section: Section, level: int) -> list[Block]:
     table = retrieved_table(report, section)
     return [] if table is None else [Heading(level, "What was retrieved"), Paragraph(READING), table]
+
+
+def _costs(report: Report, section: Section, level: int) -> list[Block]:
+    table = costs_table(report.costs, section.setting.name)
+    return [Heading(level, "What it cost upstream"), table] if table.rows else []
+
+
+def _costs_reading(report: Report) -> list[Block]:
+    return [Paragraph(f"What it cost upstream: {COSTS}")] if report.costs else []
 
 
 def _what(facts: Facts) -> str:

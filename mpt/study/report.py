@@ -22,6 +22,7 @@ from mpt.study.score_file import report_of_scores
 from mpt.study.sheets import (
     SCORE_COLUMNS,
     arg_csv,
+    costs_csv,
     curves_csv,
     gain_rows,
     gains_csv,
@@ -37,8 +38,8 @@ HTML = "report.html"
 
 def write_report(out: Path, against: str | None = None) -> Report:
     """Write ``report/`` into a study's folder from its result files: ``report.html`` (all in one file) and
-    ``report.md``; ``arg``, ``significance``, ``relative_gain``, ``scores``, ``convergence`` and ``curves`` as CSV;
-    ``arg.tex`` and ``scores.tex``; the figures as PNG.
+    ``report.md``; ``arg``, ``significance``, ``relative_gain``, ``scores``, ``costs``, ``convergence`` and ``curves``
+    as CSV; ``arg.tex`` and ``scores.tex``; the figures as PNG.
 
     Args:
         against: as in :func:`mpt.study.findings.build_report`.
@@ -47,7 +48,12 @@ def write_report(out: Path, against: str | None = None) -> Report:
         UserError: the folder holds no study; no such method.
     """
     report = build_report(out, against)
-    sheets = {SCORES: scores_csv(report), "convergence.csv": pace_csv(report), "curves.csv": curves_csv(report)}
+    sheets = {
+        SCORES: scores_csv(report),
+        "costs.csv": costs_csv(report),
+        "convergence.csv": pace_csv(report),
+        "curves.csv": curves_csv(report),
+    }
     return _write(report, out / REPORT, out, sheets)
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mpt.study.costs import COST_COLUMNS, cost_rows
 from mpt.study.findings import Report
 from mpt.study.gains import target_gains
 from mpt.study.results import several_upstream
@@ -90,6 +91,11 @@ def sure_rows(report: Report) -> Rows:
     ]
     head = ["partition", "method", "against", "difference", "low", "high", "p", "p_holm"]
     return [*head, "points", "points_low", "points_high", "targets", "draws", "upstream_seeds"], rows
+
+
+def costs_csv(report: Report) -> str:
+    """One row per setting, method and part of what it learned upstream; empty where a number is not known."""
+    return _csv(["partition", *COST_COLUMNS], cost_rows(report.costs), digits=2)
 
 
 def pace_csv(report: Report) -> str:

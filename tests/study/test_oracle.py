@@ -6,10 +6,10 @@ import pytest
 from study.by_hand import record
 from transfer.all_tried import BASE, TRIED, tried_records, write_tried
 
+from mpt.study.gains import gains
 from mpt.study.oracle import oracle_name, oracle_scores
 from mpt.study.results import Facts
 from mpt.study.settings import Setting
-from mpt.study.tables import gains
 from mpt.transfer.search_space import search_space
 from mpt.transfer.transfers import read_transfers
 
