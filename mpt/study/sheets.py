@@ -31,8 +31,8 @@ def scores_csv(report: Report) -> str:
 
 
 def score_rows(report: Report, columns: Sequence[str]) -> Rows:
-    """Head and rows of some of :data:`SCORE_COLUMNS`, after the setting where there are several, before the upstream seed
-    where that tells scores apart.
+    """Head and rows of some of :data:`SCORE_COLUMNS`, after the setting where there are several, before the upstream
+    seed where that tells scores apart.
     """
     columns = [*columns, *(["upstream_seed"] if several_upstream(report.records) else [])]
     rows = [
