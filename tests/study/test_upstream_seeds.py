@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,16 @@ from study.test_convergence import write_curves
 from study.toy_library import RETRIEVING, write_library, write_retrieving
 from study.toy_study import STUDY, TWO, write_study, write_study_of_two
 from study.wandb_file import read
+from toy import Mpt
 
 from mpt.errors import UserError
 from mpt.study.convergence import convergence
 from mpt.study.findings import build_report
 from mpt.study.packs import units
-from mpt.study.plan import Cell, plan
+from mpt.study.plan import Cell, chosen, plan
 from mpt.study.results import Record, read_study, several_upstream
 from mpt.study.retrieval_report import retrieved_table
+from mpt.study.run import unfinished
 from mpt.study.sheets import scores_csv
 from mpt.study.spec import Study, Variant, load_study
 from mpt.study.tables import choose
@@ -167,8 +170,8 @@ def test_the_rate_is_chosen_for_each_upstream_prompt():
         return replace(record("MTL", "a", 13, score, dev, rate), key=f"{own}-{rate}", upstream_seed=own)
 
     rows = [run(5, 0.5, 0.6, 0.1), run(5, 0.3, 0.7, 0.2), run(21, 0.5, 0.9, 0.3), run(21, 0.3, 0.8, 0.4)]
-    chosen = [(row.upstream_seed, row.learning_rate, row.score) for row in choose(rows)]
-    assert chosen == [(5, 0.3, 0.2), (21, 0.5, 0.3)]
+    found = [(row.upstream_seed, row.learning_rate, row.score) for row in choose(rows)]
+    assert found == [(5, 0.3, 0.2), (21, 0.5, 0.3)]
 
 
 def test_a_folder_from_before_says_nothing_of_it(tmp_path):
@@ -190,9 +193,10 @@ def test_each_upstream_prompt_is_a_run_of_its_own_in_how_fast(tmp_path):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, model_folder) -> tuple[Path, Path, str]:
-    """Of one target: 4 runs of PT, 2 upstream and 4 from them, side by side."""
+    """Of one target: 2 runs of PT, 2 upstream and 4 from them, side by side."""
     folder = tmp_path_factory.mktemp("several")
     text = SEVERAL.replace("partition: {partition}", "partition: {partition}\ntargets: [ag_news]\nside_by_side: 2")
+    text = text.replace("[0.5, 0.3]", "[]")
     file = write_study(folder, model_folder("t5"), text)
     code, told, err = command("run", file, "--out", folder / "out")
     assert code == 0, err
@@ -203,9 +207,8 @@ def test_a_study_is_done_and_its_files_say_which_prompt_each_run_started_from(do
     _, out, told = done
     found = results(out)
     own = {"MTL/ag_news-13-up13": 13, "MTL/ag_news-13-up5": 5, "MTL/ag_news-21-up13": 13, "MTL/ag_news-21-up5": 5}
-    pt = [f"PT/ag_news-{seed}-lr{rate}" for seed in (13, 21) for rate in (0.5, 0.3)]
     upstream = {"MTL/upstream-13": None, "MTL/upstream-5": None}
-    expected = {**upstream, **own, **dict.fromkeys(pt)}
+    expected = {**upstream, **own, "PT/ag_news-13": None, "PT/ag_news-21": None}
     assert {key: result["upstream_seed"] for key, result in found.items()} == expected
     assert {found[key].get("side_by_side") for key in own} == {2}
     facts = json.loads((out / "study.json").read_text())
@@ -229,26 +232,28 @@ def test_its_scores_have_a_column_more_and_wandb_a_name_for_each(done):
     assert (json.loads(config["upstream_seed"]), json.loads(config["seed"])) == (5, 21)
 
 
-def test_a_run_of_it_alone_brings_its_own_prompt_and_leaves_the_others(done, tmp_path):
+def test_done_once_it_is_finished_and_a_run_that_is_lost_asks_for_its_own_prompt(done, tmp_path, capsys):
     file, out, _ = done
-    code, told, err = command("run", file, "--out", tmp_path / "out", "--only", "MTL/ag_news-*-up5")
-    assert code == 0, err
-    assert set(results(tmp_path / "out")) == {"MTL/upstream-5", "MTL/ag_news-13-up5", "MTL/ag_news-21-up5"}
-    code, told, _ = command("plan", file, "--out", tmp_path / "out", "--no-estimate")
-    assert code == 0 and "10 runs, 3 of them finished" in told
-    row = next(line for line in told.splitlines() if "MTL" in line and "downstream" in line)
-    assert [part.strip() for part in row.strip("│").split("│")] == [
-        "MTL",
-        "downstream",
-        "4",
-        "1 target × 2 seeds × 2 upstream seeds",
-        "2",
-        "2 upstream runs",
+    mpt, there = Mpt(capsys), tmp_path / "out"
+    cells = plan(load_study(file), out)
+    assert unfinished(cells) == []
+    own = {"MTL/upstream-5", "MTL/ag_news-13-up5", "MTL/ag_news-21-up5"}
+    assert {cell.key for cell in chosen(cells, ["MTL/ag_news-*-up5"])} == own
+    shutil.copytree(out, there)
+    for key in ("MTL/upstream-5", "MTL/ag_news-21-up5"):
+        (there / key / "result.json").unlink()
+    told = mpt("study", "plan", file, "--out", there, "--no-estimate").out
+    rows = [[part.strip() for part in line.strip("│").split("│")] for line in told.splitlines() if line[0] == "│"]
+    assert rows == [
+        ["PT", "downstream", "2", "1 target × 2 seeds", "2", ""],
+        ["MTL", "upstream", "2", "2 seeds", "1", ""],
+        ["MTL", "downstream", "4", "1 target × 2 seeds × 2 upstream seeds", "3", "2 upstream runs"],
     ]
-    code, told, _ = command("plan", file, "--out", tmp_path / "out", "--commands")
-    assert any(line.endswith("MTL/ag_news-21-up13  # needs MTL/upstream-13") for line in told.splitlines())
-    code, told, err = command("run", file, "--out", out)
-    assert code == 0 and "nothing to do: all 10 runs are finished" in told
+    lines = mpt("study", "plan", file, "--out", there, "--commands").out.splitlines()
+    assert [line.partition(" --only ")[2] for line in lines] == [
+        "MTL/upstream-5",
+        "MTL/ag_news-21-up5  # needs MTL/upstream-5",
+    ]
 
 
 def test_what_was_retrieved_is_told_for_each_upstream_prompt(tmp_path):
