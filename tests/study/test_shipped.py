@@ -141,6 +141,34 @@ def test_table_2_has_the_papers_settings_and_upstream_values(planned):
     assert {cell.learning_rate for cell in ft} == {5e-4, 3e-4, 2e-4, 1e-4}
 
 
+def test_their_code_differs_from_their_text_in_what_its_file_says_and_in_nothing_else(planned):
+    text, code = (planned(f"studies/paper/{name}") for name in ("table2", "as_in_their_code"))
+    read_and_decoded = {
+        "data.task_prefix": "true",
+        "data.references": "drawn",
+        "model.backbone_options.max_target_length": "128",
+        "model.backbone_options.num_beams": "4",
+        "model.backbone_options.early_stopping": "true",
+        "model.backbone_options.repetition_penalty": "2.5",
+    }
+    names = {"model.init": "mpt.initialisers.TaskNames"}
+    episodes = {"model.accumulate_grad_batches": "2", "model.backbone_options.max_target_length": "64"}
+    unadapted = {"model.backbone": "google/t5-v1_1-large", "trainer.max_steps": "1000"}
+    assert [cell.key for cell in code] == [cell.key for cell in text] and len(code) == 11_680
+    for theirs, ours in zip(code, text, strict=True):
+        given, plain = (
+            dict(word.removeprefix("--").partition("=")[::2] for word in cell.recipe[1:]) for cell in (theirs, ours)
+        )
+        changed = {name: value for name, value in given.items() if plain.get(name) != value}
+        changed.pop("trainer.logger.group")
+        expected = dict(read_and_decoded)
+        if theirs.stage == "upstream":
+            expected |= names if theirs.method == "MTL" else names | episodes
+        else:
+            expected |= {"data.batch_size": "16"} | {"PT": names, "FT": unadapted}.get(theirs.method, {})
+        assert changed == expected and plain.keys() <= given.keys(), theirs.key
+
+
 def test_shots_are_those_of_the_side_that_is_asked(planned):
     def sizes(name: str, stage: str) -> list[str]:
         cells = [cell for cell in planned(f"studies/paper/{name}") if cell.stage == stage]
