@@ -41,6 +41,9 @@ class Learner(LightningModule):
         seconds_before: of training, up to the checkpoint that this run went on from.
     """
 
+    examples: int | None
+    seconds_before: float
+
     def __init__(self) -> None:
         super().__init__()
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
@@ -186,7 +189,7 @@ class Learner(LightningModule):
         return int(os.environ.get("PL_GLOBAL_SEED", 0))
 
     def _begin_count(self) -> None:
-        self.examples: int | None = 0
+        self.examples = 0
         self.seconds_before = 0.0
         self._begun = time.monotonic()
 
