@@ -41,6 +41,9 @@ class Learner(LightningModule):
         seconds_before: of training, up to the checkpoint that this run went on from.
     """
 
+    examples: int | None
+    seconds_before: float
+
     def __init__(self) -> None:
         super().__init__()
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model

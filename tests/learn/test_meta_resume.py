@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import yaml
 from learn.meta_toy import RATE, episodes, examples, fit, last_checkpoint, learner, meta_fit, write_callbacks
 
 from mpt.learn.meta import FoMAML
+from mpt.study.costs import examples_of
 
 SCHEDULE = {"model__lr_scheduler": "torch.optim.lr_scheduler.CosineAnnealingLR", "model__lr_scheduler__T_max": 12}
 ADAMW = {"model__optimizer": "torch.optim.AdamW", "model__optimizer__lr": 0.01}
@@ -40,7 +42,8 @@ def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, roo
     assert run("cut", shipped, "--ckpt_path", "last").code == 0
 
     straight, resumed = (last_checkpoint(tmp_path / name) for name in ("straight", "cut"))
-    assert examples(tmp_path / "straight") == examples(tmp_path / "cut") > 0
+    config = yaml.safe_load((tmp_path / "straight" / "config.yaml").read_text())
+    assert examples(tmp_path / "straight") == examples(tmp_path / "cut") == examples_of(config, 8) > 0
     learned = {"prompt.weight"} | ({"log_inner_lr"} if "model__learn_inner_lr" in changes else set())
     assert set(straight) == set(resumed) == learned
     for name in learned:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from small_models import t5
 from study.command import FOUND, results
 from study.toy_library import RETRIEVING, write_library, write_retrieving
@@ -24,6 +25,7 @@ from mpt.data.modules import FewShotData
 from mpt.errors import UserError
 from mpt.loading import BackboneOptions
 from mpt.prompt_files import load_prompt
+from mpt.study.costs import examples_of
 from mpt.study.estimate import _trial, kinds_of
 from mpt.study.findings import build_report
 from mpt.study.packs import units
@@ -91,6 +93,12 @@ def test_results_say_what_was_retrieved_and_runs_are_done_side_by_side(done, fil
         tasks = list(dict.fromkeys(name.split("-")[0] for _, name in ranked))
         assert found[f"Mixture/upstream-ag_news-{seed}"]["source"] == tasks
         assert "source" not in found[f"PT/ag_news-{seed}"]
+
+
+def test_results_tell_the_examples_that_their_configs_make(done):
+    for key, result in results(done).items():
+        config = yaml.safe_load((done / key / "config.yaml").read_text())
+        assert result["examples"] == examples_of(config, result["steps"]) > 0, key
 
 
 def test_keys_of_one_target_start_alike_and_learn_from_their_own_draw(done, file):

@@ -12,9 +12,11 @@ from toy import Mpt
 from mpt.backbone import FrozenBackbone
 from mpt.loading import BackboneOptions
 from mpt.prompt_files import load_prompt
+from mpt.study.costs import Amount, read_costs
+from mpt.study.oracle import oracle_scores
 from mpt.study.packs import units
 from mpt.study.plan import plan
-from mpt.study.results import write_study
+from mpt.study.results import read_study, write_study
 from mpt.study.settings import settings
 from mpt.study.spec import load_study
 from mpt.study.worker import run_unit
@@ -52,6 +54,18 @@ def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, 
         key = load_prompt(tmp_path / f"out/embedding/{trial.target}-{trial.seed}/prompt").weight
         expected = per_token(key[None], library.key(entries[trial.source])[None]).item()
         assert trial.similarity == pytest.approx(expected, abs=1e-5)
+
+    facts, records = read_study(out)
+    costs = {(cost.method, cost.part): cost for cost in read_costs(out, facts, records)}
+    assert list(costs) == [("PT", "none"), ("All-on-dev", "keys"), ("All-on-dev", "library")]
+    keys, shelf = costs["All-on-dev", "keys"], costs["All-on-dev", "library"]
+    assert (keys.runs, keys.steps, keys.examples) == (2, Amount(2 * 4), Amount(2 * 4 * 4))  # seeds x steps x rows
+    assert (shelf.runs, shelf.examples) == (3, Amount(0, False))  # a library made by hand tells no steps
+    scores = oracle_scores(facts, records)
+    best = {seed: max(trial.score for trial in transfers.trials if trial.seed == seed) for seed in (13, 21)}
+    assert {(row.method, row.seed): row.score for row in scores} == {
+        ("Oracle (chosen on test)", seed): score for seed, score in best.items()
+    }
 
     ended = Mpt(capsys)("transfer", "matrix", "out")
     assert ended.code == 0, ended.err
