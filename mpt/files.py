@@ -85,6 +85,23 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Make a folder that an option named, and write to it.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except FileExistsError as error:
+        raise UserError(f"cannot write to the folder {folder}: it is a file; name another by --out") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"cannot write to the folder {folder}: {why}; name another by --out") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,9 +52,6 @@ class Learner(LightningModule):
         self._cut_reported = {"input": 0, "target": 0}
         self._begin_count()
 
-    examples: int | None
-    """Example passes of the training so far; None if a checkpoint of an earlier version did not tell."""
-
     learns_from_episodes = False
     """Whether its data are episodes (support and query batches) instead of batches of examples."""
 

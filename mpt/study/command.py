@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mpt.configs import find_config
 from mpt.errors import UserError
+from mpt.files import writing_to
 
 if TYPE_CHECKING:
     from mpt.study.run import Workers
@@ -105,6 +106,8 @@ def _run(options: argparse.Namespace) -> bool:
         unfinished(cells)  # complains of results of another configuration
         write_study(study, places, cells, out)
 
+    with writing_to(out):
+        pass
     with ExitStack() as stack:
         others = stack.enter_context(join(cells, out, begin))
         hire: Callable[..., Workers] = Pool

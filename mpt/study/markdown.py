@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpt.study.blocks import Block, Bullets, Code, Heading, Paragraph
 from mpt.study.figures import Figure
-from mpt.study.layout import Table
+from mpt.study.layout import Cell, Table
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -30,8 +30,12 @@ def _block(block: Block) -> str:
 
 def _table(table: Table) -> str:
     rules = [":--" if i < table.texts else "--:" for i in range(len(table.head))]
-    lines = [f"| {' | '.join(table.head)} |", f"|{'|'.join(rules)}|"]
+    lines = [f"| {' | '.join(map(_cell, table.head))} |", f"|{'|'.join(rules)}|"]
     for i, row in enumerate(table.rows):
-        cells = [f"**{cell}**" if (i, j) in table.bold else str(cell) for j, cell in enumerate(row)]
+        cells = [f"**{_cell(cell)}**" if (i, j) in table.bold else _cell(cell) for j, cell in enumerate(row)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(cell: Cell) -> str:
+    return str(cell).replace("|", "\\|")

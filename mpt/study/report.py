@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpt.errors import one_line
-from mpt.files import write_text
+from mpt.files import write_text, writing_to
 from mpt.study.figures import draw_all
 from mpt.study.findings import Report, build_report
 from mpt.study.html_page import html_page
@@ -71,7 +71,6 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
 
 
 def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -> Report:
-    folder.mkdir(parents=True, exist_ok=True)
     sheets = {
         ARG: arg_csv(report),
         "significance.csv": significance_csv(report),
@@ -80,11 +79,12 @@ def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -
         "arg.tex": _arg_tex(report),
         "scores.tex": _scores_tex(report),
     }
-    figures = draw_all(report, folder)
-    blocks = page(report, out, figures)
-    texts = {HTML: html_page(blocks, folder), PAGE: markdown(blocks), **sheets}
-    for name, text in texts.items():
-        write_text(folder / name, text)
+    with writing_to(folder):
+        figures = draw_all(report, folder)
+        blocks = page(report, out, figures)
+        texts = {HTML: html_page(blocks, folder), PAGE: markdown(blocks), **sheets}
+        for name, text in texts.items():
+            write_text(folder / name, text)
     return replace(report, files=(*texts, *(figure.file for figure in figures)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mpt.data.partitions import load_partition
 from mpt.data.tasks import nearest
 from mpt.errors import UserError
+from mpt.files import is_folder_name
 from mpt.study.convergence import Convergence
 from mpt.study.findings import Report, Section, compared, rival_of, together
 from mpt.study.paper import Stated, stated
@@ -102,6 +103,8 @@ def _score(row: Mapping[str, str | None], where: str) -> Score:
     if None in row or None in row.values():
         raise UserError(f"{where}: as many values as the first line has columns are needed")
     values = {name: (value or "").strip() for name, value in row.items()}
+    if not is_folder_name(values["partition"]):
+        raise UserError(f"{where}: partition {values['partition']!r} is used as a folder; give it another name")
     if empty := [name for name in COLUMNS if not values[name]]:
         raise UserError(f"{where}: {empty[0]} is empty")
     upstream = values.get(UPSTREAM)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpt.errors import UserError
+from mpt.files import writing_to
 
 MEASURES = ("per_token", "average_token", "subspace")
 
@@ -66,7 +66,7 @@ def _matrix(words: Sequence[str]) -> None:
         folder = options.out or options.study / REPORT / "transfer"
         if len(found) > 1:
             folder = folder / transfers.setting
-        with _writing(folder):
+        with writing_to(folder):
             files = write_analysis(analysis, folder)
         place = f"{transfers.study}, {transfers.setting}: " if len(found) > 1 else f"{transfers.study}: "
         for title, table in analysis.tables():
@@ -111,7 +111,7 @@ def _clusters(words: Sequence[str]) -> None:
     folder = options.out or Path("runs") / "clusters" / name
     clusters = cluster(library.keys(entries), [entry.task for entry in entries], options.by)
     title = f"{name}: similarity of task embeddings on {Path(backbones[0]).name}"
-    with _writing(folder):
+    with writing_to(folder):
         draw_clusters(folder / "clusters.png", clusters, title)
         write_text(folder / "clusters.csv", clusters_csv(clusters))
     terminal = console()
@@ -121,20 +121,3 @@ def _clusters(words: Sequence[str]) -> None:
         ]
         print_table(terminal, Table(["task", "most similar"], rows, texts=2), f"{name}: {options.by}")  # type: ignore[arg-type]
     terminal.print(f"in {folder}: clusters.csv, clusters.png", markup=False)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Make a folder and write to it.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except FileExistsError as error:
-        raise UserError(f"cannot write to the folder {folder}: it is a file; name another by --out") from error
-    except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"cannot write to the folder {folder}: {why}; name another by --out") from error

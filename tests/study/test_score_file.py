@@ -78,6 +78,19 @@ def test_a_file_of_another_form_is_refused_with_its_line(text, said, mpt, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(file, mpt, tmp_path):
+    for out in (file, file / "below"):
+        ended = mpt("study", "report", "--scores", str(file), "--out", str(out))
+        assert ended.code == 2 and f"cannot write to the folder {out}" in ended.err
+    assert file.read_text().startswith(HEAD)
+
+
+def test_a_name_with_a_bar_stays_one_cell(file, mpt, tmp_path):
+    file.write_text(file.read_text().replace(",MTL,", ",M|L,"))
+    assert mpt("study", "report", "--scores", str(file), "--out", str(tmp_path / "out")).code == 0
+    assert "| target | PT | M\\|L |" in (tmp_path / "out" / "report.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
