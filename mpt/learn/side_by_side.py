@@ -100,11 +100,13 @@ class Lane:
 
 
 class SideBySide:
-    """Trains lanes in step, as one batch a step: every lane takes exactly the steps that its own run would.
+    """Trains lanes in step, as one batch a step.
 
-    A lane's loss, gradient and optimiser are its own, so that it learns what it would alone, up to the rounding of
-    sums in another order. With dropout in the backbone it learns on other masks than alone (one draw serves all
-    rows), so that it equals its own run in distribution only.
+    A lane's batches, loss, gradient and optimiser are its own: it takes the steps that it would alone (in float64 fifty
+    of them end within 1e-10). In float32 sums are rounded otherwise than alone, for matrices have other shapes, and the
+    rates of prompt tuning make another run of that, as they do alone of a start off by a millionth
+    (experiments/results/packing). With dropout in the backbone it is another from the first step on: it learns on other
+    masks than alone (one draw serves all rows).
 
     Args:
         backbone: shared, on the device to work on. Where its options leave attention open, this chooses.

@@ -1,4 +1,7 @@
-"""Doing several downstream runs side by side, each leaving the folder that it would leave alone."""
+"""Doing several downstream runs side by side, each leaving the files that it leaves alone.
+
+Their numbers are those of a run alone whose sums are rounded otherwise: :class:`mpt.learn.side_by_side.SideBySide`.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def run_pack(cells: Sequence[Cell]) -> dict[str, str]:
 
     Those that cannot be done side by side (:func:`mpt.study.packable.obstacle`), and all if their pack fails as a
     whole, are done one at a time. A finished run's files are left as they are, though it takes part: a run that is
-    resumed must meet the same neighbours, or its last digits would be others.
+    resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end be others.
 
     Args:
         cells: a unit of :func:`mpt.study.packs.units`.
