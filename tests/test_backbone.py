@@ -586,17 +586,21 @@ def test_a_batch_without_targets_has_no_loss(load_backbone):
         backbone.loss(None, backbone.encode(INPUTS))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone):
     backbone = load_backbone(kind)
     prompt = some_prompt(backbone)
     there = copy.deepcopy(backbone).cuda()
     batch, moved = (b.encode(INPUTS, TARGETS).to(device) for b, device in ((backbone, "cpu"), (there, "cuda")))
-    torch.testing.assert_close(
-        there.loss(prompt.cuda(), moved).cpu(), backbone.loss(prompt, batch), rtol=1e-4, atol=1e-3
-    )
+    found = []
+    for one, start, rows in ((there, prompt.cuda(), moved), (backbone, prompt.clone(), batch)):
+        losses = one.loss(start.requires_grad_(), rows)
+        (gradient,) = torch.autograd.grad(losses.sum(), start)
+        found.append((losses.detach().cpu(), gradient.cpu(), one.generate(start.detach(), rows)))
+    (losses, gradient, texts), (expected, slope, by_cpu) = found
+    torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-3)
+    assert (gradient - slope).norm() < 1e-3 * slope.norm() and texts == by_cpu
     scores = there.score(prompt.cuda(), moved, ["a", "bc"])
     torch.testing.assert_close(scores.cpu(), backbone.score(prompt, batch, ["a", "bc"]), rtol=1e-4, atol=1e-3)
-    assert len(there.generate(prompt.cuda(), moved)) == len(INPUTS)
     assert there.fingerprint == backbone.fingerprint

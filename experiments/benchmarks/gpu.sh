@@ -5,27 +5,28 @@
 #     bash experiments/benchmarks/gpu.sh OUT --smoke    # the same on the CPU with mpt-tiny: does the script run?
 #
 # A part that fails or outlasts its time leaves its log, and the others go on; a table at the end says what became of each.
-# The T5s have the sizes of t5-base and random weights. PYTHON names another interpreter than python3.
+# The T5s have the sizes of t5-base and random weights. The interpreter is PYTHON's, else .venv's, else python3.
 set -uo pipefail
+from="$PWD"
 here="$(cd "$(dirname "$0")" && pwd)"
-python="${PYTHON:-python3}"
+cd "$here/../.." || exit 2
+python="${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}"
 out="${1:-}"
 smoke="${2:-}"
 if [ -z "$out" ] || [ -n "$smoke" ] && [ "$smoke" != --smoke ]; then
   echo "usage: bash $0 OUT [--smoke]" >&2
   exit 2
 fi
-if [ -z "$smoke" ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
-  echo "torch finds no CUDA device here; --smoke runs the script on the CPU" >&2
+if [ -z "$smoke" ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+  echo "the torch of $python finds no CUDA device here; --smoke runs the script on the CPU" >&2
   exit 2
 fi
-mkdir -p "$out" && out="$(cd "$out" && pwd)" || exit 2
+out="$(cd "$from" && mkdir -p "$out" && cd "$out" && pwd)" || exit 2
 log="$out/log.txt"
 summary="$out/summary.txt"
 : >"$log"
 printf '%-24s%-12s%8s\n' part result seconds >"$summary"
 failed=0
-cd "$here/../.." || exit 2
 export TOKENIZERS_PARALLELISM=false WANDB_MODE=offline HF_HUB_OFFLINE=1
 
 part() { # NAME SECONDS COMMAND...: at most so long, with what it says in the log
@@ -55,10 +56,10 @@ gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 print(f"GPU {gpu}; Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}")
 PY
 
-tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py tests/test_backbone.py)
+tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py "tests/test_backbone.py::test_a_gpu_gives_what_the_cpu_gives")
 if [ -n "$smoke" ]; then
   device=cpu
-  part tests 300 "$python" -m pytest -q -n 2 "${tests[@]}" -k "cuda or gpu"
+  part tests 300 "$python" -m pytest -q -n 2 "${tests[@]}"
   benchmark train_step 120 train_step --models mpt-tiny --ways mpt --steps 2 --repeats 1
   benchmark meta_gradient 120 meta_gradient --model mpt-tiny --ways fomaml --steps 1 --repeats 1 --prompt-length 8
   benchmark side_by_side 200 side_by_side --sizes 2 --alone --runs 1 --steps 2 --every 2 --repeats 1

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import (  # type: ignore[import-not-found]  # beside this script
+    T5_SIZES,
     TensorPeak,
     examples,
     first_rows,
@@ -67,7 +68,7 @@ ROWS = (
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--models", nargs="+", default=list(STEPS), help="t5-small, mpt-tiny or folders")
+    parser.add_argument("--models", nargs="+", default=list(STEPS), help=f"{', '.join(T5_SIZES)}, mpt-tiny or folders")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--steps", type=int, help="timed steps of each measurement")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
@@ -112,10 +113,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def model_folder(name: str, workspace: Path) -> Path | None:
-    """A model's folder: one that is there, or a T5-small with random weights made for this run."""
+    """A model's folder: one that is there, or a T5 of the named sizes with random weights made for this run."""
     from mpt.loading import bundled_backbones, resolve
 
-    if name == "t5-small":
+    if name in T5_SIZES:
         return random_t5(name, workspace)
     folder = bundled_backbones().get(name) or Path(resolve(name))
     return folder if (folder / "model.safetensors").is_file() else None
