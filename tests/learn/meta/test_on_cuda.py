@@ -63,9 +63,11 @@ def test_the_second_order_term_by_difference_is_the_exact_one(episode, steps, tr
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
 def test_exact_and_one_graph_see_the_same_masks(episode, kind):
     model = there(episode(kind, training=True))
-    exact, graph = (model.run(MAML(LR, STEPS, hessian)).gradient for hessian in ("exact", "graph"))
+    with twice_differentiable():  # exact takes the query, which needs no second gradient, by fused attention
+        exact, graph = (model.run(MAML(LR, STEPS, hessian)).gradient for hessian in ("exact", "graph"))
+        other = model.run(MAML(LR, STEPS, "graph"), seed=4).gradient
     assert relative_error(exact, graph) < 1e-4
-    assert relative_error(model.run(MAML(LR, STEPS, "graph"), seed=4).gradient, graph) > 0.05, "dropout must matter"
+    assert relative_error(other, graph) > 0.05, "dropout must matter"
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
