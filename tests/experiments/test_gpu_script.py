@@ -1,0 +1,22 @@
+"""gpu.sh where it cannot do anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments/benchmarks/gpu.sh"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["out"], "finds no CUDA device"), ([], "OUT"), (["out", "--fast"], "OUT")]
+)
+def test_without_a_gpu_or_a_folder_a_sentence_says_so(words, told, tmp_path):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHON": sys.executable}
+    ended = subprocess.run(["bash", SCRIPT, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 2 and told in ended.stderr and ended.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
