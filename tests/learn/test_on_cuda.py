@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from learn.meta_toy import RATE, episodes, fit, learner
+from learn.meta_toy import episodes, fit, learner
 from learn.test_side_by_side import OPTIONS, lanes, one_at_a_time, start
 from small_models import t5
 from study.command import results, study
@@ -49,18 +49,20 @@ def test_fit_and_predict_give_the_answers_of_the_saved_prompt(precision, mpt, st
     assert [row["prediction"] for row in json_lines(folder / "predictions.jsonl")] == by_hand
 
 
-@pytest.mark.parametrize("algorithm", [MAML(RATE, 2), FoMAML(RATE, 2)], ids=repr)
+@pytest.mark.parametrize("algorithm", [MAML(0.1, 2), FoMAML(0.1, 2)], ids=repr)
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_meta_steps_are_the_cpus(algorithm, at_once, still, root, tmp_path):
+def test_meta_steps_are_the_cpus(algorithm, at_once, root, tmp_path):
+    # Drawn less wide: on `still` the last bit of the start alone, on the CPU alone, changes MAML's two steps by a fifth
+    # and FoMAML's by a thousandth; here by 3e-5 and less, and the second order makes 7 % of a step.
+    tame = t5(tmp_path / "t5", dropout_rate=0.0, feed_forward_proj="gelu_new", initializer_factor=1.3)
     prompts = []
     for kind, steps in (("cpu", 0), ("cpu", 2), ("gpu", 2)):
-        module = learner(still, algorithm, parallel_episodes=at_once)
+        module = learner(tame, algorithm, parallel_episodes=at_once)
         data, folder = episodes(root, support_batches=2), tmp_path / f"{kind}-{steps}"
         fit(module, data, folder, accelerator=kind, devices=1, max_steps=steps)
         prompts.append(module.prompt.weight.detach().cpu())
     start, expected, found = prompts
-    # Adafactor magnifies the rounding of small gradients: 0.1 % with FoMAML, 0.3 % with MAML on an H200.
-    assert (found - expected).norm() < 1e-2 * (expected - start).norm()
+    assert (found - expected).norm() < 1e-3 * (expected - start).norm()
 
 
 def test_side_by_side_is_one_at_a_time_on_the_cpu(tmp_path):
