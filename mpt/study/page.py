@@ -10,12 +10,12 @@ from mpt.data.fewshot import SYNTHETIC
 from mpt.study.blocks import Block, Bullets, Code, Heading, Paragraph
 from mpt.study.costs import READING as COSTS
 from mpt.study.costs import costs_table
-from mpt.study.crossed import METHOD
 from mpt.study.figures import GAINS, OVERVIEW, PACE, SCORES, Figure
 from mpt.study.findings import Report, Section
 from mpt.study.layout import arg_table, draw_table, pace_table, score_table, sure_table
 from mpt.study.results import Facts
 from mpt.study.retrieval_report import READING, retrieved_table, retrieves
+from mpt.study.significance import METHOD
 
 
 def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:

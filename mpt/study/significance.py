@@ -11,6 +11,12 @@ from mpt.study.crossed import Estimate, crossed_mean, holm
 from mpt.study.effects import effects
 from mpt.study.tables import Score
 
+METHOD = (
+    "targets and draws, and the upstream seeds of a method that has several, are taken as samples. The mean over its "
+    "standard error is referred to Student's t, with error and degrees of freedom made from the mean squares of an "
+    "analysis of variance so that the test errs as often as it says whether targets differ, or draws, or both."
+)
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -223,10 +223,10 @@ def test_its_scores_have_a_column_more_and_wandb_a_name_for_each(done):
     _, out, _ = done
     head, *rows = [line.split(",") for line in (out / "report" / "scores.csv").read_text().splitlines()]
     assert head[-2:] == ["folder", "upstream_seed"]
-    assert [(row[2], row[-1], row[-2]) for row in rows if row[0] == "MTL"] == [
+    assert [(row[3], row[-1], row[-2]) for row in rows if row[1] == "MTL"] == [
         (seed, own, f"MTL/ag_news-{seed}-up{own}") for seed in ("13", "21") for own in ("13", "5")
     ]
-    assert [row[-1] for row in rows if row[0] == "PT"] == ["", ""]
+    assert [row[-1] for row in rows if row[1] == "PT"] == ["", ""]
     head, config, _ = read(out / "MTL/ag_news-21-up5")
     assert (head.run_group, head.job_type, head.display_name) == ("toy", "MTL", "MTL/ag_news-21-up5")
     assert (json.loads(config["upstream_seed"]), json.loads(config["seed"])) == (5, 21)
