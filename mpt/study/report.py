@@ -67,7 +67,7 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
     Raises:
         UserError: as there.
     """
-    return _write(report_of_scores(path, baseline, against), out, out, {})
+    return _write(report_of_scores(path, out.resolve().name, baseline, against), out, out, {})
 
 
 def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -> Report:

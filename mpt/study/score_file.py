@@ -22,12 +22,13 @@ COLUMNS = ("partition", "method", "target", "draw", "test_score")
 UPSTREAM = "upstream_seed"
 
 
-def report_of_scores(path: Path, baseline: str, against: str | None = None) -> Report:
+def report_of_scores(path: Path, name: str, baseline: str, against: str | None = None) -> Report:
     """The report of a CSV file of test scores.
 
     Args:
         path: a file with the columns :data:`COLUMNS` in any order, scores as fractions, draws and, in a column
             :data:`UPSTREAM` that may be left out, upstream seeds as whole numbers.
+        name: of the report.
         baseline: the method that relative gains are relative to.
         against: as in :func:`mpt.study.findings.build_report`.
 
@@ -39,15 +40,15 @@ def report_of_scores(path: Path, baseline: str, against: str | None = None) -> R
     methods = list(dict.fromkeys(row.method for row in everything))
     if baseline not in methods:
         raise UserError(f"--baseline {baseline}: no method of {path} is named so; {nearest(baseline, methods)}")
-    for name, rows in by_partition.items():
+    for partition, rows in by_partition.items():
         if all(row.method != baseline for row in rows):
-            raise UserError(f"{path}: the partition {name} has no scores of the baseline {baseline}")
+            raise UserError(f"{path}: the partition {partition} has no scores of the baseline {baseline}")
     facts = Facts(
-        name=path.stem,
+        name=name,
         file=str(path),
         backbone="",
         root="",
-        settings=[_setting(name, rows) for name, rows in by_partition.items()],
+        settings=[_setting(partition, rows) for partition, rows in by_partition.items()],
         baseline=baseline,
         methods=[baseline, *(method for method in methods if method != baseline)],
         seeds=sorted({row.seed for row in everything}),
