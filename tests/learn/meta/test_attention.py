@@ -96,8 +96,8 @@ def test_an_error_restores_it_too(name, passes):
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_stays_on_the_fused_kernel(monkeypatch, episode, kind, name, passes):
-    """Three steps and the query; a difference to both sides costs two more passes a step. Exact products alone leave it,
-    graphs too."""
+    """Three steps and the query; a difference to both sides costs two more passes a step. Exact products alone leave
+    it, graphs too."""
     model, entered = episode(kind), []
     monkeypatch.setattr(hessian, "CURVED", 0.0)
     for module in (maml, hessian):
