@@ -118,24 +118,26 @@ def norm(tensor: Tensor) -> float:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Quantiles of the error over the pairs by way and number of steps, and what a product cost."""
-    header = "inner steps|median|99 %|worst|over 2 %|against gradient: 99 %|worst|gradients/product"
-    lines = [f"{'way':<20}" + "".join(f"{word:>{len(word) + 4}}" for word in header.split("|"))]
-    widths = [len(word) + 4 for word in header.split("|")]
-    for way, steps in sorted(
-        {(row["way"], row["inner_steps"]) for row in rows}, key=lambda key: (WAYS.index(key[0]), key[1])
-    ):
-        mine = [row for row in rows if (row["way"], row["inner_steps"]) == (way, steps)]
-        error = np.array([row["error"] for row in mine])
-        against = np.array([row["against_gradient"] for row in mine])
+    words = ["inner steps", "median", "99 %", "worst", "over 2 %", "against gradient: 99 %", "worst", "gradients"]
+    lines = ["way".ljust(20) + "".join(f"    {word}" for word in words)]
+    keys = {(WAYS.index(row["way"]), row["inner_steps"]) for row in rows}
+    for place, steps in sorted(keys):
+        mine = [row for row in rows if (row["way"], row["inner_steps"]) == (WAYS[place], steps)]
+        error, against = (np.array([row[name] for row in mine]) for name in ("error", "against_gradient"))
         cells = [
             str(steps),
-            *(f"{100 * value:.2f} %" for value in (np.median(error), np.quantile(error, 0.99), error.max())),
-            f"{(error > ALLOWED).sum()} of {len(error)}",
-            *(f"{100 * value:.2f} %" for value in (np.quantile(against, 0.99), against.max())),
+            *(percent(value) for value in (np.median(error), np.quantile(error, 0.99), error.max())),
+            f"{(error > ALLOWED).sum()}/{len(error)}",
+            *(percent(value) for value in (np.quantile(against, 0.99), against.max())),
             f"{np.mean([row['gradients'] for row in mine]):.2f}",
         ]
-        lines.append(f"{way:<20}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+        columns = zip(words, cells, strict=True)
+        lines.append(WAYS[place].ljust(20) + "".join(f"    {cell:>{len(word)}}" for word, cell in columns))
     return "\n".join(lines)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
 
 
 class Suite:

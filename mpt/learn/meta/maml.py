@@ -30,10 +30,10 @@ class MAML(MetaAlgorithm):
     Args:
         inner_lr: inner learning rate, alpha.
         inner_steps: gradient steps on the support set, K.
-        hessian: how products with H are taken. ``finite_difference``, the default: a difference of two gradients
-            under one dropout mask, in float32; the second-order term to about 1 % (a ReLU's kinks spoil that), at
-            FoMAML's memory and less time than the textbook's. ``exact``: double backward of one step at a time.
-            ``graph``: one graph through all steps, the textbook's way, whose memory grows with K.
+        hessian: how products with H are taken. ``finite_difference``, the default: a difference of gradients under one
+            dropout mask, in float32, to both sides where the gradient bends; FIGURES (a ReLU's kinks spoil that), at
+            FoMAML's memory. ``exact``: double backward of one step at a time. ``graph``: one graph through all steps,
+            the textbook's way, whose memory grows with K.
     """
 
     learns_rates = True
