@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import shlex
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -142,3 +144,27 @@ def test_what_is_said_of_the_papers_table_is_in_the_committed_results():
     meta = [row for row in mtl if row["method"] != "FT"]
     assert all(float(row["difference"]) < 0 for row in below(meta, "p")) and "eleven cells" in page
     assert len(below(meta, "p")) == 11 and [row["method"] for row in below(meta, "p_holm")] == ["MAML"]
+
+
+def test_what_is_said_of_the_null_study_is_in_the_committed_results():
+    rows = csv.DictReader((ROOT / "experiments/results/null/scores.csv").open(encoding="utf-8"))
+    table = {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in rows}
+    methods, targets, draws = (sorted({place[axis] for place in table}) for axis in range(3))
+    means, ratios = [], []
+    for one, other in itertools.permutations(methods, 2):
+        pairs = [[(table[one, t, d], table[other, t, d]) for d in draws] for t in targets]
+        means.append(statistics.fmean(sum(a for a, _ in row) / sum(b for _, b in row) - 1 for row in pairs))
+        ratios.append(statistics.fmean(a / b - 1 for row in pairs for a, b in row))
+    told = re.search(
+        r"\+(\d+) % on average and\s+above zero in (\d+) of (\d+) ordered pairs, where ARG averages \+(\d+) % and is above "
+        r"zero in (\d+)",
+        README,
+    )
+    found = [statistics.fmean(ratios), sum(x > 0 for x in ratios), len(ratios), statistics.fmean(means)]
+    assert told and [int(word) for word in told.groups()] == [
+        round(100 * found[0]),
+        found[1],
+        found[2],
+        round(100 * found[3]),
+        sum(x > 0 for x in means),
+    ]
