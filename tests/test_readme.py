@@ -156,8 +156,8 @@ def test_what_is_said_of_the_null_study_is_in_the_committed_results():
         means.append(statistics.fmean(sum(a for a, _ in row) / sum(b for _, b in row) - 1 for row in pairs))
         ratios.append(statistics.fmean(a / b - 1 for row in pairs for a, b in row))
     told = re.search(
-        r"\+(\d+) % on average and\s+above zero in (\d+) of (\d+) ordered pairs, where ARG averages \+(\d+) % and is above "
-        r"zero in (\d+)",
+        r"\+(\d+) % on average and\s+above zero in (\d+) of (\d+) ordered pairs, where ARG averages \+(\d+) % "
+        r"and is above zero in (\d+)",
         README,
     )
     found = [statistics.fmean(ratios), sum(x > 0 for x in ratios), len(ratios), statistics.fmean(means)]
