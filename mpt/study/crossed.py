@@ -62,7 +62,7 @@ _LOG_T = np.log(stdtrit(np.exp(_LOG_DF), 1 - RATES[:, None] / 2))  # [rates, df]
 @dataclass(frozen=True)
 class Estimate:
     """Attributes:
-    mean: over targets of the mean over what each has; NaN where there is nothing.
+    mean: over targets of the mean over the draws of the mean over upstream seeds; NaN where there is nothing.
     low, high: 95 % interval.
     p: two-sided, of the mean being zero; below 0.05 just where the interval leaves zero out.
     se, df: ``mean / se`` has about Student's distribution of ``df`` degrees of freedom if the true mean is zero.
@@ -96,7 +96,7 @@ def crossed_mean(effects: ArrayLike) -> Estimate:
         table = table[:, :, 0]
     if not table.size:
         return Estimate(math.nan, why="there are no scores")
-    mean = float(np.mean([row[~np.isnan(row)].mean() for row in table]))
+    mean = float(_mean(_mean(table, 2) if table.ndim == 3 else table, 1).mean())
     missing = np.isnan(table)
     if why := _too_little(missing):
         return Estimate(mean, why=why)
@@ -145,7 +145,7 @@ def _too_little(missing: NDArray[np.bool_]) -> str:
     for size, (name, fewest) in zip(missing.shape, FEWEST.items(), strict=False):
         if size < fewest:
             return f"a test needs at least {fewest} {name}s, not {size}"
-    if missing.mean() > MOST_MISSING:
+    if missing.mean() > MOST_MISSING or missing.sum() >= _freedom(missing.shape)[-1]:
         return f"{missing.sum()} of {missing.size} scores are missing"
     return ""
 
@@ -162,6 +162,12 @@ def _filled(table: Array) -> Array:
         if np.abs(rest[missing]).max() <= 1e-10 * np.abs(table).max():
             break
     return table
+
+
+def _mean(table: Array, axis: int) -> Array:
+    there = ~np.isnan(table)
+    count = there.sum(axis=axis)
+    return np.where(count > 0, np.where(there, table, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
 
 
 def _terms(factors: int) -> list[tuple[int, ...]]:

@@ -61,7 +61,8 @@ def effects(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
     places = [place for place in one if place in two and place in base]
     targets = list(dict.fromkeys(target for target, _ in places))
     draws = sorted({draw for _, draw in places})
-    several = [seeds for seeds in (_crossed(one), _crossed(two)) if seeds]
+    crossed = [_crossed(one), _crossed(two)]
+    several = [seeds for seeds in crossed if seeds]
     layers = sorted(set.intersection(*several)) if several else []
     if len(layers) < 2:
         layers = []
@@ -69,7 +70,8 @@ def effects(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
     below = np.full((len(targets), len(draws)), np.nan)
     for target, draw in places:
         place = targets.index(target), draws.index(draw)
-        points[place] = _layers(one[target, draw], layers) - _layers(two[target, draw], layers)
+        mine, theirs = one[target, draw], two[target, draw]
+        points[place] = _layers(mine, layers, bool(crossed[0])) - _layers(theirs, layers, bool(crossed[1]))
         below[place] = _mean(np.array(list(base[target, draw].values())), 0)
     return Effects(targets, draws, layers, points, _mean(below, 1))
 
@@ -98,8 +100,8 @@ def _crossed(found: Mapping[tuple[str, int], Mapping[int | None, float]]) -> set
     return {seed for own in found.values() for seed in own if seed is not None}
 
 
-def _layers(own: Mapping[int | None, float], layers: Sequence[int]) -> Array:
-    if not layers or not set(own) & set(layers):
+def _layers(own: Mapping[int | None, float], layers: Sequence[int], is_crossed: bool) -> Array:
+    if not layers or not is_crossed:
         return np.array([_mean(np.array(list(own.values())), 0)] * max(1, len(layers)))
     return np.array([own.get(seed, np.nan) for seed in layers])
 

@@ -130,7 +130,7 @@ def sure_table(report: Report, section: Section) -> Table:
         cells: list[Cell] = [row.method, row.other, f"{row.arg.mean:+.1f}", interval(row.arg), p_value(row.arg.p)]
         cells += [p_value(row.p_holm), f"{row.points.mean:+.1f}", interval(row.points)]
         if math.isnan(row.arg.mean):
-            cells[2:] = ["undefined", "", "", "", *cells[6:]]
+            cells[2:] = ["undefined", "", "", "", *(cells[6:] if not math.isnan(row.points.mean) else ["missing", ""])]
         if theirs:
             cells.append(_stated(section, row.method) if row.other == report.facts.baseline else "")
         rows.append(cells)

@@ -122,9 +122,10 @@ def _about(section: Section) -> list[Block]:
 def _reading(report: Report) -> str:
     facts = report.facts
     start = " and the retrieved prompt" if retrieves(report) else ""
+    oracle = ", but for the oracle, which nobody can have: the best of its starts on test" if facts.oracles else ""
     chosen = (
         f" The learning rate{start}, where there was a choice, and the step are those of the best dev score; the test "
-        "set was used once."
+        f"set was used once{oracle}."
         if report.records
         else ""
     )
@@ -176,7 +177,7 @@ def _learned_once(report: Report) -> list[str]:
     """Methods whose one upstream prompt serves all draws."""
     seeds: dict[str, set[int]] = {}
     for record in report.records:
-        if record.stage == "upstream":
+        if record.stage == "upstream" and record.result is not None and record.method in report.facts.methods:
             seeds.setdefault(record.method, set()).add(record.seed)
     return [method for method, found in seeds.items() if len(found) == 1]
 

@@ -11,7 +11,8 @@ from mpt.study.tables import Score
 
 READING = (
     "The prompts that each score's run started from, or the tasks that its upstream stage learned on, with the "
-    "similarity of their keys to the target's. Where several prompts were tried, it is the one of the best dev score."
+    "similarity of their keys to the target's. Where several prompts were tried, it is the one of the best dev score; "
+    "an oracle's is the one of the best test score."
 )
 
 

@@ -85,12 +85,12 @@ def _read(path: Path) -> dict[str, list[Score]]:
     try:
         for row in table:
             score = _score(row, f"{path}, line {table.line_num}")
-            own = found.setdefault(row["partition"], {})
+            own = found.setdefault(row["partition"].strip(), {})
             place = score.method, score.target, score.seed, score.upstream_seed
             if place in own:
                 raise UserError(
                     f"{path}, line {table.line_num}: a second score of {score.method} on {score.target}, draw "
-                    f"{score.seed}, in {row['partition']}; leave one"
+                    f"{score.seed}, in {row['partition'].strip()}; leave one"
                 )
             own[place] = score
     except csv.Error as error:

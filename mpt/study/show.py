@@ -122,6 +122,8 @@ def print_report(console: Console, report: Report, folder: Path) -> None:
         print_table(console, score_table(facts, section), f"{name}: test scores (%), {seeds}")
         if section.gains:
             print_table(console, sure_table(report, section), f"{name}: how sure, over targets and draws")
+            for why in dict.fromkeys(row.arg.why for row in section.comparisons if row.arg.why):
+                console.print(f"no interval and no p: {why}", markup=False)
         if (pace := pace_table(facts, section)) is not None and not facts.has_several:
             print_table(console, pace, f"{name}: steps to a share of {facts.baseline}'s final dev score")
     if facts.root == "synthetic":

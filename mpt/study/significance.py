@@ -14,7 +14,8 @@ from mpt.study.tables import Score
 METHOD = (
     "targets and draws, and the upstream seeds of a method that has several, are taken as samples. The mean over its "
     "standard error is referred to Student's t, with error and degrees of freedom made from the mean squares of an "
-    "analysis of variance so that the test errs as often as it says whether targets differ, or draws, or both."
+    "analysis of variance so that the test errs as often as it says whether targets differ, or draws, or both; where "
+    "the gains of a few targets dwarf all others (strong skew) it errs more often."
 )
 
 

@@ -42,7 +42,7 @@ def sheet(outcomes: Sequence[Outcome], notes: dict[str, str]) -> tuple[list[str]
     """
     options = list(dict.fromkeys(name for row in outcomes for name in row.values))
     tasks = list(dict.fromkeys(task for row in outcomes for task in row.gains))
-    columns = ["trial", *options, "arg_mean", "arg_std", *(f"gain {task}" for task in tasks), "seconds", "note"]
+    columns = ["trial", *options, "arg", "arg_std", *(f"gain {task}" for task in tasks), "seconds", "note"]
     rows = []
     for row in sorted(outcomes, key=lambda row: -row.arg if not row.trouble else math.inf):
         note = "; ".join(part for part in (notes.get(row.name, ""), row.trouble) if part)
@@ -125,7 +125,7 @@ def show(
         shown.add_column(column, justify="left" if column == "" else "right", no_wrap=column != "")
     place = {column: i for i, column in enumerate(columns)}
     for number, row in enumerate(rows):
-        arg, std = row[place["arg_mean"]], row[place["arg_std"]]
+        arg, std = row[place["arg"]], row[place["arg_std"]]
         text = "-" if arg is None else f"{arg:+.1f}" + ("" if std is None else f" ± {std:.1f}")
         cells = [*(row[place[name]] for name in names), text, f"{row[place['seconds']]:.0f}", row[place["note"]]]
         shown.add_row(*cells, style="bold" if number == 0 and arg is not None else None)

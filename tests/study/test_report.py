@@ -259,9 +259,11 @@ def test_differences_are_in_a_sheet_and_on_the_page(tmp_path):
     assert "2 comparisons with PT and 1 comparison with MTL" in text
 
 
-def test_a_study_too_small_for_a_test_says_so(two):
+def test_a_study_too_small_for_a_test_says_so(two, capsys):
     report = write_report(two)
     row = report.sections[0].comparisons[0]
+    print_report(console(), report, two / "report")
+    assert f"no interval and no p: {row.arg.why}" in capsys.readouterr().out
     assert math.isnan(row.arg.p) and row.arg.why
     assert f"Where there is neither interval nor p: {row.arg.why}." in (two / "report" / "report.md").read_text()
 
