@@ -52,6 +52,8 @@ PAIRS = {
     "alone, start off by 1e-6": ("alone", "nudged"),
     "side by side, both in float64": ("alone64", "packed64"),
 }
+Far = dict[int, tuple[float, float]]
+"""Relative distance between two prompts by step: median over the runs, and largest."""
 OVERRIDES: dict[str, Any] = {"trainer.logger": False}
 
 
@@ -213,15 +215,16 @@ def row(target: str, seed: int, done: Mapping[str, Done]) -> dict[str, Any]:
     }
 
 
-def apart(one: Mapping[Any, Done], two: Mapping[Any, Done]) -> dict[int, float]:
-    """Median over cells of the relative distance between two prompts, by step."""
+def apart(one: Mapping[Any, Done], two: Mapping[Any, Done]) -> Far:
+    """How far apart what two ways left is."""
 
     def distance(cell: Any, step: int) -> float:
         first, second = one[cell].prompts[step].double(), two[cell].prompts[step].double()
         return float((first - second).norm() / first.norm())
 
     steps = next(iter(one.values())).prompts
-    return {step: statistics.median(distance(cell, step) for cell in one) for step in steps}
+    found = {step: [distance(cell, step) for cell in one] for step in steps}
+    return {step: (statistics.median(values), max(values)) for step, values in found.items()}
 
 
 def differences(rows: Sequence[Mapping[str, Any]], one: str, two: str) -> list[float]:
@@ -230,7 +233,9 @@ def differences(rows: Sequence[Mapping[str, Any]], one: str, two: str) -> list[f
 
 
 def page(
-    options: argparse.Namespace, rows: Sequence[Mapping[str, Any]], distances: Mapping[str, Mapping[int, float]]
+    options: argparse.Namespace,
+    rows: Sequence[Mapping[str, Any]],
+    distances: Mapping[str, Far],
 ) -> str:
     """``packing.md``."""
     found = {name: differences(rows, *pair) for name, pair in PAIRS.items()}
@@ -246,25 +251,31 @@ def page(
         "paired t test.",
         "",
         "Side by side the same sums are rounded otherwise, for matrices have other shapes and texts other padding. The "
-        "second row says what a change of that size does to a run that has nothing to do with packs, the third what is "
-        "left where next to nothing is rounded: there, steps that were not the same would show.",
+        "second row says what a change of that size does to a run that has nothing to do with packs. In the third, "
+        "rounding is a billion times smaller: steps that were not the same would show from the first on.",
         "",
         "| against alone | equal scores | mean difference ± standard error | p | mean size | largest |",
         "|:--|--:|--:|--:|--:|--:|",
         *(table_row(name, values) for name, values in found.items()),
         "",
-        "Relative distance between the two prompts, median over the runs:",
+        "Relative distance between the two prompts, median over the runs and, in brackets, largest:",
         "",
         f"| step | {' | '.join(map(str, steps))} |",
         f"|:--|{'--:|' * len(steps)}",
-        *(f"| {name} | {' | '.join(f'{far[step]:.0e}' for step in steps)} |" for name, far in distances.items()),
+        *(f"| {name} | {' | '.join(map(told, far.values()))} |" for name, far in distances.items()),
         "",
         f"Sizes of the first two rows' differences, run by run: p = {alike:.2f} (Wilcoxon's signed ranks).",
         "",
-        f"`python experiments/benchmarks/packing.py`, {options.threads} thread{'s' * (options.threads > 1)} of "
+        "`python experiments/benchmarks/packing.py --out experiments/results/packing`, "
+        f"{options.threads} thread{'s' * (options.threads > 1)} of "
         f"{processor()}; {', '.join(map(' '.join, versions().items()))}; commit {(commit() or 'unknown')[:7]}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def told(distance: tuple[float, float]) -> str:
+    """A cell of the second table."""
+    return "{:.0e} ({:.0e})".format(*distance)
 
 
 def table_row(name: str, values: Sequence[float]) -> str:
