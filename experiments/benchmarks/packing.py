@@ -153,7 +153,8 @@ def run(cells: Sequence[Cell], size: int, steps: int) -> dict[tuple[str, int], D
 @contextmanager
 def watched(last: int) -> Iterator[list[dict[int, Tensor]]]:
     """The prompts of the runs that are done meanwhile, in the order of their first steps, at some steps."""
-    steps, found, place = moments(last), [], {}
+    steps, place = moments(last), {}
+    found: list[dict[int, Tensor]] = []
 
     def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if optimizer not in place:  # an optimiser is kept, so that no other comes to lie where it lay

@@ -129,7 +129,8 @@ def bootstrap(effects: Array, dice: np.random.Generator, draws: int = 1000) -> A
 
 def rows(replicates: int, seed: int) -> Iterator[dict[str, object]]:
     """A row per scenario and size: rates in percent."""
-    todo = [(name, draw, size) for name, draw in SCENARIOS.items() for size in SIZES]
+    todo: list[tuple[str, Draw, tuple[int, ...]]] = []
+    todo += [(name, draw, size) for name, draw in SCENARIOS.items() for size in SIZES]
     todo += [(name, draw, size) for name, draw in UPSTREAM.items() for size in WITH_UPSTREAM]
     for number, (name, draw, size) in enumerate(todo):
         dice = np.random.default_rng([seed, number])
