@@ -177,7 +177,7 @@ def _learned_once(report: Report) -> list[str]:
     """Methods whose one upstream prompt serves all draws."""
     seeds: dict[str, set[int]] = {}
     for record in report.records:
-        if record.stage == "upstream" and record.result is not None and record.method in report.facts.methods:
+        if record.stage == "upstream" and record.method in report.facts.methods:
             seeds.setdefault(record.method, set()).add(record.seed)
     return [method for method, found in seeds.items() if len(found) == 1]
 
