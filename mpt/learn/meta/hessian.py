@@ -19,11 +19,12 @@ mpt-tiny one side alone is off by up to 6 % of a product above it, and by up to 
 
 
 def finite_difference(loss: Objective, step: InnerStep, vector: Tensor) -> Tensor:
-    """``H v`` as a difference of gradients beside the step's prompt, ``[..., P, H]``, under the step's dropout mask.
+    """``H v`` as a difference of gradients about the step's prompt, ``[..., P, H]``, under the step's dropout mask.
 
-    The gradient at the prompt is known, so a difference to one side costs one more. Where that changes so much over the
-    step that its own slope may change too, the other side is taken, at one more: then the first error cancels.
-    Side by side each episode goes by its own change, though one that is curved has all computed.
+    The gradient at the prompt is known, so a difference to one side costs one more. It is in error by half of what the
+    Hessian itself changes over the step, which rounding forbids to shorten. So where the gradient changes much, the
+    other side is taken too, and that error cancels. Of several prompts side by side each goes by its own gradient.
+
     Where arithmetic is reduced (autocast, TF32) the known gradient is too coarse: then both sides are taken, in
     float32. Both draw one mask; on CUDA it need not be the inner step's, since kernels of another type may draw in
     another order.

@@ -31,9 +31,11 @@ class MAML(MetaAlgorithm):
         inner_lr: inner learning rate, alpha.
         inner_steps: gradient steps on the support set, K.
         hessian: how products with H are taken. ``finite_difference``, the default: a difference of gradients under one
-            dropout mask, in float32, to both sides where the gradient bends; FIGURES (a ReLU's kinks spoil that), at
-            FoMAML's memory. ``exact``: double backward of one step at a time. ``graph``: one graph through all steps,
-            the textbook's way, whose memory grows with K.
+            dropout mask, in float32, to both sides where the gradient bends. It has FoMAML's memory, and over 200
+            prompts and tasks of mpt-tiny at 1, 5 and 10 steps the second-order term to 0.03 % in the median and 1 %
+            in 99 of 100 (experiments/benchmarks/hessian_error.py); a ReLU's kinks spoil that. ``exact``: double
+            backward of one step at a time. ``graph``: one graph through all steps, the textbook's way, whose memory
+            grows with K.
     """
 
     learns_rates = True
