@@ -49,9 +49,10 @@ MOST_MISSING = 0.25
 # Error rates that the polynomials are fitted to, and how much each counts.
 RATES = np.array([0.05, 0.01, 0.002])
 WEIGHTS = np.array([1.0, 0.5, 0.25])
-DEGREE = {2: 3, 3: 2}  # of the polynomials, by the number of factors
-STUDIES = {2: 64, 3: 192}  # kinds of studies, that is, sets of variance components, of a design
-POINTS = 1024  # sets of mean squares of each
+# By the number of factors: degree of the polynomials, sets of variance components, and of mean squares for each.
+DEGREE = {2: 4, 3: 3}
+STUDIES = {2: 64, 3: 256}
+POINTS = {2: 1024, 3: 512}
 LARGEST = {1: 1000.0, 2: 12.0}  # component of one factor, and of two together, where the rest's is 1
 RIDGE = 1e-3
 
@@ -210,7 +211,8 @@ def _calibrated(shape: tuple[int, ...]) -> tuple[Array, Array]:
         for rate, weight, log_t in zip(RATES, WEIGHTS, _LOG_T, strict=True):
             critical = np.exp(half + np.interp(df, _LOG_DF, log_t))  # in standard deviations of the mean
             size = 2 * ndtr(-critical).mean(axis=1)
-            fall = -weight * critical * np.exp(-(critical**2) / 2) / math.sqrt(2 * math.pi) / POINTS / size[:, None]
+            density = np.exp(-(critical**2) / 2) / math.sqrt(2 * math.pi)
+            fall = -weight * critical * density / size[:, None] / critical.shape[1]
             steep = 2 * fall * np.interp(df, _LOG_DF, np.gradient(log_t, _LOG_DF))
             residuals.append(weight * np.log(size / rate))
             slopes.append(np.concatenate([fall[:, None] @ features, steep[:, None] @ features], axis=-1)[:, 0])
@@ -242,18 +244,16 @@ def _design(shape: tuple[int, ...]) -> tuple[Array, Array]:
     the sum of the components of all terms that contain it; the variance of the mean times the cells is the sum of all.
     """
     terms, freedom = _terms(len(shape)), _freedom(shape)
-    place = np.clip(1.25 * _spread_out(STUDIES[len(shape)], len(terms) - 1) - 0.25, 0, 1)  # one in five is zero
+    place = np.maximum(0, 1.5 * _spread_out(STUDIES[len(shape)], len(terms) - 1) - 0.5)  # a third is zero
     components = np.ones((len(place), len(terms)))
     components[:, :-1] = np.expm1(place * np.log1p([LARGEST[len(term)] for term in terms[:-1]]))
     contains = np.array([[set(term) <= set(other) for other in terms] for term in terms], dtype=np.float64)
-    chi = 2 * gammaincinv(freedom / 2, _spread_out(POINTS, len(terms))) / freedom
+    chi = 2 * gammaincinv(freedom / 2, _spread_out(POINTS[len(shape)], len(terms))) / freedom
     return components, (components @ contains.T)[:, None] * chi
 
 
 def _spread_out(count: int, dimensions: int) -> Array:
-    """[count, dimensions]: a quasi-random sequence in the unit cube, Kronecker's for the generalised golden ratio."""
-    golden = 1.5
-    for _ in range(60):
-        golden = (1 + golden) ** (1 / (dimensions + 1))
-    steps = golden ** -np.arange(1.0, dimensions + 1)
-    return (0.5 + np.arange(1, count + 1)[:, None] * steps) % 1
+    """[count, dimensions]: Sobol's quasi-random sequence in the unit cube, off its faces; ``count``: a power of two."""
+    from scipy.stats.qmc import Sobol  # slow to import, and only a new shape needs it
+
+    return Sobol(dimensions, scramble=False).random(count) + 0.5 / count
