@@ -40,7 +40,7 @@ def test_it_runs_to_its_table_on_the_tasks_that_are_there(tmp_path):
     assert '"sms_spam"' in learned_on and '"circa"' not in learned_on
     page = (out / "report" / "report.md").read_text(encoding="utf-8")
     assert "mpt-tiny is not a pre-trained English model" in page and "not a pre-trained English model" in told
-    assert "11 of 60 source tasks (circa, climate_fever, " in page and "| paws | Classification-F1 |" in page
+    assert "11 of 60 source tasks (circa, climate_fever, " in page and "| paws (Classification-F1) |" in page
 
 
 def test_without_skip_it_says_what_is_missing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -86,8 +87,8 @@ def test_every_run_and_the_report_are_logged_to_one_group(done):
     head, _, values = read(out / "report")
     assert (head.run_group, head.job_type) == ("toy", "report")
     assert json.loads(values["scores.nrows"]) == 3 * len(TARGETS) * len(SEEDS)
-    rows = (out / "report" / "arg.csv").read_text().splitlines()[1:]
-    means = {method: mean for method, mean, *_ in (row.split(",") for row in rows)}
+    with (out / "report" / "arg.csv").open(newline="") as lines:
+        means = {row["method"]: row["arg"] for row in csv.DictReader(lines)}
     assert set(means) == {"MTL", "FT"}
     for method, mean in means.items():
         logged = values[f"ARG/{method}"]
