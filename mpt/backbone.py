@@ -13,11 +13,15 @@ from torch.nn import functional as F
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
+from mpt.ability import check_ability
 from mpt.encoding import IGNORED, Batch, Encoder
 from mpt.errors import UserError
 from mpt.loading import BackboneOptions, load
 
 Options = Sequence[str] | Sequence[Sequence[str]]
+
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings", "max_seq_len", "n_ctx")
+"""What configurations call the number of positions."""
 
 
 class Backbone(nn.Module):
@@ -25,7 +29,9 @@ class Backbone(nn.Module):
 
     The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, or
     ``None``. An encoder-decoder reads ``[prompt; input]`` in its encoder, a decoder-only model reads
-    ``[prompt; input; target]`` (Lester et al. 2021, section 2). In training mode the model's own dropout
+    ``[prompt; input; target]`` (Lester et al. 2021, section 2), where a tokenizer's ``<bos>`` is the input's
+    first token. Padding stands behind an encoder's input and before a decoder-only model's prompt, so that no
+    layer, windowed or recurrent, sees it between two tokens of a row. In training mode the model's own dropout
     is on, as in fine-tuning.
 
     Args:
@@ -48,6 +54,8 @@ class Backbone(nn.Module):
             self.tokenizer, self.decoder_only, self.options.max_input_length, self.options.max_target_length
         )
         self.generation = self._generation_config()
+        if not random_weights:
+            check_ability(self)
 
     # The three calls everything rests on --------------------------------------------------------------------
 
@@ -69,9 +77,7 @@ class Backbone(nn.Module):
     @torch.no_grad()
     def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
         """The ``B`` answers: greedy unless the options ask for beams or a penalty, with the key-value cache."""
-        embeds, mask = self._with_prompt(prompt, batch)
-        with self._evaluating(), self._own_generation_config():
-            ids = self.model.generate(inputs_embeds=embeds, attention_mask=mask)
+        ids = self.generate_ids(prompt, batch)
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     @torch.no_grad()
@@ -85,7 +91,7 @@ class Backbone(nn.Module):
         """
         columns = list(zip(*_per_row(options, len(batch)), strict=True))
         labels = [self.encode.labels(column).to(batch.input_ids.device) for column in columns]
-        with self._evaluating():
+        with self.in_mode(training=False):
             # The input is read once, however many answers are weighed.
             encoded = None if self.decoder_only else self.encoder_output(prompt, batch)
             rows = [-_row_nll(self._logits(prompt, batch, column, encoded), column) for column in labels]
@@ -124,7 +130,9 @@ class Backbone(nn.Module):
         """Longest sequence the model has positions for; ``None`` for relative positions (T5)."""
         if getattr(self.config, "relative_attention_num_buckets", None):
             return None
-        limits = (getattr(self.config, name, None) for name in ("max_position_embeddings", "n_positions"))
+        text = self.config.get_text_config(**{"decoder" if self.decoder_only else "encoder": True})
+        configs = (self.config, text)
+        limits = (getattr(config, name, None) for config in configs for name in _POSITIONS)
         return next((limit for limit in limits if limit), None)
 
     def check_lengths(self, prompt_length: int) -> None:
@@ -158,6 +166,11 @@ class Backbone(nn.Module):
         """Embeddings ``[B, P + T, H]`` and mask ``[B, P + T]`` of prompt and input."""
         embeds = self.model.get_input_embeddings()(batch.input_ids)
         if prompt is None:
+            if self.decoder_only and not batch.input_mask.any(1).all():
+                raise UserError(
+                    f"an input is empty, and {self.name} puts no start token before it: without a prompt there is "
+                    "nothing that an answer could follow; leave such examples out"
+                )
             return embeds, batch.input_mask
         rows, width = len(batch), embeds.shape[-1]
         if prompt.shape[-1] != width or prompt.dim() not in (2, 3) or (prompt.dim() == 3 and len(prompt) != rows):
@@ -168,14 +181,15 @@ class Backbone(nn.Module):
         prompt = prompt.to(embeds.dtype)
         if prompt.dim() == 2:
             prompt = prompt.expand(rows, -1, -1)
+        embeds = torch.cat([prompt, embeds], dim=1)
         mask = torch.cat([batch.input_mask.new_ones(rows, prompt.shape[1]), batch.input_mask], dim=1)
-        return torch.cat([prompt, embeds], dim=1), mask
+        return _padding_first(embeds, mask, prompt.shape[1]) if self.decoder_only else (embeds, mask)
 
     def _logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Any = None) -> Tensor:
         """Next-token logits for each label position, ``[B, U, V]``."""
         if self.decoder_only:
             return self._causal_logits(prompt, batch, labels)
-        decoder_ids = self.model.prepare_decoder_input_ids_from_labels(labels=labels)
+        decoder_ids = self.shifted(labels)
         if encoded is not None:
             hidden, mask = encoded
             out = self.model(
@@ -200,7 +214,21 @@ class Backbone(nn.Module):
             # Only the positions that predict the answer need the vocabulary-sized product.
             logits_to_keep=labels.shape[1] + 1,
         )
-        return out.logits[:, :-1]
+        return out.logits[:, -labels.shape[1] - 1 : -1]  # a few families give all positions, whatever is asked
+
+    def shifted(self, labels: Tensor) -> Tensor:
+        """What an encoder-decoder's decoder reads where it is to write ``labels``, both ``[B, U]``."""
+        prepare = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
+        if prepare is not None:
+            return prepare(labels=labels)
+        start = labels.new_full((len(labels), 1), self.generation.decoder_start_token_id)
+        return torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, self.encode.pad_id)], dim=1)
+
+    def generate_ids(self, prompt: Tensor | None, batch: Batch, **changes: Any) -> Any:
+        """What the model's own generation gives in evaluation mode, with changes to :attr:`generation`."""
+        embeds, mask = self._with_prompt(prompt, batch)
+        with self.in_mode(training=False), self._own_generation_config():
+            return self.model.generate(inputs_embeds=embeds, attention_mask=mask, **changes)
 
     def encoder_output(self, prompt: Tensor | None, batch: Batch) -> tuple[BaseModelOutput, Tensor]:
         """What an encoder-decoder's decoder looks at, and its mask ``[B, P + T]``."""
@@ -209,9 +237,14 @@ class Backbone(nn.Module):
 
     def _generation_config(self) -> GenerationConfig:
         own = self.model.generation_config
-        start = getattr(own, "decoder_start_token_id", None)
-        if start is None:
-            start = getattr(self.config, "decoder_start_token_id", None)
+        said = lambda name: next((v for c in (own, self.config) if (v := getattr(c, name, None)) is not None), None)  # noqa: E731
+        start = said("decoder_start_token_id")
+        if start is None and not self.decoder_only:
+            # The token that training starts with, where a configuration names none.
+            start = int(self.model.prepare_decoder_input_ids_from_labels(labels=torch.zeros(1, 1, dtype=torch.long)))
+        ends = torch.tensor([[] if own.eos_token_id is None else own.eos_token_id]).flatten().long().tolist()
+        # Targets end with the tokenizer's end of sequence, which a checkpoint's generation need not know.
+        ends += [end for end in [self.tokenizer.eos_token_id] if end is not None and end not in ends]
         return GenerationConfig(
             num_beams=self.options.num_beams,
             early_stopping=self.options.early_stopping,
@@ -222,11 +255,12 @@ class Backbone(nn.Module):
             min_length=0,
             no_repeat_ngram_size=0,
             pad_token_id=self.encode.pad_id,
-            eos_token_id=own.eos_token_id if own.eos_token_id is not None else self.tokenizer.eos_token_id,
+            eos_token_id=ends,
             bos_token_id=own.bos_token_id,
             decoder_start_token_id=start,
-            # BART closes an answer that reaches the length limit; plain generation and PEFT do so too.
-            forced_eos_token_id=getattr(own, "forced_eos_token_id", None),
+            # The first and last tokens that a family's answers must have are its format (BART, mBART, M2M100).
+            forced_bos_token_id=said("forced_bos_token_id"),
+            forced_eos_token_id=said("forced_eos_token_id"),
         )
 
     @contextmanager
@@ -240,15 +274,16 @@ class Backbone(nn.Module):
             self.model.generation_config = checkpoints
 
     @contextmanager
-    def _evaluating(self):
-        training = self.model.training
-        if training:
-            self.model.eval()
+    def in_mode(self, training: bool):
+        """With dropout on or off, and afterwards as before."""
+        before = self.model.training
+        if before != training:
+            self.model.train(training)
         try:
             yield
         finally:
-            if training:
-                self.model.train()
+            if before != training:
+                self.model.train(before)
 
 
 class FrozenBackbone(Backbone):
@@ -267,6 +302,15 @@ def token_mean(losses: Tensor, batch: Batch) -> Tensor:
         batch: the batch they belong to.
     """
     return losses.sum() / batch.target_lengths.sum()
+
+
+def _padding_first(embeds: Tensor, mask: Tensor, prompt_length: int) -> tuple[Tensor, Tensor]:
+    """``[prompt; padding; input]`` to ``[padding; prompt; input]``: ``[B, P + T, H]`` and ``[B, P + T]``."""
+    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    padding = (mask == 0).sum(1, keepdim=True)
+    order = torch.where(places < padding + prompt_length, places - padding, places)
+    order = torch.where(places < padding, places + prompt_length, order)
+    return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
 
 
 def _row_nll(logits: Tensor, labels: Tensor) -> Tensor:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
+from types import MethodType
 from typing import Any, Literal
 
 import torch
@@ -118,13 +121,16 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
         if random_weights:
             model = kind.from_config(config, dtype=dtype, **extra)
         else:
-            model = kind.from_pretrained(source, dtype=dtype, **extra, **common)
+            model, found = kind.from_pretrained(source, dtype=dtype, output_loading_info=True, **extra, **common)
+            _refuse_missing(found["missing_keys"], name)
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
         _check_tokenizer(tokenizer, config, name)
     except UserError:
         raise
     except Exception as error:  # three libraries read these files, each with exceptions of its own
         raise UserError(f"backbone {name} could not be loaded: {_first_sentence(error)}") from error
+    if not config.is_encoder_decoder:
+        _accept_embeddings(model)
     if options.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model, tokenizer
@@ -158,6 +164,26 @@ def refuse_unsafe_dtype(model_type: str, precision: str) -> None:
             f"{precision} on a T5 model ({model_type}) overflows to NaN (T5 was trained in bfloat16); "
             "use bfloat16 weights, trainer.precision bf16-mixed, or float32"
         )
+
+
+def _refuse_missing(weights: Iterable[str], name: str) -> None:
+    """transformers draws at random what a checkpoint lacks."""
+    if names := sorted(weights):
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise UserError(
+            f"backbone {name}: its checkpoint has no {', '.join(names[:3])}{more}, so they would be random numbers; "
+            "give a checkpoint of the whole language model, head and all"
+        )
+
+
+def _accept_embeddings(model: Any) -> None:
+    """Let ``generate`` pass embeddings on where only the signature of a family's preparation hides that it does."""
+    if "inputs_embeds" not in signature(model.prepare_inputs_for_generation).parameters:
+        model.prepare_inputs_for_generation = MethodType(_prepare, model)
+
+
+def _prepare(model: Any, input_ids: Any, inputs_embeds: Any = None, **kwargs: Any) -> Any:
+    return type(model).prepare_inputs_for_generation(model, input_ids, inputs_embeds=inputs_embeds, **kwargs)
 
 
 def _downloaded_or_reachable(name: str, revision: str | None) -> str:

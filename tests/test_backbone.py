@@ -387,7 +387,6 @@ def test_a_checkpoints_own_generation_settings_do_not_leak(model_folder, load_ba
         "num_beams": 4,
         "min_length": 20,
         "no_repeat_ngram_size": 3,
-        "forced_bos_token_id": 7,
         "early_stopping": True,
     }
     own |= {

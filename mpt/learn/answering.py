@@ -51,6 +51,8 @@ def _greedy(backbone: Backbone, encoded: dict[str, Tensor], mask: Tensor) -> Ten
             use_cache=True,
         )
         last = out.logits[:, -1:].float().argmax(-1)
+        if place == 0 and settings.forced_bos_token_id is not None:
+            last = torch.full_like(last, settings.forced_bos_token_id)
         if place == limit - 1 and settings.forced_eos_token_id is not None:
             last = torch.full_like(last, settings.forced_eos_token_id)
         found[rows, place] = last[:, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 
 import pytest
 import side_by_side
@@ -25,6 +26,8 @@ def in_this_process(monkeypatch, tmp_path):
     monkeypatch.setattr(side_by_side, "run_apart", run)
     monkeypatch.setattr(side_by_side, "TARGET_LENGTH", 2)
     monkeypatch.setattr(side_by_side, "TASKS", ("syn-age-blog", "syn-find-hour"))
+    yield
+    logging.disable(logging.NOTSET)  # a process of its own need not say anything more
 
 
 def test_every_way_does_its_runs(in_this_process, tmp_path, capsys):
