@@ -65,7 +65,7 @@ def check_ability(backbone: Backbone) -> None:
 
 
 def _rows(backbone: Backbone) -> Batch:
-    """A row of one token and one of :data:`LONG`, with targets of two tokens and of :data:`TARGET`, padded as the encoder pads them."""
+    """A row of one token and one of :data:`LONG`, their targets of two and :data:`TARGET`, padded as texts are."""
     special = set(backbone.tokenizer.all_special_ids)
     words = [i for i in range(len(backbone.embeddings)) if i not in special][: LONG // 2]
     room = (backbone.position_limit or 10_000) - PROMPT - TARGET

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GenerationConfig
+from transformers import GenerationConfig, RepetitionPenaltyLogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
 from mpt.ability import check_ability
@@ -227,6 +227,9 @@ class Backbone(nn.Module):
     def generate_ids(self, prompt: Tensor | None, batch: Batch, **changes: Any) -> Any:
         """What the model's own generation gives in evaluation mode, with changes to :attr:`generation`."""
         embeds, mask = self._with_prompt(prompt, batch)
+        if self.decoder_only and (penalty := self.generation.repetition_penalty) != 1:
+            # generate() would leave out as many tokens of an answer as there is padding before the prompt.
+            changes |= {"repetition_penalty": 1.0, "logits_processor": [RepetitionPenaltyLogitsProcessor(penalty)]}
         with self.in_mode(training=False), self._own_generation_config():
             return self.model.generate(inputs_embeds=embeds, attention_mask=mask, **changes)
 

@@ -201,7 +201,7 @@ def test_float32_is_close_to_float64(kind, load_backbone):
 @pytest.mark.parametrize("kind", KINDS)
 def test_prompts_per_row_equal_the_rows_one_at_a_time(kind, load_backbone):
     backbone = copy.deepcopy(load_backbone(kind))
-    backbone.model.double()  # float32's rounding differs with the shape of a batch, by more than 1e-5 on some processors
+    backbone.model.double()  # float32's rounding differs with the shape of a batch, on some machines by more than 1e-5
     prompts = some_prompt(backbone, len(INPUTS), P)
     options = [["yes", "not at all"], ["no", "maybe"], ["x", "yellow"]]
     losses, gradients = loss_and_gradient(backbone, prompts, INPUTS, TARGETS)
