@@ -75,6 +75,7 @@ def data_without_trainer(data: FewShotData) -> FewShotData:
 
 def test_dropout_is_on_in_training_and_off_in_evaluation(model_folder, data, tmp_path):
     learner = PromptTuning(str(model_folder("t5")), prompt_length=4, backbone_options=OPTIONS)
+    learner.prepare()
     seen = []
     plain_loss = FrozenBackbone.loss
 
