@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -10,6 +11,7 @@ import sys
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
+os.environ.setdefault("WANDB__SAVE_REQUIREMENTS", "false")  # it would read the metadata of every package, each run
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Callable, Iterator
@@ -22,10 +24,14 @@ import torch
 from small_models import BUILDERS
 from transformers.utils import logging as transformers_logging
 
+import mpt.lightning_cli  # noqa: F401
 from mpt.backbone import FrozenBackbone
 from mpt.loading import BackboneOptions
 
 torch.set_num_threads(1)
+# A study's runs collect garbage between them; the libraries' million objects need not be looked at each time.
+gc.collect()
+gc.freeze()
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 

@@ -1,4 +1,4 @@
-"""``mpt study`` in a process of its own, as a user starts it."""
+"""``mpt study`` in a process of its own: as a user starts it, or forked from one that has the libraries loaded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from study.quick_start import run
 
 FOUND = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(Path(__file__).parents[2])}
 
@@ -34,9 +36,7 @@ def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
 
 def study(*arguments: object, **changes: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error."""
-    process = start(*arguments, **changes)
-    out, err = process.communicate(timeout=200)
-    return process.returncode, out, err
+    return run("study", *arguments, **{"WANDB_MODE": "offline", **changes})
 
 
 def results(out: Path) -> dict[str, dict[str, Any]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from study.command import FOUND
+from study.quick_start import run
 from study.toy_study import write_tasks
 
 VALIDATION = ("superglue-cb", "trec")
@@ -74,11 +71,4 @@ def write_sweep(folder: Path, study: Path, text: str = SWEEP) -> Path:
 
 def sweep(*arguments: object, **changes: str) -> tuple[int, str, str]:
     """``mpt sweep`` in a process of its own: exit code, standard output and standard error."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "mpt", "sweep", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, **FOUND, **changes},
-    )
-    return ended.returncode, ended.stdout, ended.stderr
+    return run("sweep", *arguments, **{"WANDB_MODE": "offline", **changes})
