@@ -83,9 +83,9 @@ def maml() -> Any:
         ModuleNotFoundError: named learn2learn, if it is not installed.
         Exception: what its own code raises, if it does not load.
     """
-    whole = sys.modules.get("learn2learn")
-    if hasattr(whole, "algorithms"):
-        return whole.algorithms.MAML
+    whole = getattr(sys.modules.get("learn2learn"), "algorithms", None)
+    if whole is not None:
+        return whole.MAML
     spec = importlib.util.find_spec("learn2learn")
     if spec is None:
         raise ModuleNotFoundError("No module named 'learn2learn'", name="learn2learn")

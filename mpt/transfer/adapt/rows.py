@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -211,10 +212,14 @@ def _of_objects(records: Records, input: str | None, output: str | None) -> Tabl
 
 
 def _as_text(path: Path, record: Record, name: str, value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # NaN, as which a missing value is often saved, though JSON has no such number
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and math.isinf(value):
+        raise UserError(
+            f"{path}, line {record.line}: {name} is {value}, which is no number in JSON; write one, or a text"
+        )
     if isinstance(value, (str, int, float)):
         text = str(value)
         if half := next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None):
