@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mpt.data.lookalikes import refuse_lookalikes
 from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks import Example, FewShot, Shots, Task, catalogue, nearest
 from mpt.data.utf8 import utf8_text
@@ -192,10 +193,16 @@ def has_labels(task: str) -> bool:
 
 
 def with_labels(task: Task, train: Iterable[Example]) -> Task:
-    """The task with its label words: the catalogue's, or those of its train examples where these have others."""
+    """The task with its label words: the catalogue's, or those of its train examples where these have others.
+
+    Raises:
+        UserError: labels of a user's own task that look alike.
+    """
     if task.type != "classification" and not has_labels(task.name):
         return replace(task, labels=())
     found = labels_of(train)
+    if task.name not in catalogue():
+        refuse_lookalikes(f"task {task.name}", dict.fromkeys(found, 0))
     return task if set(found) <= set(task.labels) else replace(task, labels=found)
 
 

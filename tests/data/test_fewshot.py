@@ -254,6 +254,14 @@ def test_a_task_of_ones_own_needs_a_metric(tmp_path):
     assert load_fewshot(tmp_path, "mine", 13, metric="EM").task == Task("mine", "other", "EM")
 
 
+def test_labels_of_ones_own_task_that_look_alike_are_spelled_out(tmp_path):
+    for split in ("train", "dev", "test"):
+        put(tmp_path / "own" / f"own_16_13_{split}.tsv", "a\tgood\nb\tgood\u200b\n")
+    with pytest.raises(UserError, match=r"task own: the labels 'good' and 'good\\u200b' look alike"):
+        load_fewshot(tmp_path, "own", 13, metric="Classification-F1")
+    assert load_fewshot(tmp_path, "own", 13, metric="ACC").task.labels == ()
+
+
 def test_a_given_metric_takes_the_place_of_the_catalogues(tmp_path):
     task = load_fewshot(draw_files(tmp_path), "superglue-cb", 13, metric="Classification-F1").task
     assert task.metric == "Classification-F1"

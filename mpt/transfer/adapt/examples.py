@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mpt.data.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.modules import FewShotData
 from mpt.data.tasks import FewShot, Task, nearest
 from mpt.errors import UserError
 from mpt.metrics import METRICS
-from mpt.transfer.adapt.lookalikes import as_seen, refuse_lookalikes
 from mpt.transfer.adapt.rows import Row, Table, lines, read_rows
 
 MOST_DEV = 256
