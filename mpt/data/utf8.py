@@ -30,7 +30,7 @@ def utf8_text(path: Path, content: bytes) -> str:
             f"{path}, line {line} holds a null byte, as in UTF-16 or a file that is no text; save it as UTF-8"
         )
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         begin = content.rfind(b"\n", 0, error.start) + 1
         line = content.count(b"\n", 0, begin) + 1

@@ -306,10 +306,10 @@ def _split(source: Source, rows: Sequence[Row], labels: Sequence[str]) -> tuple[
         free = [place for place in places if counts[rows[place].input] == 1]
         wanted = min(max(1, round(share * len(places))), len(places) - 1, len(free))
         chosen.update(dice.permutation(free)[:wanted].tolist() if wanted else ())
-    if not chosen:
+    swapped, alone = _swapped(source, rows), sum(counts[row.input] == 1 for row in rows)
+    if not chosen or (swapped and alone < 0.1 * len(rows)):
         raise UserError(
-            f"{source.train}: no example is free for dev, for every input has several outputs; "
-            + (_SWAPPED if _swapped(source, rows) else "")
-            + "give --dev"
+            f"{source.train}: {alone or 'none'} of {len(rows)} examples can go to dev, for the other inputs have "
+            f"several outputs; {_SWAPPED if swapped else ''}give --dev"
         )
     return [row for i, row in enumerate(rows) if i not in chosen], [row for i, row in enumerate(rows) if i in chosen]

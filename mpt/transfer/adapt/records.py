@@ -123,10 +123,8 @@ def _delimiter(lines: list[str]) -> str:
     if not in_all:
         first = {sign: len(rows[0]) if rows else 0 for sign, rows in tables.items()}
         return "," if first[","] > 1 else max(first, key=lambda sign: first[sign])
-    # What still draws: two columns rather than more, and an output that comes again rather than one cut too early.
     return min(
-        even or in_all,
-        key=lambda sign: (_like_prose(tables[sign]), len(tables[sign][0]), len({row[-1] for row in tables[sign]})),
+        even or in_all, key=lambda sign: (_like_prose(tables[sign]), len(tables[sign][0]), _cut_early(tables[sign]))
     )
 
 
@@ -134,6 +132,11 @@ def _like_prose(rows: list[list[str]]) -> float:
     """The share of the cuts that are such as in a sentence, ``no, never``, or a number, ``3,5``."""
     cuts = [(left[-1:], right[:1]) for row in rows for left, right in pairwise(row)]
     return sum(right == " " or (left.isdigit() and right.isdigit()) for left, right in cuts) / len(cuts)
+
+
+def _cut_early(rows: list[list[str]]) -> int:
+    """How many outputs could be cut once more: ``yes;good`` is the end of a text and a label."""
+    return sum(any(sign in row[-1] for sign in _NAMES) for row in rows)
 
 
 def _rows(lines: list[str], delimiter: str) -> list[list[str]]:

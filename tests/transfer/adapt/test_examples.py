@@ -138,10 +138,10 @@ def test_labels_that_look_alike_are_spelled_out(tmp_path, label, other):
 def test_a_label_in_the_first_column_is_told(tmp_path):
     rows = [(label, text) for text, label in labelled({"good": 6, "bad": 6})]
     path = write(tmp_path, "a.tsv", rows)
-    with pytest.raises(
-        UserError, match=r"every input has several outputs; .*say --input 2 --output 1, else give --dev"
-    ):
-        read(path)
+    headed = write(tmp_path, "headed.tsv", [("verdict", "remark"), *rows])
+    for file, free in ((path, "none of 12"), (headed, "1 of 13")):
+        with pytest.raises(UserError, match=rf"{free} .* several outputs; .*say --input 2 --output 1, else give --dev"):
+            read(file)
     told = read(path, dev=write(tmp_path, "dev.tsv", [("fine", "text")])).told
     assert any("the inputs repeat and the outputs do not" in sentence for sentence in told)
     assert read(path, input="2", output="1").task.labels == ("bad", "good")
