@@ -29,14 +29,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 	@echo "== installed: $(BIN)/mpt =="
 
-# On Python >= 3.11 the C files in learn2learn's source package do not compile: build_ext has Cython write them anew. On
-# 3.10 the extra has brought the package already. A torchvision that does not fit torch breaks transformers too: it goes.
+# Alone, without what it depends on, and with `true` for a compiler: its C files do not compile from Python 3.11 on, and its
+# MAML uses none of them. What comes of that must not enter pip's cache, where others would take it for the whole package.
 learn2learn: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[learn2learn]'
-	@$(BIN)/python -c 'import torchvision' || { $(BIN)/python -m pip uninstall --quiet --yes torchvision; \
-		echo "this torchvision does not fit this torch and was removed: install both from one place, then make learn2learn"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings=--build-option=build_ext learn2learn==0.2.0
-	@$(BIN)/python -c 'import learn2learn; print("== installed: learn2learn", learn2learn.__version__, "==")'
+	CC=true LDSHARED=true $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation learn2learn==0.2.0
+	@$(BIN)/python -c 'from mpt.learn.meta import Learn2LearnMAML; Learn2LearnMAML(); print("== installed: learn2learn, for its MAML ==")'
 
 quickstart: $(STAMP)
 	@echo "== mpt study run experiments/studies/quickstart.yaml =="

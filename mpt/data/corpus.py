@@ -203,7 +203,7 @@ def read_windows(files: Sequence[str], size: int) -> list[list[str]]:
     windows: list[list[str]] = []
     for file in files:
         try:
-            words = Path(file).read_text(encoding="utf-8").split()
+            words = Path(file).read_text(encoding="utf-8-sig").split()
         except OSError as error:
             raise UserError(f"Cannot read {file}: {error.strerror}.") from error
         except UnicodeDecodeError as error:

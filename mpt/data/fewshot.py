@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mpt.data.lookalikes import refuse_lookalikes
 from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks import Example, FewShot, Shots, Task, catalogue, nearest
+from mpt.data.utf8 import utf8_text
 from mpt.errors import UserError
 from mpt.files import write_text
 from mpt.metrics import METRICS
@@ -26,7 +28,7 @@ BUILD = "build.json"
 
 
 def read_tsv(path: str | Path, *, continued: bool = False) -> list[Example]:
-    """The examples of one file, in its order.
+    """The examples of one file, in its order. A byte order mark is taken away.
 
     Args:
         path: a TSV file.
@@ -35,27 +37,32 @@ def read_tsv(path: str | Path, *, continued: bool = False) -> list[Example]:
             it is an error. Likewise a record with a blank output is left out, as CrossFit does when it reads.
 
     Raises:
-        UserError: no such file; or a line that is not UTF-8, has no tab, or has a blank output, by file and
-            line.
+        UserError: no such file, or with line ends that are no line feeds; or a line that is not UTF-8, has no tab, or
+            has a blank output, by file and line.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-    lines = content.split(b"\n")
+    lines = utf8_text(path, content).split("\n")
+    # A text of CrossFit's may end in a carriage return; not every one does, and no file is without a line feed.
+    ended = lines[:-1]
+    if ended and all(line.endswith("\r") for line in ended):
+        raise UserError(f"{path} has Windows line ends (CR LF); save it with line feeds alone.")
+    if not ended and lines[0].count("\t") > 1 and "\r" in lines[0]:
+        raise UserError(f"{path} has old Macintosh line ends (CR alone); save it with line feeds alone.")
     if not lines[-1]:  # what follows the last line feed
         lines.pop()
-    if lines and all(line.endswith(b"\r") for line in lines):
-        raise UserError(f"{path} has Windows line ends (CR LF); save it with line feeds alone.")
 
     examples = []
     begun = ""
     for number, line in enumerate(lines, start=1):
-        try:
-            text = begun + line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}, line {number} is not UTF-8: {error.reason} at byte {error.start}.") from None
+        if line.endswith("\r") and not continued:
+            raise UserError(
+                f"{path}, line {number} ends in a carriage return, as Windows lines do; save it with line feeds alone."
+            )
+        text = begun + line
         input, *targets = text.split("\t")
         if targets:
             begun = ""
@@ -186,10 +193,16 @@ def has_labels(task: str) -> bool:
 
 
 def with_labels(task: Task, train: Iterable[Example]) -> Task:
-    """The task with its label words: the catalogue's, or those of its train examples where these have others."""
+    """The task with its label words: the catalogue's, or those of its train examples where these have others.
+
+    Raises:
+        UserError: labels of a user's own task that look alike.
+    """
     if task.type != "classification" and not has_labels(task.name):
         return replace(task, labels=())
     found = labels_of(train)
+    if task.name not in catalogue():
+        refuse_lookalikes(f"task {task.name}", dict.fromkeys(found, 0))
     return task if set(found) <= set(task.labels) else replace(task, labels=found)
 
 

@@ -58,7 +58,7 @@ def _texts(path: Path) -> Iterator[str]:
     opened = gzip.open if path.suffix == ".gz" else open
     number = 0  # of the line
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
             begun: list[str] = []
             for line in file:
                 number += 1

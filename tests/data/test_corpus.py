@@ -47,7 +47,7 @@ def test_dev_batches_name_their_lesson():
 
 def test_text_files_become_prefixes_and_rests(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_text("one two\n three  four\nfive six seven", encoding="utf-8")
+    path.write_text("one two\n three  four\nfive six seven", encoding="utf-8-sig")
     assert read_windows([str(path)], 3) == [["one", "two", "three"], ["four", "five", "six"]]
     data = TextFiles([str(path)], window=3, batch_size=2, dev=[str(path)])
     batches = first(data, 4)

@@ -78,12 +78,29 @@ def test_a_record_over_two_lines_is_read_and_written_on_demand(tmp_path):
         (b"a\tb\nno tab here\n", r"line 2 has no tab"),
         (b"a\tb\nc\xff\td\n", "line 2 is not UTF-8.*byte 1"),
         (b"a\tb\r\nc\td\r\n", "Windows line ends"),
+        (b"a\tb\r\nc\td", "Windows line ends"),
+        (b"a\tb\rc\td\r", "old Macintosh line ends"),
+        ("a\tb\n".encode("utf-16"), "is UTF-16"),
+        ("a\tb\n".encode("utf-16-be"), "line 1 holds a null byte"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, content, complaint, continued):
     path = put(tmp_path / "bad.tsv", content)
     with pytest.raises(UserError, match=rf"bad\.tsv.*{complaint}"):
         read_tsv(path, continued=continued)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_input(tmp_path):
+    path = put(tmp_path / "a.tsv", "\ufeffa\tb\nc\ufeff\td\n")
+    for continued in (False, True):
+        assert read_tsv(path, continued=continued) == [Example("a", ("b",)), Example("c\ufeff", ("d",))]
+
+
+def test_a_carriage_return_at_a_lines_end_is_crossfits_text_alone(tmp_path):
+    path = put(tmp_path / "a.tsv", "a\tb\nc\td\r\n")
+    with pytest.raises(UserError, match=r"a\.tsv, line 2 ends in a carriage return"):
+        read_tsv(path)
+    assert read_tsv(path, continued=True)[1] == Example("c", ("d\r",))
 
 
 @pytest.mark.parametrize("blank", [b"", b"  ", b"\tanother"])
@@ -235,6 +252,14 @@ def test_a_task_of_ones_own_needs_a_metric(tmp_path):
     task = load_fewshot(tmp_path, "mine", 13, metric="Classification-F1").task
     assert task == Task("mine", "classification", "Classification-F1", ("neutral", "entailment"))
     assert load_fewshot(tmp_path, "mine", 13, metric="EM").task == Task("mine", "other", "EM")
+
+
+def test_labels_of_ones_own_task_that_look_alike_are_spelled_out(tmp_path):
+    for split in ("train", "dev", "test"):
+        put(tmp_path / "own" / f"own_16_13_{split}.tsv", "a\tgood\nb\tgood\u200b\n")
+    with pytest.raises(UserError, match=r"task own: the labels 'good' and 'good\\u200b' look alike"):
+        load_fewshot(tmp_path, "own", 13, metric="Classification-F1")
+    assert load_fewshot(tmp_path, "own", 13, metric="ACC").task.labels == ()
 
 
 def test_a_given_metric_takes_the_place_of_the_catalogues(tmp_path):

@@ -26,7 +26,7 @@ DOCUMENTS = [" ".join(f"d{i}w{j}" for j in range(4 + i)) for i in range(30)]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A data folder with the text ``prose`` and the task ``toy``."""
-    (tmp_path / "prose.txt").write_text("\n\n".join(DOCUMENTS), encoding="utf-8")
+    (tmp_path / "prose.txt").write_text("\n\n".join(DOCUMENTS), encoding="utf-8-sig")
     root = write_toy(tmp_path / "data")
     write_texts(root, "prose", [tmp_path / "prose.txt"], (13, 21))
     return root

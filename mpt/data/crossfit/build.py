@@ -161,15 +161,15 @@ def check_inside(root: Path, name: str) -> None:
 
 
 def _refuse_what_was_made_otherwise(job: Job, builds: list[dict[str, Any]]) -> None:
-    now = raw_sums(job.raw, job.task.name) if job.raw is not None else None
+    raw = raw_sums(job.raw, job.task.name) if job.raw is not None else None
+    # What was made is known by what is in it: raw files may lie elsewhere now, and be what the hub gave.
+    same = raw or next((entry["pool"] for entry in builds if origin(entry) == job.source), None)
     for entry in builds:
-        if now is not None and entry["version"] is None:
-            # Raw files are known by what is in them, wherever they lie.
-            if entry["pool"] == now:
-                continue
-            if origin(entry) == job.source:
+        if entry["pool"] == same:
+            continue
+        if origin(entry) == job.source:
+            if raw is not None:
                 raise UserError(_otherwise(job, "from a source that has changed since"))
-        elif origin(entry) == job.source:
             continue
         version = f" (version {entry['version']})" if entry["version"] is not None else ""
         raise UserError(_otherwise(job, f"from {entry['source']}{version}"))

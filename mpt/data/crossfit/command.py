@@ -16,6 +16,9 @@ from mpt.data.tasks import Shots, Task, catalogue, nearest, read_task
 from mpt.errors import UserError
 from mpt.files import clear_left, only_one
 
+_LOCK = ".lock"
+"""What :func:`mpt.files.only_one` leaves in a folder."""
+
 
 def run_data_command(arguments: list[str]) -> None:
     """Build few-shot files or compare them with CrossFit's sums; exits with 1 if a task failed or a file differs."""
@@ -110,14 +113,25 @@ def _build(options: argparse.Namespace) -> bool:
     if unknown:
         terminal.print(f"left out, for the catalogue does not know them: {', '.join(unknown)}", markup=False)
     workers = options.workers or _cores()
+    made = [folder for folder in (options.root, *options.root.parents) if not folder.exists()]
     with only_one(options.root, f"another mpt data build is at work in {options.root}; wait for it."):
         clear_left(options.root)
         try:
             outcomes = list(watched(build_all(jobs, workers), len(jobs), terminal))
         finally:
             clear_left(options.root)
+            if made:
+                _leave_nothing(made)
     print_outcomes(terminal, outcomes, options.root)
     return any(outcome.result == "failed" for outcome in outcomes)
+
+
+def _leave_nothing(made: Sequence[Path]) -> None:
+    """Remove the folders that were made for the build, the inner one first, if nothing was built into them."""
+    if {path.name for path in made[0].iterdir()} <= {_LOCK}:
+        (made[0] / _LOCK).unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
 
 
 def _text(options: argparse.Namespace) -> None:

@@ -43,8 +43,8 @@ def raw_records(path: Path, task: Task) -> Iterator[Record]:
     """The records of one raw file, in its order; written out again they give the same bytes.
 
     Raises:
-        UserError: the file cannot be read, is cut off, or has a line that is not UTF-8 or whose output is not one of
-            the task's labels; by file and line.
+        UserError: the file cannot be read, is cut off, begins with a byte order mark, or has a line that is not
+            UTF-8 or whose output is not one of the task's labels; by file and line.
     """
     labels = {word: word for word in task.labels} if task.by_label else {}
     begun, number, carriage_returns = "", 0, True
@@ -59,6 +59,8 @@ def raw_records(path: Path, task: Task) -> Iterator[Record]:
                     raise UserError(
                         f"{path}, line {number} is not UTF-8: {error.reason} at byte {error.start}."
                     ) from None
+                if number == 1 and text.startswith("\ufeff"):
+                    raise UserError(f"{path} begins with a byte order mark; save it as UTF-8 without one.")
                 input, tab, output = text.partition("\t")
                 if not tab:
                     begun = text + "\n"

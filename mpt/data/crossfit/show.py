@@ -52,7 +52,8 @@ def print_outcomes(console: Console, outcomes: Sequence[Outcome], root: Path) ->
     console.print(table)
     _print_together(console, "note", {o.job.task.name: o.note for o in outcomes if o.note}, None)
     _print_together(console, "failed", {o.job.task.name: o.reason for o in outcomes if o.result == "failed"}, "red")
-    console.print(f"files: {root}", markup=False)
+    if root.is_dir():
+        console.print(f"files: {root}", markup=False)
 
 
 def _print_together(console: Console, word: str, told: Mapping[str, str], style: str | None) -> None:
@@ -69,27 +70,33 @@ def _print_together(console: Console, word: str, told: Mapping[str, str], style:
 
 
 def print_verdicts(console: Console, verdicts: Sequence[Verdict], only_differing: bool) -> None:
-    """Matched, differing and unknown files of each task and of all, and what differs with what is known about it."""
+    """Matched, differing, unknown and missing files of each task and of all; what differs, with what is known of it."""
     table = Table(title="CrossFit's published MD5 sums", title_justify="left", title_style="bold")
     table.add_column("task", no_wrap=True)
-    for name in ("matched", "differs", "unknown"):
-        table.add_column(name, justify="right")
+    kinds = ("matched", "differs", "unknown", "missing")
+    for kind in kinds:
+        table.add_column(kind, justify="right")
     for verdict in verdicts:
         if verdict.differs or not only_differing:
-            numbers = [str(len(files)) for files in (verdict.matched, verdict.differs, verdict.unknown)]
+            numbers = [str(len(getattr(verdict, kind))) for kind in kinds]
             table.add_row(verdict.task, *numbers, style="red" if verdict.differs else None)
     table.add_section()
-    kinds = ("matched", "differs", "unknown")
     totals = (sum(len(getattr(verdict, kind)) for verdict in verdicts) for kind in kinds)
     table.add_row(f"all {len(verdicts)} tasks" if len(verdicts) > 1 else "all", *map(str, totals), style="bold")
     console.print(table)
     for verdict in verdicts:
-        if verdict.differs:
+        if verdict.changed:
+            console.print(
+                f"damaged or changed: {verdict.task}: {_files(verdict, verdict.changed)} (mpt data build --overwrite "
+                "makes them anew)",
+                markup=False,
+            )
+        if others := [name for name in verdict.differs if name not in verdict.changed]:
             note = f" (note on the source: {verdict.note})" if verdict.note else ""
-            console.print(f"differs: {verdict.task}: {_files(verdict)}{note}", markup=False)
+            console.print(f"differs: {verdict.task}: {_files(verdict, others)}{note}", markup=False)
 
 
-def _files(verdict: Verdict) -> str:
-    if not verdict.matched and not verdict.unknown:
-        return f"all {len(verdict.differs)} files"
-    return ", ".join(name.removeprefix(f"{verdict.task}_").removesuffix(".tsv") for name in verdict.differs)
+def _files(verdict: Verdict, names: Sequence[str]) -> str:
+    if len(names) > 1 and len(names) == len(verdict.matched) + len(verdict.differs) + len(verdict.unknown):
+        return f"all {len(names)} files"
+    return ", ".join(name.removeprefix(f"{verdict.task}_").removesuffix(".tsv") for name in names)

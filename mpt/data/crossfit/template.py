@@ -39,11 +39,12 @@ class Field:
                 )
         return cls(match["column"], tuple(re.findall(r"\[([^\[\]]+)\]", match["keys"])), filters)
 
-    def value(self, row: Row) -> Any:
-        """A text, or a list of texts; raises KeyError, IndexError, TypeError or ValueError where the row has none."""
-        value = row[self.column]
-        for key in self.keys:
-            value = value[int(key)] if isinstance(value, (list, tuple)) else value[key]
+    def text(self, row: Row) -> Any:
+        """A text, or a list of texts, of which a null is an empty one, as sources that went through CSV have it.
+
+        Raises KeyError, IndexError, TypeError or ValueError where the row has none.
+        """
+        value = _without_null(self._found(row))
         for filter in self.filters:
             if filter in LIST_FILTERS:
                 value = LIST_FILTERS[filter](value)
@@ -51,8 +52,18 @@ class Field:
                 value = [TEXT_FILTERS[filter](one) for one in value]
             else:
                 value = TEXT_FILTERS[filter](value)
-        if value is None:
+        return value
+
+    def value(self, row: Row) -> Any:
+        """The same of what may be no text, as a number or a key, where nothing can stand for a null: ValueError."""
+        if self._found(row) is None:
             raise ValueError(f"{self.column} is null")
+        return self.text(row)
+
+    def _found(self, row: Row) -> Any:
+        value = row[self.column]
+        for key in self.keys:
+            value = value[int(key)] if isinstance(value, (list, tuple)) else value[key]
         return value
 
 
@@ -82,10 +93,10 @@ class Template:
         return tuple(dict.fromkeys(part.column for part in self.parts if isinstance(part, Field)))
 
     def render(self, row: Row) -> str:
-        """The text for a row; raises what :meth:`Field.value` does, and ValueError for a list."""
+        """The text for a row; raises what :meth:`Field.text` does, and ValueError for a list."""
         texts = []
         for part in self.parts:
-            value = part.value(row) if isinstance(part, Field) else part
+            value = part.text(row) if isinstance(part, Field) else part
             if isinstance(value, (list, tuple, dict)):
                 raise ValueError(f"{part.column} is a {type(value).__name__}, not a text")  # type: ignore[union-attr]
             texts.append(str(value))
@@ -94,7 +105,13 @@ class Template:
     def render_all(self, row: Row) -> list[str]:
         """The texts for a row: several where the template is one field and its value a list."""
         if len(self.parts) == 1 and isinstance(field := self.parts[0], Field):
-            value = field.value(row)
+            value = field.text(row)
             if isinstance(value, (list, tuple)):
                 return [str(one) for one in value]
         return [self.render(row)]
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_without_null(one) for one in value]
+    return "" if value is None else value

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpt.data.crossfit.builds import read_builds
 from mpt.data.crossfit.checksums import md5, published
 from mpt.data.fewshot import task_names
 from mpt.data.tasks import catalogue, nearest
@@ -20,7 +21,10 @@ class Verdict:
         matched: the sum is the published one.
         differs: it is not.
         unknown: none is published for a file of that name.
-        note: what the catalogue says of the task's source.
+        note: what the catalogue says of the task's source, where that may be why whole splits differ.
+        missing: a sum is published, and there is no such file.
+        changed: of those that differ, the ones that are no longer as they were built, or stand among others of their
+            split that match: damaged or changed by hand, whatever the source.
     """
 
     task: str
@@ -28,6 +32,8 @@ class Verdict:
     differs: tuple[str, ...]
     unknown: tuple[str, ...]
     note: str = ""
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def verify(root: Path, names: Sequence[str] = ()) -> Iterator[Verdict]:
@@ -38,7 +44,8 @@ def verify(root: Path, names: Sequence[str] = ()) -> Iterator[Verdict]:
         names: the tasks; all that have such files if empty.
 
     Raises:
-        UserError: no such folder, a task that is not in it or is named twice, no file to compare, an unreadable file.
+        UserError: no such folder, a task that is not in it or is named twice, no file to compare, an unreadable file, a
+            ``build.json`` of another form.
     """
     if not root.is_dir():
         raise UserError(f"There is no data folder {root}; it is a folder with one folder per task.")
@@ -57,14 +64,34 @@ def verify(root: Path, names: Sequence[str] = ()) -> Iterator[Verdict]:
 def _verdict(folder: Path) -> Verdict:
     task = folder.name
     sums = published().get(task, {})
+    built = {name: sum for entry in read_builds(folder) for name, sum in entry["files"].items()}
     matched: list[str] = []
     differs: list[str] = []
     unknown: list[str] = []
+    changed: list[str] = []
     for path in sorted(folder.glob("*.tsv")):
         try:
-            kind = unknown if path.name not in sums else matched if md5(path) == sums[path.name] else differs
+            found = md5(path) if path.name in sums else ""
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+        kind = unknown if path.name not in sums else matched if found == sums[path.name] else differs
         kind.append(path.name)
-    recipe = catalogue()[task].recipe if differs and task in catalogue() else None
-    return Verdict(task, tuple(matched), tuple(differs), tuple(unknown), recipe.note if recipe else "")
+        if kind is differs and found != built.get(path.name, found):
+            changed.append(path.name)
+    right = {_split(name) for name in matched}
+    changed += [name for name in differs if name not in changed and name not in built and _split(name) in right]
+    missing = [name for name in sums if not (folder / name).exists()]
+    recipe = catalogue()[task].recipe if len(differs) > len(changed) and task in catalogue() else None
+    return Verdict(
+        task,
+        tuple(matched),
+        tuple(differs),
+        tuple(unknown),
+        recipe.note if recipe else "",
+        tuple(missing),
+        tuple(sorted(changed)),
+    )
+
+
+def _split(name: str) -> str:
+    return name.rpartition("_")[2]

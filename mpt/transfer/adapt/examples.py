@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mpt.data.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.modules import FewShotData
 from mpt.data.tasks import FewShot, Task, nearest
 from mpt.errors import UserError
@@ -23,6 +24,7 @@ MOST_DEV = 256
 _LEAST = 4
 _SHORT = 4
 _FEW = 20
+_SWAPPED = "if the label stands first, say --input 2 --output 1, else "
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def read_examples(source: Source) -> Examples:
     }
     told = [f"{table.file.name}: {sentence}" for table in tables.values() for sentence in table.told]
     told = list(dict.fromkeys(told))
-    train = _without_repeats(tables["train"], told)
+    train = _without_repeats(source, tables["train"], told)
     labels = _labels(source, train, told)
     metric = _metric(source, tables, labels, told)
     given_dev = tables["dev"].rows if "dev" in tables else None
@@ -139,11 +141,12 @@ def _labels(source: Source, train: Sequence[Row], told: list[str]) -> tuple[str,
     counts = Counter(row.output for row in train)
     if source.labels:
         labels = tuple(dict.fromkeys(label.strip() for label in source.labels))
+        refuse_lookalikes("--labels", dict.fromkeys(labels, 0))
         for row in train:
             if row.output not in labels:
                 raise UserError(
                     f"{source.train}, line {row.line}: the label {row.output!r} is not among --labels; "
-                    f"{nearest(row.output, labels)}"
+                    f"{as_seen(row.output, labels) or nearest(row.output, labels)}"
                 )
         return labels
     several = any(len(row.example.targets) > 1 for row in train)
@@ -161,6 +164,7 @@ def _labels(source: Source, train: Sequence[Row], told: list[str]) -> tuple[str,
     labels = tuple(sorted(counts))
     if len(labels) == 1:
         raise UserError(f"{source.train}: every output is {labels[0]!r}, so there is nothing to learn")
+    refuse_lookalikes(str(source.train), {row.output: row.line for row in reversed(train)})
     shown = ", ".join(f"{label} ({counts[label]})" for label in labels)
     told.append(f"the outputs are taken for {len(labels)} labels: {shown}; if they are not, say --free-text")
     folded = defaultdict(list)
@@ -214,6 +218,7 @@ def _check_labels(table: Table, labels: Sequence[str], source: Source, told: lis
     where = "--labels" if source.labels else f"the labels of {source.train.name}"
     # One that is only misspelt deserves to hear so.
     known = nearest(label, labels) if len(labels) > 5 else f"these are {', '.join(labels)}"
+    known = as_seen(label, labels) or known
     raise UserError(
         f"{table.file}, {lines(numbers)}: the label {label!r} is not among {where}{others}; {known}. Correct it, add "
         "examples of it to train, or say --free-text if the outputs are no labels"
@@ -229,7 +234,7 @@ def _check_trained(train: Sequence[Row], labels: Sequence[str], source: Source, 
 # Who is in what --------------------------------------------------------------------------------------------------
 
 
-def _without_repeats(table: Table, told: list[str]) -> list[Row]:
+def _without_repeats(source: Source, table: Table, told: list[str]) -> list[Row]:
     """Each record once, and a word on inputs that have several outputs."""
     first: dict[tuple[str, str], Row] = {}
     repeated = []
@@ -242,7 +247,16 @@ def _without_repeats(table: Table, told: list[str]) -> list[Row]:
     counts = Counter(row.input for row in rows)
     if torn := [row.line for row in rows if counts[row.input] > 1]:
         told.append(f"{table.file.name}: one input with different outputs, which cannot all be right: {lines(torn)}")
+    if _swapped(source, rows):
+        told.append(f"{table.file.name}: the inputs repeat and the outputs do not; {_SWAPPED.removesuffix(', else ')}")
     return rows
+
+
+def _swapped(source: Source, rows: Sequence[Row]) -> bool:
+    """Whether the inputs, taken by their place, look like labels and the outputs like texts."""
+    inputs, outputs = ({text for text in texts} for texts in zip(*((r.input, r.output) for r in rows), strict=True))
+    few = len(rows) >= _LEAST and len(inputs) <= len(rows) // 2 < len(outputs)
+    return few and source.input is None and source.output is None
 
 
 def _apart(train: list[Row], dev: Table, name: str, file: Path, told: list[str]) -> list[Row]:
@@ -292,6 +306,10 @@ def _split(source: Source, rows: Sequence[Row], labels: Sequence[str]) -> tuple[
         free = [place for place in places if counts[rows[place].input] == 1]
         wanted = min(max(1, round(share * len(places))), len(places) - 1, len(free))
         chosen.update(dice.permutation(free)[:wanted].tolist() if wanted else ())
-    if not chosen:
-        raise UserError(f"{source.train}: no example is free for dev; give --dev")
+    swapped, alone = _swapped(source, rows), sum(counts[row.input] == 1 for row in rows)
+    if not chosen or (swapped and alone < 0.1 * len(rows)):
+        raise UserError(
+            f"{source.train}: {alone or 'none'} of {len(rows)} examples can go to dev, for the other inputs have "
+            f"several outputs; {_SWAPPED if swapped else ''}give --dev"
+        )
     return [row for i, row in enumerate(rows) if i not in chosen], [row for i, row in enumerate(rows) if i in chosen]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from mpt.data.utf8 import utf8_text
 from mpt.errors import UserError
 
 Cells = dict[str, Any]
@@ -16,6 +19,9 @@ _CSV = (".csv",)
 _TSV = (".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
 _LONGEST_CELL = 16 << 20
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
+_SEP = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+"""What spreadsheets write, and read, as a file's first line."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,11 @@ class Records:
 def read_records(path: Path) -> Records:
     """Read a file by its suffix.
 
-    A byte order mark is taken away, and Windows line ends of records, but not those within a quoted cell. A CSV's cells
-    may be quoted and then hold commas, line breaks and doubled quotes; its delimiter is a comma, or a semicolon or tab
-    where the first record has no comma outside of quotes. A TSV has no quotes: a cell ends at a tab, a record at a
-    line's end, as in CrossFit's files.
+    A byte order mark is taken away, and Windows line ends of records, but not those within a quoted cell; a carriage
+    return ends a line where there is no line feed. A CSV's cells may be quoted, also behind a space, and then hold
+    commas, line breaks and doubled quotes; its delimiter is that of a first line ``sep=;``, or the comma, semicolon or
+    tab that cuts all records alike. A TSV has no quotes: a cell ends at a tab, a record at a line's end, as in
+    CrossFit's files.
 
     Raises:
         UserError: no such file, another suffix, no UTF-8, a broken quote or JSON line: with the line.
@@ -63,6 +70,8 @@ def read_records(path: Path) -> Records:
             f"{path}: the suffix says what a file is; .csv, .tsv or .jsonl are read, not {suffix or 'none'}"
         )
     text = _text(path)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     if suffix in _CSV:
         return Records(path, "csv", _csv(path, text))
     if suffix in _TSV:
@@ -75,47 +84,71 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: it cannot be read: {error.strerror}") from error
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{path} is UTF-16 (as some programs save “Unicode text”); save it as UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line} is not UTF-8 ({error.reason}); save the file as UTF-8") from None
+    return utf8_text(path, content)
 
 
 def _csv(path: Path, text: str) -> list[Record]:
     csv.field_size_limit(_LONGEST_CELL)
-    lines = text.splitlines(keepends=True) if "\n" not in text else [f"{part}\n" for part in text.split("\n")]
-    if lines and lines[-1] == "\n":
+    lines = [f"{part}\n" for part in text.split("\n")]
+    if lines[-1] == "\n":
         lines.pop()
-    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+    stated = _SEP.fullmatch(lines[0].strip()) if lines else None
+    skipped = 1 if stated else 0
+    del lines[:skipped]
+    delimiter = stated[1] if stated else _delimiter(lines)
+    # Quotes behind a space are quotes all the same, where there are such.
+    spaced = any(cell[:1] == " " and cell.lstrip()[:1] == '"' for row in _rows(lines, delimiter) for cell in row)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=spaced)
     found: list[Record] = []
-    begins = 1
+    begins = skipped + 1
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
                 found.append(Record(begins, row))
-            begins = reader.line_num + 1
+            begins = skipped + reader.line_num + 1
     except csv.Error as error:
         why = (
-            f"its quoting is broken ({error}); within quotes a quote is doubled, and a quoted cell ends before a comma"
+            f"its quoting is broken ({error}); within quotes a quote is doubled, and a quoted cell ends before a "
+            f"{_NAMES.get(delimiter, repr(delimiter))}"
         )
         raise UserError(f"{path}: the record that begins on line {begins} cannot be read: {why}") from None
     return found
 
 
-def _delimiter(text: str) -> str:
-    """That of the first record: what stands outside of quotes."""
-    inside, seen = False, {",": 0, ";": 0, "\t": 0}
-    for sign in text:
-        if sign == '"':
-            inside = not inside
-        elif sign == "\n" and not inside and any(seen.values()):
-            break
-        elif not inside and sign in seen:
-            seen[sign] += 1
-    return "," if seen[","] else max(seen, key=lambda sign: seen[sign])
+def _delimiter(lines: list[str]) -> str:
+    """What cuts all records into as many cells, and best so where cells do not begin with a space, as prose does."""
+    tables = {sign: _rows(lines, sign) for sign in _NAMES}
+    in_all = [sign for sign, rows in tables.items() if rows and all(len(row) > 1 for row in rows)]
+    even = [sign for sign in in_all if len({len(row) for row in tables[sign]}) == 1]
+    if not in_all:
+        first = {sign: len(rows[0]) if rows else 0 for sign, rows in tables.items()}
+        return "," if first[","] > 1 else max(first, key=lambda sign: first[sign])
+    return min(
+        even or in_all, key=lambda sign: (_like_prose(tables[sign]), len(tables[sign][0]), _cut_early(tables[sign]))
+    )
+
+
+def _like_prose(rows: list[list[str]]) -> float:
+    """The share of the cuts that are such as in a sentence, ``no, never``, or a number, ``3,5``."""
+    cuts = [(left[-1:], right[:1]) for row in rows for left, right in pairwise(row)]
+    return sum(right == " " or (left.isdigit() and right.isdigit()) for left, right in cuts) / len(cuts)
+
+
+def _cut_early(rows: list[list[str]]) -> int:
+    """How many outputs could be cut once more: ``yes;good`` is the end of a text and a label."""
+    return sum(any(sign in row[-1] for sign in _NAMES) for row in rows)
+
+
+def _rows(lines: list[str], delimiter: str) -> list[list[str]]:
+    """The cells of the records that are not blank, up to one whose quoting is broken."""
+    rows = []
+    try:
+        for row in csv.reader(lines, delimiter=delimiter):
+            if any(cell.strip() for cell in row):
+                rows.append(row)
+    except csv.Error:
+        pass
+    return rows
 
 
 def _tsv(text: str) -> list[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ def _of_table(records: Records, input: str | None, output: str | None, header: b
     path, first = records.file, records.rows[0]
     assert isinstance(first.cells, list)
     names = [cell.strip() for cell in first.cells]
+    if records.kind == "tsv" and all(_quoted(cell) for record in records.rows for cell in record.cells):
+        raise UserError(f"{path}: every cell is in quotes, which a TSV keeps; save it as .csv, or without quotes")
     told: list[str] = []
     if header is None:
         header, why = _has_header(records, names, [name for name in (input, output) if name])
@@ -97,7 +100,7 @@ def _of_table(records: Records, input: str | None, output: str | None, header: b
         raise UserError(f"{path} holds a header alone; each line after it is an input and its output")
     width = len(first.cells)
     columns = [_column(path, "input", input, names, width), _column(path, "output", output, names, width)]
-    chosen = _both(path, columns, names, width, records.kind)
+    chosen = _both(path, columns, names, width, records.kind, first.line)
     if not header and input is None and output is None:
         told.append("there is no header: the first column is the input, the second the output")
     elif header and (input is None or output is None):
@@ -123,6 +126,10 @@ def _of_table(records: Records, input: str | None, output: str | None, header: b
         outputs = cells[chosen[1] :] if several else [cells[chosen[1]]]
         _take(record.line, cells[chosen[0]], outputs, found, left_out)
     return _table(path, found, left_out, told)
+
+
+def _quoted(cell: str) -> bool:
+    return len(cell.strip()) > 1 and cell.strip()[0] == cell.strip()[-1] == '"'
 
 
 def _has_header(records: Records, names: list[str], asked: list[str]) -> tuple[bool, str]:
@@ -163,11 +170,11 @@ def _column(path: Path, what: str, asked: str | None, names: list[str], width: i
     raise UserError(f"{path} has no column {asked!r} for --{what}; it has {there}")
 
 
-def _both(path: Path, columns: list[int | None], names: list[str], width: int, kind: str) -> tuple[int, int]:
+def _both(path: Path, columns: list[int | None], names: list[str], width: int, kind: str, line: int) -> tuple[int, int]:
     source, target = columns
     if width == 1:
-        sign = "tab" if kind == "tsv" else "comma"
-        raise UserError(f"{path}, line 1 has one column; a record is an input, a {sign} and its output")
+        sign = "tab" if kind == "tsv" else "comma (or a semicolon or tab, in all lines)"
+        raise UserError(f"{path}, line {line} has one column; a record is an input, a {sign} and its output")
     if width == 2 or (kind == "tsv" and not names):
         source = source if source is not None else (1 - target if target in (0, 1) else 0)
         target = target if target is not None else (1 - source if source in (0, 1) else 1)
@@ -211,10 +218,14 @@ def _of_objects(records: Records, input: str | None, output: str | None) -> Tabl
 
 
 def _as_text(path: Path, record: Record, name: str, value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # NaN, as which a missing value is often saved, though JSON has no such number
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and math.isinf(value):
+        raise UserError(
+            f"{path}, line {record.line}: {name} is {value}, which is no number in JSON; write one, or a text"
+        )
     if isinstance(value, (str, int, float)):
         text = str(value)
         if half := next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None):

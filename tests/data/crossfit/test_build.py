@@ -278,3 +278,22 @@ def test_a_link_out_of_the_root_is_refused(job, tmp_path):
     job().folder.write_text("")
     with pytest.raises(UserError, match="is a file"):
         build(job(), no_hub)
+
+
+def test_raw_files_that_are_what_the_hub_gave_go_on_with_its_build(job, tmp_path):
+    branch = write_branch(tmp_path / "branch", train=rows(70), validation=rows(9, 70))
+
+    def fetch(source, split):
+        return sorted((branch / source.config / split).glob("*.parquet"))
+
+    assert build(job(raw=None), fetch) == "built"
+    lines = {"train": range(70), "test": range(70, 79)}
+    for split, numbers in lines.items():
+        text = "".join(f"question: Row {i}?\t{('no', 'yes')[i % 2]}\n" for i in numbers)
+        (tmp_path / "raw" / f"own.{split}.tsv").write_text(text)
+    assert build(job(), no_hub) == "there already"
+    assert build(job(ks=(2,)), no_hub) == "built"
+    assert build(job(raw=None, ks=(2, 16)), no_hub) == "there already"
+    (tmp_path / "raw" / "own.test.tsv").write_text("question: Another?\tno\n")
+    with pytest.raises(UserError, match=r"made from who/what .* --overwrite replaces"):
+        build(job(), no_hub)

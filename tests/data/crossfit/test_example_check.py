@@ -43,7 +43,7 @@ def test_the_examples_of_the_catalogue_do_from_the_listed_columns_alone(name):
             '{text[a]}"',
             "rows, input or output cannot be applied to its row: a value in it is of another kind",
         ),
-        (ROW, "{text: , label: 1}", "rows, input or output cannot be applied to its row: text is null"),
+        (ROW, "{text: , label: 1}", "input is 'question: ' as made from its row, and not 'question: Is it?'"),
         (ROW, "{text: [], label: 1}", "rows, input or output cannot be applied to its row: text is a list, not a text"),
         (
             'label: label\nlabels: {0: "no", 1: "yes"}',

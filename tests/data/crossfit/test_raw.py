@@ -54,6 +54,7 @@ def test_crossfits_raw_files_come_back_byte_for_byte():
         ("in\tyes\nin\n", "looks cut off: line 2, its last, has no tab"),
         (b"in\tyes\n\xff\tno\n", "line 2 is not UTF-8.*byte 0"),
         ("in\tyes\r\n", "Windows line ends"),
+        ("\ufeffin\tyes\n", "begins with a byte order mark"),
         ("in\tyes\nin\tmaybe\n", "line 2 has the output 'maybe'; own knows no, yes"),
         ("in\tyes\tno\n", r"line 1 has the output 'yes\\tno'"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -47,8 +46,8 @@ def episode(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Episode]:
 
 
 @pytest.fixture(scope="module")
-def learn2learn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """learn2learn's code for one module; ``pytest -p no:cacheprovider`` builds it each time."""
+def learn2learn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[type]:
+    """learn2learn's MAML for one module; ``pytest -p no:cacheprovider`` installs it each time."""
     store = getattr(request.config, "cache", None)
-    with learn2learn_imported(store.mkdir("learn2learn") if store else tmp_path_factory.mktemp("cache")) as module:
-        yield module
+    with learn2learn_imported(store.mkdir("learn2learn") if store else tmp_path_factory.mktemp("cache")) as maml:
+        yield maml

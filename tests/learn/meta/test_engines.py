@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib
 import sys
 from collections.abc import Callable
 from itertools import product
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from learn2learn_wheel import learn2learn as learn2learn_imported
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mpt.backbone import token_mean
 from mpt.errors import UserError
 from mpt.learn.meta.with_higher import HigherFoMAML, HigherMAML
-from mpt.learn.meta.with_learn2learn import Learn2LearnFoMAML, Learn2LearnMAML
+from mpt.learn.meta.with_learn2learn import Learn2LearnFoMAML, Learn2LearnMAML, maml
 
 SECOND_ORDER = ["HigherMAML", "Learn2LearnMAML"]
 FIRST_ORDER = ["HigherFoMAML", "Learn2LearnFoMAML"]
 ALL = SECOND_ORDER + FIRST_ORDER
-
-
-@pytest.fixture(scope="module")
-def learn2learn(request, tmp_path_factory):
-    """learn2learn's code for this module; ``pytest -p no:cacheprovider`` builds it each time."""
-    cache = getattr(request.config, "cache", None)
-    with learn2learn_imported(cache.mkdir("learn2learn") if cache else tmp_path_factory.mktemp("cache")) as module:
-        yield module
 
 
 @pytest.fixture
@@ -178,19 +170,39 @@ def test_learned_inner_rates_are_refused(engine):
         engine(0.1, 1)(lambda p, batch: p.sum(), torch.ones(2, 3), [None], None, rate=torch.tensor(0.1))
 
 
-def test_learn2learn_that_is_not_installed(monkeypatch):
+def test_learn2learn_is_loaded_without_its_other_parts_and_leaves_no_half_made_package(learn2learn):
+    assert learn2learn.__module__ == "learn2learn.algorithms.maml"
+    assert not [name for name in sys.modules if name.partition(".")[0] == "learn2learn"]
+
+
+@pytest.fixture
+def uncached():
+    """The loader as in a new process."""
+    maml.cache_clear()
+    yield
+    maml.cache_clear()
+
+
+def test_a_whole_learn2learn_that_is_imported_already_is_used(monkeypatch, uncached):
+    whole = ModuleType("learn2learn")
+    whole.algorithms = SimpleNamespace(MAML=object())
+    monkeypatch.setitem(sys.modules, "learn2learn", whole)
+    assert maml() is whole.algorithms.MAML and sys.modules["learn2learn"] is whole
+
+
+def test_learn2learn_that_is_not_installed(monkeypatch, uncached):
     monkeypatch.setitem(sys.modules, "learn2learn", None)
-    with pytest.raises(UserError, match=r'needs learn2learn, which is not installed; .*extra "learn2learn".*README'):
+    with pytest.raises(UserError, match=r"needs learn2learn, which is not installed; make learn2learn .*README"):
         Learn2LearnMAML()
 
 
-def test_learn2learn_whose_torchvision_does_not_fit(monkeypatch):
-    def failing(name, *args):
-        if name == "learn2learn":
-            raise RuntimeError("operator torchvision::nms does not exist")
-        return imports(name, *args)
-
-    imports = builtins.__import__
-    monkeypatch.setattr(builtins, "__import__", failing)
-    with pytest.raises(UserError, match=r"does not load \(operator torchvision::nms does not exist\); .*README"):
+def test_learn2learn_that_does_not_load(monkeypatch, tmp_path, uncached):
+    package = tmp_path / "learn2learn"
+    package.joinpath("algorithms").mkdir(parents=True)
+    package.joinpath("__init__.py").write_text("whole = True")
+    package.joinpath("algorithms", "maml.py").write_text("raise RuntimeError('no such operator')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"does not load \(no such operator\); .*README"):
         Learn2LearnFoMAML()
+    assert importlib.import_module("learn2learn").whole, "an import by whoever wants all of it finds it"
+    del sys.modules["learn2learn"]

@@ -62,7 +62,7 @@ def test_equals_higher(episode, highers, kind, steps, hessian):
 @pytest.mark.parametrize(("kind", "steps"), CASES)
 def test_equals_learn2learn(episode, learn2learn, kind, steps):
     model, lr = episode(kind), RATES[kind][steps]
-    learner = learn2learn.algorithms.MAML(SoftPrompt(model.prompt), lr=lr, first_order=False)
+    learner = learn2learn(SoftPrompt(model.prompt), lr=lr, first_order=False)
     clone = learner.clone()
     with sdpa_kernel(SDPBackend.MATH):
         for k in range(steps):

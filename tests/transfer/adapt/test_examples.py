@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -112,3 +113,35 @@ def test_what_train_and_dev_share_is_told_and_left_out_of_train(tmp_path):
 def test_what_cannot_be_learned_from_is_refused(tmp_path, rows, options, said):
     with pytest.raises(UserError, match=said):
         read(write(tmp_path, "a.tsv", rows), **options)
+
+
+SEEN_ALIKE = [("caf\u00e9", "cafe\u0301"), ("good", "go\u200bod"), ("good", "\ufeffgood"), ("❤", "❤\ufe0f")]
+
+
+@pytest.mark.parametrize(("label", "other"), SEEN_ALIKE)
+def test_labels_that_look_alike_are_spelled_out(tmp_path, label, other):
+    rows = labelled({label: 6, "bad": 6, other: 2})
+    shown = rf"the labels {re.escape(ascii(label))} \(line 1\) and {re.escape(ascii(other))} \(line 13\) look alike"
+    with pytest.raises(UserError, match=shown):
+        read(write(tmp_path, "a.tsv", rows))
+    train = write(tmp_path, "b.tsv", rows[:12])
+    seen = rf"it looks like {re.escape(ascii(label))} but is {re.escape(ascii(other))}"
+    with pytest.raises(UserError, match=rf"dev.tsv, line 1: the label .* is not among .*{seen}"):
+        read(train, dev=write(tmp_path, "dev.tsv", [("new", other)]))
+    with pytest.raises(UserError, match=r"b.tsv, line 1: .* is not among --labels; it looks like"):
+        read(train, labels=(other, "bad"))
+    with pytest.raises(UserError, match=r"--labels: the labels .* look alike"):
+        read(train, labels=(label, other, "bad"))
+    assert read(write(tmp_path, "a.tsv", rows), free_text=True).task.labels == ()
+
+
+def test_a_label_in_the_first_column_is_told(tmp_path):
+    rows = [(label, text) for text, label in labelled({"good": 6, "bad": 6})]
+    path = write(tmp_path, "a.tsv", rows)
+    headed = write(tmp_path, "headed.tsv", [("verdict", "remark"), *rows])
+    for file, free in ((path, "none of 12"), (headed, "1 of 13")):
+        with pytest.raises(UserError, match=rf"{free} .* several outputs; .*say --input 2 --output 1, else give --dev"):
+            read(file)
+    told = read(path, dev=write(tmp_path, "dev.tsv", [("fine", "text")])).told
+    assert any("the inputs repeat and the outputs do not" in sentence for sentence in told)
+    assert read(path, input="2", output="1").task.labels == ("bad", "good")

@@ -100,6 +100,53 @@ def test_what_is_empty_is_left_out_and_told(tmp_path):
     ]
 
 
+PROSE = [("a room, really", "good"), ("a place, no more", "bad"), ("one, two, three", "bad"), ("none", "good")]
+
+
+def lined(rows, delimiter: str, end: str = "\n") -> str:
+    return "".join(delimiter.join(row) + end for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", lined(PROSE, ";"), PROSE),
+        ("a.csv", lined(PROSE[:2], ";"), PROSE[:2]),
+        ("a.csv", lined(PROSE[:2], "\t"), PROSE[:2]),
+        ("a.csv", lined([("warm; bright", "good"), ("cold; dark", "bad")], ","), None),
+        ("a.csv", lined([("warm", "4,5"), ("cold", "2,5")], ";"), [("warm", "4,5"), ("cold", "2,5")]),
+        ("a.csv", lined([("a,b", "x"), ("a,c", "y"), ("b,d", "x")], ";"), [("a,b", "x"), ("a,c", "y"), ("b,d", "x")]),
+        ("a.csv", lined([("a,no", "x"), ("b,yes", "y")], ";"), [("a,no", "x"), ("b,yes", "y")]),
+        ("a.csv", lined([("a;no", "x"), ("b;yes", "y")], ","), [("a;no", "x"), ("b;yes", "y")]),
+        ("a.csv", "sep=;\ntext;label\n" + lined(PROSE, ";"), PROSE),
+        ("a.csv", '\ufeff"SEP=|"\r\ntext|label\r\n' + lined(PROSE, "|", "\r\n"), PROSE),
+        ("a.csv", 'text, label\n"a ""b"", c", "good"\n"d", "very, bad"\n', [('a "b", c', "good"), ("d", "very, bad")]),
+        ("a.csv", lined(PROSE, ";", "\r"), PROSE),
+        ("a.tsv", lined(PROSE, "\t", "\r"), PROSE),
+        ("a.tsv", "\ufeff" + lined(PROSE, "\t", "\r\n"), PROSE),
+        ("a.jsonl", '{"text": "a", "label": "x"}\r{"text": "b", "label": "y"}\r', [("a", "x"), ("b", "y")]),
+    ],
+)
+def test_what_other_programs_write(tmp_path, name, content, expected):
+    found = pairs(write(tmp_path, name, content))
+    assert found == (expected or [tuple(line.split(",")) for line in content.splitlines()])
+
+
+def test_a_complaint_counts_a_line_of_the_separator(tmp_path):
+    with pytest.raises(UserError, match="line 3 has 1 column"):
+        read_rows(write(tmp_path, "a.csv", "sep=;\ntext;label\na\nb;x\n"))
+
+
+def test_not_a_number_is_missing(tmp_path):
+    rows = '{"text": "a", "label": NaN}\n{"text": "b", "label": ["x", NaN]}\n{"text": NaN, "label": "x"}\n'
+    table = read_rows(write(tmp_path, "a.jsonl", rows))
+    assert [row.example for row in table.rows] == [Example("b", ("x",))]
+    assert table.told[1:] == [
+        "left out, because the output is empty: line 1",
+        "left out, because the input is empty: line 3",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -112,9 +159,15 @@ def test_what_is_empty_is_left_out_and_told(tmp_path):
         ("a.csv", "text,label\n", "a header alone"),
         ("a.csv", "text,label\na,\n", "no record with both"),
         ("a.tsv", "one\nb\tx\n", "line 1 has one column"),
+        ("a.csv", "sep=;\na,x\nb,y\n", "line 2 has one column"),
+        ("a.tsv", '"a"\t"x"\n"b"\t"y"\n', "every cell is in quotes, which a TSV keeps"),
         ("a.tsv", "a\tx\nb\n", "line 2 has 1 column,"),
         ("a.tsv", b"a\tx\nb\xff\ty\n", "line 2 is not UTF-8"),
         ("a.csv", "text,label\n".encode("utf-16"), "UTF-16"),
+        ("a.csv", "text,label\n".encode("utf-32"), "UTF-32"),
+        ("a.tsv", "a\tx\n".encode("utf-16-le"), "line 1 holds a null byte, as in UTF-16"),
+        ("a.jsonl", '{"text": "a", "label": -Infinity}', "line 1: label is -inf, which is no number in JSON"),
+        ("a.csv", 'sep=;\na;x\n"b";y\n"c" d;x\n', "a quoted cell ends before a semicolon"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', "line 2 is not JSON"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n["b"]\n', "line 2 is no JSON object"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"}\n', "line 2 has no key 'label'"),

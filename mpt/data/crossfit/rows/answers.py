@@ -32,7 +32,7 @@ def masked(rows: Iterable[Row], *, text: str, places: Mapping[str, str]) -> Iter
     given = Field.of(text)
     fillings = {place: Template.of(filling) for place, filling in places.items()}
     for row in rows:
-        sentence = given.value(row)
+        sentence = given.text(row)
         for place, filling in fillings.items():
             sentence = sentence.replace(place, filling.render(row))
         yield {**row, "masked": sentence}

@@ -75,7 +75,7 @@ def keyed(
     given = _field(keys) if keys else None
     for row in rows:
         candidates = _candidates(row, choices)
-        names = list(given.value(row) if given else string.ascii_uppercase)
+        names = list(given.text(row) if given else string.ascii_uppercase)
         correct = candidates[names.index(right.value(row))]
         yield {**row, "lettered": lettered(candidates, names, form), "correct": correct}
 
@@ -107,7 +107,7 @@ def comma_separated(rows: Iterable[Row], *, choices: str, answer: str) -> Iterat
     """
     text, right = _field(choices), _field(answer)
     for row in rows:
-        parts = text.value(row).split(",")
+        parts = text.text(row).split(",")
         if len(parts) < 5:
             raise IndexError(f"{len(parts)} choices, not 5")
         # "a ) " or " b ) " before, and a space after all but the last.
@@ -126,7 +126,7 @@ def inline(rows: Iterable[Row], *, question: str, answer: str) -> Iterator[Row]:
     """
     text, number = _field(question), _field(answer)
     for row in rows:
-        asked = text.value(row)
+        asked = text.text(row)
         a, b = asked.index("(A)"), asked.index("(B)")
         correct = {0: asked[a + 4 : b], 1: asked[b + 4 :]}[number.value(row)]
         # Also of "door ": so are CrossFit's records.
@@ -144,7 +144,7 @@ def shuffled(rows: Iterable[Row], *, choices: Sequence[str], seed: int, needs: s
     needed = _field(needs)
     random = np.random.RandomState(seed)
     for row in rows:
-        if needed.value(row):
+        if needed.text(row):
             candidates = _candidates(row, choices)
             random.shuffle(candidates)
             yield {**row, "lettered": lettered(candidates)}
@@ -157,5 +157,5 @@ def _field(field: str) -> Field:
 
 def _candidates(row: Row, choices: str | Sequence[str]) -> list[str]:
     if isinstance(choices, str):
-        return list(_field(choices).value(row))
-    return [_field(choice).value(row) for choice in choices]
+        return list(_field(choices).text(row))
+    return [_field(choice).text(row) for choice in choices]

@@ -21,7 +21,7 @@ def supporting(rows: Iterable[Row], *, titles: str, sentences: str, facts: str) 
     for row in rows:
         named = set(needed.value(row))
         chosen = (
-            "".join(parts) for head, parts in zip(heads.value(row), texts.value(row), strict=True) if head in named
+            "".join(parts) for head, parts in zip(heads.value(row), texts.text(row), strict=True) if head in named
         )
         # Spaces at the ends of a paragraph stay, but for those at the ends of all.
         yield {**row, "supporting": " ".join(chosen).strip()}
@@ -36,7 +36,7 @@ def answerable(rows: Iterable[Row], *, unanswerable: str, text: str, spoilt: str
         spoilt: the remark.
     """
     given = Field.of(text)
-    return (row for row in rows if not row[unanswerable] and not given.value(row).startswith(spoilt))
+    return (row for row in rows if not row[unanswerable] and not given.text(row).startswith(spoilt))
 
 
 def several_right(
@@ -59,7 +59,7 @@ def several_right(
     for row in rows:
         groups.setdefault(key.value(row), []).append(row)
     for group in groups.values():
-        candidates = [given.value(row) for row in group]
+        candidates = [given.text(row) for row in group]
         chosen = [candidate for candidate, row in zip(candidates, group, strict=True) if row[right] == 1]
         options = lettered([spaced(candidate) for candidate in candidates])
         yield {**group[0], "options": options, "correct": separator.join(chosen) if chosen else none}

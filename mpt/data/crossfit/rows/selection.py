@@ -27,7 +27,7 @@ def filled(rows: Iterable[Row], *, text: str) -> Iterator[Row]:
         text: field, with filters after a colon, ``text:clean``; they come first.
     """
     given = Field.of(*text.partition(":")[::2])
-    return (row for row in rows if given.value(row))
+    return (row for row in rows if given.text(row))
 
 
 def whole(rows: Iterable[Row], *, number: str) -> Iterator[Row]:

@@ -19,7 +19,7 @@ def facts(rows: Iterable[Row], *, names: str, values: str) -> Iterator[Row]:
     """
     given, of_it = Field.of(names), Field.of(values)
     for row in rows:
-        left, right = given.value(row), of_it.value(row)
+        left, right = given.text(row), of_it.text(row)
         if len(left) == len(right):
             lines = (f"{name}: {one_line(value.strip())} [n] " for name, value in zip(left, right, strict=True))
             yield {**row, "facts": "".join(lines)}
@@ -33,7 +33,7 @@ def tuples(rows: Iterable[Row], *, items: str) -> Iterator[Row]:
     """
     given = Field.of(items)
     for row in rows:
-        yield {**row, "tuples": " | ".join(" : ".join(parts) for parts in given.value(row))}
+        yield {**row, "tuples": " | ".join(" : ".join(parts) for parts in given.text(row))}
 
 
 def acts(rows: Iterable[Row], *, items: str, names: Sequence[str]) -> Iterator[Row]:
@@ -49,5 +49,5 @@ def acts(rows: Iterable[Row], *, items: str, names: Sequence[str]) -> Iterator[R
 
 
 def _act(act: Row, names: Sequence[str]) -> str:
-    values = ", ".join(act["values"])
-    return f"{names[act['act']]}({act['slot']}{'=' if act['slot'] and values else ''}{values})"
+    slot, values = act["slot"] or "", ", ".join(act["values"])
+    return f"{names[act['act']]}({slot}{'=' if slot and values else ''}{values})"

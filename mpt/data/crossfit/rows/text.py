@@ -23,8 +23,8 @@ def cleaned(rows: Iterable[Row], *, text: str, part: Sequence[str] = ()) -> Iter
     fields = [Field.of(name) for name in part]
     for row in rows:
         if fields:
-            whole, start, end = (field.value(row) for field in fields)
-            row = {**row, "part": whole[start:end]}
+            whole, start, end = fields
+            row = {**row, "part": whole.text(row)[start.value(row) : end.value(row)]}
         yield {**row, "cleaned": clean(template.render(row))}
 
 
@@ -38,7 +38,7 @@ def documents(rows: Iterable[Row], *, text: str) -> Iterator[Row]:
     """
     given = Field.of(text)
     for row in rows:
-        document = clean(given.value(row))
+        document = clean(given.text(row))
         if " " in document:
             yield {**row, "document": document, "nothing": ""}
 
@@ -51,4 +51,4 @@ def without_heading(rows: Iterable[Row], *, text: str, heading: str) -> Iterator
         heading: cut off where the text starts with it, spaces included.
     """
     given = Field.of(*text.partition(":")[::2])
-    return ({**row, "body": given.value(row).removeprefix(heading)} for row in rows)
+    return ({**row, "body": given.text(row).removeprefix(heading)} for row in rows)

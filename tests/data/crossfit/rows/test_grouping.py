@@ -1,8 +1,8 @@
-"""Rows of one thing as one row."""
+"""Rows of one thing as one row, or in order."""
 
 import pytest
 
-from mpt.data.crossfit.rows.grouping import merged
+from mpt.data.crossfit.rows.grouping import merged, ordered
 
 
 def test_groups_stand_where_their_first_row_stood_with_all_texts_in_order():
@@ -43,3 +43,15 @@ def test_texts_are_filtered_and_rows_with_a_certain_text_left_out():
 def test_a_row_without_the_field_is_an_error():
     with pytest.raises(KeyError, match="set"):
         list(merged([{"target": "a"}], by=["set"], collect="target"))
+
+
+def test_rows_in_the_order_of_a_text_keep_theirs_where_it_is_equal():
+    rows = [{"id": name, "at": at} for at, name in enumerate(["high9.txt", "high10.txt", "high9.txt", "high1.txt"])]
+    assert [row["at"] for row in ordered(rows, by="id")] == [3, 1, 0, 2]
+
+
+def test_rows_in_a_stated_order():
+    rows = [{"kind": kind, "at": at} for at, kind in enumerate("cabca")]
+    assert [row["at"] for row in ordered(rows, by="kind", values=["b", "a", "c"])] == [2, 1, 4, 0, 3]
+    with pytest.raises(ValueError, match="'c' is not in list"):
+        ordered(rows, by="kind", values=["a", "b"])
