@@ -83,6 +83,23 @@ class Encoder:
         """Token ids of ``B`` targets, ``[B, U]``, padded with :data:`IGNORED`."""
         return self._pad(self._ids(targets, self._targets, self._target_ids), IGNORED, left=False)
 
+    def target_ids(self, targets: Sequence[str]) -> list[list[int]]:
+        """Token ids of targets as they are before they are cut, their end of sequence with them."""
+        if self.decoder_only:
+            eos = self.tokenizer.eos_token_id
+            rows = self._tokenize([f" {text}" for text in targets], add_special_tokens=False)
+            return [[*ids, eos] for ids in rows]
+        return self._tokenize(list(targets), as_target=True)
+
+    def decode(self, ids: Any) -> list[str]:
+        """The texts that ``B`` rows of token ids spell, without special tokens and the white space around them.
+
+        A tokenizer may be set to tidy up what it decodes, "good ." to "good."; then an answer would never be what was
+        learned, so that is off here.
+        """
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return [text.strip() for text in texts]
+
     def _ids(self, texts: Sequence[str], cache: dict[str, list[int]], encode: Any) -> list[list[int]]:
         fresh = list(dict.fromkeys(text for text in texts if text not in cache))
         known = dict(zip(fresh, encode(fresh), strict=True)) if fresh else {}
@@ -99,14 +116,14 @@ class Encoder:
         return rows
 
     def _target_ids(self, texts: list[str]) -> list[list[int]]:
-        if self.decoder_only:
-            eos = self.tokenizer.eos_token_id
-            rows = [[*ids, eos] for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)]
-        else:
-            rows = self._tokenize(texts, as_target=True)
+        rows = self.target_ids(texts)
         self.targets_seen += len(rows)
         self.targets_cut += sum(len(ids) > self.max_target_length for ids in rows)
-        return [_cut(ids, self.max_target_length, keep_last=True) for ids in rows]
+        return [self.cut_target(ids) for ids in rows]
+
+    def cut_target(self, ids: list[int]) -> list[int]:
+        """What is kept of a target's token ids: the first of them and the end of sequence."""
+        return _cut(ids, self.max_target_length, keep_last=True)
 
     def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
         # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.

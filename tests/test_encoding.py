@@ -130,3 +130,13 @@ def test_a_batch_without_targets_has_no_target_lengths():
 def test_no_rows_are_an_empty_batch():
     batch = encoder()([], [])
     assert batch.input_ids.shape == (0, 0) and len(batch) == 0
+
+
+def test_what_is_decoded_is_not_tidied_up():
+    """A setting in a tokenizer's files would make "good ." come back as "good.", which is then never right."""
+    tokenizer = byte_tokenizer(True, pad_token="<pad>", clean_up_tokenization_spaces=True)
+    encode = Encoder(tokenizer, False, 20, 20)
+    texts = ["good .", "is n't", "a , b !"]
+    assert encode.decode(encode.target_ids([f" {text}\n" for text in texts])) == texts
+    assert encode.decode(torch.tensor(encode.target_ids(["is n't"]))) == ["is n't"]
+    assert encode.decode([]) == []
