@@ -139,4 +139,3 @@ def test_what_is_decoded_is_not_tidied_up():
     texts = ["good .", "is n't", "a , b !"]
     assert encode.decode(encode.target_ids([f" {text}\n" for text in texts])) == texts
     assert encode.decode(torch.tensor(encode.target_ids(["is n't"]))) == ["is n't"]
-    assert encode.decode([]) == []

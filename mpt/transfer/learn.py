@@ -22,6 +22,7 @@ from mpt.data.tasks import Shots
 from mpt.errors import UserError
 from mpt.files import only_one
 from mpt.loading import BackboneOptions
+from mpt.targets import check_targets
 from mpt.transfer.device import device_of, few_threads
 from mpt.transfer.library import Library
 from mpt.transfer.progress import Steps
@@ -98,6 +99,9 @@ def learn(
     library = Library.create(folder, recipe)
     backbone = FrozenBackbone(recipe.backbone, options)
     backbone.check_lengths(recipe.prompt_length)
+    for task in data.values():
+        for sentence in check_targets(backbone.encode, task.outputs()):
+            terminal.print(sentence, markup=False)
     few_threads(backbone)
     fingerprint = backbone.fingerprint
     there = _there(library, fingerprint, [one.name for one in wanted])

@@ -19,6 +19,7 @@ from mpt.errors import UserError
 from mpt.files import new_folder, only_one, write_json, write_text
 from mpt.loading import BackboneOptions
 from mpt.prompt_files import save_prompt
+from mpt.targets import check_targets
 from mpt.transfer.adapt.examples import Examples
 from mpt.transfer.device import few_threads
 from mpt.transfer.library import Hit, Library
@@ -132,6 +133,8 @@ def adapt(
     few_threads(backbone)
     fingerprint = backbone.fingerprint
     _check_backbone(library, backbone_name, fingerprint)
+    for sentence in check_targets(backbone.encode, examples.data(1, choices.seed).outputs()):
+        terminal.print(sentence, markup=False)
     work = out.with_name(f".{out.name}.adapting")
     with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
         try:
