@@ -15,7 +15,7 @@ from mpt.data.missing import Missing
 from mpt.data.modules import TextData, check_least
 from mpt.data.outputs import Outputs
 from mpt.data.references import References, drawn
-from mpt.data.sources import check_sources, source_labels, source_names
+from mpt.data.sources import check_sources, source_labels, source_names, source_outputs
 from mpt.data.streams import (
     EpisodeSampler,
     Numbers,
@@ -223,7 +223,7 @@ class EpisodeData(TextData):
             Outputs(one.task, {"dev": list(one.query.examples())}, self.validation_tasks[one.task].metric)
             for one in self._validation_episodes
         ]
-        return Outputs.of_sources(self.root, pools, self.references == "drawn") + held_out
+        return source_outputs(self.root, pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[EpisodeBatch]:
         self.setup()

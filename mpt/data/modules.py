@@ -21,10 +21,10 @@ from mpt.data.missing import Missing
 from mpt.data.mixing import SIZE_LIMIT, mixing_rates
 from mpt.data.outputs import Outputs
 from mpt.data.references import References, check_references
-from mpt.data.sources import check_sources, source_labels, source_names
+from mpt.data.sources import check_sources, source_labels, source_names, source_outputs
 from mpt.data.streams import MixtureSampler, Placed, SequentialBatches, StreamSampler
-from mpt.data.tasks import Example, FewShot, Shots, Task
-from mpt.data.unlabelled import TextRows, check_objective, documents, is_text, refuse_text
+from mpt.data.tasks import Example, FewShot, Shots, Task, is_text
+from mpt.data.unlabelled import TextRows, check_objective, documents, refuse_text
 from mpt.errors import UserError
 from mpt.transfer.retrieval import Retrieval
 
@@ -374,7 +374,7 @@ class MixtureData(TextData):
             Outputs(name, {"dev": [example for task, example in self._validation_rows if task == name]})
             for name in self.validation
         ]
-        return Outputs.of_sources(self.root, self.pools, self.references == "drawn") + held_out
+        return source_outputs(self.root, self.pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()

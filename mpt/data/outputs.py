@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mpt.data.sources import source_labels
-from mpt.data.tasks import Example, Task
-from mpt.data.unlabelled import is_text
+from mpt.data.tasks import Example, Task, is_text
 
 
 @dataclass(frozen=True)
@@ -37,15 +35,6 @@ class Outputs:
         counts = Counter(example.targets[0] for example in self.splits["train"])
         again = tuple(text for text, count in counts.items() if count > 1)
         return again if len(counts) <= counts.total() // 2 else ()
-
-    @classmethod
-    def of_sources(cls, root: str, pools: Mapping[str, Sequence[Example]], drawn: bool = False) -> list[Outputs]:
-        """Of tasks that are learned on together and not scored; none of unlabelled text."""
-        return [
-            cls(name, {"train": pool}, labels=source_labels(root, {name: pool}), drawn=drawn)
-            for name, pool in pools.items()
-            if not is_text(pool)
-        ]
 
     @classmethod
     def of(cls, task: Task, splits: Mapping[str, Sequence[Example]], drawn: bool = False) -> list[Outputs]:
