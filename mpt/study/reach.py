@@ -39,13 +39,13 @@ def tell_reach(cells: Sequence[Cell], root: str) -> Iterator[str]:
     different = {tuple(word for word in cell.recipe if word.startswith(_READ)): cell for cell in downstream}
     draws: dict[tuple[Any, ...], dict[int, Outputs]] = {}
     for cell in different.values():
-        outputs = read_draw(root, cell.target, cell.seed, option(cell, "data.k"), option(cell, "data.metric")).outputs
-        tests = option(cell, "data.test_examples") or _TESTS
         asked = (*_backbone(cell), cell.target, option(cell, "data.k"), option(cell, "data.references") == "drawn")
-        for one in outputs:
-            test = one.splits["test"] if asked not in draws else ()  # the same for all seeds
-            draws.setdefault(asked, {})[cell.seed] = replace(one, splits={**one.splits, "test": test[:tests]})
-    draws = {asked: own for asked, own in draws.items() if not _is_known(root, *asked[:3])}
+        own = draws.setdefault(asked, {})
+        read = read_draw(root, cell.target, cell.seed, option(cell, "data.k"), option(cell, "data.metric"))
+        for one in read.outputs:
+            test = one.splits["test"][: option(cell, "data.test_examples") or _TESTS] if not own else ()  # all have one
+            own.setdefault(cell.seed, replace(one, splits={**one.splits, "test": test}))
+    draws = {asked: own for asked, own in draws.items() if own and not _is_known(root, *asked[:3])}
     if not draws:
         return  # without the seconds that it takes to load the libraries
     from mpt.targets import reach
