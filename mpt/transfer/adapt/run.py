@@ -18,7 +18,7 @@ from mpt.data.modules import FewShotData
 from mpt.errors import UserError
 from mpt.files import new_folder, only_one, write_json, write_text
 from mpt.loading import BackboneOptions
-from mpt.prompt_files import save_prompt
+from mpt.prompt_files import backbone_facts, save_prompt
 from mpt.targets import check_targets
 from mpt.transfer.adapt.examples import Examples
 from mpt.transfer.device import few_threads
@@ -256,7 +256,7 @@ def _save(
 ) -> None:
     chosen = found.chosen
     assert chosen.tuned.value is not None
-    facts = {
+    facts = backbone_facts(backbone.config) | {
         "fingerprint": fingerprint,
         "method": "adapt",
         "task": examples.task.name,
@@ -290,7 +290,7 @@ def _save(
     out.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(out) as fresh:
         save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
-        same = {name: facts[name] for name in ("fingerprint", "task", "seed")}
+        same = {name: facts[name] for name in ("fingerprint", "task", "seed")} | backbone_facts(backbone.config)
         save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, same)
         for split, rows in found.outputs.items():
             write_text(
