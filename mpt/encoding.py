@@ -13,6 +13,7 @@ IGNORED = -100
 """Label value that no loss counts: Hugging Face's convention."""
 
 _CACHED_TEXTS = 65_536
+_BEFORE = "x"
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,22 @@ class Encoder:
             own sequence.
         max_input_length: tokens kept of an input, T.
         max_target_length: tokens kept of a target, U.
+        rows: of the model's embedding table; a padding token that was added beyond it is not read.
     """
 
-    def __init__(self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        decoder_only: bool,
+        max_input_length: int,
+        max_target_length: int,
+        rows: int | None = None,
+    ) -> None:
         self.tokenizer = tokenizer
         self.decoder_only = decoder_only
         self.max_input_length = max_input_length
         self.max_target_length = max_target_length
-        self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        self.pad_id = _pad_id(tokenizer, rows)
         self.inputs_seen = self.inputs_cut = self.targets_seen = self.targets_cut = 0
         self._inputs: dict[str, list[int]] = {}
         self._targets: dict[str, list[int]] = {}
@@ -87,9 +96,20 @@ class Encoder:
         """Token ids of targets as they are before they are cut, their end of sequence with them."""
         if self.decoder_only:
             eos = self.tokenizer.eos_token_id
-            rows = self._tokenize([f" {text}" for text in targets], add_special_tokens=False)
-            return [[*ids, eos] for ids in rows]
+            return [[*ids, eos] for ids in self._continued([f" {text}" for text in targets])]
         return self._tokenize(list(targets), as_target=True)
+
+    def _continued(self, texts: list[str]) -> list[list[int]]:
+        """The ids that each text has behind another one.
+
+        Some tokenizers (Llama 2's) begin every text with a space of their own, so that one by itself, " good", would
+        have two. What follows a word's own ids is what follows it in any text; unless the two have grown together.
+        """
+        before = self._tokenize([_BEFORE], add_special_tokens=False)[0]
+        rows = self._tokenize([_BEFORE + text for text in texts], add_special_tokens=False)
+        together = [text for text, ids in zip(texts, rows, strict=True) if ids[: len(before)] != before]
+        alone = dict(zip(together, self._tokenize(together, add_special_tokens=False), strict=True)) if together else {}
+        return [alone[text] if text in alone else ids[len(before) :] for text, ids in zip(texts, rows, strict=True)]
 
     def decode(self, ids: Any) -> list[str]:
         """The texts that ``B`` rows of token ids spell, without special tokens and the white space around them.
@@ -142,3 +162,11 @@ def _cut(ids: list[int], limit: int, keep_last: bool) -> list[int]:
     if len(ids) <= limit:
         return ids
     return [*ids[: limit - 1], ids[-1]] if keep_last else ids[:limit]
+
+
+def _pad_id(tokenizer: Any, rows: int | None) -> int:
+    """A token to pad with that the model has a row for: any will do, since it is masked; special ones are not decoded."""
+    known = [tokenizer.pad_token_id, tokenizer.eos_token_id]
+    if rows is not None:
+        known = [token for token in (*known, *tokenizer.all_special_ids, 0) if token is None or token < rows]
+    return next(token for token in known if token is not None)
