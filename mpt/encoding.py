@@ -165,7 +165,7 @@ def _cut(ids: list[int], limit: int, keep_last: bool) -> list[int]:
 
 
 def _pad_id(tokenizer: Any, rows: int | None) -> int:
-    """A token to pad with that the model has a row for: any will do, since it is masked; special ones are not decoded."""
+    """A token to pad with that the model has a row for: any will do, for it is masked, and none that is decoded."""
     known = [tokenizer.pad_token_id, tokenizer.eos_token_id]
     if rows is not None:
         known = [token for token in (*known, *tokenizer.all_special_ids, 0) if token is None or token < rows]
