@@ -23,7 +23,7 @@ def tell(terminal: Console, found: Found, examples: Examples, backbone: FrozenBa
         terminal.print(sentence)
     terminal.print(f"\nthe prompt is in {out}; with transformers and PEFT:\n")
     for line in usage(backbone, out):
-        terminal.print(Text(line), soft_wrap=True)
+        terminal.print(Text(f"    {line}"), soft_wrap=True)
 
 
 def verdict(found: Found, examples: Examples, backbone: FrozenBackbone) -> list[str]:
@@ -103,9 +103,9 @@ def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
     kind = "AutoModelForCausalLM" if backbone.decoder_only else "AutoModelForSeq2SeqLM"
     at = f", revision={options.revision!r}" if options.revision and not Path(name).is_dir() else ""
     longest = encode.max_input_length
-    cut = f"ids[:{longest}]"
+    cut = f"row[:{longest}]"
     if not backbone.decoder_only:  # it keeps its end of sequence
-        cut = f"ids if len(ids) <= {longest} else ids[:{longest - 1}] + ids[-1:]"
+        cut = f"row if len(row) <= {longest} else row[:{longest - 1}] + row[-1:]"
     return [
         f"import torch; from peft import PeftModel; from transformers import {kind}, AutoTokenizer, GenerationConfig",
         # The type is said even of float32: without it transformers loads what the weights are stored in.
@@ -114,14 +114,12 @@ def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
         # In place of the checkpoint's own settings, which may ask for beams, sampling or a penalty.
         f"model.generation_config = GenerationConfig({_settings(backbone)})",
         f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
-        "def answer(text):",
-        '    ids = tokenizer(text)["input_ids"]',
-        f"    embeds = model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long))",
-        "    embeds = torch.cat([prompt.to(embeds.dtype), embeds], dim=1)",
-        "    ids = model.generate(inputs_embeds=embeds, attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long))",
-        "    return tokenizer.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()",
-        "",  # Python's prompt ends a function by it
-        'print([answer(text) for text in ["your text"]])',
+        'rows = tokenizer(["your text"])["input_ids"]',
+        f"rows = [model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long)) for row in rows]",
+        "rows = [torch.cat([prompt.to(row.dtype), row], dim=1) for row in rows]",
+        "ids = [model.generate(inputs_embeds=row, attention_mask=torch.ones(row.shape[:2]).long())[0] for row in rows]",
+        "told = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)",
+        "print([text.strip() for text in told])",
     ]
 
 
