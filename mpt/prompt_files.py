@@ -60,7 +60,7 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         "prompt_tuning_init": "RANDOM",
         "inference_mode": True,
         "revision": facts.get("revision"),
-        **{name: value for name, value in dict(facts.get("peft", {})).items() if name in _NUMBERS},
+        **{name: facts[name] for name in _NUMBERS if name in facts},
     }
     with new_folder(folder) as fresh:
         save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
@@ -73,7 +73,7 @@ def backbone_facts(config: Any) -> dict[str, Any]:
     """What a prompt's folder says of its backbone, from the model's configuration.
 
     Returns:
-        ``peft``: the numbers of layers and heads, which a soft prompt has no use for, but without which PEFT refuses
+        ``num_layers``, ``num_attention_heads``: which a soft prompt has no use for, but without which PEFT refuses
         to load one wherever its own search of the configuration finds none (XGLM, MPT, Mamba, ProphetNet, T5Gemma, …).
         ``revision``: the commit of a hub model; not of a local one.
     """
@@ -82,7 +82,7 @@ def backbone_facts(config: Any) -> dict[str, Any]:
         next((value for part in (config, text) if isinstance(value := getattr(part, name, None), int)), 1)
         for name in ("num_hidden_layers", "num_attention_heads")
     )
-    facts: dict[str, Any] = {"peft": dict(zip(_NUMBERS, (layers, heads), strict=True))}
+    facts: dict[str, Any] = dict(zip(_NUMBERS, (layers, heads), strict=True))
     if (revision := getattr(config, "_commit_hash", None) or _commit(config)) is not None:
         facts["revision"] = revision
     return facts

@@ -158,7 +158,7 @@ def placed(folder: Path, workshop: Path) -> Iterator[Path]:
             ) from error
 
 
-_SAME = ("fingerprint", "task", "seed", "peft", "revision")
+_SAME = ("fingerprint", "task", "seed", "num_layers", "num_attention_heads", "revision")
 """What the key's facts have of the value's."""
 
 
