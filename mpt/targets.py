@@ -92,7 +92,7 @@ def _of_many(found: Sequence[Reach]) -> list[str]:
     """Of tasks that are learned together: a sentence for all, with those that it concerns most."""
     told = []
     if clashes := [one.clash for one in found if one.clash]:
-        told.append(clashes[0] + (f" (and so of {len(clashes) - 1} more tasks)" if clashes[1:] else ""))
+        told.append(clashes[0] + (f" (and so on of {len(clashes) - 1} more)" if clashes[1:] else ""))
     if cut := _most([(one.cut, one) for one in found]):
         told.append(f"outputs are {_too_long(found[0].limit)}: {cut}")
     if changed := _most([(one.changed, one) for one in found]):
@@ -105,7 +105,7 @@ def _most(counts: Sequence[tuple[Counter[str], Reach]]) -> str:
     shares = [(count.total() / one.sizes.total(), one.name, count, one) for count, one in counts if count]
     shares.sort(key=lambda share: (-share[0], share[1]))
     some = ", ".join(f"{name} {count.total():,} of {one.sizes.total():,}" for _, name, count, one in shares[:_SHOWN])
-    return some + (f" and fewer of {len(shares) - _SHOWN} more tasks" if len(shares) > _SHOWN else "")
+    return some + (f" and less of {len(shares) - _SHOWN} more" if len(shares) > _SHOWN else "")
 
 
 def reach(encode: Encoder, outputs: Outputs) -> Reach:

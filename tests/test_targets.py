@@ -9,6 +9,8 @@ from small_models import byte_tokenizer
 from small_tokenizers import unigram
 from tokenizers import normalizers
 
+from mpt.data.episodes import EpisodeData
+from mpt.data.modules import FewShotData, MixtureData
 from mpt.data.outputs import Outputs
 from mpt.data.tasks import Example
 from mpt.encoding import Encoder
@@ -110,7 +112,7 @@ def test_of_tasks_that_are_learned_together_those_are_told_that_it_concerns_most
         **{f"more{i}": ["abcdef", *"abcdefgh"] for i in range(5)}}.items()]  # fmt: skip
     clash, cut, changed = check_targets(Encoder(unigram(), False, 20, 5), tasks)
     assert clash.startswith("the labels '😀' and '😡' of emoji are one and the same")
-    assert cut.endswith("all 2 of 2, half 1 of 2, more0 1 of 9, more1 1 of 9, more2 1 of 9 and fewer of 2 more tasks")
+    assert cut.endswith("all 2 of 2, half 1 of 2, more0 1 of 9, more1 1 of 9, more2 1 of 9 and less of 2 more")
     assert changed.endswith("so that no answer can equal them: emoji 4 of 4")
 
 
@@ -119,3 +121,19 @@ def test_a_tokenizer_of_bytes_can_write_anything():
     for decoder_only in (False, True):
         encode = Encoder(byte_tokenizer(not decoder_only), decoder_only, 40, 40)
         assert check_targets(encode, [Outputs("t", {"train": examples(*texts)}, "Classification-F1")]) == []
+
+
+def test_data_modules_say_what_is_learned_and_scored():
+    names, size = ("syn-size-ad", "syn-find-hour"), {"syn-size-ad": 32, "syn-find-hour": 32}
+    few = FewShotData(names[0], test_examples=7).outputs()
+    assert [(one.metric, one.labels) for one in few] == [("ACC", ("major", "minor"))]
+    assert {split: len(rows) for split, rows in few[0].splits.items()} == {"train": 32, "dev": 32, "test": 7}
+    mixed = MixtureData(list(names), seeds=[13], splits=["train"], validation=["syn-list-last"]).outputs()
+    episodes = EpisodeData(list(names), seeds=[13], validation=["syn-list-last"], references="drawn").outputs()
+    for found, metric, parts in ((mixed, None, 1), (episodes, "EM", 2)):
+        *sources, held_out = found
+        assert {one.name: len(one.splits["train"]) for one in sources} == {name: parts * size[name] for name in names}
+        assert [one.labels for one in sources] == [("major", "minor"), ()] and {one.metric for one in sources} == {None}
+        assert (held_out.name, held_out.metric, list(held_out.splits)) == ("syn-list-last", metric, ["dev"])
+        assert len(held_out.splits["dev"]) == 32 and held_out.splits["dev"][0].targets[0]
+    assert [one.drawn for one in episodes[:2]] == [True, True]
