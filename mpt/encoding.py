@@ -73,6 +73,8 @@ class Encoder:
         rows: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        # Set to tidy up what it decodes ("good ." to "good."), it would give no answer as it was learned.
+        tokenizer.clean_up_tokenization_spaces = False
         self.decoder_only = decoder_only
         self.max_input_length = max_input_length
         self.max_target_length = max_target_length
@@ -112,12 +114,8 @@ class Encoder:
         return [alone[text] if text in alone else ids[len(before) :] for text, ids in zip(texts, rows, strict=True)]
 
     def decode(self, ids: Any) -> list[str]:
-        """The texts that ``B`` rows of token ids spell, without special tokens and the white space around them.
-
-        A tokenizer may be set to tidy up what it decodes, "good ." to "good."; then an answer would never be what was
-        learned, so that is off here.
-        """
-        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The texts that ``B`` rows of token ids spell, without special tokens and the white space around them."""
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def _ids(self, texts: Sequence[str], cache: dict[str, list[int]], encode: Any) -> list[list[int]]:
