@@ -13,6 +13,7 @@ IGNORED = -100
 """Label value that no loss counts: Hugging Face's convention."""
 
 _CACHED_TEXTS = 65_536
+_BEFORE = "x"
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,24 @@ class Encoder:
             own sequence.
         max_input_length: tokens kept of an input, T.
         max_target_length: tokens kept of a target, U.
+        rows: of the model's embedding table; a padding token that was added beyond it is not read.
     """
 
-    def __init__(self, tokenizer: Any, decoder_only: bool, max_input_length: int, max_target_length: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        decoder_only: bool,
+        max_input_length: int,
+        max_target_length: int,
+        rows: int | None = None,
+    ) -> None:
         self.tokenizer = tokenizer
+        # Set to tidy up what it decodes ("good ." to "good."), it would give no answer as it was learned.
+        tokenizer.clean_up_tokenization_spaces = False
         self.decoder_only = decoder_only
         self.max_input_length = max_input_length
         self.max_target_length = max_target_length
-        self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+        self.pad_id = _pad_id(tokenizer, rows)
         self.inputs_seen = self.inputs_cut = self.targets_seen = self.targets_cut = 0
         self._inputs: dict[str, list[int]] = {}
         self._targets: dict[str, list[int]] = {}
@@ -82,6 +93,30 @@ class Encoder:
     def labels(self, targets: Sequence[str]) -> Tensor:
         """Token ids of ``B`` targets, ``[B, U]``, padded with :data:`IGNORED`."""
         return self._pad(self._ids(targets, self._targets, self._target_ids), IGNORED, left=False)
+
+    def target_ids(self, targets: Sequence[str]) -> list[list[int]]:
+        """Token ids of targets as they are before they are cut, their end of sequence with them."""
+        if self.decoder_only:
+            eos = self.tokenizer.eos_token_id
+            return [[*ids, eos] for ids in self._continued([f" {text}" for text in targets])]
+        return self._tokenize(list(targets), as_target=True)
+
+    def _continued(self, texts: list[str]) -> list[list[int]]:
+        """The ids that each text has behind another one.
+
+        Some tokenizers (Llama 2's) begin every text with a space of their own, so that one by itself, " good", would
+        have two. What follows a word's own ids is what follows it in any text; unless the two have grown together.
+        """
+        before = self._tokenize([_BEFORE], add_special_tokens=False)[0]
+        rows = self._tokenize([_BEFORE + text for text in texts], add_special_tokens=False)
+        together = [text for text, ids in zip(texts, rows, strict=True) if ids[: len(before)] != before]
+        alone = dict(zip(together, self._tokenize(together, add_special_tokens=False), strict=True)) if together else {}
+        return [alone[text] if text in alone else ids[len(before) :] for text, ids in zip(texts, rows, strict=True)]
+
+    def decode(self, ids: Any) -> list[str]:
+        """The texts that ``B`` rows of token ids spell, without special tokens and the white space around them."""
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
     def _ids(self, texts: Sequence[str], cache: dict[str, list[int]], encode: Any) -> list[list[int]]:
         fresh = list(dict.fromkeys(text for text in texts if text not in cache))
@@ -99,14 +134,14 @@ class Encoder:
         return rows
 
     def _target_ids(self, texts: list[str]) -> list[list[int]]:
-        if self.decoder_only:
-            eos = self.tokenizer.eos_token_id
-            rows = [[*ids, eos] for ids in self._tokenize([f" {text}" for text in texts], add_special_tokens=False)]
-        else:
-            rows = self._tokenize(texts, as_target=True)
+        rows = self.target_ids(texts)
         self.targets_seen += len(rows)
         self.targets_cut += sum(len(ids) > self.max_target_length for ids in rows)
-        return [_cut(ids, self.max_target_length, keep_last=True) for ids in rows]
+        return [self.cut_target(ids) for ids in rows]
+
+    def cut_target(self, ids: list[int]) -> list[int]:
+        """What is kept of a target's token ids: the first of them and the end of sequence."""
+        return _cut(ids, self.max_target_length, keep_last=True)
 
     def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
         # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.
@@ -125,3 +160,11 @@ def _cut(ids: list[int], limit: int, keep_last: bool) -> list[int]:
     if len(ids) <= limit:
         return ids
     return [*ids[: limit - 1], ids[-1]] if keep_last else ids[:limit]
+
+
+def _pad_id(tokenizer: Any, rows: int | None) -> int:
+    """A token to pad with that the model has a row for: any will do, for it is masked, and none that is decoded."""
+    known = [tokenizer.pad_token_id, tokenizer.eos_token_id]
+    if rows is not None:
+        known = [token for token in (*known, *tokenizer.all_special_ids, 0) if token is None or token < rows]
+    return next(token for token in known if token is not None)

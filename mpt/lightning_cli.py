@@ -82,6 +82,7 @@ class RunCLI(LightningCLI):
             self._check_match(self.model)
             self.model.check_trainer(self.trainer)
             self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
+            self.model.check_targets(self.datamodule)
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))

@@ -187,6 +187,23 @@ def score(metric: str, predictions: Predictions, references: References) -> floa
     return METRICS[metric](predictions, references)
 
 
+def is_right(metric: str, text: str, gold: str) -> bool:
+    """Whether a text is as good as a gold answer to a metric: all that it compares of the two is equal.
+
+    Raises:
+        ValueError: an unknown metric.
+
+    >>> is_right("EM", "eiffel tower", "The Eiffel Tower."), is_right("Classification-F1", "yes", "Yes")
+    (True, False)
+    """
+    if metric not in METRICS:
+        raise ValueError(f"There is no metric {metric!r}: the metrics are {', '.join(METRICS)}.")
+    text, gold = text.strip(), gold.strip()
+    if metric in _COMPARED and text != gold:
+        return bool(_COMPARED[metric](text) == _COMPARED[metric](gold))
+    return text == gold
+
+
 def relative_gain(score: float, pt_score: float) -> float:
     """(score - pt_score) / pt_score, as a fraction: how much better than prompt tuning (PT), relative to it.
 
@@ -331,3 +348,13 @@ def _common_words(x: list[str], y: list[str]) -> set[str]:
         else:
             j -= 1
     return words
+
+
+_COMPARED: Mapping[str, Callable[[str], object]] = {
+    "ACC": str.lower,
+    "EM": _normalise,
+    "QA-F1": lambda text: Counter(_normalise(text).split()),
+    "Pearson-Correlation": _number,
+    "Rouge-L": _sentences,
+}
+"""What a metric looks at of a text; the others look at all of it."""

@@ -18,6 +18,7 @@ from mpt.files import new_folder, write_json
 
 TENSOR = "prompt_embeddings"
 _TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
+_NUMBERS = ("num_layers", "num_attention_heads")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         weight: ``[P, H]``.
         backbone: name for PEFT's ``base_model_name_or_path``.
         decoder_only: PEFT's task type follows from it.
-        facts: what ``mpt.json`` should hold besides lengths.
+        facts: what ``mpt.json`` should hold besides lengths; of these, PEFT's configuration has those of
+            :func:`backbone_facts`.
     """
     folder = Path(folder)
     length, width = weight.shape
@@ -57,12 +59,39 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         "num_transformer_submodules": 1,
         "prompt_tuning_init": "RANDOM",
         "inference_mode": True,
+        "revision": facts.get("revision"),
+        **{name: facts[name] for name in _NUMBERS if name in facts},
     }
     with new_folder(folder) as fresh:
         save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
         write_json(fresh / _CONFIG, config)
         write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
     return folder
+
+
+def backbone_facts(config: Any) -> dict[str, Any]:
+    """What a prompt's folder says of its backbone, from the model's configuration.
+
+    Returns:
+        ``num_layers``, ``num_attention_heads``: which a soft prompt has no use for, but without which PEFT refuses
+        to load one wherever its own search of the configuration finds none (XGLM, MPT, Mamba, ProphetNet, T5Gemma, …).
+        ``revision``: the commit of a hub model; not of a local one.
+    """
+    text = config.get_text_config()
+    layers, heads = (
+        next((value for part in (config, text) if isinstance(value := getattr(part, name, None), int)), 1)
+        for name in ("num_hidden_layers", "num_attention_heads")
+    )
+    facts: dict[str, Any] = dict(zip(_NUMBERS, (layers, heads), strict=True))
+    if (revision := getattr(config, "_commit_hash", None) or _commit(config)) is not None:
+        facts["revision"] = revision
+    return facts
+
+
+def _commit(config: Any) -> str | None:
+    """Of a model that was read from the hub's cache without asking the hub: its folder is named after the commit."""
+    folder = Path(getattr(config, "name_or_path", None) or "")
+    return folder.name if folder.parent.name == "snapshots" else None
 
 
 def is_prompt(folder: Path) -> bool:

@@ -146,6 +146,10 @@ MISTAKES = {
         ["trainer.val_check_interval 2", "middle of a step", "trainer.accumulate_grad_batches 4"],
     ),
     "nothing to resume": ({"ckpt_path": "last"}, ["last.ckpt", "without --ckpt_path"]),
+    "labels that are one": (
+        {"model__backbone_options__max_target_length": 1},
+        ["'yes' and 'no' of toy", "max_target_length=1 tokens", "raise it to 4"],
+    ),
     "no such prompt": (
         {"model__init": "SavedPrompt", "model__init__path": "nothing/here"},
         ["nothing/here", "no such folder"],

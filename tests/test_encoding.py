@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import EOS, PAD, byte_tokenizer
+from small_models import EOS, PAD, VOCABULARY, byte_tokenizer
+from small_tokenizers import llama2, unigram
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from mpt.encoding import IGNORED, Batch, Encoder
 
@@ -130,3 +133,78 @@ def test_a_batch_without_targets_has_no_target_lengths():
 def test_no_rows_are_an_empty_batch():
     batch = encoder()([], [])
     assert batch.input_ids.shape == (0, 0) and len(batch) == 0
+
+
+def test_what_is_decoded_is_not_tidied_up():
+    """A setting in a tokenizer's files would make "good ." come back as "good.", which is then never right."""
+    texts = ["good .", "is n't", "a , b !"]
+    tokenizer = unigram(clean_up_tokenization_spaces=True)
+    assert tokenizer.decode(tokenizer("good .")["input_ids"], skip_special_tokens=True) == "good."
+    encode = Encoder(byte_tokenizer(True, pad_token="<pad>", clean_up_tokenization_spaces=True), False, 20, 20)
+    assert encode.decode(encode.target_ids([f" {text}\n" for text in texts])) == texts
+    encode = Encoder(tokenizer, False, 20, 20)
+    assert encode.decode(torch.tensor(encode.target_ids(["good ."]))) == ["good ."]
+
+
+def ids_of(encode: Encoder, text: str) -> list[int]:
+    """Of a text in one piece, as training on whole texts would read it."""
+    return encode.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def wordpieces() -> PreTrainedTokenizerFast:
+    words = {word: i for i, word in enumerate(["[UNK]", "[SEP]", "good", "bad", "##ly", "x"])}
+    core = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="[SEP]", unk_token="[UNK]")
+
+
+def prefixed_bytes() -> PreTrainedTokenizerFast:
+    tokenizer = byte_tokenizer(False)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    "make", [llama2, lambda: byte_tokenizer(False), lambda: unigram(False), wordpieces, prefixed_bytes]
+)
+def test_a_decoder_only_target_is_what_follows_in_a_text(make):
+    encode = Encoder(make(), True, 20, 20)
+    eos = encode.tokenizer.eos_token_id
+    for before in ("good", "bad good"):
+        for target in ("good", "bad", "good bad"):
+            whole = ids_of(encode, f"{before} {target}")
+            assert whole == ids_of(encode, before) + encode.target_ids([target])[0][:-1]
+    rows = encode.target_ids(["good", "bad"])
+    assert [row[-1] for row in rows] == [eos, eos] and encode.decode(rows) == ["good", "bad"]
+
+
+def test_a_space_of_the_tokenizers_own_is_no_part_of_a_target():
+    encode = Encoder(llama2(), True, 20, 20)
+    assert encode.tokenizer.convert_ids_to_tokens(encode.target_ids(["good"])[0]) == ["▁good", "</s>"]
+
+
+def test_a_target_that_grows_together_with_the_word_before_is_encoded_by_itself():
+    """As where there are tokens of several words."""
+    words = {word: i for i, word in enumerate(["</s>", "<unk>", "x", " ", "y", "x ", "x y", " y"])}
+    core = Tokenizer(models.BPE(vocab=words, merges=[("x", " "), ("x ", "y"), (" ", "y")], unk_token="<unk>"))
+    encode = Encoder(PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>", unk_token="<unk>"), True, 9, 9)
+    assert ids_of(encode, "x y") == [words["x y"]]
+    assert encode.target_ids(["y"]) == [[words[" y"], words["</s>"]]]
+
+
+def test_padding_is_a_row_of_the_models_table():
+    added = byte_tokenizer(False, bos_token="<s>")
+    added.add_special_tokens({"pad_token": "[PAD]"})
+    assert Encoder(added, True, 9, 9).pad_id == VOCABULARY
+    batch = Encoder(added, True, 9, 9, rows=VOCABULARY)(["ab", "a"])
+    assert batch.input_ids.tolist() == [[IDS["a"], IDS["b"]], [EOS, IDS["a"]]] and batch.input_mask.tolist()[1] == [
+        0,
+        1,
+    ]
+    assert Encoder(added, True, 9, 9, rows=VOCABULARY + 1).pad_id == VOCABULARY
+    assert Encoder(byte_tokenizer(False), True, 9, 9, rows=VOCABULARY).pad_id == EOS
+    # Its end of sequence lies beyond too, as where a tokenizer was given new ones: another special token.
+    beyond = PreTrainedTokenizerFast(
+        tokenizer_object=added.backend_tokenizer, pad_token="[PAD]", eos_token="[PAD]", unk_token="<unk>"
+    )
+    assert Encoder(beyond, True, 9, 9, rows=VOCABULARY).pad_id == beyond.unk_token_id

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from peft import LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from small_models import WIDTH
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    BartConfig,
+    BloomConfig,
+    CTRLConfig,
+    FalconMambaConfig,
+    GPT2Config,
+    GPTJConfig,
+    LlamaConfig,
+    MambaConfig,
+    MptConfig,
+    ProphetNetConfig,
+    Qwen3Config,
+    T5Config,
+    T5GemmaConfig,
+    XGLMConfig,
+)
 
 from mpt import prompt_files
 from mpt.errors import UserError
 from mpt.prompt import SoftPrompt
-from mpt.prompt_files import StoredPrompt, check_fits, load_prompt, save_prompt
+from mpt.prompt_files import StoredPrompt, backbone_facts, check_fits, load_prompt, save_prompt
 
 FILES = ["adapter_config.json", "adapter_model.safetensors", "mpt.json"]
 
@@ -204,3 +222,60 @@ def test_a_home_folder_is_found(tmp_path, monkeypatch):
     saved(tmp_path / "p")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_prompt("~/p").weight.shape == (4, 3)
+
+
+# What PEFT asks for ---------------------------------------------------------------------------------------------
+
+IDS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
+SIZES = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+         "num_key_value_heads": 2, "head_dim": 8, **IDS}  # fmt: skip
+FEW = {"vocab_size": 64, **IDS}
+FAMILIES: dict[str, Any] = {
+    "mpt": lambda: MptConfig(d_model=16, n_heads=2, n_layers=1, **FEW),
+    "xglm": lambda: XGLMConfig(d_model=16, ffn_dim=16, num_layers=1, attention_heads=2, **FEW),
+    "mamba": lambda: MambaConfig(hidden_size=16, state_size=4, num_hidden_layers=1, **FEW),
+    "falcon_mamba": lambda: FalconMambaConfig(hidden_size=16, state_size=4, num_hidden_layers=1, **FEW),
+    "prophetnet": lambda: ProphetNetConfig(
+        hidden_size=16, encoder_ffn_dim=16, decoder_ffn_dim=16, num_encoder_layers=1, num_decoder_layers=1,
+        num_encoder_attention_heads=2, num_decoder_attention_heads=2, **FEW
+    ),
+    "t5gemma": lambda: T5GemmaConfig(
+        encoder={**SIZES, "query_pre_attn_scalar": 8}, decoder={**SIZES, "query_pre_attn_scalar": 8}, **FEW
+    ),
+    # These it could load before, by other names each.
+    "gpt2": lambda: GPT2Config(n_embd=16, n_layer=1, n_head=2, **FEW),
+    "gptj": lambda: GPTJConfig(n_embd=16, n_layer=1, n_head=2, rotary_dim=4, **FEW),
+    "bloom": lambda: BloomConfig(hidden_size=16, n_layer=1, n_head=2, **FEW),
+    "ctrl": lambda: CTRLConfig(n_embd=16, dff=16, n_layer=1, n_head=2, **FEW),
+    "llama": lambda: LlamaConfig(**SIZES),
+    "qwen3": lambda: Qwen3Config(**SIZES),
+    "t5": lambda: T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, **FEW),
+    "bart": lambda: BartConfig(
+        d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=16, decoder_ffn_dim=16,
+        encoder_attention_heads=2, decoder_attention_heads=2, **FEW
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_peft_loads_a_prompt_of_any_family(family, tmp_path):
+    config = FAMILIES[family]()
+    decoder_only = not config.is_encoder_decoder
+    model = (AutoModelForCausalLM if decoder_only else AutoModelForSeq2SeqLM).from_config(config)
+    weight = torch.randn(3, 16)
+    folder = save_prompt(tmp_path / "p", weight, "some/model", decoder_only, backbone_facts(config))
+    assert torch.equal(PeftModel.from_pretrained(model, folder).get_prompt(1)[0], weight)
+    if family in ("mpt", "mamba"):  # without what it asks for, and so that this test can fail
+        with pytest.raises(ValueError, match="Please specify"):
+            PeftModel.from_pretrained(model, save_prompt(tmp_path / "q", weight, "some/model", decoder_only, {}))
+
+
+def test_the_backbones_commit_is_recorded(tmp_path):
+    hub, cached, local = GPT2Config(), GPT2Config(), GPT2Config()
+    hub._commit_hash = "0123abc"
+    cached.name_or_path = str(tmp_path / "models--some--model" / "snapshots" / "4567def")
+    local.name_or_path = str(tmp_path / "my" / "model")
+    for config, commit in ((hub, "0123abc"), (cached, "4567def"), (local, None)):
+        folder = save_prompt(tmp_path / "p", torch.zeros(2, 3), "some/model", True, backbone_facts(config))
+        assert load_prompt(folder).facts.get("revision") == commit
+        assert PromptTuningConfig.from_pretrained(folder).revision == commit

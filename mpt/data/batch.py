@@ -28,6 +28,10 @@ class TextBatch:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def examples(self) -> Iterator[Example]:
+        """The examples that it was made of."""
+        return map(Example, self.inputs, self.references)
+
     def parts(self, size: int) -> Iterator[TextBatch]:
         """The same examples in batches of at most this size."""
         for first in range(0, len(self), size):

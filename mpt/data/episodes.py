@@ -13,8 +13,9 @@ from mpt.data.batch import Episode, EpisodeBatch, TextBatch, collate
 from mpt.data.fewshot import SYNTHETIC, find_task, load_splits, with_labels
 from mpt.data.missing import Missing
 from mpt.data.modules import TextData, check_least
+from mpt.data.outputs import Outputs
 from mpt.data.references import References, drawn
-from mpt.data.sources import check_sources, source_labels, source_names
+from mpt.data.sources import check_sources, source_labels, source_names, source_outputs
 from mpt.data.streams import (
     EpisodeSampler,
     Numbers,
@@ -214,6 +215,15 @@ class EpisodeData(TextData):
         self.labels = source_labels(self.root, pools)
         self.task_names = tuple(names)
         self._draws = list(draws.values())
+
+    def outputs(self) -> list[Outputs]:
+        self.setup()
+        pools = {own[0].task: [example for draw in own for example in draw.examples] for own in self._draws}
+        held_out = [
+            Outputs(one.task, {"dev": list(one.query.examples())}, self.validation_tasks[one.task].metric)
+            for one in self._validation_episodes
+        ]
+        return source_outputs(self.root, pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[EpisodeBatch]:
         self.setup()

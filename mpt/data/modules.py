@@ -19,11 +19,12 @@ from mpt.data.denoising import Objective
 from mpt.data.fewshot import SYNTHETIC, load_examples, load_fewshot
 from mpt.data.missing import Missing
 from mpt.data.mixing import SIZE_LIMIT, mixing_rates
+from mpt.data.outputs import Outputs
 from mpt.data.references import References, check_references
-from mpt.data.sources import check_sources, source_labels, source_names
+from mpt.data.sources import check_sources, source_labels, source_names, source_outputs
 from mpt.data.streams import MixtureSampler, Placed, SequentialBatches, StreamSampler
-from mpt.data.tasks import Example, FewShot, Shots, Task
-from mpt.data.unlabelled import TextRows, check_objective, documents, is_text, refuse_text
+from mpt.data.tasks import Example, FewShot, Shots, Task, is_text
+from mpt.data.unlabelled import TextRows, check_objective, documents, refuse_text
 from mpt.errors import UserError
 from mpt.transfer.retrieval import Retrieval
 
@@ -98,6 +99,10 @@ class TextData(pl.LightningDataModule):
         self.sources: list[str] | None = None
         # Where the run that is resumed stood: batches consumed at that optimiser step.
         self._resumed_batches = self._resumed_step = 0
+
+    def outputs(self) -> list[Outputs]:
+        """What is to be learned and scored, by task; not of unlabelled text."""
+        return []
 
     def state_dict(self) -> dict[str, Any]:
         place = {"batches": self._consumed(), "step": self._step()}
@@ -225,6 +230,13 @@ class FewShotData(TextData):
             self.task = self.fewshot.task
             self.labels = self.task.labels
             self.task_names = (self.task.name,)
+
+    def outputs(self) -> list[Outputs]:
+        self.setup()
+        assert self.fewshot is not None
+        draw = self.fewshot
+        splits = {"train": draw.train, "dev": draw.dev, "test": draw.test[: self.test_examples]}
+        return Outputs.of(draw.task, splits, self.references == "drawn")
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         rows = self._rows("train")
@@ -355,6 +367,14 @@ class MixtureData(TextData):
         ]
         held_out = {name: [row for task, row in self._validation_rows if task == name] for name in self.validation}
         refuse_text(held_out, "which has no score; --data.validation names tasks with answers")
+
+    def outputs(self) -> list[Outputs]:
+        self.setup()
+        held_out = [
+            Outputs(name, {"dev": [example for task, example in self._validation_rows if task == name]})
+            for name in self.validation
+        ]
+        return source_outputs(self.root, self.pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()

@@ -9,8 +9,9 @@ from pytorch_lightning.utilities import rank_zero_info
 from mpt.data.fewshot import SYNTHETIC, find_task, has_labels, labels_of, task_names
 from mpt.data.missing import MISSING, absent, what_to_do
 from mpt.data.mixtures import expanded
+from mpt.data.outputs import Outputs
 from mpt.data.partitions import load_partition
-from mpt.data.tasks import Example
+from mpt.data.tasks import Example, is_text
 from mpt.errors import UserError
 from mpt.transfer.retrieval import Retrieval
 
@@ -103,3 +104,12 @@ def source_labels(root: str, pools: Mapping[str, Sequence[Example]]) -> tuple[st
         elif has_labels(name):
             labels += labels_of(examples)
     return tuple(dict.fromkeys(labels))
+
+
+def source_outputs(root: str, pools: Mapping[str, Sequence[Example]], drawn: bool) -> list[Outputs]:
+    """The outputs of tasks that are learned on together and not scored; none of unlabelled text."""
+    return [
+        Outputs(name, {"train": pool}, labels=source_labels(root, {name: pool}), drawn=drawn)
+        for name, pool in pools.items()
+        if not is_text(pool)
+    ]

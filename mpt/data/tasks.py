@@ -1,7 +1,7 @@
 """What a task is: a named set of (input text, target text) examples with a type and a metric."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,11 @@ class Example:
 
     input: str
     targets: tuple[str, ...]
+
+
+def is_text(examples: Sequence[Example]) -> bool:
+    """Whether a task is unlabelled text: no input says anything."""
+    return not any(example.input.strip() for example in examples)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,8 @@ from mpt.data.batch import TextBatch, collate
 from mpt.data.denoising import OBJECTIVES, Objective
 from mpt.data.references import References, drawn
 from mpt.data.synthetic.dice import Dice
-from mpt.data.tasks import Example
+from mpt.data.tasks import Example, is_text
 from mpt.errors import UserError
-
-
-def is_text(examples: Sequence[Example]) -> bool:
-    """Whether a task is unlabelled text: no input says anything."""
-    return not any(example.input.strip() for example in examples)
 
 
 def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:

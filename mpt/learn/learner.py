@@ -11,16 +11,19 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from mpt import metrics
 from mpt.backbone import Backbone, token_mean
 from mpt.data.batch import TextBatch
+from mpt.data.modules import TextData
 from mpt.encoding import Batch
 from mpt.errors import UserError
 from mpt.learn.accumulation import check_interval
 from mpt.learn.meta.replay import seed_generators
 from mpt.loading import refuse_unsafe_dtype
+from mpt.targets import check_targets
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,8 @@ class Learner(LightningModule):
         self.outputs: list[dict[str, Any]] = []
         self.tasks: tuple[str, ...] = ()  # the data's, by name, from when it is prepared
         self._cut_reported = {"input": 0, "target": 0}
+        self._checked: Any = None  # the data whose targets were looked at
+        self._targets_told = False
         self._begin_count()
 
     learns_from_episodes = False
@@ -113,11 +118,25 @@ class Learner(LightningModule):
             # Transformers loads in evaluation mode; training means the model's own dropout, as in fine-tuning.
             self.train()
 
+    def check_targets(self, data: Any) -> None:
+        """Tell what this backbone can never answer of the data, once, before anything is learned.
+
+        Raises:
+            UserError: see :func:`mpt.targets.check_targets`.
+        """
+        if data is self._checked:
+            return
+        outputs = data.outputs() if isinstance(data, TextData) else []
+        self._checked, self._targets_told = data, bool(outputs)
+        for sentence in check_targets(self.backbone.encode, outputs):
+            warn(sentence)
+
     def setup(self, stage: str) -> None:
         if stage == "fit":  # before a checkpoint is read
             self._begin_count()
         data = getattr(self.trainer, "datamodule", None)
         self.prepare(tuple(getattr(data, "labels", ())), tuple(getattr(data, "task_names", ())))
+        self.check_targets(data)
         precision = str(self.trainer.precision)
         refuse_unsafe_dtype(self.backbone.config.model_type, precision)
         if precision.endswith("-true") and precision != "32-true":
@@ -239,9 +258,17 @@ class Learner(LightningModule):
 
     def _report_cut(self) -> None:
         encode = self.backbone.encode
-        for kind, more in (("input", " (the prompt is kept whole)"), ("target", "")):
+        kinds = [("input", " (the prompt is kept whole)"), ("target", "")]
+        # Of a task's outputs it was said before; unlabelled text is cut into targets only as it comes.
+        for kind, more in kinds[:1] if self._targets_told else kinds:
             cut, seen = getattr(encode, f"{kind}s_cut"), getattr(encode, f"{kind}s_seen")
             if cut > self._cut_reported[kind]:
                 self._cut_reported[kind] = cut
                 option = f"max_{kind}_length={getattr(encode, f'max_{kind}_length')}"
-                log.warning("%d of %d %ss were longer than %s tokens and were cut%s", cut, seen, kind, option, more)
+                warn(f"{cut} of {seen} {kind}s were longer than {option} tokens and were cut{more}")
+
+
+@rank_zero_only
+def warn(sentence: str) -> None:
+    """Say it once, however many devices are at work."""
+    log.warning("%s", sentence)

@@ -15,7 +15,7 @@ from mpt.learn.learner import Learner
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.loading import BackboneOptions
 from mpt.prompt import SoftPrompt
-from mpt.prompt_files import check_fits, load_prompt, save_prompt
+from mpt.prompt_files import backbone_facts, check_fits, load_prompt, save_prompt
 
 
 class PromptTuning(Learner):
@@ -68,7 +68,8 @@ class PromptTuning(Learner):
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known = {"fingerprint": self.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
-        save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, known | facts)
+        facts = known | backbone_facts(self.backbone.config) | facts
+        save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts)
 
     def load_learned(self, folder: Path) -> None:
         stored = load_prompt(folder)

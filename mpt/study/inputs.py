@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import mpt
 from mpt.data.fewshot import SYNTHETIC, load_fewshot
-from mpt.data.tasks import Shots
+from mpt.data.outputs import Outputs
+from mpt.data.tasks import Example, Shots
 
 _KINDS = (".safetensors", ".bin", ".json", ".model", ".txt")
 _HEAD, _TAIL = 1 << 16, 1 << 20
@@ -37,16 +39,45 @@ def weights_digest(backbone: str) -> str | None:
     return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class DrawRead:
+    """What a study keeps of a draw.
+
+    Attributes:
+        digest: of the task's metric and all examples.
+        outputs: of the splits, without the inputs.
+    """
+
+    digest: str
+    outputs: tuple[Outputs, ...]
+
+
 @cache
-def draw_digest(root: str, task: str, seed: int, k: Shots | None, metric: str | None) -> str:
-    """Of a task's metric and its few-shot draw.
+def read_draw(root: str, task: str, seed: int, k: Shots | None, metric: str | None) -> DrawRead:
+    """A task's few-shot draw.
 
     Raises:
         UserError: the task, draw or file is not there, or is malformed.
     """
     draw = load_fewshot(root, task, seed, k, metric)
     content = repr((draw.task, draw.k, draw.train, draw.dev, draw.test))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    splits = {"train": draw.train, "dev": draw.dev, "test": draw.test}
+    found = Outputs.of(draw.task, splits)
+    if found:
+        bare = {split: [_bare(example.targets) for example in examples] for split, examples in splits.items()}
+        found = [replace(found[0], splits=bare)]
+    return DrawRead(hashlib.sha256(content.encode()).hexdigest()[:16], tuple(found))
+
+
+@cache
+def _bare(targets: tuple[str, ...]) -> Example:
+    """Outputs alone, the same object for the same ones: all draws of a task have its test list."""
+    return Example("", targets)
+
+
+def draw_digest(root: str, task: str, seed: int, k: Shots | None, metric: str | None) -> str:
+    """Of a task's metric and its few-shot draw: see :func:`read_draw`."""
+    return read_draw(root, task, seed, k, metric).digest
 
 
 @cache

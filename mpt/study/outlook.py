@@ -17,6 +17,7 @@ from mpt.errors import UserError
 from mpt.study.estimate import Estimate, estimate
 from mpt.study.plan import Cell, plan
 from mpt.study.pool import default_workers
+from mpt.study.reach import tell_reach
 from mpt.study.results import RESULT, begun_with, read_json, several_upstream
 from mpt.study.run import unfinished
 from mpt.study.settings import Setting, learned_on, settings
@@ -56,6 +57,8 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
         )
     if missing:
         _tell_missing(terminal, study, places, missing)
+    for sentence in tell_reach(cells, study.root):
+        terminal.print(sentence, markup=False)
     if options.estimate and left:
         _tell_estimate(terminal, study, cells, left, options.workers)
 

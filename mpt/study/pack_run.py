@@ -139,6 +139,7 @@ class _Pack:
                     fingerprint = backbone.fingerprint
                 parsed.learner.tasks = parsed.data.task_names
                 parsed.learner.build_on(backbone, fingerprint, parsed.data.labels)
+                parsed.learner.check_targets(parsed.data)
                 self.runs.append(_Run(cell, parsed, self._lane(cell, parsed)))
             except UserError as error:
                 self._fail(cell, str(error))

@@ -158,10 +158,14 @@ def placed(folder: Path, workshop: Path) -> Iterator[Path]:
             ) from error
 
 
+_SAME = ("fingerprint", "task", "seed", "num_layers", "num_attention_heads", "revision")
+"""What the key's facts have of the value's."""
+
+
 def write_entry(folder: Path, key: Tensor, value: StoredPrompt, decoder_only: bool) -> None:
     """Write the value with the key ``[P, H]`` in its folder."""
     save_prompt(folder, value.weight, value.backbone, decoder_only, value.facts)
-    same = {name: fact for name, fact in value.facts.items() if name in ("fingerprint", "task", "seed")}
+    same = {name: fact for name, fact in value.facts.items() if name in _SAME}
     save_prompt(folder / KEY, key, value.backbone, decoder_only, same)
 
 

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -22,6 +21,8 @@ from mpt.data.tasks import Shots
 from mpt.errors import UserError
 from mpt.files import only_one
 from mpt.loading import BackboneOptions
+from mpt.prompt_files import backbone_facts
+from mpt.targets import check_targets
 from mpt.transfer.device import device_of, few_threads
 from mpt.transfer.library import Library
 from mpt.transfer.progress import Steps
@@ -98,6 +99,9 @@ def learn(
     library = Library.create(folder, recipe)
     backbone = FrozenBackbone(recipe.backbone, options)
     backbone.check_lengths(recipe.prompt_length)
+    for task in data.values():
+        for sentence in check_targets(backbone.encode, task.outputs()):
+            terminal.print(sentence, markup=False)
     few_threads(backbone)
     fingerprint = backbone.fingerprint
     there = _there(library, fingerprint, [one.name for one in wanted])
@@ -167,7 +171,7 @@ def _add(
         terminal.print(f"{one.name} failed: {tuned.ended}")
         return False
     assert data.task is not None and data.fewshot is not None
-    facts: dict[str, Any] = {
+    facts = backbone_facts(backbone.config) | {
         "fingerprint": backbone.fingerprint,
         "method": "PromptTuning",
         "task": one.task,

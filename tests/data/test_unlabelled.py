@@ -15,9 +15,9 @@ from mpt.data.episodes import EpisodeData
 from mpt.data.fewshot import load_examples
 from mpt.data.modules import FewShotData, MixtureData
 from mpt.data.streams import MixtureSampler, Placed
-from mpt.data.tasks import Example
+from mpt.data.tasks import Example, is_text
 from mpt.data.text_files import write_texts
-from mpt.data.unlabelled import TextRows, is_text
+from mpt.data.unlabelled import TextRows
 from mpt.errors import UserError
 
 DOCUMENTS = [" ".join(f"d{i}w{j}" for j in range(4 + i)) for i in range(30)]

@@ -10,7 +10,14 @@ from study.command import results
 from study.toy_study import SEEDS, write_study, write_study_of_two
 from toy import Mpt
 
+from mpt.backbone import FrozenBackbone
+from mpt.data.fewshot import SYNTHETIC
+from mpt.data.synthetic import synthetic_tasks
+from mpt.loading import BackboneOptions
+from mpt.study.inputs import read_draw
 from mpt.study.outlook import duration
+from mpt.study.reach import BUNDLED, ENOUGH
+from mpt.targets import check_targets
 
 
 @pytest.fixture
@@ -123,3 +130,33 @@ def test_an_estimate_measures_each_kind_once_and_leaves_nothing_behind(mpt, tmp_
 )
 def test_durations(seconds, told):
     assert duration(seconds) == told
+
+
+def test_what_the_targets_outputs_are_cut_to_is_told_without_any_weights(mpt, tmp_path, model_folder):
+    backbone = shutil.copytree(model_folder("t5"), tmp_path / "model")
+    (backbone / "model.safetensors").unlink()
+    file = write_study(tmp_path, str(backbone))
+    out = mpt("study", "plan", file, "--no-estimate").out
+    assert "outputs of" not in out  # a letter and its end are two tokens
+    read_draw.cache_clear()
+    (tmp_path / "data" / "superglue-cb" / "superglue-cb_16_21_dev.tsv").write_text("a\ty\nb\tyes\nc\tn\n")
+    (tmp_path / "data" / "ag_news" / "ag_news_16_13_test.tsv").write_text("a\tabc\n" * 5)
+    out = " ".join(mpt("study", "plan", file, "--no-estimate").out.split())
+    assert "1 of 9 dev outputs of superglue-cb are longer than max_target_length=2 tokens" in out
+    assert "5 of 5 test outputs of ag_news" in out and "4 tokens are enough for all" in out
+
+
+def test_labels_of_a_target_that_are_one_are_told(mpt, tmp_path, model_folder):
+    file = write_study(tmp_path, str(model_folder("t5")))
+    path = tmp_path / "data" / "superglue-cb" / "superglue-cb_16_13_train.tsv"
+    path.write_text("a\tyes\nb\tyet\n" * 4)
+    out = " ".join(mpt("study", "plan", file, "--no-estimate").out.split())
+    assert "'yes' and 'yet' of superglue-cb are one and the same when they are cut to max_target_length=2" in out
+    assert "raise it to 4: mpt fit will refuse" in out
+
+
+def test_the_bundled_backbone_writes_all_outputs_of_the_embedded_suite():
+    """So that a plan with both need not load the libraries that would tell."""
+    encode = FrozenBackbone(BUNDLED, BackboneOptions(max_target_length=ENOUGH)).encode
+    for name in synthetic_tasks():
+        assert check_targets(encode, read_draw(SYNTHETIC, name, 13, None, None).outputs) == []

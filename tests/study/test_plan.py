@@ -10,7 +10,7 @@ import pytest
 from study.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
 
 from mpt.errors import UserError
-from mpt.study.inputs import draw_digest, sources_digest
+from mpt.study.inputs import read_draw, sources_digest
 from mpt.study.plan import Cell, plan
 from mpt.study.spec import Stage, Study, Variant, load_study
 
@@ -140,7 +140,7 @@ def test_data_or_weights_that_changed_change_the_fingerprint(study, tmp_path):
     study = replace(study, backbone=str(model))
 
     def prints() -> dict[str, str]:
-        draw_digest.cache_clear()
+        read_draw.cache_clear()
         sources_digest.cache_clear()
         return {cell.key: cell.fingerprint for cell in plan(study, tmp_path)}
 

@@ -18,7 +18,8 @@ from mpt.data.modules import FewShotData
 from mpt.errors import UserError
 from mpt.files import new_folder, only_one, write_json, write_text
 from mpt.loading import BackboneOptions
-from mpt.prompt_files import save_prompt
+from mpt.prompt_files import backbone_facts, save_prompt
+from mpt.targets import check_targets
 from mpt.transfer.adapt.examples import Examples
 from mpt.transfer.device import few_threads
 from mpt.transfer.library import Hit, Library
@@ -132,6 +133,8 @@ def adapt(
     few_threads(backbone)
     fingerprint = backbone.fingerprint
     _check_backbone(library, backbone_name, fingerprint)
+    for sentence in check_targets(backbone.encode, examples.data(1, choices.seed).outputs()):
+        terminal.print(sentence, markup=False)
     work = out.with_name(f".{out.name}.adapting")
     with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
         try:
@@ -253,7 +256,7 @@ def _save(
 ) -> None:
     chosen = found.chosen
     assert chosen.tuned.value is not None
-    facts = {
+    facts = backbone_facts(backbone.config) | {
         "fingerprint": fingerprint,
         "method": "adapt",
         "task": examples.task.name,
@@ -287,7 +290,7 @@ def _save(
     out.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(out) as fresh:
         save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
-        same = {name: facts[name] for name in ("fingerprint", "task", "seed")}
+        same = {name: facts[name] for name in ("fingerprint", "task", "seed")} | backbone_facts(backbone.config)
         save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, same)
         for split, rows in found.outputs.items():
             write_text(

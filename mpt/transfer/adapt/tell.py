@@ -94,21 +94,38 @@ def foreign(backbone: FrozenBackbone, texts: list[str]) -> float:
 
 
 def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
-    """Five lines of Python that use the prompt."""
-    name, options = resolve(backbone.name), backbone.options
+    """Lines of Python that use the prompt without mpt, and answer what ``backbone.generate`` answers.
+
+    One text at a time, so that nothing depends on how a tokenizer pads. Not by PEFT's own ``generate``: its repetition
+    penalty counts the input of a decoder-only model too.
+    """
+    name, options, encode = resolve(backbone.name), backbone.options, backbone.encode
     kind = "AutoModelForCausalLM" if backbone.decoder_only else "AutoModelForSeq2SeqLM"
-    told = f"max_new_tokens={options.max_target_length}, do_sample=False, num_beams={options.num_beams}"
-    cut = f'return_tensors="pt", truncation=True, max_length={options.max_input_length}'
-    # Said even of float32: without it transformers loads what the weights are stored in.
-    model = f'{kind}.from_pretrained("{name}", dtype="{options.dtype}")'
-    answer = "ids[:, batch.input_ids.shape[1]:]" if backbone.decoder_only else "ids"
+    at = f", revision={options.revision!r}" if options.revision and not Path(name).is_dir() else ""
+    longest = encode.max_input_length
+    cut = f"row[:{longest}]"
+    if not backbone.decoder_only:  # it keeps its end of sequence
+        cut = f"row if len(row) <= {longest} else row[:{longest - 1}] + row[-1:]"
     return [
-        f"from peft import PeftModel; from transformers import {kind}, AutoTokenizer",
-        f'tokenizer, model = AutoTokenizer.from_pretrained("{name}"), {model}',
-        f'model = PeftModel.from_pretrained(model, "{out}").eval()',
-        f'batch = tokenizer(["your text"], {cut}); ids = model.generate(**batch, {told})',
-        f"print(tokenizer.batch_decode({answer}, skip_special_tokens=True))",
+        f"import torch; from peft import PeftModel; from transformers import {kind}, AutoTokenizer, GenerationConfig",
+        # The type is said even of float32: without it transformers loads what the weights are stored in.
+        f"tokenizer, model = AutoTokenizer.from_pretrained({name!r}{at}), "
+        f"{kind}.from_pretrained({name!r}, dtype={options.dtype!r}{at})",
+        # In place of the checkpoint's own settings, which may ask for beams, sampling or a penalty.
+        f"model.generation_config = GenerationConfig({_settings(backbone)})",
+        f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
+        'rows = tokenizer(["your text"])["input_ids"]',
+        f"rows = [model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long)) for row in rows]",
+        "rows = [torch.cat([prompt.to(row.dtype), row], dim=1) for row in rows]",
+        "ids = [model.generate(inputs_embeds=row, attention_mask=torch.ones(row.shape[:2]).long())[0] for row in rows]",
+        "told = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)",
+        "print([text.strip() for text in told])",
     ]
+
+
+def _settings(backbone: FrozenBackbone) -> str:
+    known = backbone.generation.to_diff_dict()
+    return ", ".join(f"{name}={value!r}" for name, value in known.items() if name != "transformers_version")
 
 
 def _table(found: Found, metric: str) -> Table:

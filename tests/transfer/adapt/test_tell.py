@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from small_models import t5
+from small_models import bart, gpt2, llama, t5
 from transformers import AutoModelForSeq2SeqLM
 
 from mpt.backbone import FrozenBackbone
 from mpt.data.fewshot import load_fewshot
 from mpt.data.tasks import Example, Task
 from mpt.loading import BackboneOptions
+from mpt.prompt_files import save_prompt
 from mpt.transfer.adapt.examples import Examples
 from mpt.transfer.adapt.rows import Row
 from mpt.transfer.adapt.run import NO_TRANSFER, Found, Try, _best
@@ -79,14 +81,34 @@ def test_a_score_that_means_nothing_is_told(score, options, expected):
     assert "without any tuning one" in text
 
 
-def test_five_lines_for_either_kind_of_model():
-    options = SimpleNamespace(max_input_length=9, max_target_length=7, num_beams=1, dtype="bfloat16")
-    for decoder_only, kind in ((False, "AutoModelForSeq2SeqLM"), (True, "AutoModelForCausalLM")):
-        model: Any = SimpleNamespace(name="some/model", decoder_only=decoder_only, options=options)
-        lines = usage(model, Path("out"))
-        compile("\n".join(lines), "lines", "exec")
-        assert len(lines) == 5 and kind in lines[0] and "max_new_tokens=7" in lines[3]
-        assert "max_length=9" in lines[3]
+TEXTS = ["your text", "a much longer text that is cut in the end", ""]
+
+
+def hostile(folder: Path) -> None:
+    """A checkpoint with generation settings of its own, and a tokenizer that pads, cuts and tells otherwise."""
+    for name, more in (
+        ("generation_config.json", {"repetition_penalty": 50.0, "num_beams": 3, "min_length": 9}),
+        ("tokenizer_config.json", {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+                                   "truncation_side": "left", "clean_up_tokenization_spaces": True}),
+    ):  # fmt: skip
+        path = folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2, "early_stopping": True, "repetition_penalty": 1.5}])
+@pytest.mark.parametrize("build", [t5, bart, gpt2, llama])
+def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
+    folder = build(tmp_path / "a 'quoted' model")
+    hostile(folder)
+    backbone = FrozenBackbone(str(folder), BackboneOptions(max_input_length=20, max_target_length=8, **options)).eval()
+    prompt = torch.randn(5, backbone.hidden_size, generator=torch.Generator().manual_seed(1))
+    save_prompt(tmp_path / "prompt", prompt, str(folder), backbone.decoder_only, {})
+    lines = "\n".join(usage(backbone, tmp_path / "prompt"))
+    expected = [backbone.generate(prompt, backbone.encode([text]))[0] for text in TEXTS]
+    there: dict[str, Any] = {}
+    exec(lines.replace('["your text"]', repr(TEXTS)), there)
+    assert capsys.readouterr().out.strip() == str(expected)
+    assert there["tokenizer"](TEXTS[0]).keys() >= {"token_type_ids"}
 
 
 @pytest.mark.parametrize("stored", ["float32", "bfloat16"])
