@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from mpt.checkpoints import LAST
 from mpt.data.modules import batches_per_step
 
 
@@ -25,7 +26,7 @@ class ResumePoint(Checkpoint):
     @staticmethod
     def path(folder: Path | str) -> Path:
         """The checkpoint of a run's folder."""
-        return Path(folder) / "last.ckpt"
+        return Path(folder) / LAST
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import set_parsing_settings
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
@@ -19,6 +20,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 import mpt.data.episodes
 import mpt.initialisers  # noqa: F401
 from mpt.callbacks import KeepBest, ResumePoint
+from mpt.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.configs import find_config
 from mpt.data.modules import TextData
 from mpt.errors import UserError
@@ -26,6 +28,9 @@ from mpt.files import write_text
 from mpt.learn import Learner
 from mpt.loading import refuse_unsafe_dtype
 from mpt.tracking import Tracker
+
+# Lightning lets options and configs be read from anywhere that fsspec reaches.
+set_parsing_settings(config_read_mode_fsspec_enabled=False)
 
 
 class SaveConfig(SaveConfigCallback):
@@ -39,7 +44,7 @@ class SaveConfig(SaveConfigCallback):
         if stage == "fit":
             folder, config = Path(trainer.default_root_dir), self.config.clone()
             # That it went on from its own checkpoint is how the run went, not what it is.
-            if config.get("ckpt_path") == str(ResumePoint.path(folder)):
+            if config.get("ckpt_path") == str(ResumePoint.path(folder).absolute()):
                 config.ckpt_path = None
             write_text(folder / self.config_filename, self.parser.dump(config, skip_none=False))
         for logger in trainer.loggers:
@@ -58,8 +63,9 @@ class RunCLI(LightningCLI):
         if trainer.default_root_dir is None:
             trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
         folder = Path(trainer.default_root_dir)
-        if config.get("ckpt_path") == "last":
-            config.ckpt_path = str(_last_checkpoint(folder))
+        if config.get("ckpt_path") is not None:
+            config.ckpt_path = str(find_checkpoint(str(config.ckpt_path), folder))
+            read_checkpoint(Path(config.ckpt_path))
         for part in _listed(trainer.logger):
             if isinstance(part, bool):
                 continue
@@ -69,7 +75,8 @@ class RunCLI(LightningCLI):
                 part.init_args.name = "/".join(folder.parts[-2:])
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: Lightning would take hyper-parameters from the checkpoint and override the command line."""
+        """Refuse unsafe checkpoints. Lightning would take hyper-parameters from one and override the command line."""
+        refuse_unsafe(self.config[self.config.subcommand])
 
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
@@ -169,13 +176,6 @@ def set_aside(folder: Path) -> None:
         number += 1
     os.rename(folder, folder.with_name(f"{folder.name}.{number}"))
     print(f"an earlier run in {folder} was kept as {folder.name}.{number}")
-
-
-def _last_checkpoint(folder: Path) -> Path:
-    path = ResumePoint.path(folder)
-    if not path.is_file():
-        raise UserError(f"--ckpt_path last: there is no {path} to go on from; start without --ckpt_path")
-    return path
 
 
 def quiet_libraries() -> None:

@@ -83,7 +83,7 @@ def test_a_second_fit_keeps_the_first_and_the_seed_decides_the_result(mpt, root,
 
 def test_a_checkpoint_holds_the_prompt_and_not_the_frozen_model(mpt, root, model_folder, tmp_path):
     mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "run"))
-    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert list(checkpoint["state_dict"]) == ["prompt.weight"]
 
 
@@ -119,7 +119,7 @@ def test_killed_and_resumed_is_undisturbed_to_the_bit(mpt, root, model_folder, t
     resumed = small_fit(model_folder("t5"), root, tmp_path / "killed", **steps)
     assert mpt("fit", *CONFIG, *resumed, "--ckpt_path", "last").code == 0
     straight, killed = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=False)["state_dict"]["prompt.weight"]
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"]["prompt.weight"]
         for name in ("straight", "killed")
     )
     assert torch.equal(straight, killed)
