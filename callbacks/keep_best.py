@@ -12,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from mpt.data.modules import batches_per_step
 from mpt.errors import Diverged, UserError
+from mpt.files import check_below
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class KeepBest(Callback):
 
     def __init__(self, monitor: str | None = "dev/score", folder: str = "prompt") -> None:
         self.monitor = monitor
-        self.folder = folder
+        self.folder = check_below(folder, "KeepBest: folder")
         self.best = -math.inf
         self.best_step: int | None = None
         self._good_step = 0

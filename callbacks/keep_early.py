@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.data.modules import batches_per_step
 from mpt.errors import UserError
-from mpt.files import clear_left
+from mpt.files import check_below, clear_left
 
 
 class KeepEarly(Callback):
@@ -32,7 +32,7 @@ class KeepEarly(Callback):
         if not steps or min(steps) < 1:
             raise UserError(f"KeepEarly: steps must be a list of whole numbers from 1 on, not {steps}")
         self.steps = sorted(set(steps))
-        self.folder = folder
+        self.folder = check_below(folder, "KeepEarly: folder")
 
     def path(self, trainer: Trainer, step: int) -> Path:
         """Where what was learned by a step lies."""

@@ -20,17 +20,21 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 import mpt.data.episodes
 import mpt.initialisers  # noqa: F401
 from mpt.callbacks import KeepBest, ResumePoint
-from mpt.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
+from mpt.checkpoints import LAST, find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.configs import find_config
 from mpt.data.modules import TextData
 from mpt.errors import UserError
-from mpt.files import write_text
+from mpt.files import refuse_links, write_text
 from mpt.learn import Learner
 from mpt.loading import refuse_unsafe_dtype
 from mpt.tracking import Tracker
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
+
+
+_OWN = ("config.yaml", LAST, "metrics.jsonl", "predictions.jsonl", "prompt", "early", "model")
+"""What of a run's folder is read and written again."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -63,6 +67,7 @@ class RunCLI(LightningCLI):
         if trainer.default_root_dir is None:
             trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
         folder = Path(trainer.default_root_dir)
+        refuse_links(folder, _OWN, f"run {folder}")
         if config.get("ckpt_path") is not None:
             config.ckpt_path = str(find_checkpoint(str(config.ckpt_path), folder))
             read_checkpoint(Path(config.ckpt_path))

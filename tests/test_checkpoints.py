@@ -65,3 +65,15 @@ def test_options_and_configs_are_not_read_from_elsewhere(mpt, tmp_path):
     MemoryFileSystem().pipe("/model.yaml", b"class_path: PromptTuning\ninit_args: {prompt_length: 0}\n")
     ended = mpt("fit", *CONFIG, "--model", "memory://model.yaml")
     assert ended.code == 2 and "memory://model.yaml" in ended.err and "at least 1" not in ended.err
+
+
+def test_a_run_folder_leads_nowhere_else(mpt, tmp_path, model_folder):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").symlink_to(tmp_path / "precious")
+    options = small_fit(model_folder("t5"), write_toy(tmp_path / "data"), tmp_path / "run")
+    ended = mpt("fit", *CONFIG, *options)
+    assert ended.code == 2 and "metrics.jsonl leads out of its folder by a link" in ended.err
+    ended = mpt("fit", *CONFIG, *options, "--trainer.callbacks+=mpt.callbacks.KeepEarly", '--trainer.callbacks.steps=[2]',
+                "--trainer.callbacks.folder=../x", "--trainer.default_root_dir", tmp_path / "other")  # fmt: skip
+    assert ended.code == 2 and "KeepEarly: folder '../x' is a place in the run's folder" in ended.err
