@@ -179,9 +179,7 @@ def check_below(name: str, what: str) -> str:
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
-        raise UserError(
-            f"{what} {name!r} is a place in the run's folder; give a name without slashes at its start or .."
-        )
+        raise UserError(f"{what} {name!r} is a place in the run's folder; give a name without .. in it")
     return name
 
 

@@ -74,6 +74,7 @@ def test_a_run_folder_leads_nowhere_else(mpt, tmp_path, model_folder):
     options = small_fit(model_folder("t5"), write_toy(tmp_path / "data"), tmp_path / "run")
     ended = mpt("fit", *CONFIG, *options)
     assert ended.code == 2 and "metrics.jsonl leads out of its folder by a link" in ended.err
-    ended = mpt("fit", *CONFIG, *options, "--trainer.callbacks+=mpt.callbacks.KeepEarly", '--trainer.callbacks.steps=[2]',
-                "--trainer.callbacks.folder=../x", "--trainer.default_root_dir", tmp_path / "other")  # fmt: skip
+    options += ["--trainer.default_root_dir", tmp_path / "other", "--trainer.callbacks+=mpt.callbacks.KeepEarly"]
+    options += ["--trainer.callbacks.steps=[2]", "--trainer.callbacks.folder=../x"]
+    ended = mpt("fit", *CONFIG, *options)
     assert ended.code == 2 and "KeepEarly: folder '../x' is a place in the run's folder" in ended.err

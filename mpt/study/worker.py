@@ -25,6 +25,7 @@ from typing import Any
 
 from mpt.errors import UserError, mistake_behind, one_line
 from mpt.files import write_json
+from mpt.signals import signal_behind
 from mpt.study.claims import Failures, claim, settled
 from mpt.study.environment import environment
 from mpt.study.plan import Cell
@@ -157,6 +158,11 @@ def run_cell(cell: Cell) -> str:
             return run_cell(cell)
         fail(cell, str(mistake or one_line(error)))
         return "failed"
+    except SystemExit as stop:
+        if (ended_by := signal_behind(stop)) is None:
+            raise
+        fail(cell, f"it was stopped by {ended_by.name}; the study, started again, goes on with it")
+        return "failed"
     finally:
         _let_go()
     # Its use was to resume, and with a fine-tuned model it is the largest file.
@@ -182,6 +188,8 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     try:
         cli = run_lightning(arguments)
     except SystemExit as stop:
+        if signal_behind(stop) is not None:
+            raise
         raise UserError(f"the command line was refused ({stop.code}); see {cell.folder / LOG}") from stop
     trainer: Any = cli.trainer
     keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)
