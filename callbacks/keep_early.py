@@ -60,7 +60,10 @@ class KeepEarly(Callback):
     ) -> None:
         step = trainer.global_step
         completed = (batch_idx + 1) % batches_per_step(trainer) == 0
-        if step not in self.steps or not completed or not trainer.is_global_zero:
+        if step not in self.steps or not completed:
+            return
+        pl_module.check_learned()  # type: ignore[operator]
+        if not trainer.is_global_zero:
             return
         task = getattr(getattr(trainer, "datamodule", None), "task", None)
         facts = {"method": type(pl_module).__name__, "task": task.name if task else None, "step": step}

@@ -62,7 +62,7 @@ def test_every_command_ends_alike(number, capsys, monkeypatch):
 
 
 def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):
-    def stopped(arguments: list[str]) -> None:
+    def stopped(*_: object) -> None:
         raise SIGTERMException
 
     monkeypatch.setattr("mpt.lightning_cli.run_lightning", stopped)

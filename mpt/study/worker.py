@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mpt.errors import UserError, mistake_behind, one_line
+from mpt.errors import NotFinite, UserError, mistake_behind, one_line
 from mpt.files import write_json
 from mpt.signals import signal_behind
 from mpt.study.claims import Failures, claim, settled
@@ -179,14 +179,25 @@ def fail(cell: Cell, reason: str) -> None:
 
 def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     from mpt.callbacks import KeepBest
-    from mpt.lightning_cli import run_lightning
+    from mpt.lightning_cli import RunCLI, run_lightning
+
+    class Judged(RunCLI):
+        def fit(self, model: Any, **options: Any) -> None:
+            """A downstream run that diverged is judged by what it kept before, as one in a pack is."""
+            try:
+                self.trainer.fit(model, **options)
+            except NotFinite as error:
+                keepers: list[Any] = [part for part in self.trainer.callbacks if isinstance(part, KeepBest)]  # type: ignore[attr-defined]
+                if cell.stage != "downstream" or not any(part.best_step is not None for part in keepers):
+                    raise
+                print(f"study: it ended at step {self.trainer.global_step}: {error}")
 
     arguments = cell.arguments
     if resumed:
         arguments.append(f"--ckpt_path={_checkpoint(cell)}")
     print(f"study: mpt {' '.join(arguments)}", flush=True)
     try:
-        cli = run_lightning(arguments)
+        cli = run_lightning(arguments, Judged)
     except SystemExit as stop:
         if signal_behind(stop) is not None:
             raise
