@@ -76,3 +76,41 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UserError(f"checkpoint {path} is none of a run: it has no state_dict")
     return content
+
+
+def check_same(content: dict[str, Any], now: dict[str, Any], shapes: dict[str, list[int]], training: bool) -> None:
+    """Refuse to go on from a checkpoint of another run, or to test one of another model.
+
+    Args:
+        content: of the checkpoint; one of an earlier version does not say what it is of, and is judged by its shapes.
+        now: what this run is of, see :meth:`mpt.learn.learner.Learner.identity`.
+        shapes: of what is learned now, by name.
+        training: whether the run is to go on; what is tested may have been learned on another task, or otherwise.
+
+    Raises:
+        UserError: names all that differs.
+    """
+    before = content.get("of", {})
+    names = [name for name in now if training or name in ("backbone", "weights", "prompt length")]
+    told = [
+        f"{name} {_shown(before[name])} (now {_shown(now[name])})"
+        for name in names
+        if name in before and before[name] != now[name]
+    ]
+    stored = {name: list(value.shape) for name, value in content["state_dict"].items()}
+    if not told and stored != shapes:
+        name = next(name for name in {**shapes, **stored} if stored.get(name) != shapes.get(name))
+        told = [f"{name} {stored.get(name, 'not at all')} (now {shapes.get(name, 'not at all')})"]
+    if told:
+        end = "; give what it had, or start anew without --ckpt_path" if training else ""
+        raise UserError(f"the checkpoint that --ckpt_path names is of another run: it has {', '.join(told)}{end}")
+
+
+def _shown(value: Any) -> str:
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, list)
+        else format(value, "g")
+        if isinstance(value, float)
+        else str(value)
+    )

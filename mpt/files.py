@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -88,6 +88,39 @@ def only_one(folder: Path, complaint: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def held(folder: Path, complaint: str) -> Iterator[None]:
+    """Hold a folder, which is made if need be, by a lock on the folder itself: nothing is left in it.
+
+    The hold ends with the process, however that ends, and goes with a folder that is renamed. Where the system cannot
+    lock folders, nothing is held.
+
+    Raises:
+        UserError: ``complaint``: another holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+
+        number = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # not a Unix
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(complaint) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        # Said, not left to closing: processes that load batches were forked meanwhile and have it open too.
+        with suppress(OSError):
+            fcntl.flock(number, fcntl.LOCK_UN)
+        os.close(number)
+
+
 def open_lock(path: Path) -> IO[str]:
     """A file to lock, made if need be; one that is a link, which may lead to a file of somebody else, is not opened."""
     number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -104,7 +137,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def writing_to(folder: Path, option: str = "--out") -> Iterator[None]:
     """Make a folder that an option named, and write to it.
 
     Raises:
@@ -114,10 +147,10 @@ def writing_to(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except FileExistsError as error:
-        raise UserError(f"cannot write to the folder {folder}: it is a file; name another by --out") from error
+        raise UserError(f"cannot write to the folder {folder}: it is a file; name another by {option}") from error
     except OSError as error:
         why = error.strerror or error
-        raise UserError(f"cannot write to the folder {folder}: {why}; name another by --out") from error
+        raise UserError(f"cannot write to the folder {folder}: {why}; name another by {option}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -145,6 +145,13 @@ MISTAKES = {
         {"trainer__accumulate_grad_batches": 4},
         ["trainer.val_check_interval 2", "middle of a step", "trainer.accumulate_grad_batches 4"],
     ),
+    "the same few batches": ({"trainer__overfit_batches": 1}, ["overfit_batches 1", "endless stream", "--data.k"]),
+    "epochs of a stream": (
+        {"trainer__max_epochs": 1, "trainer__max_steps": -1},
+        ["endless stream without epochs", "set trainer.max_steps"],
+    ),
+    "a stream begun anew": ({"trainer__limit_train_batches": 2}, ["limit_train_batches 2", "trainer.max_steps"]),
+    "best of a checkpoint": ({"ckpt_path": "best"}, ["--ckpt_path best", "--ckpt_path last"]),
     "nothing to resume": ({"ckpt_path": "last"}, ["last.ckpt", "without --ckpt_path"]),
     "no such prompt": (
         {"model__init": "SavedPrompt", "model__init__path": "nothing/here"},

@@ -56,9 +56,10 @@ def test_a_fit_goes_on_from_where_it_was(number, capsys, tmp_path, monkeypatch, 
 @pytest.mark.parametrize("number", CODES)
 def test_every_command_ends_alike(number, capsys, monkeypatch):
     monkeypatch.setattr("mpt.configs.run_configs_command", lambda rest: signal.raise_signal(number))
+    before = signal.getsignal(signal.SIGTERM)
     ended = Mpt(capsys)("configs", "list")
     assert (ended.code, ended.err) == (CODES[number], f"mpt: stopped by {number.name}; the same command goes on\n")
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):

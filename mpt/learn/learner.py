@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mpt import metrics
 from mpt.backbone import Backbone, token_mean
+from mpt.checkpoints import check_same
 from mpt.data.batch import TextBatch
 from mpt.encoding import Batch
 from mpt.errors import NotFinite, UserError
@@ -156,7 +157,7 @@ class Learner(LightningModule):
         text, tensors = batch
         loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
         self._summed = loss if self._summed is None else self._summed + loss
-        self.log("dev/loss", loss, batch_size=len(tensors))
+        self.log("dev/loss", loss, batch_size=len(tensors), sync_dist=True)
         self._generate(text, tensors)
 
     def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
@@ -195,10 +196,45 @@ class Learner(LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}
         seconds = self.seconds_before + time.monotonic() - self._begun
         checkpoint["spent"] = {"examples": self.examples, "seconds": seconds}
+        checkpoint["of"] = self.identity(self._data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_checkpoint(checkpoint, self._data, training=self.trainer.state.fn == "fit")
         spent = checkpoint.get("spent", {"examples": None, "seconds": 0.0})  # none in those of earlier versions
         self.examples, self.seconds_before = spent["examples"], spent["seconds"]
+
+    def identity(self, data: Any) -> dict[str, Any]:
+        """What a run that goes on from this one's checkpoint must have in common with it; plain values.
+
+        Args:
+            data: the data module, if there is one.
+        """
+        optimizer = self.make_optimizer()
+        known: dict[str, Any] = {
+            "learner": type(self).__name__,
+            "backbone": Path(self.backbone.name).name,
+            "optimizer": type(optimizer).__name__,
+            "learning rate": optimizer.defaults.get("lr"),
+        }
+        # Where those that are not there are left out, the data module compares them itself.
+        if self.tasks and getattr(data, "sources", None) is None:
+            known["task"] = list(self.tasks)
+        if (seed := getattr(data, "seed", None)) is not None:
+            known["data seed"] = seed
+        return known
+
+    def check_checkpoint(self, checkpoint: dict[str, Any], data: Any, training: bool) -> None:
+        """Refuse a checkpoint of another run to train on from, and one of another model to test.
+
+        Args:
+            data: the data module, if there is one.
+            training: whether the run is to go on.
+
+        Raises:
+            UserError: it is.
+        """
+        shapes = {name: list(value.shape) for name, value in self.named_parameters() if value.requires_grad}
+        check_same(checkpoint, self.identity(data), shapes, training)
 
     def check_learned(self) -> None:
         """Refuse to keep what is learned now if a number in it is not finite; alike on every device.
@@ -210,6 +246,10 @@ class Learner(LightningModule):
             raise NotFinite(self._not_finite("what is learned holds a number that is"))
 
     # Inside --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _data(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
 
     def _weights(self) -> list[Tensor]:
         return [weight for weight in self.parameters() if weight.requires_grad]
