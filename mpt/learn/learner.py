@@ -260,26 +260,26 @@ class Learner(LightningModule):
         self._summed = loss if self._summed is None else self._summed + loss
         every = 1 if loss.device.type == "cpu" and devices() == 1 else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and (self.trainer.global_step + 1) % every == 0:
-            self._stop_if_not_finite("training")
+            self._stop_if_not_finite("training", self.trainer.global_step + 1)
 
-    def _stop_if_not_finite(self, kind: str) -> None:
+    def _stop_if_not_finite(self, kind: str, step: int | None = None) -> None:
         if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
             return
         summed, self._summed = self._summed, None
         trouble = None
         if summed is not None and not summed.isfinite():
-            trouble = self._not_finite(f"the {kind} loss is")
+            trouble = self._not_finite(f"the {kind} loss is", step)
         stop_together(trouble, self.device, NotFinite)
         if kind == "training":
             self.check_learned()
 
-    def _not_finite(self, what: str) -> str:
+    def _not_finite(self, what: str, step: int | None = None) -> str:
         optimizer: Any = self.optimizers()
         rate = (optimizer[0] if isinstance(optimizer, list) else optimizer).param_groups[0]["lr"]
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
         kept = [part.told_kept(self.trainer) for part in callbacks if hasattr(part, "told_kept")]
         return (
-            f"{what} NaN or infinite by step {self.trainer.global_step + 1}, at learning rate {rate:g}; lower "
+            f"{what} NaN or infinite by step {step or self.trainer.global_step}, at learning rate {rate:g}; lower "
             "model.optimizer.lr, or, if the model computes in float16, use bfloat16 or float32 "
             f"(backbone_options.dtype, trainer.precision). {''.join(kept)}"
         ).strip()
