@@ -28,6 +28,7 @@ from mpt.errors import UserError
 from mpt.files import held, refuse_links, write_text, writing_to
 from mpt.learn import Learner
 from mpt.loading import refuse_unsafe_dtype
+from mpt.signals import tell_devices
 from mpt.tracking import Tracker
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
@@ -86,6 +87,9 @@ class RunCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Refuse unsafe checkpoints. Lightning would take hyper-parameters from one and override the command line."""
         refuse_unsafe(self.config[self.config.subcommand])
+
+    def after_instantiate_classes(self) -> None:
+        tell_devices(self.trainer)
 
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""

@@ -8,6 +8,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
 
 
 class Terminated(SystemExit):
@@ -36,6 +40,20 @@ def stopped_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def tell_devices(trainer: Trainer) -> None:
+    """Let SIGTERM reach the other devices' processes without the broadcast in Lightning's own handler, which never ends
+    while they are at another one.
+    """
+    connector: Any = trainer._signal_connector
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not connector.received_sigterm and trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(number)
+        connector.received_sigterm = True
+
+    connector._sigterm_notifier_fn = handle
 
 
 def signal_behind(end: BaseException) -> signal.Signals | None:
