@@ -7,6 +7,11 @@ from typing import Any
 
 from mpt.errors import UserError, one_line
 
+
+class BadCheckpoint(UserError):
+    """A checkpoint that nothing can go on from."""
+
+
 LAST = "last.ckpt"
 """A run's own, in its folder."""
 
@@ -63,18 +68,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """What a checkpoint holds, on the CPU.
 
     Raises:
-        UserError: it is none, or holds more than tensors and plain values.
+        BadCheckpoint: it is none, or holds more than tensors and plain values.
     """
     import torch
 
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch's, zip's and pickle's
-        raise UserError(
+        raise BadCheckpoint(
             f"checkpoint {path} cannot be read, or holds more than tensors and plain values ({one_line(error)})"
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise UserError(f"checkpoint {path} is none of a run: it has no state_dict")
+        raise BadCheckpoint(f"checkpoint {path} is none of a run: it has no state_dict")
     return content
 
 

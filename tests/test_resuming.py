@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from small_models import t5
+from study.toy_study import write_study
 from toy import Mpt, json_lines, small_fit, write_toy
 
 from mpt.errors import UserError
-from mpt.files import held
+from mpt.files import held, write_json
+from mpt.study.plan import plan
+from mpt.study.results import STARTED
+from mpt.study.spec import load_study
+from mpt.study.worker import run_cell
 
 CONFIG = ("--config", "prompt_tuning")
 
@@ -116,3 +121,12 @@ def test_a_hold_ends_with_its_process(tmp_path):
         other.kill()
     with held(tmp_path / "run", "it is taken"):
         assert os.listdir(tmp_path / "run") == []
+
+
+def test_half_a_checkpoint_of_a_study_is_worth_no_more_than_none(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    cells = plan(load_study(write_study(tmp_path, model_folder("t5"))), tmp_path / "out")
+    cell = next(cell for cell in cells if cell.method == "PT")
+    write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
+    (cell.folder / "last.ckpt").write_bytes(b"half")
+    assert run_cell(cell) == "finished"

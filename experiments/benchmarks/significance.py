@@ -168,7 +168,8 @@ def page(table: list[dict[str, object]], replicates: int) -> str:
         f"The errors of the report's test lie between {min(two):.1f} and {max(two):.1f} % with targets and draws"
         + (f", and between {min(three):.1f} and {max(three):.1f} % with upstream seeds as well" if three else "")
         + f". Where the effects of targets are strongly skewed they reach {max(beyond):.1f} %: the test is not made "
-        "for that. Two upstream seeds hardly ever tell anything apart: their own effect is then known by one difference. "
+        "for that. Two upstream seeds hardly ever tell anything apart: their own effect is then known by one "
+        "difference. "
         "The degree of the fit's polynomials and its points were chosen while looking at some of these "
         "scenarios; `--seed` draws other studies of them. "
         f"The errors of the bootstrap of earlier versions lie between {min(old):.1f} and {max(old):.1f} %.",

@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from mpt.checkpoints import BadCheckpoint
 from mpt.errors import NotFinite, UserError, mistake_behind, one_line
 from mpt.files import write_json
 from mpt.signals import signal_behind
@@ -151,7 +152,7 @@ def run_cell(cell: Cell) -> str:
             print(f"study: finished in {result['seconds']:.1f} s")
     except Exception as error:
         mistake = mistake_behind(error)
-        if resumed and mistake is None:
+        if resumed and (mistake is None or isinstance(mistake, BadCheckpoint)):
             # A kill can leave half a checkpoint, which is worth no more than none.
             _let_go()
             _clear(folder)
