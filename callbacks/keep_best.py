@@ -11,7 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
 from mpt.data.modules import batches_per_step
-from mpt.errors import Diverged, UserError
+from mpt.errors import Diverged, NotFinite, UserError
+from mpt.files import check_below
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class KeepBest(Callback):
 
     def __init__(self, monitor: str | None = "dev/score", folder: str = "prompt") -> None:
         self.monitor = monitor
-        self.folder = folder
+        self.folder = check_below(folder, "KeepBest: folder")
         self.best = -math.inf
         self.best_step: int | None = None
         self._good_step = 0
@@ -37,6 +38,12 @@ class KeepBest(Callback):
     def path(self, trainer: Trainer) -> Path:
         """Where the best state lies."""
         return Path(trainer.default_root_dir) / self.folder
+
+    def told_kept(self, trainer: Trainer) -> str:
+        """What a run that stops now has kept, as a sentence."""
+        if self.best_step is None:
+            return f"Nothing was kept in {self.path(trainer)}."
+        return f"What was best on dev before, at step {self.best_step}, is kept in {self.path(trainer)}."
 
     def check_steps(self, trainer: Trainer) -> None:
         """Refuse a run that would end before its first evaluation.
@@ -65,13 +72,13 @@ class KeepBest(Callback):
                 "set its monitor to one of them, or to null to keep the last state"
             )
         if float(value) > self.best:
+            self._save(trainer, pl_module, trainer.global_step, {self.monitor: float(value)})
             self.best, self.best_step = float(value), trainer.global_step
-            self._save(trainer, pl_module, self.best_step, {self.monitor: self.best})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.monitor is None:
+            self._save(trainer, pl_module, trainer.global_step, {"last": True})
             self.best_step = trainer.global_step
-            self._save(trainer, pl_module, self.best_step, {"last": True})
         elif self.best_step is None:
             raise UserError(
                 f"training ended at step {trainer.global_step} before the first evaluation; "
@@ -86,7 +93,8 @@ class KeepBest(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # A run that stopped itself (an exploding inner loop) leaves its learner as the last good step left it.
-        stopped_itself = isinstance(exception, Diverged) and trainer.state.fn == "fit"
+        stopped_itself = isinstance(exception, Diverged) and not isinstance(exception, NotFinite)
+        stopped_itself &= trainer.state.fn == "fit"
         if stopped_itself and self.best_step is None and self._good_step > 0:
             self._save(trainer, pl_module, self._good_step, {"last": True})
 
@@ -125,6 +133,8 @@ class KeepBest(Callback):
             )
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, step: int, why: dict[str, Any]) -> None:
+        if hasattr(pl_module, "check_learned"):
+            pl_module.check_learned()  # type: ignore[operator]
         if not trainer.is_global_zero:
             return
         task = getattr(getattr(trainer, "datamodule", None), "task", None)

@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.data.modules import batches_per_step
 from mpt.errors import UserError
-from mpt.files import clear_left
+from mpt.files import check_below, clear_left
 
 
 class KeepEarly(Callback):
@@ -32,7 +32,7 @@ class KeepEarly(Callback):
         if not steps or min(steps) < 1:
             raise UserError(f"KeepEarly: steps must be a list of whole numbers from 1 on, not {steps}")
         self.steps = sorted(set(steps))
-        self.folder = folder
+        self.folder = check_below(folder, "KeepEarly: folder")
 
     def path(self, trainer: Trainer, step: int) -> Path:
         """Where what was learned by a step lies."""
@@ -60,7 +60,10 @@ class KeepEarly(Callback):
     ) -> None:
         step = trainer.global_step
         completed = (batch_idx + 1) % batches_per_step(trainer) == 0
-        if step not in self.steps or not completed or not trainer.is_global_zero:
+        if step not in self.steps or not completed:
+            return
+        pl_module.check_learned()  # type: ignore[operator]
+        if not trainer.is_global_zero:
             return
         task = getattr(getattr(trainer, "datamodule", None), "task", None)
         facts = {"method": type(pl_module).__name__, "task": task.name if task else None, "step": step}

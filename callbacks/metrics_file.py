@@ -7,7 +7,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.data.modules import batches_per_step
-from mpt.files import write_text
+from mpt.files import check_below, write_text
 
 
 class MetricsFile(Callback):
@@ -22,7 +22,7 @@ class MetricsFile(Callback):
     """
 
     def __init__(self, name: str = "metrics.jsonl") -> None:
-        self.name = name
+        self.name = check_below(name, "MetricsFile: name")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = self._path(trainer)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.files import write_text
+from mpt.files import check_below, write_text
 
 
 class PredictionsFile(Callback):
@@ -17,7 +17,7 @@ class PredictionsFile(Callback):
     """
 
     def __init__(self, name: str = "predictions.jsonl") -> None:
-        self.name = name
+        self.name = check_below(name, "PredictionsFile: name")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:

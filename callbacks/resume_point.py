@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from mpt.checkpoints import LAST
 from mpt.data.modules import batches_per_step
 
 
@@ -25,11 +26,11 @@ class ResumePoint(Checkpoint):
     @staticmethod
     def path(folder: Path | str) -> Path:
         """The checkpoint of a run's folder."""
-        return Path(folder) / "last.ckpt"
+        return Path(folder) / LAST
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._save(trainer)
+            self._save(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -37,7 +38,8 @@ class ResumePoint(Checkpoint):
         step = trainer.global_step
         completed = (batch_idx + 1) % batches_per_step(trainer) == 0
         if not sum(trainer.num_val_batches) and completed and step % self.every_n_steps == 0:
-            self._save(trainer)
+            self._save(trainer, pl_module)
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.check_learned()  # type: ignore[operator]
         trainer.save_checkpoint(self.path(trainer.default_root_dir), weights_only=False)

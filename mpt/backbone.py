@@ -50,9 +50,9 @@ class Backbone(nn.Module):
         self.model, self.tokenizer = load(name, self.options, random_weights)
         self.config: Any = self.model.config
         self.decoder_only = not self.config.is_encoder_decoder
-        self.encode = Encoder(
-            self.tokenizer, self.decoder_only, self.options.max_input_length, self.options.max_target_length
-        )
+        lengths = (self.options.max_input_length, self.options.max_target_length)
+        rows = self.model.get_input_embeddings().weight.shape[0]
+        self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows)
         self.generation = self._generation_config()
         if not random_weights:
             check_ability(self)
@@ -78,7 +78,7 @@ class Backbone(nn.Module):
     def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
         """The ``B`` answers: greedy unless the options ask for beams or a penalty, with the key-value cache."""
         ids = self.generate_ids(prompt, batch)
-        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        return self.encode.decode(ids)
 
     @torch.no_grad()
     def score(self, prompt: Tensor | None, batch: Batch, options: Options) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mpt import __doc__ as _what
 from mpt.errors import UserError, mistake_behind
+from mpt.signals import signal_behind, stopped_by_sigterm
 
 USAGE = f"""usage: mpt COMMAND …
 
@@ -33,10 +34,13 @@ USAGE = f"""usage: mpt COMMAND …
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 if all went well, 2 after a user's mistake (one sentence on standard error)."""
+    """Run the command line and exit: 0 if all went well, 2 after a user's mistake (one sentence on standard error),
+    143 or 130 if a signal ended it.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        run(arguments)
+        with stopped_by_sigterm():
+            run(arguments)
     except Exception as error:
         mistake = mistake_behind(error)
         if mistake is None:
@@ -46,9 +50,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             _leave_it_to_the_first_device(str(mistake))
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("mpt: stopped; the same command goes on (fit: with --ckpt_path last)", file=sys.stderr)
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        ended_by = signal_behind(end)
+        if ended_by is None:
+            raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            goes_on = "the same command with --ckpt_path last" if arguments[0] == "fit" else "the same command"
+            print(f"mpt: stopped by {ended_by.name}; {goes_on} goes on", file=sys.stderr)
+        sys.exit(128 + ended_by)
     except BrokenPipeError:
         sys.exit(141)
 

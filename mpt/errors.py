@@ -13,6 +13,10 @@ class Diverged(UserError):
     """Training stopped itself because its numbers ran away; what was learned before is still good."""
 
 
+class NotFinite(Diverged):
+    """The loss of what is learned now is NaN or infinite: only what was kept before is good."""
+
+
 def mistake_behind(error: BaseException | None) -> UserError | None:
     """The user's mistake behind an exception: libraries that build our objects wrap what these raise."""
     while error is not None and not isinstance(error, UserError):

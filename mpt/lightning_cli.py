@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import set_parsing_settings
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
@@ -19,13 +21,22 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 import mpt.data.episodes
 import mpt.initialisers  # noqa: F401
 from mpt.callbacks import KeepBest, ResumePoint
+from mpt.checkpoints import LAST, find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.configs import find_config
-from mpt.data.modules import TextData
+from mpt.data.modules import TextData, check_stream
 from mpt.errors import UserError
-from mpt.files import write_text
+from mpt.files import held, refuse_links, write_text, writing_to
 from mpt.learn import Learner
 from mpt.loading import refuse_unsafe_dtype
+from mpt.signals import tell_devices
 from mpt.tracking import Tracker
+
+# Lightning lets options and configs be read from anywhere that fsspec reaches.
+set_parsing_settings(config_read_mode_fsspec_enabled=False)
+
+
+_OWN = ("config.yaml", LAST, "metrics.jsonl", "predictions.jsonl", "prompt", "early", "model")
+"""What of a run's folder is read and written again."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -39,7 +50,7 @@ class SaveConfig(SaveConfigCallback):
         if stage == "fit":
             folder, config = Path(trainer.default_root_dir), self.config.clone()
             # That it went on from its own checkpoint is how the run went, not what it is.
-            if config.get("ckpt_path") == str(ResumePoint.path(folder)):
+            if config.get("ckpt_path") == str(ResumePoint.path(folder).absolute()):
                 config.ckpt_path = None
             write_text(folder / self.config_filename, self.parser.dump(config, skip_none=False))
         for logger in trainer.loggers:
@@ -51,6 +62,9 @@ class RunCLI(LightningCLI):
     """LightningCLI whose runs each have a folder, ``trainer.default_root_dir`` or ``runs/<config>/<task>-<seed>``."""
 
     config_name = "run"
+    checkpoint: dict[str, Any] | None = None
+    holds = ExitStack()
+    """What ends with the command."""
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -58,8 +72,10 @@ class RunCLI(LightningCLI):
         if trainer.default_root_dir is None:
             trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
         folder = Path(trainer.default_root_dir)
-        if config.get("ckpt_path") == "last":
-            config.ckpt_path = str(_last_checkpoint(folder))
+        refuse_links(folder, _OWN, f"run {folder}")
+        if config.get("ckpt_path") is not None:
+            config.ckpt_path = str(find_checkpoint(str(config.ckpt_path), folder))
+            self.checkpoint = read_checkpoint(Path(config.ckpt_path))
         for part in _listed(trainer.logger):
             if isinstance(part, bool):
                 continue
@@ -69,13 +85,18 @@ class RunCLI(LightningCLI):
                 part.init_args.name = "/".join(folder.parts[-2:])
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: Lightning would take hyper-parameters from the checkpoint and override the command line."""
+        """Refuse unsafe checkpoints. Lightning would take hyper-parameters from one and override the command line."""
+        refuse_unsafe(self.config[self.config.subcommand])
+
+    def after_instantiate_classes(self) -> None:
+        tell_devices(self.trainer)
 
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
         self.datamodule.setup("fit")
         if isinstance(self.datamodule, TextData):
             # Looked at before the processes of other devices start: whether they can share a batch.
+            check_stream(self.trainer)
             self.datamodule.trainer = self.trainer
             self.datamodule.train_dataloader()
         if isinstance(self.model, Learner):
@@ -86,17 +107,27 @@ class RunCLI(LightningCLI):
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
+            if self.checkpoint is not None:
+                self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
         trainer: Any = self.trainer
         for part in trainer.callbacks:
             if isinstance(part, KeepBest):
                 part.check_steps(trainer)
-        if self.trainer.is_global_zero and not self.config[self.subcommand].get("ckpt_path"):
-            set_aside(Path(self.trainer.default_root_dir))
+        if self.trainer.is_global_zero:
+            self._take_folder(Path(self.trainer.default_root_dir))
 
         bar = self.trainer.progress_bar_callback
         if isinstance(bar, RichProgressBar):
             # Data streams have no epochs; Lightning would count them as "Epoch 0/-2".
             bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
+
+    def _take_folder(self, folder: Path) -> None:
+        """Be the only fit in the run's folder, and find it empty but for a run that goes on."""
+        busy = f"another mpt fit is at work in {folder}; wait for it, or give another --trainer.default_root_dir"
+        with writing_to(folder, "--trainer.default_root_dir"):
+            self.holds.enter_context(held(folder, busy))
+            if not self.config[self.subcommand].get("ckpt_path") and set_aside(folder):
+                self.holds.enter_context(held(folder, busy))
 
     def _check_match(self, model: Learner) -> None:
         given = getattr(self.datamodule, "gives_episodes", False)
@@ -143,40 +174,35 @@ def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
     arguments, name = _shipped_configs(arguments)
     # Lightning would build the parsers of all its subcommands, which takes longer than everything else before a run.
     word = {arguments[0]: LightningCLI.subcommands()[arguments[0]]}
-    kind = type("RunCLI", (base,), {"config_name": name, "subcommands": staticmethod(lambda: word)})
     try:
-        return kind(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=SaveConfig,
-            seed_everything_default=13,
-            auto_configure_optimizers=False,
-            args=arguments,
-        )
+        with ExitStack() as holds:
+            own = {"config_name": name, "subcommands": staticmethod(lambda: word), "holds": holds}
+            return type("RunCLI", (base,), own)(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveConfig,
+                seed_everything_default=13,
+                auto_configure_optimizers=False,
+                args=arguments,
+            )
     except MisconfigurationException as error:
         raise UserError(" ".join(str(error).split())) from error
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or error}: no such file") from error
 
 
-def set_aside(folder: Path) -> None:
-    """Rename the folder of an earlier run, so that a new fit neither mixes with it nor loses it."""
+def set_aside(folder: Path) -> bool:
+    """Rename the folder of an earlier run, if it is one, so that a new fit neither mixes with it nor loses it."""
     if not (folder / "config.yaml").is_file():
-        return
+        return False
     number = 1
     while folder.with_name(f"{folder.name}.{number}").exists():
         number += 1
     os.rename(folder, folder.with_name(f"{folder.name}.{number}"))
     print(f"an earlier run in {folder} was kept as {folder.name}.{number}")
-
-
-def _last_checkpoint(folder: Path) -> Path:
-    path = ResumePoint.path(folder)
-    if not path.is_file():
-        raise UserError(f"--ckpt_path last: there is no {path} to go on from; start without --ckpt_path")
-    return path
+    return True
 
 
 def quiet_libraries() -> None:

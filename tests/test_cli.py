@@ -83,7 +83,7 @@ def test_a_second_fit_keeps_the_first_and_the_seed_decides_the_result(mpt, root,
 
 def test_a_checkpoint_holds_the_prompt_and_not_the_frozen_model(mpt, root, model_folder, tmp_path):
     mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "run"))
-    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert list(checkpoint["state_dict"]) == ["prompt.weight"]
 
 
@@ -119,7 +119,7 @@ def test_killed_and_resumed_is_undisturbed_to_the_bit(mpt, root, model_folder, t
     resumed = small_fit(model_folder("t5"), root, tmp_path / "killed", **steps)
     assert mpt("fit", *CONFIG, *resumed, "--ckpt_path", "last").code == 0
     straight, killed = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=False)["state_dict"]["prompt.weight"]
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"]["prompt.weight"]
         for name in ("straight", "killed")
     )
     assert torch.equal(straight, killed)
@@ -145,6 +145,13 @@ MISTAKES = {
         {"trainer__accumulate_grad_batches": 4},
         ["trainer.val_check_interval 2", "middle of a step", "trainer.accumulate_grad_batches 4"],
     ),
+    "the same few batches": ({"trainer__overfit_batches": 1}, ["overfit_batches 1", "endless stream", "--data.k"]),
+    "epochs of a stream": (
+        {"trainer__max_epochs": 1, "trainer__max_steps": -1},
+        ["endless stream without epochs", "set trainer.max_steps"],
+    ),
+    "a stream begun anew": ({"trainer__limit_train_batches": 2}, ["limit_train_batches 2", "trainer.max_steps"]),
+    "best of a checkpoint": ({"ckpt_path": "best"}, ["--ckpt_path best", "--ckpt_path last"]),
     "nothing to resume": ({"ckpt_path": "last"}, ["last.ckpt", "without --ckpt_path"]),
     "labels that are one": (
         {"model__backbone_options__max_target_length": 1},

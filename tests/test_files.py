@@ -11,9 +11,20 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from mpt.errors import UserError
-from mpt.files import clear_left, is_folder_name, new_folder, only_one, write_json, write_text
+from mpt.files import (
+    clear_left,
+    inside,
+    is_folder_name,
+    links_below,
+    new_folder,
+    only_one,
+    refuse_links,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -148,3 +159,60 @@ def test_a_folder_is_held_by_one(tmp_path):
         pass
     with only_one(folder, "It is taken."):
         assert names(folder) == [".lock"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_modes_follow_the_umask_whoever_wrote_the_file(mask, tmp_path):
+    from mpt.prompt_files import save_prompt
+
+    before = os.umask(mask)
+    try:
+        save_prompt(tmp_path / "prompt", torch.zeros(2, 3), "b", False, {})
+        with new_folder(tmp_path / "deep") as fresh:
+            (fresh / "a").mkdir(mode=0o700)
+            os.close(os.open(fresh / "a" / "x", os.O_CREAT, 0o600))
+        write_text(tmp_path / "text", "")
+    finally:
+        os.umask(before)
+    paths = list(tmp_path.rglob("*"))
+    assert len(paths) == 8
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o666 & ~mask}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o777 & ~mask}
+
+
+def test_what_a_link_leads_to_is_inside_or_not(tmp_path):
+    folder, outside = tmp_path / "folder", tmp_path / "outside"
+    for path in (folder / "deep", outside):
+        path.mkdir(parents=True)
+        (path / "file").touch()
+    (tmp_path / "given").symlink_to(folder)
+    (folder / "own").symlink_to("deep/file")
+    (folder / "out").symlink_to(outside)
+    (folder / "round").symlink_to("round")
+    given = tmp_path / "given"
+    assert all(inside(given, given / name) for name in ("deep/file", "own", "missing"))
+    assert not any(inside(given, given / name) for name in ("out", "out/file", "round", "../outside", "deep/../../x"))
+    assert sorted(links_below(given)) == ["out", "own", "round"]
+    with pytest.raises(UserError, match="it: out/file leads out of its folder by a link"):
+        refuse_links(given, ["own", "out/file"], "it")
+
+
+def test_a_snapshot_of_a_hub_has_its_blobs_and_no_others(tmp_path):
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "c0ffee"
+    (snapshot / "deep").mkdir(parents=True)
+    for blobs in (snapshot.parents[1] / "blobs", tmp_path / "blobs"):
+        blobs.mkdir()
+        (blobs / "1").touch()
+    (snapshot / "deep" / "file").symlink_to("../../../blobs/1")
+    (snapshot / "deep" / "other").symlink_to("../../../../blobs/1")
+    for folder in (snapshot, snapshot / "deep"):
+        assert inside(folder, snapshot / "deep" / "file") and not inside(folder, snapshot / "deep" / "other")
+
+
+def test_a_lock_that_is_a_link_is_not_opened(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match="Cannot write to the folder"), only_one(tmp_path / "folder", "taken"):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"

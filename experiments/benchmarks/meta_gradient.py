@@ -247,7 +247,7 @@ def measure_way(job: dict[str, Any]) -> dict[str, Any]:
 
     device = job["device"]
     loss, prompt, support, query = episode(job, torch.float32)
-    known = torch.load(job["reference"])
+    known = torch.load(job["reference"], weights_only=True)
     way = algorithm(job["way"], known["rate"], job["inner_steps"])
 
     # Libraries set themselves up, without touching the memory that a full call needs.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mpt.data.batch import EpisodeBatch, TextBatch, collate
@@ -39,6 +40,34 @@ def batches_per_step(trainer: pl.Trainer) -> int:
     """
     module = getattr(trainer, "lightning_module", None)
     return trainer.accumulate_grad_batches * getattr(module, "accumulate_grad_batches", 1)
+
+
+def check_stream(trainer: pl.Trainer) -> None:
+    """Refuse Trainer options that an endless stream of batches cannot follow.
+
+    Raises:
+        UserError: naming the option and what to use instead.
+    """
+    known: Any = trainer
+    if known.overfit_batches:
+        raise UserError(
+            f"trainer.overfit_batches {known.overfit_batches:g} needs data of a length, and training batches are an "
+            "endless stream; for a few examples again and again give a small draw by --data.k"
+        )
+    if known.fast_dev_run:
+        return
+    stops = any(isinstance(part, EarlyStopping | Timer) for part in known.callbacks)
+    if known.max_steps < 0 and known.max_epochs != 0 and not stops:
+        raise UserError(
+            "training batches are one endless stream without epochs, so trainer.max_epochs never comes: set "
+            "trainer.max_steps"
+        )
+    limit, needed = known.limit_train_batches, known.max_steps * batches_per_step(trainer)
+    if isinstance(limit, int) and (needed < 0 or needed > limit):
+        raise UserError(
+            f"trainer.limit_train_batches {limit} would begin the stream of batches anew each time; set "
+            "trainer.max_steps"
+        )
 
 
 def check_least(least: int, **options: int) -> None:

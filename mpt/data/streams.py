@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DistributedSampler
 
+from mpt.errors import UserError
+
 Numbers = npt.NDArray[np.int64]
 """Of rows or episodes, one-dimensional."""
 
@@ -193,11 +195,21 @@ class SequentialBatches(_Shared):
     """All rows once, in their order, in batches of which the last may be short; for evaluation.
 
     On several devices each takes every ``world_size``-th batch. Unlike Lightning's own sampler it repeats no
-    row to make the shares equal, so that a metric over all devices counts each example once.
+    row to make the shares equal, so that a metric over all devices counts each example once. Where there are fewer
+    batches than devices they are made smaller, for a device without a batch would end the run.
+
+    Raises:
+        UserError: there are fewer rows than devices.
     """
 
     def __init__(self, n: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         super().__init__(rank, world_size)
+        if n < world_size:
+            raise UserError(
+                f"{n} examples cannot be shared by {world_size} devices; set trainer.devices to {max(n, 1)}"
+            )
+        if -(-n // batch_size) < world_size:
+            batch_size = n // world_size
         self.firsts = range(rank * batch_size, n, world_size * batch_size)
         self.n, self.batch_size = n, batch_size
 

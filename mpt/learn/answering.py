@@ -30,8 +30,7 @@ def answer(backbone: Backbone, prompt: Tensor, batch: Batch) -> tuple[list[str],
         return backbone.generate(prompt, batch), losses
     encoded = backbone.encoder_output(prompt, batch)
     losses = None if batch.labels is None else backbone.loss(prompt, batch, encoded)
-    ids = _greedy(backbone, *encoded)
-    return [text.strip() for text in backbone.tokenizer.batch_decode(ids, skip_special_tokens=True)], losses
+    return backbone.encode.decode(_greedy(backbone, *encoded)), losses
 
 
 def _greedy(backbone: Backbone, encoded: dict[str, Tensor], mask: Tensor) -> Tensor:

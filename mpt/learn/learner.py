@@ -16,12 +16,14 @@ from torch import Tensor
 
 from mpt import metrics
 from mpt.backbone import Backbone, token_mean
+from mpt.checkpoints import check_same
 from mpt.data.batch import TextBatch
 from mpt.data.modules import TextData
 from mpt.encoding import Batch
-from mpt.errors import UserError
+from mpt.errors import NotFinite, UserError
 from mpt.learn.accumulation import check_interval
 from mpt.learn.meta.replay import seed_generators
+from mpt.learn.shared_gradient import devices, stop_together
 from mpt.loading import refuse_unsafe_dtype
 from mpt.targets import check_targets
 
@@ -55,6 +57,7 @@ class Learner(LightningModule):
         self._cut_reported = {"input": 0, "target": 0}
         self._checked: Any = None  # the data whose targets were looked at
         self._targets_told = False
+        self._summed: Tensor | None = None
         self._begin_count()
 
     learns_from_episodes = False
@@ -165,13 +168,15 @@ class Learner(LightningModule):
         text, tensors = batch
         self._count(len(text))
         loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
+        self._watch(loss)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(tensors))
         return loss
 
     def validation_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
         text, tensors = batch
-        losses = self.backbone.loss(self.prompt_for(text), tensors)
-        self.log("dev/loss", token_mean(losses, tensors), batch_size=len(tensors))
+        loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
+        self._summed = loss if self._summed is None else self._summed + loss
+        self.log("dev/loss", loss, batch_size=len(tensors), sync_dist=True)
         self._generate(text, tensors)
 
     def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
@@ -180,13 +185,20 @@ class Learner(LightningModule):
     def predict_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> list[str]:
         return self._generate(*batch)
 
+    def on_validation_start(self) -> None:
+        self._stop_if_not_finite("training")
+
     def on_validation_epoch_start(self) -> None:
         self.outputs.clear()
 
     on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
 
     def on_validation_epoch_end(self) -> None:
+        self._stop_if_not_finite("dev")
         self._log_score("dev")
+
+    def on_train_end(self) -> None:
+        self._stop_if_not_finite("training")
 
     def on_test_epoch_end(self) -> None:
         self._log_score("test")
@@ -203,12 +215,93 @@ class Learner(LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}
         seconds = self.seconds_before + time.monotonic() - self._begun
         checkpoint["spent"] = {"examples": self.examples, "seconds": seconds}
+        checkpoint["of"] = self.identity(self._data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_checkpoint(checkpoint, self._data, training=self.trainer.state.fn == "fit")
         spent = checkpoint.get("spent", {"examples": None, "seconds": 0.0})  # none in those of earlier versions
         self.examples, self.seconds_before = spent["examples"], spent["seconds"]
 
+    def identity(self, data: Any) -> dict[str, Any]:
+        """What a run that goes on from this one's checkpoint must have in common with it; plain values.
+
+        Args:
+            data: the data module, if there is one.
+        """
+        optimizer = self.make_optimizer()
+        known: dict[str, Any] = {
+            "learner": type(self).__name__,
+            "backbone": Path(self.backbone.name).name,
+            "optimizer": type(optimizer).__name__,
+            "learning rate": optimizer.defaults.get("lr"),
+        }
+        # Where those that are not there are left out, the data module compares them itself.
+        if self.tasks and getattr(data, "sources", None) is None:
+            known["task"] = list(self.tasks)
+        if (seed := getattr(data, "seed", None)) is not None:
+            known["data seed"] = seed
+        return known
+
+    def check_checkpoint(self, checkpoint: dict[str, Any], data: Any, training: bool) -> None:
+        """Refuse a checkpoint of another run to train on from, and one of another model to test.
+
+        Args:
+            data: the data module, if there is one.
+            training: whether the run is to go on.
+
+        Raises:
+            UserError: it is.
+        """
+        shapes = {name: list(value.shape) for name, value in self.named_parameters() if value.requires_grad}
+        check_same(checkpoint, self.identity(data), shapes, training)
+
+    def check_learned(self) -> None:
+        """Refuse to keep what is learned now if a number in it is not finite; alike on every device.
+
+        Raises:
+            NotFinite: there is one.
+        """
+        if not torch.stack([weight.detach().isfinite().all() for weight in self._weights()]).all():
+            raise NotFinite(self._not_finite("what is learned holds a number that is"))
+
     # Inside --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _data(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
+
+    def _weights(self) -> list[Tensor]:
+        return [weight for weight in self.parameters() if weight.requires_grad]
+
+    def _watch(self, loss: Tensor) -> None:
+        """Sum the losses since they were last looked at: a GPU need not be waited for at each step."""
+        loss = loss.detach()
+        self._summed = loss if self._summed is None else self._summed + loss
+        every = 1 if loss.device.type == "cpu" and devices() == 1 else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (self.trainer.global_step + 1) % every == 0:
+            self._stop_if_not_finite("training", self.trainer.global_step + 1)
+
+    def _stop_if_not_finite(self, kind: str, step: int | None = None) -> None:
+        if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return
+        summed, self._summed = self._summed, None
+        trouble = None
+        if summed is not None and not summed.isfinite():
+            trouble = self._not_finite(f"the {kind} loss is", step)
+        stop_together(trouble, self.device, NotFinite)
+        if kind == "training":
+            self.check_learned()
+
+    def _not_finite(self, what: str, step: int | None = None) -> str:
+        optimizer: Any = self.optimizers()
+        rate = (optimizer[0] if isinstance(optimizer, list) else optimizer).param_groups[0]["lr"]
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        kept = [part.told_kept(self.trainer) for part in callbacks if hasattr(part, "told_kept")]
+        return (
+            f"{what} NaN or infinite by step {step or self.trainer.global_step}, at learning rate {rate:g}; lower "
+            "model.optimizer.lr, or, if the model computes in float16, use bfloat16 or float32 "
+            f"(backbone_options.dtype, trainer.precision). {''.join(kept)}"
+        ).strip()
 
     @property
     def seed(self) -> int:

@@ -71,6 +71,11 @@ class PromptTuning(Learner):
         facts = known | backbone_facts(self.backbone.config) | facts
         save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts)
 
+    def identity(self, data: Any) -> dict[str, Any]:
+        # The weights decide, not what they are called.
+        known = {name: value for name, value in super().identity(data).items() if name != "backbone"}
+        return {**known, "weights": self.fingerprint, "prompt length": self.prompt_length}
+
     def load_learned(self, folder: Path) -> None:
         stored = load_prompt(folder)
         check_fits(stored, folder, self.backbone.hidden_size, self.backbone_name, self.fingerprint)

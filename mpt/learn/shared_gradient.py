@@ -15,11 +15,11 @@ def devices() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-def stop_together(trouble: str | None, device: torch.device) -> None:
+def stop_together(trouble: str | None, device: torch.device, kind: type[Diverged] = Diverged) -> None:
     """Stop on every device if one of them is in trouble; none would wait for it forever.
 
     Raises:
-        Diverged: with the first device's sentence.
+        kind: with the first device's sentence.
     """
     said: list[str | None] = [trouble]
     if devices() > 1:
@@ -30,7 +30,7 @@ def stop_together(trouble: str | None, device: torch.device) -> None:
             torch.distributed.all_gather_object(said, trouble)
     first = next((sentence for sentence in said if sentence), None)
     if first is not None:
-        raise Diverged(first)
+        raise kind(first)
 
 
 class SharedGradient:

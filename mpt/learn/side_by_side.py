@@ -214,6 +214,9 @@ class SideBySide:
             if lane.loss is not None:
                 row["train/loss"] = float(lane.loss)
             row["dev/loss"] = _mean_over_batches(loss, tokens, lane.data.eval_batch_size)
+            if not math.isfinite(row["dev/loss"]):
+                self._end(lane, "dev loss")
+                continue
             lane.history.append({**row, f"dev/{name}": score, "dev/score": score})
             if score > lane.best:
                 lane.best, lane.best_step = score, self.steps
@@ -255,9 +258,12 @@ class SideBySide:
         for lane in self.live:
             numbers = [lane.prompt.detach().sum(), *([] if lane.loss is None else [lane.loss])]
             if not all(math.isfinite(number) for number in torch.stack(numbers).tolist()):
-                # Nothing that comes after can be better than what it has, so it ends as its own run would, but sooner.
-                lane.failed = lane.best_prompt is None
-                lane.ended = f"its loss was no longer finite at step {self.steps}; lower its learning rate"
+                self._end(lane, "loss")
+
+    def _end(self, lane: Lane, what: str) -> None:
+        """Nothing that comes after can be better than what it has, so it ends as its own run does."""
+        lane.failed = lane.best_prompt is None
+        lane.ended = f"its {what} was no longer finite at step {self.steps}; lower its learning rate"
 
     @torch.no_grad()
     def _answer(

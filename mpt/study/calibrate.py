@@ -59,6 +59,9 @@ def calibrate(trials: Sequence[Trial], folder: Path, threads: int, device: str |
     write_json(folder / TRIALS, [asdict(trial) for trial in trials])
     # As a study's workers: a number of threads that the user has set stays.
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", **os.environ}
+    # Python would look for modules in the working folder, where a stranger's files may lie, before all others.
+    paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
+    environment |= {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(paths)}
     if device is not None:
         environment["CUDA_VISIBLE_DEVICES"] = device
     with (folder / LOG).open("wb") as log:

@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.plan import chosen, plan
     from mpt.study.pool import Pool, default_workers
     from mpt.study.report import log_report, write_report
-    from mpt.study.results import REPORT, begun_with, write_study
+    from mpt.study.results import REPORT, begun_with, refuse_strange, write_study
     from mpt.study.run import run_cells, unfinished
     from mpt.study.settings import settings
     from mpt.study.show import Live, console, print_left_out, print_report
@@ -90,6 +90,7 @@ def _run(options: argparse.Namespace) -> bool:
     start = time.monotonic()
     study = _study(options)
     out = options.out or Path("runs") / study.name
+    refuse_strange(out)
     places = settings(study, begun_with(study, out))
     cells = plan(study, out, places)
     workers = options.workers if options.workers is not None else study.workers or default_workers()

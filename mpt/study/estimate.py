@@ -17,6 +17,7 @@ import yaml
 from mpt.configs import find_config
 from mpt.data.fewshot import load_fewshot
 from mpt.study.calibrate import Speed, Trial, calibrate
+from mpt.study.foreign import foreign
 from mpt.study.packs import are_small
 from mpt.study.plan import PLACE, Cell
 from mpt.study.pool import cores, gpu_names
@@ -106,6 +107,13 @@ def estimate(cells: Sequence[Cell], left: Sequence[Cell], root: str, workers: in
     known = [(kind, model) for kind in kinds if (model := _representative(kind, sizes)) is not None]
     for kind in kinds:
         kind.speed = Speed(error="tasks that it needs are missing")
+    strange = {id(kind): name for kind, model in known if (name := foreign(model.recipe)) is not None}
+    for kind, _ in known:
+        if id(kind) in strange:
+            kind.speed = Speed(
+                error=f"it names {strange[id(kind)]}, code of another package, which a plan does not run"
+            )
+    known = [(kind, model) for kind, model in known if id(kind) not in strange]
     with tempfile.TemporaryDirectory(prefix="mpt-plan-") as folder:
         trials = [_trial(model, Path(folder, str(number))) for number, (_, model) in enumerate(known)]
         speeds = calibrate(trials, Path(folder), threads, gpus[0] if gpus else None) if trials else []

@@ -18,7 +18,7 @@ from mpt.study.estimate import Estimate, estimate
 from mpt.study.plan import Cell, plan
 from mpt.study.pool import default_workers
 from mpt.study.reach import tell_reach
-from mpt.study.results import RESULT, begun_with, read_json, several_upstream
+from mpt.study.results import RESULT, begun_with, read_json, refuse_strange, several_upstream
 from mpt.study.run import unfinished
 from mpt.study.settings import Setting, learned_on, settings
 from mpt.study.show import console, print_left_out
@@ -34,6 +34,7 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
     out = options.out or Path("runs") / study.name
+    refuse_strange(out)
     if options.commands:
         for line in commands(study, out, options.file, options.root):
             print(line)

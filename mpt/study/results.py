@@ -10,7 +10,7 @@ from typing import Any
 
 from mpt.data.tasks import Shots
 from mpt.errors import UserError
-from mpt.files import write_json
+from mpt.files import inside, links_below, refuse_links, write_json
 from mpt.study.plan import Cell
 from mpt.study.retrieval_plan import changed_library
 from mpt.study.settings import Setting
@@ -101,15 +101,28 @@ def read_study(out: Path) -> tuple[Facts, list[Record]]:
     """
     if not (out / STUDY).is_file():
         raise UserError(f"{out} is no study's folder: it holds no {STUDY}; mpt study run makes one")
+    refuse_strange(out)
     content = read_json(out / STUDY)
     if "settings" not in content:
         raise UserError(f"{out / STUDY} is of an earlier version; delete it, and mpt study run writes it anew")
+    for run in content["runs"]:
+        if not inside(out, out / run["key"]):
+            raise UserError(f"{out / STUDY}: the run {run['key']} would lie outside of the study's folder")
     content["settings"] = [Setting(**setting) for setting in content["settings"]]
     records = [
         Record(**run, result=_result(out / run["key"]), failure=_failure(out / run["key"]))
         for run in content.pop("runs")
     ]
     return Facts(**content), records
+
+
+def refuse_strange(out: Path) -> None:
+    """Refuse a study's folder with links out of it: what is read, shown, written or removed is its own.
+
+    Raises:
+        UserError: it has one.
+    """
+    refuse_links(out, links_below(out, skip="wandb"), f"study {out}")  # W&B links to its log; none of us reads that
 
 
 def several_upstream(runs: Iterable[Cell | Record]) -> list[str]:

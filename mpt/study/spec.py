@@ -23,6 +23,8 @@ _GRID = (
     "data.tasks",
     "data.partition",
     "trainer.default_root_dir",
+    "ckpt_path",
+    "weights_only",
 )
 """Options that differ from run to run, so that no override may set them."""
 

@@ -23,8 +23,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mpt.errors import UserError, mistake_behind, one_line
+from mpt.checkpoints import BadCheckpoint
+from mpt.errors import NotFinite, UserError, mistake_behind, one_line
 from mpt.files import write_json
+from mpt.signals import signal_behind
 from mpt.study.claims import Failures, claim, settled
 from mpt.study.environment import environment
 from mpt.study.plan import Cell
@@ -150,12 +152,17 @@ def run_cell(cell: Cell) -> str:
             print(f"study: finished in {result['seconds']:.1f} s")
     except Exception as error:
         mistake = mistake_behind(error)
-        if resumed and mistake is None:
+        if resumed and (mistake is None or isinstance(mistake, BadCheckpoint)):
             # A kill can leave half a checkpoint, which is worth no more than none.
             _let_go()
             _clear(folder)
             return run_cell(cell)
         fail(cell, str(mistake or one_line(error)))
+        return "failed"
+    except SystemExit as stop:
+        if (ended_by := signal_behind(stop)) is None:
+            raise
+        fail(cell, f"it was stopped by {ended_by.name}; the study, started again, goes on with it")
         return "failed"
     finally:
         _let_go()
@@ -173,15 +180,28 @@ def fail(cell: Cell, reason: str) -> None:
 
 def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     from mpt.callbacks import KeepBest
-    from mpt.lightning_cli import run_lightning
+    from mpt.lightning_cli import RunCLI, run_lightning
+
+    class Judged(RunCLI):
+        def fit(self, model: Any, **options: Any) -> None:
+            """A downstream run that diverged is judged by what it kept before, as one in a pack is."""
+            try:
+                self.trainer.fit(model, **options)
+            except NotFinite as error:
+                keepers: list[Any] = [part for part in self.trainer.callbacks if isinstance(part, KeepBest)]  # type: ignore[attr-defined]
+                if cell.stage != "downstream" or not any(part.best_step is not None for part in keepers):
+                    raise
+                print(f"study: it ended at step {self.trainer.global_step}: {error}")
 
     arguments = cell.arguments
     if resumed:
         arguments.append(f"--ckpt_path={_checkpoint(cell)}")
     print(f"study: mpt {' '.join(arguments)}", flush=True)
     try:
-        cli = run_lightning(arguments)
+        cli = run_lightning(arguments, Judged)
     except SystemExit as stop:
+        if signal_behind(stop) is not None:
+            raise
         raise UserError(f"the command line was refused ({stop.code}); see {cell.folder / LOG}") from stop
     trainer: Any = cli.trainer
     keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)

@@ -20,7 +20,7 @@ from mpt.errors import UserError
 from mpt.files import write_text
 from mpt.study.gains import gains, target_gains
 from mpt.study.plan import Cell
-from mpt.study.results import FAILED, RESULT, Record, read_json
+from mpt.study.results import FAILED, RESULT, Record, read_json, refuse_strange
 from mpt.study.spec import Method, Study, Variant, load_study
 from mpt.study.tables import choose
 from mpt.sweep.sampling import Values
@@ -139,6 +139,7 @@ def prepare(
     chosen = replace(chosen, upstream=replace(chosen.upstream, seeds=once))
     given, variants = _setting(study, setting)
     out = out or Path("runs") / "sweeps" / (study.name if not setting else f"{study.name}-{setting}")
+    refuse_strange(out)
     if tuple(tasks) == (TARGETS,):
         tasks = study.targets or load_partition(given).target
         validation = _written(given, tasks, out)

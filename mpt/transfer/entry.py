@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from mpt.errors import UserError, one_line
-from mpt.files import is_folder_name
+from mpt.files import is_folder_name, refuse_links
 from mpt.prompt_files import StoredPrompt, load_prompt, save_prompt
 
 try:
@@ -92,7 +92,7 @@ def read_entry(folder: Path, prompt_length: int | None = None) -> tuple[Entry, T
     """
     try:
         check_name(folder.name)
-        _refuse_pickled(folder)
+        _refuse_unsafe(folder)
         value, key = load_prompt(folder), load_prompt(folder / KEY)
         entry = as_entry(folder, value.backbone, value.facts, list(value.weight.shape))
         _check_pair(entry, value, key)
@@ -186,6 +186,8 @@ def files_of(folder: Path) -> list[Path]:
 def _work_folder(workshop: Path) -> Iterator[Path]:
     """A folder to work in, locked as long as this process lives, so that another can tell what a dead one left."""
     work = workshop / secrets.token_hex(8)
+    if workshop.is_symlink():
+        raise UserError(f"{workshop} is a link, which could lead anywhere; remove it")
     try:
         work.mkdir(parents=True)
     except OSError as error:
@@ -209,7 +211,7 @@ def sweep(workshop: Path, older_than: float = 60) -> None:
     """
     import time
 
-    for work in workshop.glob("*") if fcntl else ():
+    for work in workshop.glob("*") if fcntl and not workshop.is_symlink() else ():
         try:
             if time.time() - work.stat().st_mtime < older_than:
                 continue
@@ -225,9 +227,10 @@ def sweep(workshop: Path, older_than: float = 60) -> None:
             os.close(hold)
 
 
-def _refuse_pickled(folder: Path) -> None:
+def _refuse_unsafe(folder: Path) -> None:
     if folder.is_symlink() or (folder / KEY).is_symlink():
         raise UserError("its folder is a link, which could lead anywhere")
+    refuse_links(folder, (f"{below}{name}" for below in ("", f"{KEY}/") for name in FILES), "it")
     if is_pickled(folder) and folder.is_file():
         raise UserError(PICKLED)
     for below in (folder, folder / KEY):

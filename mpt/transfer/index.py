@@ -19,13 +19,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import numpy as np
 from torch import Tensor
 
 from mpt.errors import UserError
-from mpt.files import write_text
+from mpt.files import links_below, open_lock, write_text
 from mpt.transfer.entry import FILES, KEY, Entry
 from mpt.transfer.shard import DamagedIndex, Indexed, Shard
 
@@ -250,13 +250,13 @@ class Index:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _lock(self) -> TextIO:
+    def _lock(self) -> IO[str]:
         try:
             self.folder.mkdir(exist_ok=True)  # somebody may have removed it since
-            return (self.folder / _LOCK).open("w")
+            return open_lock(self.folder / _LOCK)
         except OSError:
             self.folder = self._own_folder()
-            return (self.folder / _LOCK).open("w")
+            return open_lock(self.folder / _LOCK)
 
     def _own_folder(self) -> Path:
         temporary = tempfile.mkdtemp(prefix="mpt-library-")
@@ -316,9 +316,19 @@ def _shard_name(fingerprint: str, width: int) -> str:
 
 
 def _writable(folder: Path) -> bool:
+    # What is written and removed here must not be somewhere else.
+    if link := _first_link(folder):
+        log.warning("%s is a link, which could lead anywhere: the index is left as it is and not used", link)
+        return False
     try:
         folder.mkdir(exist_ok=True)
-        (folder / _LOCK).open("a").close()
+        open_lock(folder / _LOCK).close()
     except OSError:
         return False
     return True
+
+
+def _first_link(folder: Path) -> Path | None:
+    if folder.is_symlink():
+        return folder
+    return next((folder / name for name in links_below(folder)), None)

@@ -97,6 +97,8 @@ def learn(
     wanted = [Wanted(task, seed) for task in lesson.tasks for seed in lesson.seeds]
     data = {one.name: _data(one, lesson, recipe.batch_size) for one in wanted}  # complains of all that is not there
     library = Library.create(folder, recipe)
+    if (folder / WORK).is_symlink():
+        raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
     backbone = FrozenBackbone(recipe.backbone, options)
     backbone.check_lengths(recipe.prompt_length)
     for task in data.values():

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from mpt.data.tasks import nearest
 from mpt.errors import UserError, one_line
-from mpt.files import new_folder, write_json
+from mpt.files import new_folder, refuse_links, write_json
 from mpt.prompt_files import StoredPrompt, load_prompt
 from mpt.transfer.entry import (
     KEY,
@@ -78,6 +78,7 @@ class Library:
     def __init__(self, folder: Path, hub: str = "") -> None:
         self.folder = folder
         self.hub = hub
+        refuse_links(folder, (FILE, PROMPTS), f"library {hub or folder}")
         self.recipe: Recipe = read_recipe(folder)
         self._strays: dict[str, str] = {}
         self._told: set[str] = set()
@@ -118,7 +119,7 @@ class Library:
         """
         folder = Path(folder).expanduser()
         with _told(f"cannot write to the library {folder}"):
-            if not (folder / FILE).exists():
+            if not os.path.lexists(folder / FILE):
                 hidden = folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
                 another = (folder / FILE).exists()  # made by another process since it was asked
                 if folder.exists() and not hidden and not another:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mpt.errors import UserError
+from mpt.files import links_below, refuse_links
 from mpt.prompt_files import StoredPrompt, load_prompt
+from mpt.transfer.entry import files_of
 from mpt.transfer.similarity import SIMILARITIES
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class Retrieval:
                 f"{now}; put back what was there, or start anew"
             )
         key = load_prompt(self.key)
+        refuse_links(Path(self.key).expanduser(), links_below(Path(self.key).expanduser()), f"key {self.key}")
         fingerprint = key.facts.get("fingerprint")
         if fingerprint is None:
             raise UserError(f"key {self.key} does not say which weights it was learned on; make it by mpt fit")
@@ -148,7 +151,7 @@ def digest(entries: Sequence[Entry]) -> str:
     content = hashlib.sha256()
     for entry in entries:
         content.update(f"{entry.name} {entry.task} {entry.fingerprint} ".encode())
-        for path in sorted(entry.folder.rglob("*.safetensors")):
+        for path in sorted(path for path in files_of(entry.folder) if path.suffix == ".safetensors"):
             facts = path.stat()
             content.update(_file_digest(path, facts.st_size, facts.st_mtime_ns))
     return content.hexdigest()[:16]

@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mpt.errors import UserError, one_line
+from mpt.files import links_below, refuse_links
 from mpt.prompt_files import StoredPrompt, load_prompt
 from mpt.transfer.entry import amount
 from mpt.transfer.recipe import Recipe
@@ -59,6 +60,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
             finish.
     """
     folder = folder.expanduser()
+    refuse_links(folder, links_below(folder, skip="wandb"), f"run {folder}")
     path = folder / _CONFIG
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))

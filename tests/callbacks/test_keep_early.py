@@ -45,7 +45,7 @@ def keeping(path: Path, steps: list[int], *more: str, **options: object) -> tupl
 
 def learned(folder: Path) -> torch.Tensor:
     """What a run ended with, as its checkpoint has it."""
-    return torch.load(folder / "last.ckpt", weights_only=False)["state_dict"]["prompt.weight"]
+    return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]["prompt.weight"]
 
 
 def test_an_early_prompt_is_what_a_run_of_as_many_steps_ends_with(mpt, root, model_folder, tmp_path):

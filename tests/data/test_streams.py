@@ -16,6 +16,7 @@ from mpt.data.streams import (
     episode_rows,
     validation_rows,
 )
+from mpt.errors import UserError
 
 
 def mixture(sizes=(5, 50, 500), **options):
@@ -83,7 +84,7 @@ def test_a_mixture_draws_tasks_by_their_rates_and_examples_alike():
     assert rows.min() == 0 and rows.max() == 554
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 5])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_evaluation_takes_every_row_once_whatever_the_devices(world_size):
     shares = [SequentialBatches(10, 4, rank, world_size) for rank in range(world_size)]
     assert [len(list(share)) for share in shares] == [len(share) for share in shares]
@@ -169,3 +170,15 @@ def test_a_validation_tasks_rows_are_fixed_and_its_own():
     assert rows[0] == rows[1] != rows[2]
     assert sorted(rows[0][:10]) == sorted(rows[0][10:20]) == list(range(10))
     assert len(set(rows[0][20:])) == 5
+
+
+@pytest.mark.parametrize(("n", "world_size"), [(32, 2), (3, 3), (33, 4), (5, 3), (64, 2), (10, 5)])
+def test_no_device_is_without_a_batch_and_no_row_comes_twice(n, world_size):
+    shares = [list(SequentialBatches(n, 32, rank, world_size)) for rank in range(world_size)]
+    assert all(shares) and all(len(batch) <= 32 for share in shares for batch in share)
+    assert sorted(chain(*chain(*shares))) == list(range(n))
+
+
+def test_fewer_rows_than_devices_are_refused():
+    with pytest.raises(UserError, match=r"2 examples cannot be shared by 3 devices; set trainer\.devices to 2"):
+        SequentialBatches(2, 32, 0, 3)

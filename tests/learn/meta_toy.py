@@ -56,7 +56,7 @@ def fit(
         "default_root_dir": folder,
     }
     trainer = pl.Trainer(**settings | changes)
-    trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=False)
+    trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 
 
@@ -128,9 +128,9 @@ def saved_prompt(folder: Path) -> torch.Tensor:
 
 def examples(folder: Path) -> int:
     """Example passes that a run's checkpoint tells."""
-    return torch.load(folder / "last.ckpt", weights_only=False)["spent"]["examples"]
+    return torch.load(folder / "last.ckpt", weights_only=True)["spent"]["examples"]
 
 
 def last_checkpoint(folder: Path) -> dict[str, torch.Tensor]:
     """What was learned, as the checkpoint has it."""
-    return torch.load(folder / "last.ckpt", weights_only=False)["state_dict"]
+    return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]

@@ -16,6 +16,7 @@ from transformers.models.t5.modeling_t5 import T5LayerNorm
 from transformers.optimization import Adafactor
 
 import mpt.backbone
+import mpt.learn.side_by_side
 from mpt import metrics
 from mpt.backbone import FrozenBackbone
 from mpt.data.fewshot import write_tsv
@@ -271,3 +272,24 @@ def test_where_the_device_has_no_room_the_rows_are_taken_in_parts(backbone, root
     assert tried.count(12) == 1, "it learns from what failed"
     for one, other in zip(found, alone, strict=True):
         torch.testing.assert_close(one.prompt, other.prompt, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_dev_loss_that_is_not_finite_ends_its_lane_alone(before, backbone, root, monkeypatch):
+    found = lanes(backbone, root, [0.003, 0.003])
+    side = SideBySide(backbone, found, max_steps=4, every=2)
+    plain, judged = mpt.learn.side_by_side._mean_over_batches, []
+
+    def mean(losses, tokens, size):
+        judged.append(plain(losses, tokens, size))
+        return float("inf") if len(judged) == (3 if before else 1) else judged[-1]
+
+    monkeypatch.setattr("mpt.learn.side_by_side._mean_over_batches", mean)
+    side.fit()
+    bad, good = found
+    assert bad.ended is not None and "dev loss was no longer finite" in bad.ended and bad.failed is not before
+    assert (
+        bad.best_step == (2 if before else None)
+        and good.ended is None
+        and [row["step"] for row in good.history] == [2, 4]
+    )

@@ -1,0 +1,73 @@
+"""Signals that end a command: an exception that cleans up on its way, and an exit code that says so."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
+
+
+class Terminated(SystemExit):
+    """SIGTERM came."""
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise :class:`Terminated` in the block, the first time; Lightning calls this beside its own handler.
+
+    Without it, a process would end where it is, or, while Lightning trains, at the end of a batch and with code 0.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    come = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal come
+        if not come:
+            come = True
+            raise Terminated(128 + number)
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def tell_devices(trainer: Trainer) -> None:
+    """Let SIGTERM reach the other devices' processes without the broadcast in Lightning's own handler, which never ends
+    while they are at another one.
+    """
+    connector: Any = trainer._signal_connector
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not connector.received_sigterm and trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(number)
+        connector.received_sigterm = True
+
+    connector._sigterm_notifier_fn = handle
+
+
+def signal_behind(end: BaseException) -> signal.Signals | None:
+    """The signal for which a process ends; None if it ends for another reason.
+
+    Lightning turns Ctrl-C into an exit with code 1, and SIGTERM into one without a code.
+    """
+    lightning = sys.modules.get("pytorch_lightning.utilities.exceptions")
+    kinds = (Terminated, lightning.SIGTERMException) if lightning is not None else (Terminated,)
+    cause: BaseException | None = end
+    while cause is not None:
+        if isinstance(cause, kinds):
+            return signal.SIGTERM
+        if isinstance(cause, KeyboardInterrupt):
+            return signal.SIGINT
+        cause = cause.__cause__ or cause.__context__
+    return None
