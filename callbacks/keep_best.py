@@ -101,10 +101,18 @@ class KeepBest(Callback):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.ckpt_path is not None:
             return  # the user named the weights
+        self.check_there(trainer, pl_module)
+        if self.path(trainer).is_dir():
+            pl_module.load_learned(self.path(trainer))  # type: ignore[operator]
+
+    def check_there(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse to evaluate where nothing was learned.
+
+        Raises:
+            UserError: nothing was, and the module does not start from what another run learned.
+        """
         path = self.path(trainer)
-        if path.is_dir():
-            pl_module.load_learned(path)  # type: ignore[operator]
-        elif not pl_module.starts_learned:
+        if not path.is_dir() and not pl_module.starts_learned:
             raise UserError(
                 f"{path}: nothing learned there yet; run mpt fit with this configuration first, or give --ckpt_path"
             )

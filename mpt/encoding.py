@@ -99,7 +99,9 @@ class Encoder:
         if self.decoder_only:
             eos = self.tokenizer.eos_token_id
             return [[*ids, eos] for ids in self._continued([f" {text}" for text in targets])]
-        return self._tokenize(list(targets), as_target=True)
+        rows, end = self._tokenize(list(targets), as_target=True), self.tokenizer.eos_token_id
+        # Some tokenizers (Gemma's) close nothing; mBART's put the language behind the end of sequence.
+        return [ids if end is None or end in ids[-2:] else [*ids, end] for ids in rows]
 
     def _continued(self, texts: list[str]) -> list[list[int]]:
         """The ids that each text has behind another one.

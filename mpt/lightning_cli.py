@@ -148,6 +148,7 @@ class RunCLI(LightningCLI):
 
     def before_validate(self) -> None:
         """Say so if there is nothing to validate on; Lightning would end without a word."""
+        self._look_first()
         if isinstance(self.datamodule, TextData) and self.datamodule.val_dataloader() == []:
             raise UserError("there is nothing to validate on; name tasks that are no source tasks by --data.validation")
 
@@ -160,6 +161,17 @@ class RunCLI(LightningCLI):
                 "go on with --config prompt_tuning, --data.task and --model.init SavedPrompt "
                 f"--model.init.path {Path(self.trainer.default_root_dir) / 'prompt'}"
             )
+        self._look_first()
+
+    def _look_first(self) -> None:
+        """Load data and model, and see that there is something learned, before loggers open a run to write to."""
+        self.datamodule.setup(self.subcommand)
+        if isinstance(self.model, Learner):
+            self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
+            trainer: Any = self.trainer
+            for part in trainer.callbacks:
+                if isinstance(part, KeepBest) and not self.config[self.subcommand].get("ckpt_path"):
+                    part.check_there(trainer, self.model)
 
     before_predict = before_test
 

@@ -135,6 +135,13 @@ def test_no_rows_are_an_empty_batch():
     assert batch.input_ids.shape == (0, 0) and len(batch) == 0
 
 
+def test_a_target_ends_though_its_tokenizer_closes_nothing():
+    """Gemma's tokenizers, an encoder-decoder's too, put a start token before a text and nothing behind it."""
+    encode = Encoder(byte_tokenizer(False, pad_token="<pad>"), False, 20, 20)
+    assert [ids[-1] for ids in encode.target_ids(["a", ""])] == [EOS, EOS]
+    assert Encoder(byte_tokenizer(True, pad_token="<pad>"), False, 20, 20).target_ids(["a"])[0].count(EOS) == 1
+
+
 def test_what_is_decoded_is_not_tidied_up():
     """A setting in a tokenizer's files would make "good ." come back as "good.", which is then never right."""
     texts = ["good .", "is n't", "a , b !"]

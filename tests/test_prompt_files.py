@@ -279,3 +279,13 @@ def test_the_backbones_commit_is_recorded(tmp_path):
         folder = save_prompt(tmp_path / "p", torch.zeros(2, 3), "some/model", True, backbone_facts(config))
         assert load_prompt(folder).facts.get("revision") == commit
         assert PromptTuningConfig.from_pretrained(folder).revision == commit
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "mpt.json"])
+def test_a_link_out_of_a_prompts_folder_is_not_followed(name, tmp_path):
+    save_prompt(tmp_path / "prompt", torch.zeros(2, 3), "model", False, {"secret": 1})
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "prompt" / name).rename(elsewhere)
+    (tmp_path / "prompt" / name).symlink_to(elsewhere)
+    with pytest.raises(UserError, match=f"{name} leads out of its folder by a link"):
+        load_prompt(tmp_path / "prompt")
