@@ -59,9 +59,8 @@ def test_fit_test_predict_end_with_the_metric_and_the_answers_of_the_best_prompt
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
 def test_where_nothing_was_learned_nothing_is_left(command, mpt, root, model_folder, tmp_path):
     options = small_fit(model_folder("t5"), root, tmp_path / "run")
-    words = [word for word in options if "logger" not in word]
     for changes, said in (((), "nothing learned there yet; run mpt fit"), (("--data.task", "no-task"), "no-task")):
-        refused = mpt(command, *CONFIG, *words, *changes)
+        refused = mpt(command, *CONFIG, *options, *changes)
         assert refused.code == 2 and said in refused.err and refused.err.count("\n") == 1
         assert not (tmp_path / "run").exists() and not (tmp_path / "wandb").exists()
 
