@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install learn2learn quickstart test lint format clean
+.PHONY: help install learn2learn quickstart test test-all lint format clean
 
 help:
 	@echo "make quickstart   prompt tuning, SPoT, three meta-learners and fine-tuning compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
-	@echo "make test         the tests"
+	@echo "make test         the tests, but for a few that take long"
+	@echo "make test-all     all of them"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite"
 	@echo "make install      only the environment: $(VENV), with the command $(BIN)/mpt"
@@ -40,6 +41,10 @@ quickstart: $(STAMP)
 	@$(BIN)/mpt study run experiments/studies/quickstart.yaml
 
 test: $(STAMP)
+	@echo "== pytest, but for what is marked slow =="
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-all: $(STAMP)
 	@echo "== pytest =="
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 

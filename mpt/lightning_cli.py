@@ -148,9 +148,10 @@ class RunCLI(LightningCLI):
 
     def before_validate(self) -> None:
         """Say so if there is nothing to validate on; Lightning would end without a word."""
-        self._look_first()
+        self.datamodule.setup("validate")
         if isinstance(self.datamodule, TextData) and self.datamodule.val_dataloader() == []:
             raise UserError("there is nothing to validate on; name tasks that are no source tasks by --data.validation")
+        self._look_first()
 
     def before_test(self) -> None:
         """Source tasks have no test: say where their prompt goes on."""

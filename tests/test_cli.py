@@ -248,8 +248,8 @@ def test_the_installed_command_and_the_module_answer_alike(tmp_path):
     for command in ([sys.executable, "-m", "mpt"], [str(Path(sys.executable).with_name("mpt"))]):
         helped = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=tmp_path)
         assert helped.returncode == 0 and helped.stdout.startswith("usage: mpt")
-        wrong = subprocess.run([*command, "fit", "--config", "nothing"], capture_output=True, text=True, cwd=tmp_path)
-        assert wrong.returncode == 2 and "nothing" in wrong.stderr and "Traceback" not in wrong.stderr
+        wrong = subprocess.run([*command, "fix"], capture_output=True, text=True, cwd=tmp_path)
+        assert wrong.returncode == 2 and "fix is not a command" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
 @pytest.mark.parametrize("task", ["superglue-cb"])

@@ -74,6 +74,7 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     assert not [name for name in inside if name.startswith(("tests", "notebooks", "experiments", "callbacks"))]
 
 
+@pytest.mark.slow
 def test_a_shipped_experiment_runs_from_an_empty_folder(wheel, tmp_path):
     site, empty = tmp_path / "site", tmp_path / "empty"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel]

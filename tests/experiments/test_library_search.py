@@ -20,6 +20,7 @@ def benchmark():
     return module
 
 
+@pytest.mark.slow
 def test_it_measures_what_it_prints(benchmark, tmp_path, capfd):
     library, out = tmp_path / "library", tmp_path / "figures.csv"
     arguments = ["--entries", "40", "--length", "4", "--searches", "3", "--folder", str(library), "--out", str(out)]

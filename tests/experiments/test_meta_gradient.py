@@ -91,6 +91,7 @@ def test_errors_and_rate_are_those_of_a_loop_written_out_here(folder, in_this_pr
     assert seen["fomaml"]["second_order_error"] == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_measurements_have_processes_of_their_own(folder, tmp_path, capfd):
     out = tmp_path / "rows.csv"
     meta_gradient.main(["--model", str(folder), "--steps", "1", "--ways", "fomaml", "--out", str(out), *TINY])

@@ -23,6 +23,7 @@ def benchmark():
     return module
 
 
+@pytest.mark.slow
 def test_it_measures_a_fit_in_a_process_of_its_own(benchmark, model_folder, tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     out, folder = tmp_path / "rows.csv", str(model_folder("t5"))

@@ -17,7 +17,7 @@ FOREIGN = {
         "os.abort",
     ),
     "in a config": (["--config=a.yaml"], "json.JSONDecoder"),
-    "in a part of a config": (["--config=b.yaml"], "json.JSONDecoder"),
+    "in a part of a config": (["--config=whole.yaml"], "json.JSONDecoder"),
     "nothing": (["--model.init=mpt.initialisers.SampledVocabulary", "--data.task=no.module"], None),
 }
 
@@ -28,7 +28,7 @@ def test_what_is_of_another_package(words, found, tmp_path, monkeypatch):
     (tmp_path / "a.yaml").write_text("model: {class_path: PromptTuning, init_args: {init: json.JSONDecoder}}\n")
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "init.yaml").write_text("class_path: json.JSONDecoder\n")
-    (tmp_path / "b.yaml").write_text("model: {init_args: {init: deep/init.yaml}}\n")
+    (tmp_path / "whole.yaml").write_text("model: {init_args: {init: deep/init.yaml}}\n")
     assert foreign(words) == found
 
 

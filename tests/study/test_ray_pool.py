@@ -30,6 +30,7 @@ def file(tmp_path_factory, model_folder) -> Path:
     return write_study(tmp_path_factory.mktemp("study"), model_folder("t5"), text)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(LocalCluster is None, reason=f"Ray is not installed: {install('ray')}")
 def test_a_node_is_killed_midway_and_the_study_ends_with_the_same_table(file, tmp_path):
     try:
