@@ -21,7 +21,7 @@ def test_every_run_is_done_in_every_way(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         packing,
         "OVERRIDES",
-        {"trainer.logger": False, "model.backbone_options.max_target_length": 6, "data.eval_batch_size": 100},
+        {"trainer.logger": False, "model.backbone_options.max_target_length": 12, "data.eval_batch_size": 100},
     )
     tiny = ["--steps", "2", "--every", "2", "--prompt-length", "3", "--size", "2"]
     chosen = ["--targets", "syn-age-blog", "syn-find-hour", "--seeds", "13"]
