@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GenerationConfig, RepetitionPenaltyLogitsProcessor
+from transformers import RepetitionPenaltyLogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
 from mpt.ability import check_ability
 from mpt.encoding import IGNORED, Batch, Encoder
 from mpt.errors import UserError
+from mpt.generation import generation_config
 from mpt.loading import BackboneOptions, load
 
 Options = Sequence[str] | Sequence[Sequence[str]]
@@ -53,7 +54,7 @@ class Backbone(nn.Module):
         lengths = (self.options.max_input_length, self.options.max_target_length)
         rows = self.model.get_input_embeddings().weight.shape[0]
         self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows)
-        self.generation = self._generation_config()
+        self.generation = generation_config(self.model, self.tokenizer, self.options, self.encode.pad_id)
         if not random_weights:
             check_ability(self)
 
@@ -208,7 +209,7 @@ class Backbone(nn.Module):
         out = self.model(
             inputs_embeds=torch.cat([embeds, answer_embeds], dim=1),
             attention_mask=mask,
-            # Padding sits between prompt and input; counting tokens keeps positions as if it were not there.
+            # Padding stands before the prompt; counting tokens keeps positions as if it were not there.
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
             use_cache=False,
             # Only the positions that predict the answer need the vocabulary-sized product.
@@ -237,34 +238,6 @@ class Backbone(nn.Module):
         """What an encoder-decoder's decoder looks at, and its mask ``[B, P + T]``."""
         embeds, mask = self._with_prompt(prompt, batch)
         return self.model.get_encoder()(inputs_embeds=embeds, attention_mask=mask), mask
-
-    def _generation_config(self) -> GenerationConfig:
-        own = self.model.generation_config
-        said = lambda name: next((v for c in (own, self.config) if (v := getattr(c, name, None)) is not None), None)  # noqa: E731
-        start = said("decoder_start_token_id")
-        if start is None and not self.decoder_only:
-            # The token that training starts with, where a configuration names none.
-            start = int(self.model.prepare_decoder_input_ids_from_labels(labels=torch.zeros(1, 1, dtype=torch.long)))
-        ends = torch.tensor([[] if own.eos_token_id is None else own.eos_token_id]).flatten().long().tolist()
-        # Targets end with the tokenizer's end of sequence, which a checkpoint's generation need not know.
-        ends += [end for end in [self.tokenizer.eos_token_id] if end is not None and end not in ends]
-        return GenerationConfig(
-            num_beams=self.options.num_beams,
-            early_stopping=self.options.early_stopping,
-            repetition_penalty=self.options.repetition_penalty,
-            do_sample=False,
-            use_cache=True,
-            max_new_tokens=self.options.max_target_length,
-            min_length=0,
-            no_repeat_ngram_size=0,
-            pad_token_id=self.encode.pad_id,
-            eos_token_id=ends,
-            bos_token_id=own.bos_token_id,
-            decoder_start_token_id=start,
-            # The first and last tokens that a family's answers must have are its format (BART, mBART, M2M100).
-            forced_bos_token_id=said("forced_bos_token_id"),
-            forced_eos_token_id=said("forced_eos_token_id"),
-        )
 
     @contextmanager
     def _own_generation_config(self):
