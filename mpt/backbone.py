@@ -15,13 +15,13 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from mpt.ability import check_ability
 from mpt.encoding import IGNORED, Batch, Encoder
-from mpt.errors import UserError
+from mpt.errors import UserError, one_line
 from mpt.loading import BackboneOptions, load
 
 Options = Sequence[str] | Sequence[Sequence[str]]
 
-_POSITIONS = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings", "max_seq_len", "n_ctx")
-"""What configurations call the number of positions."""
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
+"""What configurations call the number of positions, where encoder and decoder do not have their own."""
 
 
 class Backbone(nn.Module):
@@ -78,7 +78,8 @@ class Backbone(nn.Module):
     def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
         """The ``B`` answers: greedy unless the options ask for beams or a penalty, with the key-value cache."""
         ids = self.generate_ids(prompt, batch)
-        return self.encode.decode(ids)
+        # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
+        return self.encode.decode(ids if self.decoder_only else ids[:, 1:])
 
     @torch.no_grad()
     def score(self, prompt: Tensor | None, batch: Batch, options: Options) -> Tensor:
@@ -128,12 +129,7 @@ class Backbone(nn.Module):
     @property
     def position_limit(self) -> int | None:
         """Longest sequence the model has positions for; ``None`` for relative positions (T5)."""
-        if getattr(self.config, "relative_attention_num_buckets", None):
-            return None
-        text = self.config.get_text_config(**{"decoder" if self.decoder_only else "encoder": True})
-        configs = (self.config, text)
-        limits = (getattr(config, name, None) for config in configs for name in _POSITIONS)
-        return next((limit for limit in limits if limit), None)
+        return self._positions("decoder" if self.decoder_only else "encoder")
 
     def check_lengths(self, prompt_length: int) -> None:
         """Refuse a prompt and input that do not fit, before anything is trained.
@@ -148,8 +144,8 @@ class Backbone(nn.Module):
         parts = {"prompt_length": prompt_length, "max_input_length": inputs}
         if self.decoder_only:
             parts["max_target_length"] = targets
-        elif targets > limit:
-            raise UserError(f"max_target_length {targets} passes the {limit} decoder positions of {self.name}")
+        elif targets > (written := self._positions("decoder") or targets):
+            raise UserError(f"max_target_length {targets} passes the {written} decoder positions of {self.name}")
         total = sum(parts.values())
         if total > limit:
             room = limit - (total - inputs)
@@ -161,6 +157,15 @@ class Backbone(nn.Module):
             )
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _positions(self, side: str) -> int | None:
+        if getattr(self.config, "relative_attention_num_buckets", None):
+            return None
+        part = getattr(self.config, side, self.config)  # two models in one (BERT and BERT, T5Gemma 2) have one for each
+        configs = (self.config, part, part.get_text_config(**{side: True}))
+        names = (f"max_{side}_position_embeddings", *_POSITIONS)
+        limits = (getattr(config, name, None) for config in configs for name in names)
+        return next((limit for limit in limits if limit), None)
 
     def _with_prompt(self, prompt: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """Embeddings ``[B, P + T, H]`` and mask ``[B, P + T]`` of prompt and input."""
@@ -243,8 +248,8 @@ class Backbone(nn.Module):
         said = lambda name: next((v for c in (own, self.config) if (v := getattr(c, name, None)) is not None), None)  # noqa: E731
         start = said("decoder_start_token_id")
         if start is None and not self.decoder_only:
-            # The token that training starts with, where a configuration names none.
-            start = int(self.model.prepare_decoder_input_ids_from_labels(labels=torch.zeros(1, 1, dtype=torch.long)))
+            # The token that training starts with, where a configuration names none; mBART takes a target's last.
+            start = self._start_of(self.encode.target_ids(["x"]))
         ends = torch.tensor([[] if own.eos_token_id is None else own.eos_token_id]).flatten().long().tolist()
         # Targets end with the tokenizer's end of sequence, which a checkpoint's generation need not know.
         ends += [end for end in [self.tokenizer.eos_token_id] if end is not None and end not in ends]
@@ -262,9 +267,19 @@ class Backbone(nn.Module):
             bos_token_id=own.bos_token_id,
             decoder_start_token_id=start,
             # The first and last tokens that a family's answers must have are its format (BART, mBART, M2M100).
-            forced_bos_token_id=said("forced_bos_token_id"),
+            # Behind an input there is no first place, and transformers would force a decoder-only model's second.
+            forced_bos_token_id=None if self.decoder_only else said("forced_bos_token_id"),
             forced_eos_token_id=said("forced_eos_token_id"),
         )
+
+    def _start_of(self, targets: list[list[int]]) -> int:
+        try:
+            return int(self.model.prepare_decoder_input_ids_from_labels(labels=torch.tensor(targets))[0, 0])
+        except Exception as error:  # every family fails in its own way
+            raise UserError(
+                f"backbone {self.name}: no token is known that its answers start with ({one_line(error)}); set "
+                "decoder_start_token_id in its config.json"
+            ) from error
 
     @contextmanager
     def _own_generation_config(self):
