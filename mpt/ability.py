@@ -46,7 +46,9 @@ def check_ability(backbone: Backbone) -> None:
             unprompted, plain = backbone._logits(None, alone, labels[:1, :2]), _plain_logits(backbone, alone)
             answers = [_first_logits(backbone, prompt, batch) for batch in (alone, beside)]
     except Exception as error:  # every family fails in its own way
-        raise UserError(f"{name} cannot work with a prompt: {one_line(error)}; use another backbone") from error
+        attention = backbone.options.attention
+        way = f"leave out attention={attention}, or use" if attention else "use"
+        raise UserError(f"{name} cannot work with a prompt: {one_line(error)}; {way} another backbone") from error
     if not (loss.isfinite().all() and gradient.isfinite().all()):
         other = "float32 weights" if dtype == torch.bfloat16 else "bfloat16 or float32 weights"
         way = f"use {other}" if dtype != torch.float32 else "its checkpoint is damaged; use another"
@@ -54,8 +56,8 @@ def check_ability(backbone: Backbone) -> None:
     tolerance = TOLERANCE.get(dtype, TOLERANCE[torch.float32])
     if _differ(unprompted, plain, tolerance):
         raise UserError(
-            f"{name} reads more of a token than its input embedding (such as embeddings for each layer), which a soft "
-            "prompt has not; use another backbone"
+            f"{name} reads more of a token than its input embedding (such as embeddings for each layer, or a place "
+            "that hangs on the token), which a soft prompt has not; use another backbone"
         )
     if _differ(lone, crowded, tolerance) or any(_differ(*pair, tolerance) for pair in _while_equal(*answers)):
         raise UserError(

@@ -21,8 +21,8 @@ from mpt.loading import BackboneOptions, load
 
 Options = Sequence[str] | Sequence[Sequence[str]]
 
-_POSITIONS = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings", "max_seq_len", "n_ctx")
-"""What configurations call the number of positions."""
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
+"""What configurations call the number of positions, where encoder and decoder do not have their own."""
 
 
 class Backbone(nn.Module):
@@ -54,7 +54,7 @@ class Backbone(nn.Module):
         lengths = (self.options.max_input_length, self.options.max_target_length)
         rows = self.model.get_input_embeddings().weight.shape[0]
         self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows)
-        self.generation = generation_config(self.model, self.tokenizer, self.options, self.encode.pad_id)
+        self.generation = generation_config(self.model, self.encode, self.options)
         if not random_weights:
             check_ability(self)
 
@@ -79,7 +79,8 @@ class Backbone(nn.Module):
     def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
         """The ``B`` answers: greedy unless the options ask for beams or a penalty, with the key-value cache."""
         ids = self.generate_ids(prompt, batch)
-        return self.encode.decode(ids)
+        # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
+        return self.encode.decode(ids if self.decoder_only else ids[:, 1:])
 
     @torch.no_grad()
     def score(self, prompt: Tensor | None, batch: Batch, options: Options) -> Tensor:
@@ -129,12 +130,7 @@ class Backbone(nn.Module):
     @property
     def position_limit(self) -> int | None:
         """Longest sequence the model has positions for; ``None`` for relative positions (T5)."""
-        if getattr(self.config, "relative_attention_num_buckets", None):
-            return None
-        text = self.config.get_text_config(**{"decoder" if self.decoder_only else "encoder": True})
-        configs = (self.config, text)
-        limits = (getattr(config, name, None) for config in configs for name in _POSITIONS)
-        return next((limit for limit in limits if limit), None)
+        return self._positions("decoder" if self.decoder_only else "encoder")
 
     def check_lengths(self, prompt_length: int) -> None:
         """Refuse a prompt and input that do not fit, before anything is trained.
@@ -149,8 +145,8 @@ class Backbone(nn.Module):
         parts = {"prompt_length": prompt_length, "max_input_length": inputs}
         if self.decoder_only:
             parts["max_target_length"] = targets
-        elif targets > limit:
-            raise UserError(f"max_target_length {targets} passes the {limit} decoder positions of {self.name}")
+        elif targets > (written := self._positions("decoder") or targets):
+            raise UserError(f"max_target_length {targets} passes the {written} decoder positions of {self.name}")
         total = sum(parts.values())
         if total > limit:
             room = limit - (total - inputs)
@@ -162,6 +158,15 @@ class Backbone(nn.Module):
             )
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _positions(self, side: str) -> int | None:
+        if getattr(self.config, "relative_attention_num_buckets", None):
+            return None
+        part = getattr(self.config, side, self.config)  # two models in one (BERT and BERT, T5Gemma 2) have one for each
+        configs = (self.config, part, part.get_text_config(**{side: True}))
+        names = (f"max_{side}_position_embeddings", *_POSITIONS)
+        limits = (getattr(config, name, None) for config in configs for name in names)
+        return next((limit for limit in limits if limit), None)
 
     def _with_prompt(self, prompt: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """Embeddings ``[B, P + T, H]`` and mask ``[B, P + T]`` of prompt and input."""

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mpt.errors import UserError
+
 IGNORED = -100
 """Label value that no loss counts: Hugging Face's convention."""
 
@@ -61,7 +63,8 @@ class Encoder:
             own sequence.
         max_input_length: tokens kept of an input, T.
         max_target_length: tokens kept of a target, U.
-        rows: of the model's embedding table; a padding token that was added beyond it is not read.
+        rows: of the model's embedding table; a padding token that was added beyond it is not read, and a text with
+            another such token is refused.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Encoder:
         self.decoder_only = decoder_only
         self.max_input_length = max_input_length
         self.max_target_length = max_target_length
+        self.rows = rows
         self.pad_id = _pad_id(tokenizer, rows)
         self.inputs_seen = self.inputs_cut = self.targets_seen = self.targets_cut = 0
         self._inputs: dict[str, list[int]] = {}
@@ -148,7 +152,14 @@ class Encoder:
     def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
         # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.
         texts_as = {"text_target": texts} if as_target else {"text": texts}
-        return self.tokenizer(**texts_as, truncation=False, verbose=False, **options)["input_ids"]
+        rows = self.tokenizer(**texts_as, truncation=False, verbose=False, **options)["input_ids"]
+        for text, ids in zip(texts, rows, strict=True):
+            if self.rows is not None and max(ids, default=0) >= self.rows:
+                raise UserError(
+                    f"the tokenizer has {self.tokenizer.convert_ids_to_tokens(max(ids))!r} for a part of {text!r}, a "
+                    f"token beyond the {self.rows} that its model knows; use a backbone whose tokenizer is its own"
+                )
+        return rows
 
     @staticmethod
     def _pad(rows: list[list[int]], value: int, left: bool) -> Tensor:

@@ -7,20 +7,18 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from mpt.errors import UserError
+from mpt.encoding import Encoder
+from mpt.errors import UserError, one_line
 from mpt.loading import BackboneOptions
 
 
-def generation_config(model: Any, tokenizer: Any, options: BackboneOptions, pad_id: int) -> GenerationConfig:
+def generation_config(model: Any, encode: Encoder, options: BackboneOptions) -> GenerationConfig:
     """Everything that decides an answer, so that nothing is left to the checkpoint but its family's format.
-
-    Args:
-        pad_id: what fills rows that have ended.
 
     Raises:
         UserError: an encoder-decoder says nowhere what its answers start with.
     """
-    own = model.generation_config
+    own, decoder_only = model.generation_config, encode.decoder_only
     return GenerationConfig(
         num_beams=options.num_beams,
         early_stopping=options.early_stopping,
@@ -30,12 +28,13 @@ def generation_config(model: Any, tokenizer: Any, options: BackboneOptions, pad_
         max_new_tokens=options.max_target_length,
         min_length=0,
         no_repeat_ngram_size=0,
-        pad_token_id=pad_id,
-        eos_token_id=_ends(own.eos_token_id, tokenizer.eos_token_id),
+        pad_token_id=encode.pad_id,
+        eos_token_id=_ends(own.eos_token_id, encode.tokenizer.eos_token_id),
         bos_token_id=own.bos_token_id,
-        decoder_start_token_id=_start(model) if model.config.is_encoder_decoder else None,
-        # The first and last tokens that all answers of a family have (BART, mBART, M2M100).
-        forced_bos_token_id=_said(model, "forced_bos_token_id"),
+        decoder_start_token_id=None if decoder_only else _start(model, encode),
+        # The first and last tokens that all answers of a family have (BART, mBART, M2M100). Behind an input there is
+        # no first place, and transformers would force a decoder-only model's second.
+        forced_bos_token_id=None if decoder_only else _said(model, "forced_bos_token_id"),
         forced_eos_token_id=_said(model, "forced_eos_token_id"),
     )
 
@@ -45,16 +44,18 @@ def _said(model: Any, name: str) -> Any:
     return next((value for value in said if value is not None), None)
 
 
-def _start(model: Any) -> int:
+def _start(model: Any, encode: Encoder) -> int:
     if (start := _said(model, "decoder_start_token_id")) is not None:
         return start
-    if hasattr(model, "prepare_decoder_input_ids_from_labels"):
-        # The token that training starts with, where a configuration names none (T5Gemma).
-        return int(model.prepare_decoder_input_ids_from_labels(labels=torch.zeros(1, 1, dtype=torch.long)))
-    raise UserError(
-        f"backbone {model.config.name_or_path}: its configuration has no decoder_start_token_id, so that no answer "
-        "could start; add it to config.json"
-    )
+    try:
+        # The token that training starts with, where a configuration names none (T5Gemma); mBART's is a target's last.
+        target = torch.tensor(encode.target_ids(["x"]))
+        return int(model.prepare_decoder_input_ids_from_labels(labels=target)[0, 0])
+    except Exception as error:  # every family fails in its own way
+        raise UserError(
+            f"backbone {model.config.name_or_path}: no token is known that its answers start with ({one_line(error)}); "
+            "set decoder_start_token_id in its config.json"
+        ) from error
 
 
 def _ends(own: int | list[int] | None, tokenizers: int | None) -> list[int]:

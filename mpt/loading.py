@@ -124,7 +124,7 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
             model, found = kind.from_pretrained(source, dtype=dtype, output_loading_info=True, **extra, **common)
             _refuse_missing(found["missing_keys"], name)
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
-        _check_tokenizer(tokenizer, config, name)
+        _check_tokenizer(tokenizer, model, name)
     except UserError:
         raise
     except Exception as error:  # three libraries read these files, each with exceptions of its own
@@ -213,12 +213,18 @@ def _nowhere(name: str, why: str) -> str:
     return f"backbone {name}: no local folder, not bundled ({', '.join(bundled) or 'none'}), and {why}{hint}"
 
 
-def _check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
+def _check_tokenizer(tokenizer: Any, model: Any, name: str) -> None:
     # Where tokenizer files are missing, transformers silently makes one that knows special tokens only.
     if len(tokenizer) - len(set(tokenizer.all_special_ids)) < 2:
         raise UserError(f"backbone {name} has no tokenizer files (such as tokenizer.json or spiece.model)")
-    if not config.is_encoder_decoder and tokenizer.eos_token_id is None:
+    end, rows = tokenizer.eos_token_id, model.get_input_embeddings().weight.shape[0]
+    if not model.config.is_encoder_decoder and end is None:
         raise UserError(f"backbone {name}: its tokenizer has no end-of-sequence token, so no answer would end")
+    if end is not None and end >= rows:
+        raise UserError(
+            f"backbone {name}: its tokenizer's end of sequence {tokenizer.eos_token!r} is token {end}, beyond the "
+            f"{rows} that the model knows, so no answer would end; give it the tokenizer that it was trained with"
+        )
 
 
 def _first_sentence(error: Exception) -> str:

@@ -6,10 +6,10 @@ import json
 
 import pytest
 import torch
-from architectures import DECODER_ONLY, ENCODER_DECODER, TODAYS, UNFIT, build
+from architectures import DECODER_ONLY, ENCODER_DECODER, IDS, TODAYS, UNFIT, build
 from peft import PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
-from small_models import EOS, PAD, VOCABULARY
+from small_models import BOS, EOS, PAD, VOCABULARY, byte_tokenizer
 from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM
 
@@ -107,6 +107,42 @@ def test_an_encoder_decoder_says_what_the_plain_model_says(family, forced, tmp_p
     assert backbone.generate(None, batch) == answer(backbone, None, batch)[0] == texts
 
 
+def set_in(folder, **changes):
+    """In the model's and the generation's configuration."""
+    for name in ("config.json", "generation_config.json"):
+        path = folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return folder
+
+
+def test_a_first_token_of_answers_is_forced_on_no_decoder_only_model(tmp_path):
+    """It would be the second that transformers forces, behind embeddings."""
+    folder, batch = build(tmp_path, "llama", TODAYS), INPUTS[2:4]
+    free = loaded(folder)
+    prompt = some_prompt(free)
+    forced = loaded(set_in(folder, forced_bos_token_id=7))
+    assert forced.generate(prompt, forced.encode(batch)) == free.generate(prompt, free.encode(batch))
+
+
+def test_an_answer_is_without_its_start_and_may_have_several_last_tokens(tmp_path):
+    folder = set_in(build(tmp_path, "umt5", ENCODER_DECODER["umt5"]), forced_eos_token_id=[1, 5])
+    byte_tokenizer(True).save_pretrained(folder)  # <pad>, with which answers start, is no special token
+    backbone = loaded(folder)
+    prompt, batch = some_prompt(backbone), backbone.encode(INPUTS)
+    answers = backbone.generate(prompt, batch)
+    assert answers == answer(backbone, prompt, batch)[0]
+    assert any(answers) and not any(text.startswith("<pad>") for text in answers)
+
+
+def test_where_no_start_is_named_answers_start_as_targets_do(tmp_path):
+    none = {"decoder_start_token_id": None, "bos_token_id": None}
+    backbone = loaded(set_in(build(tmp_path / "mbart", "mbart", ENCODER_DECODER["mbart"]), **none))
+    started = backbone.shifted(backbone.encode.labels(["yes"]))[0, 0]
+    assert backbone.generation.decoder_start_token_id == started == EOS
+    with pytest.raises(UserError, match=r"set decoder_start_token_id in its config\.json"):
+        loaded(set_in(build(tmp_path / "umt5", "umt5", ENCODER_DECODER["umt5"]), **none))
+
+
 def test_without_a_prompt_an_empty_input_gives_nothing_to_go_on_from(tmp_path):
     backbone = loaded(build(tmp_path, "llama", TODAYS))
     for inputs in ([""], ["", "a"]):
@@ -116,11 +152,7 @@ def test_without_a_prompt_an_empty_input_gives_nothing_to_go_on_from(tmp_path):
 
 def test_an_answer_ends_where_its_target_ends(tmp_path):
     """A checkpoint's end of sequence for generation may be another token than its tokenizer's."""
-    folder = build(tmp_path, "llama", TODAYS)
-    for name in ("config.json", "generation_config.json"):
-        path = folder / name
-        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [2, 5]}))
-    backbone = loaded(folder)
+    backbone = loaded(set_in(build(tmp_path, "llama", TODAYS), eos_token_id=[2, 5]))
     assert set(backbone.generation.eos_token_id) == {2, 5, EOS} and backbone.encode.labels(["a"])[0, -1] == EOS
 
 
@@ -146,7 +178,15 @@ def test_a_type_in_which_a_model_overflows_is_refused(tmp_path):
 
 def test_positions_are_found_where_a_configuration_keeps_them(tmp_path):
     assert loaded(build(tmp_path / "mpt", "mpt", DECODER_ONLY["mpt"])).position_limit == 700
-    assert loaded(build(tmp_path / "led", "led", ENCODER_DECODER["led"])).position_limit == 700
+    led = loaded(build(tmp_path / "led", "led", {**ENCODER_DECODER["led"], "max_decoder_position_embeddings": 24}))
+    assert led.position_limit == 700
+    led.options = BackboneOptions(max_target_length=25)
+    with pytest.raises(UserError, match="max_target_length 25 passes the 24 decoder positions"):
+        led.check_lengths(0)
+    bert = {**IDS, **TODAYS, "model_type": "bert", "max_position_embeddings": 600}
+    writer = {**bert, "is_decoder": True, "add_cross_attention": True}
+    shape = {"encoder": bert, "decoder": writer, "decoder_start_token_id": BOS}
+    assert loaded(build(tmp_path / "bert", "encoder-decoder", shape)).position_limit == 600
     text = {**TODAYS, "query_pre_attn_scalar": 8, "vocab_size": VOCABULARY, "pad_token_id": PAD}
     sight = {name: 16 for name in ("hidden_size", "intermediate_size")}
     sight |= {"num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}

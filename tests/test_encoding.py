@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from mpt.encoding import IGNORED, Batch, Encoder
+from mpt.errors import UserError
 
 # One token per byte, after the four special ones.
 IDS = {char: byte_tokenizer(False).convert_tokens_to_ids(char) for char in "abcdefgh"}
@@ -215,3 +216,13 @@ def test_padding_is_a_row_of_the_models_table():
         tokenizer_object=added.backend_tokenizer, pad_token="[PAD]", eos_token="[PAD]", unk_token="<unk>"
     )
     assert Encoder(beyond, True, 9, 9, rows=VOCABULARY).pad_id == beyond.unk_token_id
+
+
+def test_a_text_that_needs_a_row_the_model_lacks_is_refused():
+    added = byte_tokenizer(False, bos_token="<s>")
+    added.add_tokens(["[new]"])
+    encode = Encoder(added, True, 9, 9, rows=VOCABULARY)
+    assert len(encode(["ab"], ["a"])) == 1
+    for texts in ((["a[new]"],), (["a"], ["[new]"])):
+        with pytest.raises(UserError, match=rf"'\[new\]' for a part of .*beyond the {VOCABULARY}"):
+            encode(*texts)

@@ -12,6 +12,7 @@ import pytest
 import sentencepiece
 import torch
 from small_models import VOCABULARY, bert, gpt2, t5
+from transformers import AutoTokenizer
 
 from mpt.backbone import FrozenBackbone
 from mpt.errors import UserError
@@ -171,6 +172,14 @@ def test_a_decoder_only_tokenizer_without_an_end_is_refused(tmp_path):
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "eos_token": None}))
     assert "no end-of-sequence token" in refusal(folder)
+
+
+def test_an_end_of_sequence_that_the_model_does_not_know_is_refused(copied):
+    tokenizer = AutoTokenizer.from_pretrained(copied)
+    tokenizer.add_special_tokens({"eos_token": "[END]"})
+    tokenizer.save_pretrained(copied)
+    with pytest.raises(UserError, match=rf"end of sequence '\[END\]' is token {VOCABULARY}, beyond the {VOCABULARY}"):
+        FrozenBackbone(str(copied))
 
 
 def test_an_unknown_attention_implementation(model_folder):

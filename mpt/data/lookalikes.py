@@ -37,6 +37,6 @@ def as_seen(label: str, labels: Iterable[str]) -> str:
 
 
 def _look(label: str) -> str:
-    """The label as it is seen: letters in one form (NFC), without format signs, such as a zero-width space."""
-    seen = unicodedata.normalize("NFC", label)
-    return "".join(sign for sign in seen if unicodedata.category(sign) != "Cf" and sign not in "\ufe0e\ufe0f")
+    """The label as it is seen: letters in one form (NFC), spaces of one kind, no format signs (zero-width spaces)."""
+    signs = [(sign, unicodedata.category(sign)) for sign in unicodedata.normalize("NFC", label)]
+    return "".join(" " if kind == "Zs" else sign for sign, kind in signs if kind != "Cf" and sign not in "\ufe0e\ufe0f")

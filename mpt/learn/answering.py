@@ -53,7 +53,7 @@ def _greedy(backbone: Backbone, encoded: dict[str, Tensor], mask: Tensor) -> Ten
         if place == 0 and settings.forced_bos_token_id is not None:
             last = torch.full_like(last, settings.forced_bos_token_id)
         if place == limit - 1 and settings.forced_eos_token_id is not None:
-            last = torch.full_like(last, settings.forced_eos_token_id)
+            last = torch.full_like(last, int(torch.as_tensor(settings.forced_eos_token_id).min()))
         found[rows, place] = last[:, 0]
         going = ~torch.isin(last[:, 0], ends)
         left = int(going.sum())

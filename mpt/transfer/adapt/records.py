@@ -92,7 +92,7 @@ def _csv(path: Path, text: str) -> list[Record]:
     lines = [f"{part}\n" for part in text.split("\n")]
     if lines[-1] == "\n":
         lines.pop()
-    stated = _SEP.fullmatch(lines[0].strip()) if lines else None
+    stated = _SEP.fullmatch(lines[0].strip(" \r\n")) if lines else None
     skipped = 1 if stated else 0
     del lines[:skipped]
     delimiter = stated[1] if stated else _delimiter(lines)

@@ -115,7 +115,13 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path, rows, options, said):
         read(write(tmp_path, "a.tsv", rows), **options)
 
 
-SEEN_ALIKE = [("caf\u00e9", "cafe\u0301"), ("good", "go\u200bod"), ("good", "\ufeffgood"), ("❤", "❤\ufe0f")]
+SEEN_ALIKE = [
+    ("caf\u00e9", "cafe\u0301"),
+    ("good", "go\u200bod"),
+    ("good", "\ufeffgood"),
+    ("❤", "❤\ufe0f"),
+    ("so so", "so\xa0so"),
+]
 
 
 @pytest.mark.parametrize(("label", "other"), SEEN_ALIKE)

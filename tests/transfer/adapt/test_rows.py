@@ -120,6 +120,7 @@ def lined(rows, delimiter: str, end: str = "\n") -> str:
         ("a.csv", lined([("a;no", "x"), ("b;yes", "y")], ","), [("a;no", "x"), ("b;yes", "y")]),
         ("a.csv", "sep=;\ntext;label\n" + lined(PROSE, ";"), PROSE),
         ("a.csv", '\ufeff"SEP=|"\r\ntext|label\r\n' + lined(PROSE, "|", "\r\n"), PROSE),
+        ("a.csv", "sep=\t\r\n" + lined(PROSE, "\t", "\r\n"), PROSE),
         ("a.csv", 'text, label\n"a ""b"", c", "good"\n"d", "very, bad"\n', [('a "b", c', "good"), ("d", "very, bad")]),
         ("a.csv", lined(PROSE, ";", "\r"), PROSE),
         ("a.tsv", lined(PROSE, "\t", "\r"), PROSE),
