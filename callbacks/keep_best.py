@@ -51,6 +51,11 @@ class KeepBest(Callback):
         Raises:
             UserError: it would.
         """
+        if self.monitor is not None and trainer.limit_val_batches == 0:
+            raise UserError(
+                f"trainer.limit_val_batches 0 leaves no evaluation, and KeepBest monitors {self.monitor}; leave "
+                "it out, or set KeepBest's monitor to null to keep the last state"
+            )
         every = trainer.val_check_interval
         batches = trainer.max_steps * batches_per_step(trainer)
         if self.monitor is not None and isinstance(every, int) and 0 <= batches < every:

@@ -130,6 +130,8 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
         raise UserError(
             f"prompt {folder}: {_TENSORS} holds {list(weight.shape)} but {_CONFIG} says [{length}, {width}]"
         )
+    if not weight.isfinite().all():
+        raise UserError(f"prompt {folder}: {_TENSORS} holds numbers that are not finite; learn it anew")
     facts = _read_json(folder / _FACTS) if (folder / _FACTS).is_file() else {}
     return StoredPrompt(weight, str(config.get("base_model_name_or_path") or ""), facts)
 

@@ -195,6 +195,16 @@ def test_half_of_the_tensors_are_noticed(tmp_path):
         load_prompt(tmp_path / "p")
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_prompt_that_is_not_finite_is_refused(value, tmp_path):
+    folder = saved(tmp_path / "p")
+    weight = load_file(folder / "adapter_model.safetensors")["prompt_embeddings"]
+    weight[0, 0] = value
+    save_file({"prompt_embeddings": weight}, folder / "adapter_model.safetensors")
+    with pytest.raises(UserError, match="holds numbers that are not finite"):
+        load_prompt(folder)
+
+
 def test_another_tensor_is_named(tmp_path):
     folder = saved(tmp_path / "p")
     save_file({"lora_A": torch.zeros(2)}, folder / "adapter_model.safetensors")

@@ -60,6 +60,11 @@ OTHERS = {
         {"model__optimizer": "torch.optim.AdamW", "model__optimizer__lr": 0.01},
         ["optimizer PromptAdafactor (now AdamW)", "learning rate 0.3 (now 0.01)"],
     ),
+    "another metric": ({"data__metric": "EM"}, ["metric ACC (now EM)"]),
+    "another length of targets": (
+        {"model__backbone_options__max_target_length": 5},
+        ["max_target_length 4 (now 5)"],
+    ),
     "another rate": ({"model__optimizer__lr": 0.25}, ["learning rate 0.3 (now 0.25)"]),
 }
 

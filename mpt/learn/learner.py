@@ -240,6 +240,10 @@ class Learner(LightningModule):
             known["task"] = list(self.tasks)
         if (seed := getattr(data, "seed", None)) is not None:
             known["data seed"] = seed
+        if (task := getattr(data, "task", None)) is not None:
+            known["metric"] = task.metric
+        for kind in ("input", "target"):
+            known[f"max_{kind}_length"] = getattr(self.backbone.encode, f"max_{kind}_length")
         return known
 
     def check_checkpoint(self, checkpoint: dict[str, Any], data: Any, training: bool) -> None:

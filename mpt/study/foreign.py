@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,14 +14,18 @@ from mpt.configs import find_config
 from mpt.errors import UserError
 
 _KNOWN = ("mpt.", "torch.optim.", "pytorch_lightning.", "transformers.")
-_DOTTED = re.compile(r"([A-Za-z_]\w*)(\.[A-Za-z_]\w*)+")
 _LARGEST = 1 << 20
-"""Bytes of a file that may be a part of a config."""
+"""Bytes of a file that is looked at as a part of a config; a larger one is counted as foreign."""
+_PLACES = ("dir", "file", "path")
+
+
+class _Unknown(Exception):
+    """What a file holds cannot be told."""
 
 
 def foreign(words: Sequence[str]) -> str | None:
     """The first name in a run's words or configs that can be imported and is none of mpt or of the libraries it is
-    made of; none if there is none.
+    made of; none if there is none. A config that cannot be looked through counts as such a name.
 
     Nothing is imported for this, and no class made.
 
@@ -37,11 +41,30 @@ def foreign(words: Sequence[str]) -> str | None:
             except UserError:
                 continue  # whoever parses it says so
             value, here = str(path), path.parent
-        for text in _texts(_parsed(value), here, set()):
-            dotted = _DOTTED.fullmatch(text)
-            if dotted and not text.startswith(_KNOWN) and find_spec(dotted[1]) is not None:
-                return text
+        try:
+            for text in _texts(_parsed(value), here, set()):
+                first, *more = text.split(".")
+                dotted = more and all(part.isidentifier() for part in (first, *more))
+                if dotted and not text.startswith(_KNOWN) and find_spec(first) is not None:
+                    return text
+        except _Unknown as unknown:
+            return str(unknown)
     return None
+
+
+def writer_elsewhere(content: Any) -> str | None:
+    """The first class of other packages in a part of a parsed config that is given a place for files of its own, as
+    checkpoints and profiles have one; none if there is none.
+    """
+    if isinstance(content, list):
+        return next((name for part in content if (name := writer_elsewhere(part)) is not None), None)
+    if not isinstance(content, dict):
+        return None
+    name, options = str(content.get("class_path", "mpt.")), content.get("init_args") or {}
+    places = (option for option, value in options.items() if value and any(kind in option for kind in _PLACES))
+    if not name.startswith("mpt.") and next(places, None):
+        return name
+    return writer_elsewhere(list(content.values()))
 
 
 def _texts(content: Any, here: Path, seen: set[Path]) -> Iterator[str]:
@@ -54,8 +77,8 @@ def _texts(content: Any, here: Path, seen: set[Path]) -> Iterator[str]:
             yield from _texts(value, here, seen)
     elif isinstance(content, str):
         yield content
-        for path in (Path(content), here / content):
-            if path not in seen and _is_small_file(path):
+        for path in (Path(content), here / content, Path(os.path.expanduser(content))):
+            if path not in seen and _is_part(path):
                 seen.add(path)
                 text = path.read_text(encoding="utf-8", errors="replace")
                 yield from _texts(_parsed(text), path.parent, seen)
@@ -63,13 +86,18 @@ def _texts(content: Any, here: Path, seen: set[Path]) -> Iterator[str]:
 
 def _parsed(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=yaml.BaseLoader)  # no dates and numbers, which may be wrong
     except yaml.YAMLError:
-        return None
+        return None  # nor can whoever parses it
+    except RecursionError:
+        raise _Unknown(f"{text[:20]} …") from None
 
 
-def _is_small_file(path: Path) -> bool:
+def _is_part(path: Path) -> bool:
     try:
-        return path.is_file() and path.stat().st_size <= _LARGEST
+        is_file = path.is_file()
+        if is_file and path.stat().st_size > _LARGEST:
+            raise _Unknown(path)
+        return is_file
     except (OSError, ValueError):  # no name for a file
         return False

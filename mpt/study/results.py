@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mpt.data.tasks import Shots
-from mpt.errors import UserError
+from mpt.errors import UserError, one_line
 from mpt.files import inside, links_below, refuse_links, write_json
 from mpt.study.plan import Cell
 from mpt.study.retrieval_plan import changed_library
@@ -105,15 +106,21 @@ def read_study(out: Path) -> tuple[Facts, list[Record]]:
     content = read_json(out / STUDY)
     if "settings" not in content:
         raise UserError(f"{out / STUDY} is of an earlier version; delete it, and mpt study run writes it anew")
-    for run in content["runs"]:
-        if not inside(out, out / run["key"]):
-            raise UserError(f"{out / STUDY}: the run {run['key']} would lie outside of the study's folder")
-    content["settings"] = [Setting(**setting) for setting in content["settings"]]
-    records = [
-        Record(**run, result=_result(out / run["key"]), failure=_failure(out / run["key"]))
-        for run in content.pop("runs")
-    ]
-    return Facts(**content), records
+    try:
+        for run in content["runs"]:
+            if not inside(out, out / run["key"]):
+                raise UserError(f"{out / STUDY}: the run {run['key']} would lie outside of the study's folder")
+        content["settings"] = [Setting(**setting) for setting in content["settings"]]
+        records = [
+            Record(**run, result=_result(out / run["key"], run["stage"]), failure=_failure(out / run["key"]))
+            for run in content.pop("runs")
+        ]
+        return Facts(**content), records
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{out / STUDY} is not as mpt study run writes it ({one_line(error)}); delete it, and mpt study run writes "
+            "it anew"
+        ) from error
 
 
 def refuse_strange(out: Path) -> None:
@@ -175,25 +182,43 @@ def difference(cell: Cell, stored: Mapping[str, Any]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that this package wrote.
+    """A JSON object that this package wrote.
 
     Raises:
         UserError: it is not what was written.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; delete it, and the same command writes it anew")
+    return content
 
 
-def _result(folder: Path) -> dict[str, Any] | None:
-    if not (folder / RESULT).is_file():
+_RESULT = {"seconds": float, "versions": dict, "device": str}
+_JUDGED = {"metric": str, "score": float, "dev_score": float}
+"""What a report cannot do without, of each run and of one that is judged."""
+
+
+def _result(folder: Path, stage: str) -> dict[str, Any] | None:
+    path = folder / RESULT
+    if not path.is_file():
         return None
-    content = read_json(folder / RESULT)
-    return {**content.pop("environment", {}), **content}  # device and versions once stood among the rest
+    content = read_json(path)
+    content = {**content.pop("environment", {}), **content}  # device and versions once stood among the rest
+    for name, kind in {**_RESULT, **(_JUDGED if stage == "downstream" else {})}.items():
+        value = content.get(name)
+        is_kind = isinstance(value, int | float) and math.isfinite(value) if kind is float else isinstance(value, kind)
+        if not is_kind and (name, value) != ("dev_score", None):
+            raise UserError(
+                f"{path} has {name} {value!r}, which mpt study run does not write; delete its folder to have the run "
+                "done again"
+            )
+    return content
 
 
 def _failure(folder: Path) -> str | None:
     if (folder / RESULT).is_file() or not (folder / FAILED).is_file():
         return None
-    return read_json(folder / FAILED)["reason"]
+    return str(read_json(folder / FAILED).get("reason", "it does not say why"))

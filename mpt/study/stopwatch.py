@@ -16,9 +16,10 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.errors import mistake_behind
+from mpt.errors import UserError, mistake_behind
 from mpt.files import write_json
 from mpt.study.calibrate import SPEEDS, TRIALS, Speed, Trial
+from mpt.study.foreign import writer_elsewhere
 
 STEPS, INTERVAL = 9, 3
 """Optimiser steps of a trial, and batches from one of its evaluations to the next."""
@@ -85,13 +86,19 @@ def _measure(trial: Trial) -> Speed:
 
 def _time(trial: Trial, times: int) -> Speed:
     from mpt.data.modules import batches_per_step
-    from mpt.lightning_cli import run_lightning
+    from mpt.lightning_cli import RunCLI, run_lightning
+
+    class Looking(RunCLI):
+        def before_instantiate_classes(self) -> None:
+            if (name := writer_elsewhere(self.config[self.subcommand].trainer.as_dict())) is not None:
+                raise UserError(f"{name} is given a place to write to, and a plan writes nothing")
+            super().before_instantiate_classes()
 
     begin = time.monotonic()
     arguments = [*trial.arguments, f"--trainer.max_steps={times * STEPS}"]
     arguments += [f"--trainer.val_check_interval={times * INTERVAL}"] if trial.evaluates else []
     try:
-        cli = run_lightning(arguments)
+        cli = run_lightning(arguments, Looking)
         if trial.tests:
             cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
     except SystemExit:

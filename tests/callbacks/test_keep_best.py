@@ -40,6 +40,7 @@ def fake_trainer(tmp_path, fn="fit", **changes):
         "val_check_interval": 2,
         "val_check_batch": 2,
         "max_steps": 10,
+        "limit_val_batches": 1.0,
         "accumulate_grad_batches": 1,
     }
     return SimpleNamespace(**known | changes)
@@ -126,6 +127,8 @@ def test_an_unknown_value_to_monitor_is_named_with_the_known_ones(tmp_path):
 def test_a_run_too_short_to_be_evaluated_is_refused_at_once(tmp_path):
     with pytest.raises(UserError, match="max_steps 10"):
         KeepBest().on_fit_start(fake_trainer(tmp_path, val_check_interval=50), Learner())
+    with pytest.raises(UserError, match="limit_val_batches 0 leaves no evaluation"):
+        KeepBest().on_fit_start(fake_trainer(tmp_path, limit_val_batches=0), Learner())
 
 
 def test_a_stream_without_end_that_is_evaluated_after_its_end_is_refused(tmp_path):

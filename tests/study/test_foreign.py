@@ -6,7 +6,7 @@ import pytest
 from study.toy_study import STUDY, write_study
 from toy import Mpt
 
-from mpt.study.foreign import foreign
+from mpt.study.foreign import foreign, writer_elsewhere
 from mpt.study.plan import plan
 from mpt.study.spec import load_study
 
@@ -18,6 +18,10 @@ FOREIGN = {
     ),
     "in a config": (["--config=a.yaml"], "json.JSONDecoder"),
     "in a part of a config": (["--config=whole.yaml"], "json.JSONDecoder"),
+    "in a part of a config at home": (["--model.init=~/deep/init.yaml"], "json.JSONDecoder"),
+    "in a config with a date that is none": (["--config=date.yaml"], "json.JSONDecoder"),
+    "perhaps, in a config too large to look through": (["--config=large.yaml"], "large.yaml"),
+    "perhaps, in a config too deep to look through": (["--config=nested.yaml"], "[" * 20 + " …"),
     "nothing": (["--model.init=mpt.initialisers.SampledVocabulary", "--data.task=no.module"], None),
 }
 
@@ -29,7 +33,19 @@ def test_what_is_of_another_package(words, found, tmp_path, monkeypatch):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "init.yaml").write_text("class_path: json.JSONDecoder\n")
     (tmp_path / "whole.yaml").write_text("model: {init_args: {init: deep/init.yaml}}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "date.yaml").write_text("of: 2026-99-99\nmodel: {init_args: {init: json.JSONDecoder}}\n")
+    (tmp_path / "large.yaml").write_text("model: {init_args: {init: json.JSONDecoder}}\n" + "#" * (1 << 20))
+    (tmp_path / "nested.yaml").write_text("[" * 10_000)
     assert foreign(words) == found
+
+
+def test_what_would_write_outside_of_its_run():
+    mine = {"class_path": "mpt.callbacks.KeepBest", "init_args": {"folder": "prompt"}}
+    elsewhere = {"class_path": "lib.Checkpoints", "init_args": {"dirpath": "out"}}
+    assert writer_elsewhere({"callbacks": [mine, {**elsewhere, "init_args": {"dirpath": None}}]}) is None
+    assert writer_elsewhere({"callbacks": [mine, elsewhere]}) == "lib.Checkpoints"
+    assert writer_elsewhere({"profiler": {**elsewhere, "init_args": {"filename": "../x"}}}) == "lib.Checkpoints"
 
 
 def test_a_plan_does_not_run_it(capsys, tmp_path, monkeypatch):

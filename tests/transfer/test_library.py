@@ -96,7 +96,7 @@ def test_names_that_escape_or_surprise_are_refused(name, tmp_path):
         (torch.zeros(2, 4), torch.zeros(3, 4), {"fingerprint": "f"}, r"its key has the shape \[2, 4\]"),
         (torch.zeros(3, 4), torch.zeros(3, 5), {"fingerprint": "f"}, r"its value has the shape \[3, 5\]"),
         (torch.zeros(3, 4), torch.zeros(3, 4), {}, "no fingerprint"),
-        (torch.zeros(3, 4), torch.full((3, 4), torch.nan), {"fingerprint": "f"}, "its value holds numbers"),
+        (torch.zeros(3, 4), torch.full((3, 4), torch.nan), {"fingerprint": "f"}, "holds numbers that are not finite"),
         (torch.zeros(3, 4), torch.zeros(3, 4), {"fingerprint": "f", "seed": "13"}, "seed '13'"),
         (torch.zeros(3, 4), torch.zeros(3, 4), {"fingerprint": "f", "dev_score": "good"}, "dev_score 'good'"),
     ],
