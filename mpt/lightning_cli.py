@@ -24,7 +24,7 @@ from mpt.callbacks import KeepBest, ResumePoint
 from mpt.checkpoints import LAST, find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.configs import find_config
 from mpt.data.modules import TextData, check_stream
-from mpt.errors import UserError
+from mpt.errors import UserError, mistake_behind
 from mpt.files import held, refuse_links, write_text, writing_to
 from mpt.learn import Learner
 from mpt.loading import refuse_unsafe_dtype
@@ -87,6 +87,12 @@ class RunCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Refuse unsafe checkpoints. Lightning would take hyper-parameters from one and override the command line."""
         refuse_unsafe(self.config[self.config.subcommand])
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
+        try:
+            return super()._instantiate_trainer(config, callbacks)
+        except (TypeError, ValueError) as error:  # options that do not go together
+            raise mistake_behind(error) or UserError(f"trainer: {' '.join(str(error).split())}") from error
 
     def after_instantiate_classes(self) -> None:
         tell_devices(self.trainer)

@@ -62,6 +62,11 @@ def check_stream(trainer: pl.Trainer) -> None:
             "training batches are one endless stream without epochs, so trainer.max_epochs never comes: set "
             "trainer.max_steps"
         )
+    if (known.check_val_every_n_epoch or 1) > 1:
+        raise UserError(
+            f"trainer.check_val_every_n_epoch {known.check_val_every_n_epoch} never comes, as training batches are one "
+            "endless stream without epochs: set it to null, and trainer.val_check_interval to a number of batches"
+        )
     limit, needed = known.limit_train_batches, known.max_steps * batches_per_step(trainer)
     if isinstance(limit, int) and (needed < 0 or needed > limit):
         raise UserError(

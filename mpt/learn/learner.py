@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -82,8 +83,19 @@ class Learner(LightningModule):
         return None
 
     def make_optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser over everything that is learned."""
-        return self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
+        """The optimiser over everything that is learned.
+
+        Raises:
+            UserError: it refuses its options, or its learning rate is negative or not finite.
+        """
+        try:
+            made = self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
+        except ValueError as error:
+            raise UserError(f"model.optimizer: {error}") from error
+        rate = made.param_groups[0]["lr"]
+        if rate is not None and not 0 <= rate < math.inf:
+            raise UserError(f"model.optimizer.lr must be 0 or more, not {rate:g}")
+        return made
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write what was learned to a folder, in one step."""
