@@ -168,7 +168,7 @@ def of_before(tmp_path) -> Path:
     for row in rows:
         assert row.result is not None
         row.result.pop("examples")
-        row.result |= {"versions": {}, "device": "cpu"}
+        row.result.update(versions={}, device="cpu")
     write_folder(tmp_path, rows, settings=[setting("p", "a")], methods=["PT", "MTL", "Top1"])
     for key, config in (("MTL/upstream-13", FIXED), ("embedding/a-13", FIXED)):
         (tmp_path / key / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
