@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -19,5 +20,9 @@ def test_a_notebook_runs(path, tmp_path):
     NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
 
 
-def test_there_is_one():
+def test_outputs_name_no_place_of_one_machine():
     assert NOTEBOOKS
+    for path in NOTEBOOKS:
+        outputs = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", [])]
+        said = "".join(output.get("text", "") for output in outputs)
+        assert all(output.get("name") != "stderr" for output in outputs) and not re.search(r"""["' ]/\w+/""", said), path
