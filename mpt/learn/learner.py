@@ -305,7 +305,7 @@ class Learner(LightningModule):
         if summed is not None and not summed.isfinite():
             trouble = self._not_finite(f"the {kind} loss is", step)
         stop_together(trouble, self.device, NotFinite)
-        if kind == "training":
+        if kind == "training" and step is None:  # at each step the loss tells it
             self.check_learned()
 
     def _not_finite(self, what: str, step: int | None = None) -> str:
