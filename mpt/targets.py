@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mpt.data.lookalikes import look
 from mpt.data.outputs import Outputs
 from mpt.data.tasks import Example
 from mpt.encoding import Encoder
@@ -181,12 +181,7 @@ def _clash(outputs: Outputs, spelt: _Spelt) -> str | None:
 def _shown(text: str, other: str) -> str:
     """The text in quotes; with signs that do not show, or look like others, as escapes where the two look alike."""
     text, other = text.strip(), other.strip()
-    return ascii(text) if text != other and _look(text) == _look(other) else repr(text)
-
-
-def _look(text: str) -> str:
-    visible = (sign for sign in unicodedata.normalize("NFC", text) if unicodedata.category(sign) != "Cf")
-    return " ".join("".join(visible).split())
+    return ascii(text) if text != other and look(text) == look(other) else repr(text)
 
 
 def _share(lengths: Sequence[int], share: float) -> int:

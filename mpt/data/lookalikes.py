@@ -20,7 +20,7 @@ def refuse_lookalikes(where: str, labels: Mapping[str, int]) -> None:
     """
     seen: dict[str, str] = {}
     for label, line in labels.items():
-        other = seen.setdefault(_look(label), label)
+        other = seen.setdefault(look(label), label)
         if other != label:
             places = sorted([(labels[other], other), (line, label)])
             texts = [ascii(text) + (f" (line {at})" if at else "") for at, text in places]
@@ -32,11 +32,11 @@ def refuse_lookalikes(where: str, labels: Mapping[str, int]) -> None:
 
 def as_seen(label: str, labels: Iterable[str]) -> str:
     """The end of a complaint about a label that looks like a known one; empty if it does not."""
-    alike = next((known for known in labels if _look(known) == _look(label)), None)
+    alike = next((known for known in labels if look(known) == look(label)), None)
     return f"it looks like {alike!a} but is {label!a}" if alike is not None else ""
 
 
-def _look(label: str) -> str:
+def look(label: str) -> str:
     """The label as it is seen: letters in one form (NFC), spaces of one kind, no format signs (zero-width spaces)."""
     signs = [(sign, unicodedata.category(sign)) for sign in unicodedata.normalize("NFC", label)]
     return "".join(" " if kind == "Zs" else sign for sign, kind in signs if kind != "Cf" and sign not in "\ufe0e\ufe0f")
