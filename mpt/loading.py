@@ -96,6 +96,18 @@ def resolve(name: str) -> str:
     return name
 
 
+def locate(name: str, revision: str | None) -> tuple[str, dict[str, str]]:
+    """The folder or hub name that transformers reads a backbone from, and the options to read it with.
+
+    Raises:
+        UserError: it is nowhere.
+    """
+    source = resolve(name)
+    if not Path(source).is_dir():
+        source = _downloaded_or_reachable(name, revision)
+    return source, {} if Path(source).is_dir() or not revision else {"revision": revision}
+
+
 def load(name: str, options: BackboneOptions, random_weights: bool = False) -> tuple[Any, Any]:
     """The model and its tokenizer.
 
@@ -108,10 +120,7 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
         UserError: if there is no such model, it is neither encoder-decoder nor decoder-only, or the type is
             unsafe for it.
     """
-    source = resolve(name)
-    if not Path(source).is_dir():
-        source = _downloaded_or_reachable(name, options.revision)
-    common = {} if Path(source).is_dir() or not options.revision else {"revision": options.revision}
+    source, common = locate(name, options.revision)
     try:
         config = AutoConfig.from_pretrained(source, **common)
         refuse_unsafe_dtype(config.model_type, options.dtype)

@@ -93,13 +93,10 @@ def _encoder(name: str, revision: str | None, limit: int | None) -> Encoder:
     from transformers import AutoConfig, AutoTokenizer
 
     from mpt.encoding import Encoder
-    from mpt.loading import BackboneOptions, _downloaded_or_reachable, resolve
+    from mpt.loading import BackboneOptions, locate
 
     limit = limit or BackboneOptions.max_target_length
-    source = resolve(name)
-    common = {"revision": revision} if revision and not Path(source).is_dir() else {}
-    if not Path(source).is_dir():
-        source = _downloaded_or_reachable(name, revision)
+    source, common = locate(name, revision)
     try:
         decoder_only = not AutoConfig.from_pretrained(source, **common).is_encoder_decoder
         return Encoder(AutoTokenizer.from_pretrained(source, **common), decoder_only, 1, limit)
