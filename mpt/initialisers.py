@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ import torch
 from torch import Tensor
 
 from mpt.errors import UserError
-from mpt.files import links_below, refuse_links
 from mpt.prompt_files import StoredPrompt, check_fits, load_prompt
 from mpt.transfer.retrieval import Measure, Order, Retrieval, told
 from mpt.transfer.similarity import weighted_average
@@ -168,8 +166,6 @@ class SavedPrompt(Initialiser):
 
     def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
         stored = load_prompt(self.path)
-        folder = Path(self.path).expanduser()
-        refuse_links(folder, links_below(folder), f"prompt {self.path}")
         _check(stored, self.path, length, vocabulary)
         return stored.weight
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mpt.errors import UserError
-from mpt.files import new_folder, refuse_links, write_json
+from mpt.files import links_below, new_folder, refuse_links, write_json
 
 TENSOR = "prompt_embeddings"
 _TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
@@ -108,7 +108,7 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise UserError(f"prompt {folder}: no such folder")
-    refuse_links(folder, (_TENSORS, _CONFIG, _FACTS), f"prompt {folder}")
+    refuse_links(folder, links_below(folder), f"prompt {folder}")
     config = _read_json(folder / _CONFIG)
     kind = config.get("peft_type")
     if kind != "PROMPT_TUNING":

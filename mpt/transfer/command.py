@@ -120,7 +120,6 @@ def _show(rest: list[str]) -> None:
 
 def _search(rest: list[str]) -> None:
     from mpt.columns import columns
-    from mpt.files import links_below, refuse_links
     from mpt.prompt_files import load_prompt
     from mpt.transfer.entry import KEY
     from mpt.transfer.runs import EARLY
@@ -140,7 +139,6 @@ def _search(rest: list[str]) -> None:
     places = (options.key / EARLY / f"step-{steps}", options.key / KEY)
     folder = next((place for place in places if place.is_dir()), options.key)
     stored = load_prompt(folder)
-    refuse_links(folder, links_below(folder), f"key {folder}")
     if stored.facts.get("step", steps) != steps:
         log.warning(
             "%s is a prompt of step %r, but the keys of the library are of step %d: how similar they are says little",

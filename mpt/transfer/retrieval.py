@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mpt.errors import UserError
-from mpt.files import links_below, refuse_links
 from mpt.prompt_files import StoredPrompt, load_prompt
 from mpt.transfer.entry import files_of
 from mpt.transfer.similarity import SIMILARITIES
@@ -84,7 +83,6 @@ class Retrieval:
                 f"{now}; put back what was there, or start anew"
             )
         key = load_prompt(self.key)
-        refuse_links(Path(self.key).expanduser(), links_below(Path(self.key).expanduser()), f"key {self.key}")
         fingerprint = key.facts.get("fingerprint")
         if fingerprint is None:
             raise UserError(f"key {self.key} does not say which weights it was learned on; make it by mpt fit")
