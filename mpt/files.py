@@ -12,6 +12,8 @@ from typing import IO, Any
 
 from mpt.errors import UserError
 
+LOCK = ".lock"
+"""What :func:`only_one` leaves in a folder."""
 _LEFT = re.compile(r"\..+\.\d+\.(new|old)")
 
 
@@ -77,7 +79,7 @@ def only_one(folder: Path, complaint: str) -> Iterator[None]:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open_lock(folder / ".lock")
+        lock = open_lock(folder / LOCK)
     except OSError as error:
         raise UserError(f"Cannot write to the folder {folder}: {error.strerror}.") from error
     with lock as file:

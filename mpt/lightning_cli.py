@@ -115,6 +115,7 @@ class RunCLI(LightningCLI):
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
             if self.checkpoint is not None:
                 self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
+                self.checkpoint = None  # a fine-tuned model's is as large as the model
         trainer: Any = self.trainer
         for part in trainer.callbacks:
             if isinstance(part, KeepBest):

@@ -14,10 +14,7 @@ from mpt.data.mixtures import load_mixture
 from mpt.data.partitions import load_partition
 from mpt.data.tasks import Shots, Task, catalogue, nearest, read_task
 from mpt.errors import UserError
-from mpt.files import clear_left, only_one
-
-_LOCK = ".lock"
-"""What :func:`mpt.files.only_one` leaves in a folder."""
+from mpt.files import LOCK, clear_left, only_one
 
 
 def run_data_command(arguments: list[str]) -> None:
@@ -128,8 +125,8 @@ def _build(options: argparse.Namespace) -> bool:
 
 def _leave_nothing(made: Sequence[Path]) -> None:
     """Remove the folders that were made for the build, the inner one first, if nothing was built into them."""
-    if {path.name for path in made[0].iterdir()} <= {_LOCK}:
-        (made[0] / _LOCK).unlink(missing_ok=True)
+    if {path.name for path in made[0].iterdir()} <= {LOCK}:
+        (made[0] / LOCK).unlink(missing_ok=True)
         for folder in made:
             folder.rmdir()
 
