@@ -10,9 +10,9 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
-from mpt.data.modules import batches_per_step
-from mpt.errors import Diverged, NotFinite, UserError
-from mpt.files import check_below
+from mpt.callbacks.steps import batches_per_step
+from mpt.util.errors import Diverged, NotFinite, UserError
+from mpt.util.files import check_below
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.data.modules import batches_per_step
-from mpt.errors import UserError
-from mpt.files import check_below, clear_left
+from mpt.callbacks.steps import batches_per_step
+from mpt.util.errors import UserError
+from mpt.util.files import check_below, clear_left
 
 
 class KeepEarly(Callback):

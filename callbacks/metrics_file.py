@@ -6,8 +6,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.data.modules import batches_per_step
-from mpt.files import check_below, write_text
+from mpt.callbacks.steps import batches_per_step
+from mpt.util.files import check_below, write_text
 
 
 class MetricsFile(Callback):

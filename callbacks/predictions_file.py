@@ -6,7 +6,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.files import check_below, write_text
+from mpt.util.files import check_below, write_text
 
 
 class PredictionsFile(Callback):

@@ -6,8 +6,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from mpt.checkpoints import LAST
-from mpt.data.modules import batches_per_step
+from mpt.callbacks.steps import batches_per_step
+from mpt.util.checkpoints import LAST
 
 
 class ResumePoint(Checkpoint):

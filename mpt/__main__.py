@@ -1,6 +1,6 @@
 """``python -m mpt`` is the command ``mpt``."""
 
-from mpt.cli import main
+from mpt.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -24,9 +24,9 @@ import torch
 from small_models import BUILDERS
 from transformers.utils import logging as transformers_logging
 
-import mpt.lightning_cli  # noqa: F401
-from mpt.backbone import FrozenBackbone
-from mpt.loading import BackboneOptions
+import mpt.fit.command  # noqa: F401
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
 
 torch.set_num_threads(1)
 # A study's runs collect garbage between them; the libraries' million objects need not be looked at each time.

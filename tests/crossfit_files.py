@@ -18,8 +18,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from mpt.data.crossfit.build import Job
-from mpt.data.tasks import Task, read_task
+from mpt.data.build.build import Job
+from mpt.data.tasks.known import read_task
+from mpt.data.tasks.task import Task
 
 SEEDS = (100, 13, 21, 42, 87)
 SHA = "0123456789abcdef0123456789abcdef01234567"

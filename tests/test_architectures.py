@@ -13,10 +13,10 @@ from small_models import BOS, EOS, PAD, VOCABULARY, byte_tokenizer
 from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM
 
-from mpt.backbone import FrozenBackbone
-from mpt.errors import UserError
-from mpt.learn.answering import answer
-from mpt.loading import BackboneOptions
+from mpt.backbone.answering import answer
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.util.errors import UserError
 
 P = 20
 INPUTS = [

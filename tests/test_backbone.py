@@ -16,12 +16,12 @@ from small_models import BUILDERS, EOS, PAD, POSITIONS, gpt2, t5
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from mpt.backbone import Backbone, FrozenBackbone, token_mean
-from mpt.encoding import IGNORED, Batch
-from mpt.errors import UserError
-from mpt.loading import BackboneOptions
-from mpt.prompt import SoftPrompt
-from mpt.prompt_files import load_prompt, save_prompt
+from mpt.backbone.encoding import IGNORED, Batch
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import Backbone, FrozenBackbone, token_mean
+from mpt.prompt.files import load_prompt, save_prompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
 
 KINDS = list(BUILDERS)
 # PEFT is compared on the model classes its users have.

@@ -14,9 +14,9 @@ import torch
 from small_models import bert
 from toy import ROWS, Mpt, json_lines, small_fit, write_toy
 
-from mpt.backbone import FrozenBackbone
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import load_prompt
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.prompt.files import load_prompt
 
 CONFIG = ("--config", "prompt_tuning")
 

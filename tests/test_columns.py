@@ -1,6 +1,6 @@
 """Tables as plain text."""
 
-from mpt.columns import columns
+from mpt.present.columns import columns
 
 
 def test_columns_are_aligned_and_numbers_to_the_right():

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from toy import Mpt
 
-from mpt.configs import config_root, find_config, shipped_configs
-from mpt.errors import UserError
+from mpt.fit.configs import config_root, find_config, shipped_configs
+from mpt.util.errors import UserError
 
 RUNS = [name for name in shipped_configs() if "/" not in name]
 

@@ -11,8 +11,8 @@ from small_tokenizers import llama2, unigram
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mpt.encoding import IGNORED, Batch, Encoder
-from mpt.errors import UserError
+from mpt.backbone.encoding import IGNORED, Batch, Encoder
+from mpt.util.errors import UserError
 
 # One token per byte, after the four special ones.
 IDS = {char: byte_tokenizer(False).convert_tokens_to_ids(char) for char in "abcdefgh"}
@@ -79,7 +79,7 @@ def test_remembering_texts_changes_nothing(decoder_only, monkeypatch):
     texts = ["abc", "", "ä", "abcdefgh", "abc", "a b"]
     encode = encoder(decoder_only)
     first, again = encode(texts, texts), encode(texts[::-1], texts[::-1])
-    monkeypatch.setattr("mpt.encoding._CACHED_TEXTS", 2)  # too few to remember
+    monkeypatch.setattr("mpt.backbone.encoding._CACHED_TEXTS", 2)  # too few to remember
     forgetful = encoder(decoder_only)
     for _ in range(2):
         fresh = forgetful(texts, texts)

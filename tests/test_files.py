@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mpt.errors import UserError
-from mpt.files import (
+from mpt.util.errors import UserError
+from mpt.util.files import (
     clear_left,
     inside,
     is_folder_name,
@@ -70,7 +70,7 @@ def test_a_killed_writer_leaves_the_old_folder(tmp_path):
     with new_folder(tmp_path / "b") as fresh:
         (fresh / "old").write_text("1")
     kill = (
-        "import os, sys; from pathlib import Path; from mpt.files import new_folder\n"
+        "import os, sys; from pathlib import Path; from mpt.util.files import new_folder\n"
         "with new_folder(Path(sys.argv[1])) as fresh:\n"
         "    (fresh / 'new').write_text('1'); os.kill(os.getpid(), 9)"
     )
@@ -105,7 +105,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_replaced_folder_is_whole_with_and_without_an_exchange(tmp_path, monkeypatch, exchange):
     if not exchange:
-        monkeypatch.setattr("mpt.files._exchange", lambda one, other: False)
+        monkeypatch.setattr("mpt.util.files._exchange", lambda one, other: False)
     for content in ("first", "second", "third"):
         with new_folder(tmp_path / "b") as fresh:
             (fresh / "x").write_text(content)
@@ -163,7 +163,7 @@ def test_a_folder_is_held_by_one(tmp_path):
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
 def test_modes_follow_the_umask_whoever_wrote_the_file(mask, tmp_path):
-    from mpt.prompt_files import save_prompt
+    from mpt.prompt.files import save_prompt
 
     before = os.umask(mask)
     try:

@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mpt.errors import UserError
-from mpt.initialisers import (
+from mpt.prompt.files import save_prompt
+from mpt.prompt.initialisers import (
     ClassLabels,
     FromText,
     Initialiser,
@@ -21,8 +21,8 @@ from mpt.initialisers import (
     Uniform,
     Vocabulary,
 )
-from mpt.prompt import SoftPrompt
-from mpt.prompt_files import save_prompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
 
 WIDTH = 6
 EMBEDDINGS = torch.arange(50.0).view(50, 1) + torch.linspace(0, 0.5, WIDTH)  # row i lies in [i, i + 0.5]

@@ -14,9 +14,9 @@ import torch
 from small_models import VOCABULARY, bert, gpt2, t5
 from transformers import AutoTokenizer
 
-from mpt.backbone import FrozenBackbone
-from mpt.errors import UserError
-from mpt.loading import BackboneOptions, bundled_backbones, load, refuse_unsafe_dtype, resolve, save_backbone
+from mpt.backbone.loading import BackboneOptions, bundled_backbones, load, refuse_unsafe_dtype, resolve, save_backbone
+from mpt.backbone.model import FrozenBackbone
+from mpt.util.errors import UserError
 
 
 def refusal(name: str | Path, **options: object) -> str:
@@ -41,7 +41,7 @@ def test_a_folder_by_absolute_relative_or_home_path(copied, monkeypatch, tmp_pat
 
 
 def test_bundled_names_are_folders_of_the_package(monkeypatch, tmp_path, copied):
-    monkeypatch.setattr("mpt.loading.ASSETS", tmp_path)
+    monkeypatch.setattr("mpt.backbone.loading.ASSETS", tmp_path)
     assert bundled_backbones() == {"t5": copied}
     assert resolve("t5") == str(copied)
     assert FrozenBackbone("t5").hidden_size == 32
@@ -57,7 +57,7 @@ def test_unknown_folders(tmp_path):
 
 
 def test_unknown_names_without_a_network(monkeypatch, tmp_path, copied):
-    monkeypatch.setattr("mpt.loading.ASSETS", copied.parent)
+    monkeypatch.setattr("mpt.backbone.loading.ASSETS", copied.parent)
     copied.rename(tmp_path / "mpt-tiny")
     text = refusal("mpt-tinny")
     assert "hub cannot be reached" in text and text.endswith("did you mean mpt-tiny?")
@@ -90,8 +90,8 @@ shutil.copytree(folder, snapshot)
 (snapshot.parents[1] / "refs").mkdir()
 (snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
 
-from mpt.errors import UserError
-from mpt.loading import BackboneOptions, load
+from mpt.util.errors import UserError
+from mpt.backbone.loading import BackboneOptions, load
 
 def attempt(name, **options):
     start = time.perf_counter()

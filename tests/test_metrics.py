@@ -10,8 +10,8 @@ from scipy.stats import pearsonr
 from sklearn.metrics import f1_score, matthews_corrcoef
 from torchmetrics.functional.text import squad
 
-from mpt import metrics
-from mpt.metrics import METRICS, average_relative_gain, relative_gain, relative_gains, score
+from mpt.metrics import crossfit as metrics
+from mpt.metrics.crossfit import METRICS, average_relative_gain, relative_gain, relative_gains, score
 
 
 def draws(count, seed=0):

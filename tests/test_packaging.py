@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.distribution import DISTRIBUTION, install
-from mpt.study.environment import versions
+from mpt.study.run.environment import versions
+from mpt.util.distribution import DISTRIBUTION, install
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,7 +36,7 @@ def test_the_wheel_has_a_name_of_its_own_and_the_package_and_the_command_are_cal
     assert wheel.name.startswith("meta_prompt_tuning-")
     inside = {Path(name).name: name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" in name}
     facts, commands = (zipfile.ZipFile(wheel).read(inside[name]).decode() for name in ("METADATA", "entry_points.txt"))
-    assert f"\nName: {DISTRIBUTION}\n" in facts and "mpt = mpt.cli:main" in commands
+    assert f"\nName: {DISTRIBUTION}\n" in facts and "mpt = mpt.cli.main:main" in commands
     assert versions()["mpt"] == re.search(r"\nVersion: (\S+)\n", facts).group(1)
     extras = set(re.findall(r"\nProvides-Extra: (\S+)", facts))
     assert extras == {"bayes", "dev", "learn2learn", "ray"}
@@ -48,7 +48,7 @@ def test_no_file_names_an_extra_or_the_distribution_by_a_strangers_name():
     files = [path for top in tops for path in (ROOT / top).rglob("*")] + list(ROOT.glob("*"))
     kinds = (".py", ".md", ".ipynb", ".toml", ".yaml", ".txt", ".sh", "")
     texts = {path: path.read_text() for path in files if path.is_file() and path.suffix in kinds}
-    assert {ROOT / "README.md", ROOT / "Makefile", ROOT / "mpt/distribution.py", ROOT / ".ci/run"} < set(texts)
+    assert {ROOT / "README.md", ROOT / "Makefile", ROOT / "mpt/util/distribution.py", ROOT / ".ci/run"} < set(texts)
     strangers = re.compile(r"(?<![\w-])mpt\[|pip3? install (-\S+ )*['\"]?mpt\b(?!/)")
     assert not [str(path) for path, text in texts.items() if strangers.search(text)]
 

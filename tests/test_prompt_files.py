@@ -30,10 +30,10 @@ from transformers import (
     XGLMConfig,
 )
 
-from mpt import prompt_files
-from mpt.errors import UserError
-from mpt.prompt import SoftPrompt
-from mpt.prompt_files import StoredPrompt, backbone_facts, check_fits, load_prompt, save_prompt
+from mpt.prompt import files as prompt_files
+from mpt.prompt.files import StoredPrompt, backbone_facts, check_fits, load_prompt, save_prompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
 
 FILES = ["adapter_config.json", "adapter_model.safetensors", "mpt.json"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from toy import Mpt
 
-from mpt.configs import find_config
-from mpt.data.crossfit.command import parser as data_options
+from mpt.cli.data import parser as data_options
+from mpt.fit.configs import find_config
 from mpt.sweep.file import load_sweep
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def test_the_commands_run_in_their_order(mpt):
 
 def test_the_commands_that_need_a_download_or_long_are_accepted(mpt, monkeypatch):
     adapted = []
-    monkeypatch.setattr("mpt.transfer.adapt.command._adapt", adapted.append)
+    monkeypatch.setattr("mpt.cli.adapt._adapt", adapted.append)
     for words in commands(run=False):
         if words[:2] == ["mpt", "study"]:
             assert words[2] == "report" or find_config(words[3]).is_file()

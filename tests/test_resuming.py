@@ -14,12 +14,12 @@ from small_models import t5
 from study.toy_study import write_study
 from toy import Mpt, json_lines, small_fit, write_toy
 
-from mpt.errors import UserError
-from mpt.files import held, write_json
-from mpt.study.plan import plan
-from mpt.study.results import STARTED
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.study.plan.grid import plan
+from mpt.study.run.one import run_cell
+from mpt.study.run.results import STARTED
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
+from mpt.util.files import held, write_json
 
 CONFIG = ("--config", "prompt_tuning")
 
@@ -33,7 +33,7 @@ def done(tmp_path_factory, model_folder) -> Path:
     t5(folder / "another", feed_forward_proj="gated-gelu")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
         patch.setenv("WANDB_MODE", "disabled")
-        from mpt.cli import main
+        from mpt.cli.main import main
 
         main(["fit", *CONFIG, *map(str, small_fit(model_folder("t5"), folder / "data", folder / "run"))])
         raise SystemExit(0)
@@ -116,7 +116,7 @@ def test_a_second_fit_in_a_folder_is_refused(how, mpt, done, model_folder):
 
 
 def test_a_hold_ends_with_its_process(tmp_path):
-    code = "import os, sys; from pathlib import Path; from mpt.files import held\n"
+    code = "import os, sys; from pathlib import Path; from mpt.util.files import held\n"
     code += "with held(Path(sys.argv[1]), 'x'): print('held', flush=True); input()"
     words = [sys.executable, "-c", code, str(tmp_path / "run")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:

@@ -12,10 +12,10 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from study.toy_study import write_study
 from toy import Mpt, json_lines, small_fit, write_toy
 
-from mpt.study.plan import plan
-from mpt.study.results import FAILED
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.study.plan.grid import plan
+from mpt.study.run.one import run_cell
+from mpt.study.run.results import FAILED
+from mpt.study.spec.study import load_study
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -55,7 +55,7 @@ def test_a_fit_goes_on_from_where_it_was(number, capsys, tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("number", CODES)
 def test_every_command_ends_alike(number, capsys, monkeypatch):
-    monkeypatch.setattr("mpt.configs.run_configs_command", lambda rest: signal.raise_signal(number))
+    monkeypatch.setattr("mpt.cli.configs.run_configs_command", lambda rest: signal.raise_signal(number))
     before = signal.getsignal(signal.SIGTERM)
     ended = Mpt(capsys)("configs", "list")
     assert (ended.code, ended.err) == (CODES[number], f"mpt: stopped by {number.name}; the same command goes on\n")
@@ -66,7 +66,7 @@ def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):
     def stopped(*_: object) -> None:
         raise SIGTERMException
 
-    monkeypatch.setattr("mpt.lightning_cli.run_lightning", stopped)
+    monkeypatch.setattr("mpt.fit.command.run_lightning", stopped)
     cell = plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")[0]
     assert run_cell(cell) == "failed"
     assert json.loads((cell.folder / FAILED).read_text())["reason"].startswith("it was stopped by SIGTERM;")

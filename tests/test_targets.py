@@ -9,13 +9,13 @@ from small_models import byte_tokenizer
 from small_tokenizers import unigram
 from tokenizers import normalizers
 
-from mpt.data.episodes import EpisodeData
-from mpt.data.modules import FewShotData, MixtureData
-from mpt.data.outputs import Outputs
-from mpt.data.tasks import Example
-from mpt.encoding import Encoder
-from mpt.errors import UserError
-from mpt.targets import check_targets
+from mpt.backbone.encoding import Encoder
+from mpt.data.modules.episodes import EpisodeData
+from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.tasks.outputs import Outputs
+from mpt.data.tasks.task import Example
+from mpt.learn.targets import check_targets
+from mpt.util.errors import UserError
 
 
 def examples(*outputs: str | tuple[str, ...]) -> list[Example]:

@@ -10,9 +10,9 @@ import torch
 import wandb
 from study.wandb_file import artifacts, read, settle
 
-from mpt import wandb_runs
-from mpt.prompt_files import save_prompt
-from mpt.tracking import Tracker
+from mpt.callbacks.tracker import Tracker
+from mpt.prompt.files import save_prompt
+from mpt.util import wandb_runs
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_later_is_told_once(tmp_path, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, "mpt"):
         tracker.log_metrics({"dev/score": 0.6}, 2)
         tracker.log_metrics({"dev/score": 0.7}, 3)
-    assert len([record for record in caplog.records if record.name == "mpt.tracking"]) == 1
+    assert len([record for record in caplog.records if record.name == "mpt.callbacks.tracker"]) == 1
 
 
 def test_a_prompt_becomes_an_artifact_and_a_fine_tuned_model_does_not(tmp_path):

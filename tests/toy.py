@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpt.cli import main
+from mpt.cli.main import main
 
 ROWS = {
     "train": [("a big dog", "yes"), ("a small cat", "no"), ("the big cat", "yes"), ("one small dog", "no")],

@@ -52,7 +52,7 @@ benchmark() { # NAME SECONDS SCRIPT OPTIONS...
 
 "$python" - <<'PY' 2>&1 | tee -a "$log"
 import platform, peft, torch, transformers
-import mpt.lightning_cli  # a first import reads gigabytes from the disk, which no measurement should wait for
+import mpt.fit.command  # a first import reads gigabytes from the disk, which no measurement should wait for
 gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 print(f"GPU {gpu}; Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}")
 PY

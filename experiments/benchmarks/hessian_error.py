@@ -33,16 +33,16 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from mpt.backbone import FrozenBackbone, token_mean
-from mpt.data.fewshot import load_fewshot, task_names
-from mpt.data.tasks import FewShot
-from mpt.encoding import Batch
+from mpt.adapt.tuning import plain_start
+from mpt.backbone.encoding import Batch
+from mpt.backbone.loading import ASSETS
+from mpt.backbone.model import FrozenBackbone, token_mean
+from mpt.data.fewshot.files import load_fewshot, task_names
+from mpt.data.tasks.task import FewShot
 from mpt.learn import PromptAdafactor
 from mpt.learn.meta import MAML
 from mpt.learn.meta.inner_loop import gradient_of
-from mpt.loading import ASSETS
-from mpt.prompt_files import load_prompt
-from mpt.transfer.tuning import plain_start
+from mpt.prompt.files import load_prompt
 
 WAYS = ("finite_difference", "exact")
 DRAWS = (13, 21, 42, 87, 100)

@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(job: dict[str, Any]) -> None:
     import torch
 
-    from mpt.transfer.library import Library
+    from mpt.library.library import Library
 
     torch.set_num_threads(job["threads"])
     ways = {"fill": fill, "index": first_of_all, "load": load_and_search}
@@ -105,7 +105,7 @@ def draw(number: int, length: int) -> Any:
 
 
 def fill(library_class: Any, job: dict[str, Any]) -> dict[str, float]:
-    from mpt.transfer.recipe import Recipe
+    from mpt.library.recipe import Recipe
 
     library = library_class.create(job["folder"], Recipe("mpt-tiny", job["length"], 20, 0.3, 8, 13))
     there = len(list((library.folder / "prompts").glob("*")))

@@ -76,7 +76,7 @@ def random_t5(name: str, workspace: Path) -> Path:
     from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
     from transformers.utils import logging
 
-    from mpt.loading import ASSETS
+    from mpt.backbone.loading import ASSETS
 
     logging.disable_progress_bar()
     torch.manual_seed(0)
@@ -91,8 +91,8 @@ def random_t5(name: str, workspace: Path) -> Path:
 
 def load_backbone(folder: str, input_length: int, target_length: int, device: str) -> Any:
     """The frozen backbone, in evaluation mode."""
-    from mpt.backbone import FrozenBackbone
-    from mpt.loading import BackboneOptions
+    from mpt.backbone.loading import BackboneOptions
+    from mpt.backbone.model import FrozenBackbone
 
     options = BackboneOptions(max_input_length=input_length, max_target_length=target_length)
     return FrozenBackbone(folder, options).to(device).eval()

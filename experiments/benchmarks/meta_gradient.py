@@ -144,7 +144,7 @@ def has_cuda() -> bool:
 
 def is_here(way: str) -> bool:
     """Whether the way's library is; a line says so if not."""
-    from mpt.errors import UserError
+    from mpt.util.errors import UserError
 
     try:
         algorithm(way, 1.0, 1)
@@ -168,7 +168,7 @@ def progress(line: str) -> None:
 
 def write(out: Path | None, rows: list[Row]) -> None:
     """The rows so far: a later one may take the machine down."""
-    from mpt.files import write_text
+    from mpt.util.files import write_text
 
     if out:
         lines = [
@@ -213,7 +213,7 @@ def table(rows: list[Row]) -> str:
 def measure(job: dict[str, Any]) -> None:
     import torch
 
-    from mpt.errors import UserError
+    from mpt.util.errors import UserError
 
     torch.set_num_threads(job["threads"])
     try:
@@ -300,7 +300,7 @@ def algorithm(way: str, inner_lr: float, inner_steps: int) -> Any:
 
 def episode(job: dict[str, Any], dtype: Any) -> tuple[Any, Any, Any, Any]:
     """Objective, prompt, support batch and query batch."""
-    from mpt.backbone import token_mean
+    from mpt.backbone.model import token_mean
 
     backbone = load_backbone(job["folder"], job["input_length"], TARGET_LENGTH, job["device"])
     backbone.check_lengths(job["prompt_length"])
@@ -317,7 +317,7 @@ def episode(job: dict[str, Any], dtype: Any) -> tuple[Any, Any, Any, Any]:
 
 def short(batch: Any) -> Any:
     """One row of at most eight tokens."""
-    from mpt.encoding import Batch
+    from mpt.backbone.encoding import Batch
 
     return Batch(batch.input_ids[:1, :8], batch.input_mask[:1, :8], batch.labels[:1])
 

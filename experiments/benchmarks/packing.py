@@ -37,14 +37,15 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
-from mpt.backbone import FrozenBackbone
-from mpt.initialisers import SampledVocabulary, Vocabulary
-from mpt.study.environment import commit, versions
-from mpt.study.pack_run import run_pack
-from mpt.study.packs import units
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.backbone.model import FrozenBackbone
+from mpt.prompt.initialisers import SampledVocabulary, Vocabulary
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.environment import commit, versions
+from mpt.study.run.one import run_cell
+from mpt.study.run.side_by_side import run_pack
+from mpt.study.spec.study import load_study
 
 WAYS = ("alone", "packed", "nudged", "alone64", "packed64")
 PAIRS = {

@@ -126,7 +126,7 @@ def by(rows: list[dict[str, Any]], way: str, number: int) -> dict[str, Any]:
 def measure(job: dict[str, Any]) -> None:
     import torch
 
-    from mpt.lightning_cli import quiet_libraries
+    from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
     torch.set_num_threads(job["threads"])
@@ -176,7 +176,7 @@ def start(backbone: Any, run: Run, length: int) -> Any:
 
 
 def draw(run: Run) -> Any:
-    from mpt.data.modules import FewShotData
+    from mpt.data.modules.examples import FewShotData
 
     data = FewShotData(run.task, seed=run.seed, batch_size=BATCH, eval_batch_size=EVAL_BATCH)
     data.setup()
@@ -217,8 +217,8 @@ def peft_run(job: dict[str, Any], backbone: Any, run: Run) -> float:
     from torch.utils.data import DataLoader
     from transformers import DataCollatorForSeq2Seq
 
-    from mpt import metrics
     from mpt.learn import PromptAdafactor
+    from mpt.metrics import crossfit as metrics
 
     tokenizer, data, length = backbone.tokenizer, draw(run), job["prompt_length"]
     config = PromptTuningConfig(task_type=TaskType.SEQ_2_SEQ_LM, num_virtual_tokens=length)
@@ -275,8 +275,8 @@ def peft_run(job: dict[str, Any], backbone: Any, run: Run) -> float:
 def by_fit(job: dict[str, Any], wanted: list[Run]) -> dict[str, float]:
     import logging
 
-    from mpt.configs import find_config
-    from mpt.lightning_cli import run_lightning
+    from mpt.fit.command import run_lightning
+    from mpt.fit.configs import find_config
 
     def once(number: int, run: Run, steps: int) -> float:
         logging.disable()

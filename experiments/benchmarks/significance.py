@@ -3,8 +3,8 @@
     python experiments/benchmarks/significance.py --out experiments/results/significance
 
 Studies are simulated without any difference between two methods on average, and tested by
-:func:`mpt.study.crossed.crossed_mean`; beside it stand a percentile bootstrap over targets and draws, which reports of
-earlier versions had, and a t test over the targets' means. Power is the share of p < 0.05 where the methods differ by 3
+:func:`mpt.metrics.crossed.crossed_mean`; beside it stand a percentile bootstrap over targets and draws, which reports
+of earlier versions had, and a t test over the targets' means. Power is the share of p < 0.05 where the methods differ by 3
 true standard errors, which a test that knew the variances would find in 85 of 100.
 
 Scenarios, in units of the rest's deviation where they are normal: only the rest; effects of targets, of draws, of both,
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from mpt.study.crossed import mean_squares, student
+from mpt.metrics.crossed import mean_squares, student
 
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, tuple[int, ...]], Array]

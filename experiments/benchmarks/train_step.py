@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def model_folder(name: str, workspace: Path) -> Path | None:
     """A model's folder: one that is there, or a T5 of the named sizes with random weights made for this run."""
-    from mpt.loading import bundled_backbones, resolve
+    from mpt.backbone.loading import bundled_backbones, resolve
 
     if name in T5_SIZES:
         return random_t5(name, workspace)
@@ -220,8 +220,8 @@ def load(job: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def by_mpt(job: dict[str, Any], meter: Meter) -> None:
-    from mpt.backbone import token_mean
-    from mpt.prompt import SoftPrompt
+    from mpt.backbone.model import token_mean
+    from mpt.prompt.soft import SoftPrompt
 
     backbone, start = load(job)
     prompt = SoftPrompt(start)
@@ -251,11 +251,11 @@ def by_peft(job: dict[str, Any], meter: Meter) -> None:
 
 def by_lightning(job: dict[str, Any], meter: Meter, fit_options: list[str]) -> None:
     """A fit as a user starts it; training alone is timed, the one evaluation comes after it."""
-    from mpt.configs import find_config
-    from mpt.data.fewshot import write_tsv
-    from mpt.data.tasks import Example
+    from mpt.data.fewshot.files import write_tsv
+    from mpt.data.tasks.task import Example
+    from mpt.fit.command import run_lightning
+    from mpt.fit.configs import find_config
     from mpt.learn import PromptTuning
-    from mpt.lightning_cli import run_lightning
 
     folder = Path.cwd() / TASK
     folder.mkdir()

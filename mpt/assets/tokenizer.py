@@ -13,9 +13,9 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.instructions import lesson
 from mpt.data.synthetic.lexicon import vocabulary
+from mpt.util.dice import Dice
 
 SENTINELS = 32
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"

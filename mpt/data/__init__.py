@@ -1,0 +1,1 @@
+"""Tasks and where they come from: catalogue, few-shot draws, synthetic suite, data modules, CrossFit's files made."""

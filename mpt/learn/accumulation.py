@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytorch_lightning import Trainer
 
-from mpt.errors import UserError
+from mpt.util.errors import UserError
 
 
 def check_interval(trainer: Trainer, accumulated: int, where: str) -> None:

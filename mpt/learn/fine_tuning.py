@@ -7,11 +7,11 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from safetensors import SafetensorError
 from safetensors.torch import load_model
 
-from mpt.backbone import Backbone
-from mpt.errors import UserError
+from mpt.backbone.loading import BackboneOptions, save_backbone
+from mpt.backbone.model import Backbone
 from mpt.learn.learner import Learner
 from mpt.learn.optimizers import PromptAdafactor
-from mpt.loading import BackboneOptions, save_backbone
+from mpt.util.errors import UserError
 
 
 class FineTuning(Learner):

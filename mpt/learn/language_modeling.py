@@ -7,19 +7,19 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 from transformers.activations import ACT2FN
 
-from mpt.backbone import Backbone
-from mpt.data.tasks import nearest
-from mpt.errors import UserError
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import Backbone
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.optimizers import PromptAdafactor
-from mpt.loading import BackboneOptions
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
 
 
 class LanguageModeling(FineTuning):
     """Pre-trains a backbone from random weights, or goes on training one (LM adaptation, Lester et al. 2021).
 
     What is predicted is the data's affair: span corruption, prefix-LM or supervised text-to-text pairs
-    (:mod:`mpt.data.corpus`).
+    (:mod:`mpt.data.modules.corpus`).
 
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.

@@ -15,18 +15,18 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from mpt import metrics
-from mpt.backbone import Backbone, token_mean
-from mpt.checkpoints import check_same
-from mpt.data.batch import TextBatch
-from mpt.data.modules import TextData
-from mpt.encoding import Batch
-from mpt.errors import NotFinite, UserError
+from mpt.backbone.encoding import Batch
+from mpt.backbone.loading import refuse_unsafe_dtype
+from mpt.backbone.model import Backbone, token_mean
+from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.examples import TextData
 from mpt.learn.accumulation import check_interval
-from mpt.learn.meta.replay import seed_generators
 from mpt.learn.shared_gradient import devices, stop_together
-from mpt.loading import refuse_unsafe_dtype
-from mpt.targets import check_targets
+from mpt.learn.targets import check_targets
+from mpt.metrics import crossfit as metrics
+from mpt.util.checkpoints import check_same
+from mpt.util.errors import NotFinite, UserError
+from mpt.util.random_state import seed_generators
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 class Learner(LightningModule):
     """Base of the LightningModules: minimises the token-mean loss of its prompt, is scored on generated text.
 
-    Data modules hand over texts (:class:`mpt.data.batch.TextBatch`); the learner tokenises them with its backbone's
-    own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's
+    Data modules hand over texts (:class:`mpt.data.modules.batch.TextBatch`); the learner tokenises them with its
+    backbone's own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's
     metric by name; ``test/score`` likewise.
 
     Attributes:
@@ -137,7 +137,7 @@ class Learner(LightningModule):
         """Tell what this backbone can never answer of the data, once, before anything is learned.
 
         Raises:
-            UserError: see :func:`mpt.targets.check_targets`.
+            UserError: see :func:`mpt.learn.targets.check_targets`.
         """
         if data is self._checked:
             return

@@ -11,21 +11,21 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from mpt import metrics
-from mpt.backbone import token_mean
-from mpt.data.batch import Episode, EpisodeBatch, TextBatch, join
-from mpt.encoding import Batch
-from mpt.errors import Diverged, UserError
-from mpt.initialisers import Initialiser, SampledVocabulary
+from mpt.backbone.encoding import Batch
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import token_mean
+from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.learn.accumulation import check_interval
 from mpt.learn.divergence import runaway
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
-from mpt.learn.meta.replay import seed_generators
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
 from mpt.learn.shared_gradient import SharedGradient, stop_together
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import load_prompt
+from mpt.metrics import crossfit as metrics
+from mpt.prompt.files import load_prompt
+from mpt.prompt.initialisers import Initialiser, SampledVocabulary
+from mpt.util.errors import Diverged, UserError
+from mpt.util.random_state import seed_generators
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ ACTIVATIONS = ("dense_act_fn", "activation_function", "hidden_act")
 class MetaPromptTuning(PromptTuning):
     """Meta-learns one soft prompt on source tasks, so that a new few-shot task succeeds from it (Qin et al. 2023).
 
-    Each step is a meta-batch of episodes (:class:`mpt.data.episodes.EpisodeData`); the mean of their
+    Each step is a meta-batch of episodes (:class:`mpt.data.modules.episodes.EpisodeData`); the mean of their
     meta-gradients goes to the outer optimiser (equations 2 to 4). Episodes are taken one by one, so that a larger
     meta-batch needs no more memory, or several side by side. On several devices each takes its share. Logged:
     ``train/support_loss`` before and ``train/support_loss_after`` the inner steps and ``train/query_loss``, all of the

@@ -7,15 +7,16 @@ import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.batch import TextBatch
-from mpt.errors import UserError
-from mpt.initialisers import Initialiser, Retrieved, SampledVocabulary, SavedPrompt, Vocabulary
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.batch import TextBatch
 from mpt.learn.learner import Learner
 from mpt.learn.optimizers import PromptAdafactor
-from mpt.loading import BackboneOptions
-from mpt.prompt import SoftPrompt
-from mpt.prompt_files import backbone_facts, check_fits, load_prompt, save_prompt
+from mpt.library.retrieved import Retrieved
+from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
+from mpt.prompt.initialisers import Initialiser, SampledVocabulary, SavedPrompt, Vocabulary
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
 
 
 class PromptTuning(Learner):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mpt.errors import Diverged
+from mpt.util.errors import Diverged
 
 
 def devices() -> int:

@@ -12,14 +12,14 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from mpt import metrics
-from mpt.backbone import FrozenBackbone
-from mpt.data.batch import TextBatch, join
-from mpt.data.modules import FewShotData
-from mpt.encoding import Batch
-from mpt.learn.answering import answer
-from mpt.learn.grouping import CPU_TOKENS, groups, select
-from mpt.learn.meta.replay import seed_generators
+from mpt.backbone.answering import answer
+from mpt.backbone.encoding import Batch
+from mpt.backbone.grouping import CPU_TOKENS, groups, select
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.batch import TextBatch, join
+from mpt.data.modules.examples import FewShotData
+from mpt.metrics import crossfit as metrics
+from mpt.util.random_state import seed_generators
 
 Row = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""A study: a grid of runs that is described, planned, run and reported."""

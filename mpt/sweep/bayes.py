@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mpt.distribution import install
-from mpt.errors import UserError
 from mpt.sweep.distributions import Choice, Parameter, Range
 from mpt.sweep.sampling import Values
+from mpt.util.distribution import install
+from mpt.util.errors import UserError
 
 _STARTUP = 5
 """Trials by chance before the estimator has something to go by; Optuna's ten are half of a usual sweep."""

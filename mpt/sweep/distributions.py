@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpt.errors import UserError
+from mpt.util.errors import UserError
 
 Value = bool | int | float | str | tuple[Any, ...]
 

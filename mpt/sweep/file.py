@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from mpt.data.tasks import nearest
-from mpt.errors import UserError
 from mpt.sweep.distributions import Parameter, read_parameter
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
 
 OBJECTIVE = "ARG"
 METHODS = ("grid", "random", "bayes")

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mpt.configs import find_config
-from mpt.errors import UserError
+from mpt.fit.configs import find_config
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import is_sweep, load_sweep
 from mpt.sweep.sampling import Values
 from mpt.sweep.trial import Bench, prepare
+from mpt.util.errors import UserError
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,10 +15,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from mpt.files import write_text
-from mpt.study.heatmap import draw_heatmap
+from mpt.present.heatmap import draw_heatmap
 from mpt.sweep.sampling import Values
 from mpt.sweep.trial import Bench, Outcome
+from mpt.util.files import write_text
 
 TRIALS, HEATMAP, BEST = "trials.csv", "heatmap.png", "best.yaml"
 

@@ -7,17 +7,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mpt.errors import UserError
-from mpt.files import write_json
-from mpt.study.plan import Cell, plan
-from mpt.study.results import read_json
-from mpt.study.run import Watcher, run_cells, unfinished
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.grid import Watcher, run_cells, unfinished
+from mpt.study.run.results import read_json
 from mpt.sweep.bayes import propose
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import Sweep
 from mpt.sweep.sampling import Values, drawn, grid
 from mpt.sweep.tracking import without_agent
 from mpt.sweep.trial import Bench, Outcome, outcome
+from mpt.util.errors import UserError
+from mpt.util.files import write_json
 
 PROPOSED = "proposed.json"
 
@@ -60,7 +61,7 @@ class Search:
             references: whether the rates of the study and of the method's config are tried too.
 
         Raises:
-            UserError: a sweep without end and no count; as :func:`mpt.study.run.run_cells`.
+            UserError: a sweep without end and no count; as :func:`mpt.study.run.grid.run_cells`.
         """
         sweep = self.sweep
         count = min((number for number in (count, sweep.cap) if number is not None), default=None)

@@ -6,8 +6,8 @@ import itertools
 import random
 from collections.abc import Mapping
 
-from mpt.errors import UserError
 from mpt.sweep.distributions import Parameter, Range, Value
+from mpt.util.errors import UserError
 
 Values = dict[str, Value]
 """Option by dotted name to its value."""

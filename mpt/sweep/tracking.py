@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mpt.errors import one_line
 from mpt.sweep.file import OBJECTIVE
 from mpt.sweep.sampling import Values
 from mpt.sweep.trial import Bench, Outcome
-from mpt.wandb_runs import start_job, start_run, tracking_mode
+from mpt.util.errors import one_line
+from mpt.util.wandb_runs import start_job, start_run, tracking_mode
 
 _AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_SERVICE")
 """How an agent tells the one process it started which run to be."""

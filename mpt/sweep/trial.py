@@ -13,17 +13,17 @@ from typing import Any
 
 import yaml
 
-from mpt.configs import find_config
-from mpt.data.partitions import load_partition
-from mpt.data.tasks import nearest
-from mpt.errors import UserError
-from mpt.files import write_text
-from mpt.study.gains import gains, target_gains
-from mpt.study.plan import Cell
-from mpt.study.results import FAILED, RESULT, Record, read_json, refuse_strange
-from mpt.study.spec import Method, Study, Variant, load_study
-from mpt.study.tables import choose
+from mpt.data.tasks.partitions import load_partition
+from mpt.fit.configs import find_config
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.results import FAILED, RESULT, Record, read_json, refuse_strange
+from mpt.study.scores.gains import gains, target_gains
+from mpt.study.scores.scores import choose
+from mpt.study.spec.study import Method, Study, Variant, load_study
 from mpt.sweep.sampling import Values
+from mpt.util.errors import UserError
+from mpt.util.files import write_text
+from mpt.util.names import nearest
 
 TARGETS = "targets"
 
@@ -94,7 +94,7 @@ class Outcome:
 
     Attributes:
         arg: average relative gain over the baseline on the validation tasks, in percent; NaN where there is none.
-        std: its sample deviation over the draws, as in :class:`mpt.study.gains.Gain`.
+        std: its sample deviation over the draws, as in :class:`mpt.study.scores.gains.Gain`.
         gains: task to relative gain in percent; only tasks where it is defined.
         seconds: computing time of its own runs.
         trouble: why there is no ARG; empty if there is.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import load_fewshot
-from mpt.data.modules import FewShotData
-from mpt.data.partitions import load_partition
-from mpt.transfer.library import Library
-from mpt.transfer.tuning import Job, answers, early_prompts, plain_start
+from mpt.adapt.tuning import Job, answers, early_prompts, plain_start
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.modules.examples import FewShotData
+from mpt.data.tasks.partitions import load_partition
+from mpt.library.library import Library
 
 SIZE = 1_500_000
 

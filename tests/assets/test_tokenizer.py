@@ -6,8 +6,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from mpt.assets.tokenizer import SENTINELS, build_tokenizer
+from mpt.backbone.loading import resolve
 from mpt.data.synthetic.lexicon import vocabulary
-from mpt.loading import resolve
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from mpt.callbacks import KeepBest
 
-from mpt.errors import Diverged, UserError
+from mpt.callbacks import KeepBest
+from mpt.util.errors import Diverged, UserError
 
 
 class Learner:

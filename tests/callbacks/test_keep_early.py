@@ -8,14 +8,14 @@ import pytest
 import torch
 import yaml
 from learn.meta_toy import meta_fit
-from mpt.callbacks import KeepEarly
 from peft import PeftModel
 from study.toy_study import write_tasks
 from toy import Mpt, small_fit, write_toy
 from transformers import AutoModelForSeq2SeqLM
 
-from mpt.errors import UserError
-from mpt.prompt_files import load_prompt
+from mpt.callbacks import KeepEarly
+from mpt.prompt.files import load_prompt
+from mpt.util.errors import UserError
 
 TUNING = ("--config", "prompt_tuning")
 

@@ -5,8 +5,8 @@ import pickle
 import torch
 from pytorch_lightning.utilities import move_data_to_device
 
-from mpt.data.batch import Episode, EpisodeBatch, TextBatch, collate
-from mpt.data.tasks import Example
+from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, collate
+from mpt.data.tasks.task import Example
 
 
 def test_rows_become_columns_in_their_order():

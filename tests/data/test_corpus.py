@@ -4,8 +4,8 @@ from itertools import islice
 
 import pytest
 
-from mpt.data.corpus import TextFiles, WorldData, read_windows
-from mpt.errors import UserError
+from mpt.data.modules.corpus import TextFiles, WorldData, read_windows
+from mpt.util.errors import UserError
 
 
 def first(data, n):
@@ -32,7 +32,7 @@ def test_random_labels_come_later():
 
 
 def test_devices_share_a_batch():
-    from mpt.data.corpus import _ChunkStream
+    from mpt.data.modules.corpus import _ChunkStream
 
     data = WorldData(batch_size=6, chunk=2)
     whole, a, b = (next(iter(_ChunkStream(data, 0, *place))) for place in ((0, 1), (0, 2), (1, 2)))

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from mpt.data.denoising import prefix_lm, span_corruption
-from mpt.data.synthetic.dice import Dice
+from mpt.data.modules.denoising import prefix_lm, span_corruption
+from mpt.util.dice import Dice
 
 
 def restored(source: str, target: str) -> list[str]:

@@ -9,13 +9,13 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser
 from toy import ROWS, write_toy
 
-from mpt.data import fewshot
-from mpt.data.batch import EpisodeBatch
-from mpt.data.episodes import EpisodeData
-from mpt.data.fewshot import write_tsv
-from mpt.data.modules import MixtureData
-from mpt.data.tasks import Example
-from mpt.errors import UserError
+from mpt.data.fewshot import files as fewshot
+from mpt.data.fewshot.files import write_tsv
+from mpt.data.modules.batch import EpisodeBatch
+from mpt.data.modules.episodes import EpisodeData
+from mpt.data.modules.examples import MixtureData
+from mpt.data.tasks.task import Example
+from mpt.util.errors import UserError
 
 SEEDS = (13, 21, 42)
 TASKS = ["trec", "samsum", "boolq", "anli"]

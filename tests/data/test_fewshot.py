@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from mpt.data import synthetic as suite
-from mpt.data.fewshot import load_fewshot, read_tsv, task_names, write_fewshot, write_tsv
-from mpt.data.sampling import sample
-from mpt.data.tasks import Example, Task, catalogue
-from mpt.errors import UserError
+from mpt.data.fewshot.files import load_fewshot, read_tsv, task_names, write_fewshot, write_tsv
+from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.sampling import sample
+from mpt.data.tasks.task import Example, Task
+from mpt.util.errors import UserError
 
 SEEDS = (13, 21, 42, 87, 100)
 

@@ -3,12 +3,12 @@
 import pytest
 from pytorch_lightning.cli import LightningArgumentParser
 
-from mpt.data.episodes import EpisodeData
-from mpt.data.fewshot import write_tsv
-from mpt.data.missing import absent, what_to_do
-from mpt.data.modules import MixtureData
-from mpt.data.tasks import Example
-from mpt.errors import UserError
+from mpt.data.fewshot.files import write_tsv
+from mpt.data.fewshot.missing import absent, what_to_do
+from mpt.data.modules.episodes import EpisodeData
+from mpt.data.modules.examples import MixtureData
+from mpt.data.tasks.task import Example
+from mpt.util.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", [MixtureData, EpisodeData])
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mpt.data.mixing import mixing_rates
-from mpt.errors import UserError
+from mpt.data.tasks.mixing import mixing_rates
+from mpt.util.errors import UserError
 
 
 def test_rates_are_proportional_to_the_sizes():

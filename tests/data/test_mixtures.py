@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from toy import Mpt, write_toy
 
-from mpt.data.mixing import SIZE_LIMIT, mixing_rates
-from mpt.data.mixtures import expanded, load_mixture, mixture_names
-from mpt.data.modules import MixtureData
-from mpt.data.sources import source_names
-from mpt.data.tasks import catalogue
-from mpt.errors import UserError
+from mpt.data.fewshot.sources import source_names
+from mpt.data.modules.examples import MixtureData
+from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.mixing import SIZE_LIMIT, mixing_rates
+from mpt.data.tasks.mixtures import expanded, load_mixture, mixture_names
+from mpt.util.errors import UserError
 
 # How many data sets appendix B names in each family.
 COUNTS = {
@@ -145,6 +145,8 @@ def test_a_mixture_is_built(mpt, tmp_path, monkeypatch):
 
 
 def test_the_command_does_not_wait_for_torch():
-    code = "import sys; from mpt.cli import main; main(['mixtures', 'show', 'nli']); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from mpt.cli.main import main; main(['mixtures', 'show', 'nli']); sys.exit('torch' in sys.modules)"
+    )
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=root, check=False).returncode == 0

@@ -7,11 +7,12 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser
 
-from mpt.data.batch import TextBatch
-from mpt.data.fewshot import write_tsv
-from mpt.data.modules import FewShotData, MixtureData, batches_per_step
-from mpt.data.tasks import Example
-from mpt.errors import UserError
+from mpt.callbacks.steps import batches_per_step
+from mpt.data.fewshot.files import write_tsv
+from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.tasks.task import Example
+from mpt.util.errors import UserError
 
 SIZES = {"trec": 10, "samsum": 25, "boolq": 7}
 LABELLED = ("trec", "boolq")

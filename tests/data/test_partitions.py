@@ -2,10 +2,10 @@
 
 import pytest
 
-from mpt.data.partitions import Partition, load_partition, partition_names
 from mpt.data.synthetic import synthetic_tasks
-from mpt.data.tasks import catalogue
-from mpt.errors import UserError
+from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.partitions import Partition, load_partition, partition_names
+from mpt.util.errors import UserError
 
 
 def put(path, text):

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from mpt.data.batch import TextBatch
-from mpt.data.episodes import EpisodeData
-from mpt.data.fewshot import write_tsv
-from mpt.data.modules import FewShotData, MixtureData, TextData
-from mpt.data.references import drawn
-from mpt.data.tasks import Example
-from mpt.data.text_files import write_texts
-from mpt.errors import UserError
+from mpt.data.build.text_files import write_texts
+from mpt.data.fewshot.files import write_tsv
+from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.episodes import EpisodeData
+from mpt.data.modules.examples import FewShotData, MixtureData, TextData
+from mpt.data.modules.references import drawn
+from mpt.data.tasks.task import Example
 from mpt.learn.side_by_side import Lane
+from mpt.util.errors import UserError
 
 TASKS = ["samsum", "boolq"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mpt.data.crossfit.recipe import Record
-from mpt.data.sampling import draw, sample, shuffled
-from mpt.data.tasks import Example
+from mpt.data.catalogue.recipe import Record
+from mpt.data.tasks.sampling import draw, sample, shuffled
+from mpt.data.tasks.task import Example
 
 
 @pytest.mark.parametrize("k", [1, 3, 100, "all"])

@@ -6,8 +6,7 @@ from itertools import chain, islice
 import numpy as np
 import pytest
 
-from mpt.data.mixing import mixing_rates
-from mpt.data.streams import (
+from mpt.data.modules.streams import (
     EpisodeSampler,
     MixtureSampler,
     SequentialBatches,
@@ -16,7 +15,8 @@ from mpt.data.streams import (
     episode_rows,
     validation_rows,
 )
-from mpt.errors import UserError
+from mpt.data.tasks.mixing import mixing_rates
+from mpt.util.errors import UserError
 
 
 def mixture(sizes=(5, 50, 500), **options):

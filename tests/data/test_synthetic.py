@@ -6,15 +6,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mpt.data.partitions import load_partition, partition_names
 from mpt.data.synthetic import TEST_SIZE, _examples, synthetic_fewshot, synthetic_tasks
-from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.instructions import document, lesson
 from mpt.data.synthetic.lexicon import BY_TEXT, LABELS, LEXICON, vocabulary
 from mpt.data.synthetic.scenes import make_scene
 from mpt.data.synthetic.suite import RECIPES
-from mpt.errors import UserError
-from mpt.metrics import METRICS
+from mpt.data.tasks.partitions import load_partition, partition_names
+from mpt.metrics.crossfit import METRICS
+from mpt.util.dice import Dice
+from mpt.util.errors import UserError
 
 TASKS = synthetic_tasks()
 SUITE_PARTITIONS = [name for name in partition_names() if name.startswith("synthetic-")]

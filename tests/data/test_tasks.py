@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mpt.data.tasks import catalogue, nearest
-from mpt.metrics import METRICS
+from mpt.data.tasks.known import catalogue
+from mpt.metrics.crossfit import METRICS
+from mpt.util.names import nearest
 
 # SHA-256 of the 160 names, sorted and joined by line feeds: so that the names are checked without CrossFit's
 # files.

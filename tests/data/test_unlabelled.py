@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from toy import Mpt, write_toy
 
-from mpt.data.episodes import EpisodeData
-from mpt.data.fewshot import load_examples
-from mpt.data.modules import FewShotData, MixtureData
-from mpt.data.streams import MixtureSampler, Placed
-from mpt.data.tasks import Example, is_text
-from mpt.data.text_files import write_texts
-from mpt.data.unlabelled import TextRows
-from mpt.errors import UserError
+from mpt.data.build.text_files import write_texts
+from mpt.data.fewshot.files import load_examples
+from mpt.data.modules.episodes import EpisodeData
+from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.streams import MixtureSampler, Placed
+from mpt.data.modules.unlabelled import TextRows
+from mpt.data.tasks.task import Example, is_text
+from mpt.util.errors import UserError
 
 DOCUMENTS = [" ".join(f"d{i}w{j}" for j in range(4 + i)) for i in range(30)]
 

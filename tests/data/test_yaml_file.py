@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from mpt.data.yaml_file import parse_yaml, read_text
-from mpt.errors import UserError
+from mpt.util.errors import UserError
+from mpt.util.yaml_file import parse_yaml, read_text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.yaml_keys import Keys, shown, texts
+from mpt.util.yaml_keys import Keys, shown, texts
 
 CONTENT = {"a": "x", "b": ["x", "y"], "c": True, "d": 3, "e": 0.5, "f": 1}
 

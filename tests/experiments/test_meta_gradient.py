@@ -14,8 +14,8 @@ from measuring import NotFinished
 from small_models import t5
 from torch.nn import functional as F
 
-from mpt.backbone import FrozenBackbone
-from mpt.loading import BackboneOptions
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
 
 TINY = ["--input-length", "8", "--prompt-length", "4", "--batch", "2", "--repeats", "1"]
 

@@ -11,9 +11,9 @@ import torch
 from packing import Done
 from small_models import t5
 
-from mpt.backbone import FrozenBackbone
-from mpt.initialisers import SampledVocabulary
+from mpt.backbone.model import FrozenBackbone
 from mpt.learn import PromptTuning
+from mpt.prompt.initialisers import SampledVocabulary
 
 
 def test_every_run_is_done_in_every_way(tmp_path, monkeypatch, capsys):

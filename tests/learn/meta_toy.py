@@ -11,12 +11,12 @@ import yaml
 from study.toy_study import SEEDS, SOURCES
 from toy import small_fit
 
-from mpt.backbone import FrozenBackbone, token_mean
-from mpt.data.batch import EpisodeBatch
-from mpt.data.episodes import EpisodeData
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone, token_mean
+from mpt.data.modules.batch import EpisodeBatch
+from mpt.data.modules.episodes import EpisodeData
 from mpt.learn import MetaPromptTuning
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import load_prompt
+from mpt.prompt.files import load_prompt
 
 OPTIONS = BackboneOptions(max_input_length=16, max_target_length=2)
 RATE, SEED = 2e-3, 5

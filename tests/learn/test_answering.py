@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.learn.answering import answer
+from mpt.backbone.answering import answer
 
 TEXTS = ["a big dog", "x", "the small cat sat on the mat", "fox and hound", "uvw", "one two three"]
 

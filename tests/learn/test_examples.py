@@ -7,8 +7,8 @@ import torch
 from learn.meta_toy import OPTIONS, RATE, episodes, fit, learner
 from study.toy_study import SOURCES
 
-from mpt.backbone import Backbone
-from mpt.data.modules import FewShotData, MixtureData
+from mpt.backbone.model import Backbone
+from mpt.data.modules.examples import FewShotData, MixtureData
 from mpt.learn import FineTuning, PromptTuning
 from mpt.learn.meta import MAML, FoMAML, Reptile
 
@@ -23,7 +23,9 @@ def read(monkeypatch) -> list[int]:
         rows.append(len(batch))
         return plain(self, prompt, batch)
 
-    monkeypatch.setattr("mpt.backbone.check_ability", lambda backbone: None)  # reads rows as the backbone is loaded
+    monkeypatch.setattr(
+        "mpt.backbone.model.check_ability", lambda backbone: None
+    )  # reads rows as the backbone is loaded
     monkeypatch.setattr(Backbone, "loss", loss)
     return rows
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from small_models import t5
 
-from mpt.errors import UserError
 from mpt.learn import FineTuning
+from mpt.util.errors import UserError
 
 
 def options(model, root, folder, **more):

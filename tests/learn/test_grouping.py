@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.encoding import Batch
-from mpt.learn.grouping import groups, select
+from mpt.backbone.encoding import Batch
+from mpt.backbone.grouping import groups, select
 
 
 def batch_of(lengths: list[int], left: bool = False) -> Batch:

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from mpt.callbacks import KeepBest
 from pytorch_lightning import Trainer, seed_everything
 from small_models import t5
 from torch.optim import SGD, AdamW
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.corpus import TextFiles, WorldData
-from mpt.errors import UserError
+from mpt.backbone.model import FrozenBackbone
+from mpt.callbacks import KeepBest
+from mpt.data.modules.corpus import TextFiles, WorldData
 from mpt.learn.language_modeling import LanguageModeling, add_positional_heads, change_activation
 from mpt.learn.schedules import WarmupLinear
+from mpt.util.errors import UserError
 
 
 def fit(folder, model, data, steps):

@@ -8,11 +8,11 @@ import yaml
 from learn.meta_toy import OPTIONS, last_checkpoint, meta_fit, saved_prompt, write_callbacks
 from toy import small_fit, write_toy
 
-from mpt.backbone import FrozenBackbone
-from mpt.configs import find_config
-from mpt.initialisers import SavedPrompt
+from mpt.backbone.model import FrozenBackbone
+from mpt.fit.configs import find_config
 from mpt.learn import PromptTuning
-from mpt.prompt_files import load_prompt
+from mpt.prompt.files import load_prompt
+from mpt.prompt.initialisers import SavedPrompt
 
 PAPER = {"maml": ("MAML", 2, 1, 1), "fomaml": ("FoMAML", 4, 1, 1), "reptile": ("Reptile", 4, 10, 10)}
 

@@ -16,9 +16,9 @@ from learn.meta_toy import episodes, examples, last_checkpoint, learner, meta_fi
 from small_models import t5
 from toy import Mpt, json_lines
 
-from mpt.errors import UserError
 from mpt.learn.divergence import EXPLODED
 from mpt.learn.meta import MAML, FoMAML
+from mpt.util.errors import UserError
 
 TWO = {"trainer__strategy": "ddp", "trainer__devices": 2}
 

@@ -12,10 +12,10 @@ from learn.meta_toy import OPTIONS, RATE, SEED, episodes, fit, learner, meta_gra
 from small_models import bart, t5
 from torch.optim.lr_scheduler import LinearLR
 
-from mpt.errors import UserError
+from mpt.backbone.loading import BackboneOptions
 from mpt.learn import MetaPromptTuning
 from mpt.learn.meta import MAML, FoMAML, HigherMAML, MetaGradient, Reptile
-from mpt.loading import BackboneOptions
+from mpt.util.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import yaml
 from learn.meta_toy import RATE, episodes, examples, fit, last_checkpoint, learner, meta_fit, write_callbacks
 
 from mpt.learn.meta import FoMAML
-from mpt.study.costs import examples_of
+from mpt.study.report.costs import examples_of
 
 SCHEDULE = {"model__lr_scheduler": "torch.optim.lr_scheduler.CosineAnnealingLR", "model__lr_scheduler__T_max": 12}
 ADAMW = {"model__optimizer": "torch.optim.AdamW", "model__optimizer__lr": 0.01}

@@ -7,16 +7,16 @@ import json
 import pytest
 import torch
 from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, saved_prompt, sgd, write_callbacks
-from mpt.callbacks import KeepBest, ResumePoint
 from study.toy_study import STUDY, write_study
 from toy import json_lines
 
-from mpt.errors import UserError
+from mpt.callbacks import KeepBest, ResumePoint
 from mpt.learn.meta import MAML, FoMAML, Reptile
-from mpt.prompt_files import load_prompt
-from mpt.study.plan import plan
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
+from mpt.study.run.one import run_cell
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 
 class Failing(FoMAML):

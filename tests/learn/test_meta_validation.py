@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 from learn.meta_toy import episodes, fit, learner, meta_fit
-from mpt.callbacks import KeepBest
 from toy import json_lines
 
-from mpt import metrics
-from mpt.backbone import FrozenBackbone, token_mean
-from mpt.data.episodes import EpisodeData
-from mpt.data.fewshot import load_fewshot
-from mpt.errors import Diverged, UserError
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone, token_mean
+from mpt.callbacks import KeepBest
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.modules.episodes import EpisodeData
 from mpt.learn.meta import MAML, FoMAML, Reptile
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import load_prompt
+from mpt.metrics import crossfit as metrics
+from mpt.prompt.files import load_prompt
+from mpt.util.errors import Diverged, UserError
 
 SOURCES = ["syn-sentiment-letter", "syn-rewrite-future"]
 HELD_OUT = {"syn-rewrite-past": "Rouge-L", "syn-list-reverse": "Rouge-L", "syn-sentiment-review": "ACC"}

@@ -11,11 +11,11 @@ from study.toy_study import write_study
 from toy import Mpt, json_lines, small_fit, write_toy
 
 from mpt.learn.learner import Learner
-from mpt.prompt_files import load_prompt
-from mpt.study.plan import plan
-from mpt.study.results import FAILED, RESULT
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
+from mpt.study.run.one import run_cell
+from mpt.study.run.results import FAILED, RESULT
+from mpt.study.spec.study import load_study
 
 CONFIG = ("--config", "prompt_tuning")
 RUNAWAY = ["--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "1e38"]

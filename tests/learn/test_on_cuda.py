@@ -13,10 +13,10 @@ from study.command import results, study
 from study.toy_study import STUDY, write_study
 from toy import ROWS, json_lines, small_fit, write_toy
 
-from mpt.backbone import FrozenBackbone
+from mpt.backbone.model import FrozenBackbone
 from mpt.learn.meta import MAML, FoMAML
 from mpt.learn.side_by_side import SideBySide
-from mpt.prompt_files import load_prompt
+from mpt.prompt.files import load_prompt
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
 

@@ -10,11 +10,11 @@ import torch
 from toy import write_toy
 from transformers.optimization import Adafactor
 
-from mpt.backbone import FrozenBackbone, token_mean
-from mpt.data.modules import FewShotData, MixtureData
-from mpt.initialisers import TaskNames, Uniform
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone, token_mean
+from mpt.data.modules.examples import FewShotData, MixtureData
 from mpt.learn import PromptAdafactor, PromptTuning
-from mpt.loading import BackboneOptions
+from mpt.prompt.initialisers import TaskNames, Uniform
 
 OPTIONS = BackboneOptions(max_input_length=32, max_target_length=4)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from mpt.errors import Diverged
 from mpt.learn.shared_gradient import SharedGradient, devices, stop_together
+from mpt.util.errors import Diverged
 
 
 def parameters():

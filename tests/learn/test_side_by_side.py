@@ -15,16 +15,16 @@ from toy import write_toy
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 from transformers.optimization import Adafactor
 
-import mpt.backbone
+import mpt.backbone.model
 import mpt.learn.side_by_side
-from mpt import metrics
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import write_tsv
-from mpt.data.modules import FewShotData
-from mpt.data.tasks import Example
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import write_tsv
+from mpt.data.modules.examples import FewShotData
+from mpt.data.tasks.task import Example
 from mpt.learn import PromptAdafactor
 from mpt.learn.side_by_side import Lane, SideBySide
-from mpt.loading import BackboneOptions
+from mpt.metrics import crossfit as metrics
 
 OPTIONS = BackboneOptions(max_input_length=32, max_target_length=4)
 LENGTH = 4
@@ -104,7 +104,7 @@ def exact(backbone, monkeypatch) -> FrozenBackbone:
     def norm(self, hidden):  # transformers computes it in float32 whatever the model's type
         return self.weight * hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
 
-    monkeypatch.setattr(mpt.backbone, "_row_nll", nll)
+    monkeypatch.setattr(mpt.backbone.model, "_row_nll", nll)
     monkeypatch.setattr(T5LayerNorm, "forward", norm)
     return copy.deepcopy(backbone).double()
 
@@ -178,7 +178,7 @@ def test_answers_and_dev_loss_belong_to_their_lane(backbone, root):
             assert row["input"] == example.input and row["references"] == list(example.targets)
             assert backbone.generate(lane.best_prompt, backbone.encode([example.input])) == [row["prediction"]]
         parts = [(backbone.encode(batch.inputs, batch.targets)) for batch in lane.data.val_dataloader()]
-        means = [mpt.backbone.token_mean(backbone.loss(lane.prompt, part), part).item() for part in parts]
+        means = [mpt.backbone.model.token_mean(backbone.loss(lane.prompt, part), part).item() for part in parts]
         expected = sum(mean * len(part) for mean, part in zip(means, parts, strict=True)) / sum(map(len, parts))
         assert lane.history[-1]["dev/loss"] == pytest.approx(expected, rel=1e-4)
 

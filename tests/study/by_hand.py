@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpt.files import write_json
-from mpt.study.results import Record
+from mpt.study.run.results import Record
+from mpt.util.files import write_json
 
 #           PT           MTL           (score on target a, score on target b)
 BY_SEED = {13: ((0.50, 0.40), (0.75, 0.50)), 21: ((0.80, 0.20), (0.60, 0.25))}

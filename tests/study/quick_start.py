@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["mpt.lightning_cli", "mpt.study.command", "study.preload"])
+SERVER.set_forkserver_preload(["mpt.fit.command", "mpt.cli.study", "study.preload"])
 ALWAYS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -50,7 +50,7 @@ def _main(out: Path, err: Path, words: list[str], environment: dict[str, str]) -
     for path, descriptor in ((out, 1), (err, 2)):
         with path.open("a") as file:
             os.dup2(file.fileno(), descriptor)
-    from mpt.cli import main
+    from mpt.cli.main import main
 
     with contextlib.suppress(KeyboardInterrupt):
         main(words)

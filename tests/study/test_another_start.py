@@ -10,13 +10,14 @@ import torch
 from study.toy_study import STUDY, write_study
 from torch import Tensor
 
-from mpt.configs import find_config
-from mpt.prompt_files import load_prompt
-from mpt.study.pack_run import run_pack
-from mpt.study.packs import units
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.fit.configs import find_config
+from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.one import run_cell
+from mpt.study.run.side_by_side import run_pack
+from mpt.study.spec.study import load_study
 
 METHODS = """
 methods:

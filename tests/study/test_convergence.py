@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from study.by_hand import record
 
-from mpt.errors import UserError
-from mpt.study.convergence import convergence, kept, read_curve
-from mpt.study.tables import Score, choose
+from mpt.study.scores.convergence import convergence, kept, read_curve
+from mpt.study.scores.scores import Score, choose
+from mpt.util.errors import UserError
 
 
 def write_curves(out: Path, curves: dict[tuple[str, str, int], list[float]], every: int = 10) -> list[Score]:

@@ -11,7 +11,9 @@ import pytest
 import yaml
 from study.by_hand import record, setting, write_folder
 
-from mpt.study.costs import (
+from mpt.library.library import Library
+from mpt.library.retrieval import candidates, digest
+from mpt.study.report.costs import (
     COST_COLUMNS,
     READING,
     Amount,
@@ -22,11 +24,9 @@ from mpt.study.costs import (
     read_costs,
     upstream_costs,
 )
-from mpt.study.results import Facts, Record, read_study
-from mpt.study.settings import Setting
-from mpt.study.sheets import _csv
-from mpt.transfer.library import Library
-from mpt.transfer.retrieval import candidates, digest
+from mpt.study.report.csv_tables import _csv
+from mpt.study.run.results import Facts, Record, read_study
+from mpt.study.spec.settings import Setting
 
 TWO = [Setting("p", "p", ("a", "b"), ("s",)), Setting("q", "q", ("b", "c"), ("s",))]
 FACTS = Facts("hand", "h.yaml", "mpt-tiny", "synthetic", TWO, "PT", ["PT", "MTL", "Top1", "Mix", "Late"], [13, 21])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mpt.study.crossed import crossed_mean, holm, mean_squares, student
+from mpt.metrics.crossed import crossed_mean, holm, mean_squares, student
 
 
 def table(targets: int, draws: int, of_targets: float = 1.0, of_draws: float = 1.0, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from study.command import results, study
 
-from mpt.configs import find_config
+from mpt.fit.configs import find_config
 
 pytestmark = pytest.mark.skipif("MPT_CROSSFIT" not in os.environ, reason="MPT_CROSSFIT names no CrossFit folder")
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from study.toy_study import write_study
 
-from mpt.study.calibrate import Speed
-from mpt.study.estimate import Sizes, elapsed, evaluates, kinds_of, option, run_seconds
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import load_study
-from mpt.study.stopwatch import Stopwatch
+from mpt.study.forecast.calibrate import Speed
+from mpt.study.forecast.estimate import Sizes, elapsed, evaluates, kinds_of, run_seconds
+from mpt.study.forecast.stopwatch import Stopwatch
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell, option
+from mpt.study.spec.study import load_study
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_the_time_from_start_to_end_waits_for_upstream_runs_and_shares_out_the_r
 
 def test_a_stopwatch_tells_steps_from_evaluations_and_leaves_out_the_first_of_each(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("mpt.study.stopwatch._now", lambda: clock[0])
+    monkeypatch.setattr("mpt.study.forecast.stopwatch._now", lambda: clock[0])
     watch = Stopwatch()
     clock[0] = 5.0  # loading
     for number in range(9):

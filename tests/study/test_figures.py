@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from study.by_hand import one_partition, record, write_folder
 
-from mpt.study.canvas import BASELINE, COLOURS, colours
-from mpt.study.chart import _lines
-from mpt.study.report import write_report
-from mpt.study.results import Record
+from mpt.present.bars import _lines
+from mpt.present.figure_style import BASELINE, COLOURS, colours
+from mpt.study.report.write import write_report
+from mpt.study.run.results import Record
 
 
 def evaluations(folder: Path, records: list[Record]) -> None:

@@ -6,9 +6,9 @@ import pytest
 from study.toy_study import STUDY, write_study
 from toy import Mpt
 
-from mpt.study.foreign import foreign, writer_elsewhere
-from mpt.study.plan import plan
-from mpt.study.spec import load_study
+from mpt.study.plan.foreign import foreign, writer_elsewhere
+from mpt.study.plan.grid import plan
+from mpt.study.spec.study import load_study
 
 FOREIGN = {
     "a class": (["--model.init=json.JSONDecoder"], "json.JSONDecoder"),
@@ -22,7 +22,7 @@ FOREIGN = {
     "in a config with a date that is none": (["--config=date.yaml"], "json.JSONDecoder"),
     "perhaps, in a config too large to look through": (["--config=large.yaml"], "large.yaml"),
     "perhaps, in a config too deep to look through": (["--config=nested.yaml"], "[" * 20 + " …"),
-    "nothing": (["--model.init=mpt.initialisers.SampledVocabulary", "--data.task=no.module"], None),
+    "nothing": (["--model.init=mpt.prompt.initialisers.SampledVocabulary", "--data.task=no.module"], None),
 }
 
 

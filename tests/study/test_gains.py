@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from study.by_hand import one_partition, record
 
-from mpt.study.effects import effects, mean_effect
-from mpt.study.gains import gains, target_gains
-from mpt.study.paper import stated
-from mpt.study.results import Record
-from mpt.study.tables import Score, choose
+from mpt.study.report.paper import stated
+from mpt.study.run.results import Record
+from mpt.study.scores.effects import effects, mean_effect
+from mpt.study.scores.gains import gains, target_gains
+from mpt.study.scores.scores import Score, choose
 
 PAPER = Path(__file__).parents[2] / "experiments/results/qin2023/scores.csv"
 # The cells of table 2 that the authors' result files reproduce; in the others a file is missing or not the final one.

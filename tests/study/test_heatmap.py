@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from mpt.study.heatmap import draw_heatmap
+from mpt.present.heatmap import draw_heatmap
 
 
 def draw(path: Path, values: list[list[float]]) -> np.ndarray:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mpt.study.blocks import Bullets, Code, Heading, Paragraph
-from mpt.study.figures import Figure
-from mpt.study.html_page import html_page
-from mpt.study.layout import Table
+from mpt.present.blocks import Bullets, Code, Figure, Heading, Paragraph
+from mpt.present.html import html_page
+from mpt.present.table import Table
 
 VOID = {"meta", "img", "br", "hr"}
 

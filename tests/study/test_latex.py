@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.study.latex import escape, latex_table
-from mpt.study.layout import Measured, Table
+from mpt.present.latex import escape, latex_table
+from mpt.present.table import Measured, Table
 
 TABLE = Table(
     ["method_name", "a & b", "c"],

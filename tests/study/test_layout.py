@@ -8,26 +8,17 @@ from dataclasses import replace
 import pytest
 from study.by_hand import one_partition, record
 
-from mpt.study.convergence import SHARES, Convergence, Reached
-from mpt.study.crossed import Estimate
-from mpt.study.findings import Report, Section
-from mpt.study.gains import gains
-from mpt.study.layout import (
-    Measured,
-    Table,
-    arg_table,
-    draw_table,
-    interval,
-    p_value,
-    pace_table,
-    score_table,
-    sure_table,
-)
-from mpt.study.paper import Stated
-from mpt.study.results import Facts
-from mpt.study.settings import Setting
-from mpt.study.significance import compare
-from mpt.study.tables import choose
+from mpt.metrics.crossed import Estimate
+from mpt.present.table import Measured, Table, p_value
+from mpt.study.report.contents import Report, Section
+from mpt.study.report.paper import Stated
+from mpt.study.report.tables import arg_table, draw_table, interval, pace_table, score_table, sure_table
+from mpt.study.run.results import Facts
+from mpt.study.scores.convergence import SHARES, Convergence, Reached
+from mpt.study.scores.gains import gains
+from mpt.study.scores.scores import choose
+from mpt.study.scores.significance import compare
+from mpt.study.spec.settings import Setting
 
 PLACE = Setting("p", "p", ("a", "b"), ("s",))
 FACTS = Facts("hand", "hand.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", ["PT", "MTL", "FT", "X"], [13, 21])

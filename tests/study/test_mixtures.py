@@ -10,14 +10,15 @@ import pytest
 from safetensors.torch import load_file
 from study.toy_study import STUDY, write_study
 
-from mpt.configs import find_config
-from mpt.errors import UserError
-from mpt.study.estimate import kinds_of
-from mpt.study.plan import Cell, plan
-from mpt.study.settings import settings
-from mpt.study.spec import Study, load_study
-from mpt.study.starts import start_options
-from mpt.study.worker import run_cell
+from mpt.fit.configs import find_config
+from mpt.study.forecast.estimate import kinds_of
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.start_options import start_options
+from mpt.study.run.one import run_cell
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import Study, load_study
+from mpt.util.errors import UserError
 
 MT_FT = """
 name: toy

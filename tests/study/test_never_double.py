@@ -16,12 +16,13 @@ from study.command import results
 from study.quick_start import start
 from study.toy_study import STUDY, write_study
 
-from mpt.errors import UserError
-from mpt.study import claims
-from mpt.study.claims import claim, failures, join, settled
-from mpt.study.plan import plan
-from mpt.study.spec import load_study
-from mpt.study.worker import fail, run_unit
+from mpt.study.plan.grid import plan
+from mpt.study.run import claims
+from mpt.study.run.claims import claim, failures, join, settled
+from mpt.study.run.folder import fail
+from mpt.study.run.worker import run_unit
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 MAY_DIFFER = ("seconds", "resumed", "environment")
 RUNS = 2 + 1 + 2 + 2  # PT, MTL upstream and downstream, FT

@@ -6,12 +6,12 @@ import pytest
 from study.by_hand import record
 from transfer.all_tried import BASE, TRIED, tried_records, write_tried
 
-from mpt.study.gains import gains
-from mpt.study.oracle import oracle_name, oracle_scores
-from mpt.study.results import Facts
-from mpt.study.settings import Setting
-from mpt.transfer.search_space import search_space
-from mpt.transfer.transfers import read_transfers
+from mpt.analysis.search_space import search_space
+from mpt.analysis.transfers import read_transfers
+from mpt.study.run.results import Facts
+from mpt.study.scores.gains import gains
+from mpt.study.scores.oracle import oracle_name, oracle_scores
+from mpt.study.spec.settings import Setting
 
 PLACE = Setting("p", "p", ("t", "u"), ("s",))
 FACTS = Facts(
@@ -43,7 +43,7 @@ def test_it_is_what_the_analysis_says_can_be_had_at_most(tmp_path):
 
 def test_its_scores_are_a_methods_like_any_others(tmp_path):
     scores = [record("PT", target, seed, score) for (target, seed), score in BASE.items()]
-    from mpt.study.tables import choose
+    from mpt.study.scores.scores import choose
 
     (row,) = gains([*choose(scores), *oracle_scores(FACTS, tried_records(tmp_path))], "PT")
     assert (row.method, row.targets) == (NAME, 2) and row.mean > 0

@@ -10,14 +10,14 @@ from study.command import results
 from study.toy_study import SEEDS, write_study, write_study_of_two
 from toy import Mpt
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import SYNTHETIC
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.cli.study_plan import duration
+from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.synthetic import synthetic_tasks
-from mpt.loading import BackboneOptions
-from mpt.study.inputs import read_draw
-from mpt.study.outlook import duration
-from mpt.study.reach import BUNDLED, ENOUGH
-from mpt.targets import check_targets
+from mpt.learn.targets import check_targets
+from mpt.study.plan.fingerprints import read_draw
+from mpt.study.plan.reach import BUNDLED, ENOUGH
 
 
 @pytest.fixture

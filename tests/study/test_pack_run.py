@@ -18,12 +18,13 @@ from study.command import FOUND
 from study.toy_study import STUDY, write_study
 from study.wandb_file import artifacts, read
 
-from mpt.prompt_files import load_prompt
-from mpt.study.pack_run import PACKS, run_pack
-from mpt.study.packs import units
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import load_study
-from mpt.study.worker import run_cell
+from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.one import run_cell
+from mpt.study.run.side_by_side import PACKS, run_pack
+from mpt.study.spec.study import load_study
 
 RATES = "[0.004, 0.002]"
 
@@ -118,7 +119,7 @@ def test_a_run_of_a_pack_leaves_the_folder_that_it_leaves_alone(done, tracked, t
 
 
 def test_what_crossfits_loaders_do_is_the_same_side_by_side_and_alone(file, tmp_path):
-    words = ("--data.task_prefix=true", "--data.references=drawn", "--model.init=mpt.initialisers.TaskNames")
+    words = ("--data.task_prefix=true", "--data.references=drawn", "--model.init=mpt.prompt.initialisers.TaskNames")
     words += ("--model.backbone_options.num_beams=2", "--model.backbone_options.repetition_penalty=2.5")
     mine = tuple(changed(cell, *words) for cell in pack(file, tmp_path / "mine")[:2])
     assert run_pack(mine) == {cell.key: "finished" for cell in mine}
@@ -198,14 +199,14 @@ def test_a_run_that_fails_fails_alone(file, tmp_path):
 
 
 def test_a_pack_that_fails_as_a_whole_is_done_one_by_one(file, tmp_path, monkeypatch):
-    monkeypatch.setattr("mpt.study.pack_run.SideBySide.fit", lambda *_: 1 / 0)
+    monkeypatch.setattr("mpt.study.run.side_by_side.SideBySide.fit", lambda *_: 1 / 0)
     cells = pack(file, tmp_path / "out")[:2]
     assert set(run_pack(cells).values()) == {"finished"}
     assert all("side_by_side" not in result for result in results(cells).values())
 
 
 def test_what_wandb_cannot_take_costs_a_run_nothing(tracked, tmp_path, monkeypatch):
-    monkeypatch.setattr("mpt.tracking.Tracker.log_metrics", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("mpt.callbacks.tracker.Tracker.log_metrics", lambda *_, **__: 1 / 0)
     cells = pack(tracked, tmp_path / "out")[:2]
     assert set(run_pack(cells).values()) == {"finished"}
     assert all(result["side_by_side"] == 2 for result in results(cells).values())

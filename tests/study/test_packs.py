@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from study.toy_study import STUDY, write_study, write_study_of_two
 
-from mpt.errors import UserError
-from mpt.study.packs import are_small, default_size, units
-from mpt.study.plan import Cell, plan
-from mpt.study.run import run_cells
-from mpt.study.spec import load_study
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import are_small, default_size, units
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.grid import run_cells
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_runs_that_start_from_different_prompts_are_not_together(tmp_path):
 
 
 def test_a_machine_without_gpu_does_so_with_small_backbones_alone(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr("mpt.study.pool.gpu_names", lambda: [])
+    monkeypatch.setattr("mpt.util.machine.gpu_names", lambda: [])
     large = tmp_path / "large"
     large.mkdir()
     with (large / "model.safetensors").open("wb") as file:
@@ -69,7 +70,7 @@ def test_a_machine_without_gpu_does_so_with_small_backbones_alone(cells, tmp_pat
     assert default_size(cells) > 1
     assert default_size(others) == default_size([*cells, *others]) == 1
     assert are_small(cells) and not are_small([*cells, *others])
-    monkeypatch.setattr("mpt.study.pool.gpu_names", lambda: ["0"])
+    monkeypatch.setattr("mpt.util.machine.gpu_names", lambda: ["0"])
     assert default_size(others) > 1
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mpt.data.partitions import load_partition
-from mpt.study.paper import stated, stated_of
-from mpt.study.settings import Setting
+from mpt.data.tasks.partitions import load_partition
+from mpt.study.report.paper import stated, stated_of
+from mpt.study.spec.settings import Setting
 
 META = ("MAML", "FoMAML", "Reptile")
 METHODS = (*META, "MTL", "FT")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from study.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
 
-from mpt.errors import UserError
-from mpt.study.inputs import read_draw, sources_digest
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import Stage, Study, Variant, load_study
+from mpt.study.plan.fingerprints import read_draw, sources_digest
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell
+from mpt.study.spec.study import Stage, Study, Variant, load_study
+from mpt.util.errors import UserError
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_a_cell_is_what_a_user_could_type(study, tmp_path):
         "--model.backbone_options.max_input_length=16",
         "--model.backbone_options.max_target_length=2",
         "--model.prompt_length=3",
-        "--model.init=mpt.initialisers.SavedPrompt",
+        "--model.init=mpt.prompt.initialisers.SavedPrompt",
         f"--model.init.path={out}/MTL/upstream-21/prompt",
     ]
 

@@ -12,10 +12,10 @@ from study.quick_start import start as quick
 from study.test_never_double import RUNS, content, times_done, wait_for
 from study.toy_study import STUDY, write_study
 
-from mpt.cli import main
-from mpt.distribution import install
-from mpt.errors import UserError
-from mpt.study.ray_pool import Cluster
+from mpt.cli.main import main
+from mpt.study.run.ray_pool import Cluster
+from mpt.util.distribution import install
+from mpt.util.errors import UserError
 
 try:
     from ray.cluster_utils import Cluster as LocalCluster

@@ -14,13 +14,14 @@ import pytest
 from study.by_hand import one_partition, record, setting, write_folder
 from study.wandb_file import read, settle
 
-from mpt.data.partitions import load_partition
-from mpt.errors import UserError
-from mpt.files import write_json
-from mpt.study.command import run_study_command
-from mpt.study.report import log_report, write_report
-from mpt.study.results import Record
-from mpt.study.show import console, print_report
+from mpt.cli.study import run_study_command
+from mpt.cli.study_view import print_report
+from mpt.data.tasks.partitions import load_partition
+from mpt.present.terminal import console
+from mpt.study.report.write import log_report, write_report
+from mpt.study.run.results import Record
+from mpt.util.errors import UserError
+from mpt.util.files import write_json
 
 
 def table_of(path: Path) -> list[dict[str, str]]:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from study.toy_library import write_library
 
-from mpt.configs import find_config
-from mpt.data.fewshot import load_fewshot
-from mpt.data.modules import MixtureData
-from mpt.errors import UserError
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import load_study
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.modules.examples import MixtureData
+from mpt.fit.configs import find_config
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 SOURCES, TARGET, SEED = ["syn-topic-news", "syn-size-ad"], "syn-age-blog", 42
 

@@ -14,22 +14,23 @@ from small_models import t5
 from study.toy_library import RETRIEVING, H, P, write_library, write_retrieving
 from study.toy_study import SEEDS, TARGETS, TWO
 
-from mpt.backbone import Backbone
-from mpt.errors import UserError
-from mpt.files import write_json
-from mpt.loading import BackboneOptions
-from mpt.study.command import run_study_command
-from mpt.study.packs import units
-from mpt.study.plan import Cell, chosen, plan
-from mpt.study.retrieval import MEASURES, ORDERS
-from mpt.study.retrieval_plan import Shelf
-from mpt.study.run import run_cells
-from mpt.study.settings import settings as study_settings
-from mpt.study.spec import Study, load_study
-from mpt.study.worker import fail
-from mpt.transfer import retrieval
-from mpt.transfer.library import Library
-from mpt.transfer.similarity import SIMILARITIES
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import Backbone
+from mpt.cli.study import run_study_command
+from mpt.library import retrieval
+from mpt.library.library import Library
+from mpt.library.similarity import SIMILARITIES
+from mpt.study.plan.grid import chosen, plan
+from mpt.study.plan.grouping import units
+from mpt.study.plan.library import Shelf
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.folder import fail
+from mpt.study.run.grid import run_cells
+from mpt.study.spec.retrieve import MEASURES, ORDERS
+from mpt.study.spec.settings import settings as study_settings
+from mpt.study.spec.study import Study, load_study
+from mpt.util.errors import UserError
+from mpt.util.files import write_json
 
 ENTRIES = ("emo", "trec", "emo", "ag_news", "other")
 
@@ -108,7 +109,7 @@ def test_what_a_study_says_of_learning_is_not_said_of_the_runs_that_make_keys(st
         "data.init_args.batch_size": 2,
         "data.task_prefix": True,
         "data.references": "drawn",
-        "model.init": "mpt.initialisers.Uniform",
+        "model.init": "mpt.prompt.initialisers.Uniform",
         "model.init_args.optimizer.lr": 9,
     }
     done = {"trainer.devices": 1, "data.num_workers": 2, "data.init_args.num_workers": 2, "trainer.logger.project": "x"}
@@ -124,9 +125,9 @@ def test_what_a_study_says_of_learning_is_not_said_of_the_runs_that_make_keys(st
 def test_a_run_says_what_it_starts_from_in_words_that_a_user_could_type(study, tmp_path):
     cells = plan(study, tmp_path / "out")
     words = one(cells, "Top2/ag_news-21-rank2").arguments
-    said = words[words.index("--model.init=mpt.initialisers.Retrieved") :]
+    said = words[words.index("--model.init=mpt.library.retrieved.Retrieved") :]
     assert said[:-2] == [
-        "--model.init=mpt.initialisers.Retrieved",
+        "--model.init=mpt.library.retrieved.Retrieved",
         f"--model.init.library={tmp_path}/library",
         f"--model.init.key={tmp_path}/out/embedding/ag_news-21/prompt",
         "--model.init.by=per_token",

@@ -19,26 +19,27 @@ from small_models import t5
 from study.command import FOUND, results
 from study.toy_library import RETRIEVING, write_library, write_retrieving
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import load_fewshot
-from mpt.data.modules import FewShotData
-from mpt.errors import UserError
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import load_prompt
-from mpt.study.costs import examples_of
-from mpt.study.estimate import _trial, kinds_of
-from mpt.study.findings import build_report
-from mpt.study.packs import units
-from mpt.study.plan import PLACE, Cell, plan
-from mpt.study.results import write_study
-from mpt.study.retrieval_report import retrieved_table
-from mpt.study.run import unfinished
-from mpt.study.settings import settings
-from mpt.study.spec import load_study
-from mpt.study.worker import run_unit
-from mpt.transfer.library import Library
-from mpt.transfer.similarity import per_token
-from mpt.transfer.tuning import Job, plain_start, tune
+from mpt.adapt.tuning import Job, plain_start, tune
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.modules.examples import FewShotData
+from mpt.library.library import Library
+from mpt.library.similarity import per_token
+from mpt.prompt.files import load_prompt
+from mpt.study.forecast.estimate import _trial, kinds_of
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
+from mpt.study.plan.planned_run import PLACE, Cell
+from mpt.study.report.contents import build_report
+from mpt.study.report.costs import examples_of
+from mpt.study.report.retrieved import retrieved_table
+from mpt.study.run.grid import unfinished
+from mpt.study.run.results import write_study
+from mpt.study.run.worker import run_unit
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 ENTRIES = ("emo", "trec", "emo", "ag_news", "other")
 
@@ -126,7 +127,8 @@ def test_killed_and_started_again_it_ends_with_the_same_results(done, file, tmp_
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\nfrom study.test_retrieval_run import do\n"
-        "from mpt.callbacks import KeepBest\nfrom mpt.study.plan import plan\nfrom mpt.study.spec import load_study\n"
+        "from mpt.callbacks import KeepBest\nfrom mpt.study.plan.grid import plan\n"
+        "from mpt.study.spec.study import load_study\n"
         "plain = KeepBest.on_train_end\n"
         "def end(self, trainer, learner):\n"
         "    if 'Mixture' in trainer.default_root_dir: os.kill(os.getpid(), signal.SIGKILL)\n"

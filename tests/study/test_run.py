@@ -16,11 +16,11 @@ from study.command import results, start, study
 from study.toy_study import SEEDS, STUDY, TARGETS, write_study
 from study.wandb_file import artifacts, read
 
-from mpt.errors import UserError
-from mpt.study.plan import plan
-from mpt.study.run import unfinished
-from mpt.study.spec import load_study
-from mpt.study.worker import check, parser_error
+from mpt.study.plan.grid import plan
+from mpt.study.run.check import check, parser_error
+from mpt.study.run.grid import unfinished
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_study_ends_with_a_table_and_a_folder_per_run(done, file):
 
 def test_a_downstream_run_is_what_its_arguments_say(done, tmp_path):
     """Its result is that of mpt fit and mpt test typed with the recorded words."""
-    from mpt.cli import main
+    from mpt.cli.main import main
 
     out, _ = done
     result = results(out)["FT/ag_news-21"]
@@ -207,7 +207,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(old, new, says, tmp_path, mod
         ("--model.promt_length=3", "model: Option 'promt_length' is not accepted"),
         ("--trainer.max_stepz=3", "unrecognized arguments: --trainer.max_stepz=3"),
         ("--trainer.max_steps=many", "trainer.max_steps: Expected a <class 'int'>. Got value: many"),
-        ("--data=mpt.data.modules.NoData", "NoData"),
+        ("--data=mpt.data.modules.examples.NoData", "NoData"),
         ("--model.backbone=./no/such/model", "no such folder"),
     ],
 )
@@ -240,7 +240,7 @@ error: Parser key "model":
   Errors:
     - Problem with given class_path 'mpt.learn.PromptTuning':
         Parser key "init":
-          Problem with given class_path 'mpt.initialisers.SavedPrompt':
+          Problem with given class_path 'mpt.prompt.initialisers.SavedPrompt':
             Option 'pth' is not accepted
     - Expected a <class 'NoneType'>
 """

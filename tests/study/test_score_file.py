@@ -109,7 +109,7 @@ def test_options_that_do_not_go_together(words, said, mpt, tmp_path, monkeypatch
 
 def test_the_papers_scores_are_committed_as_a_report_makes_them(mpt, tmp_path, monkeypatch):
     """The published re-analysis is what the command makes today; its figures, most of the time, are left out."""
-    monkeypatch.setattr("mpt.study.report.draw_all", lambda report, folder: [])
+    monkeypatch.setattr("mpt.study.report.write.draw_all", lambda report, folder: [])
     words = ["--scores", str(PAPER), "--baseline", "PT", "--out", str(tmp_path / "out")]
     assert mpt("study", "report", *words).code == 0
     for name in ("arg.csv", "significance.csv", "relative_gain.csv"):

@@ -11,15 +11,15 @@ import pytest
 from study.command import results, study
 from study.toy_study import STUDY, write_study, write_study_of_two
 
-from mpt.errors import UserError
-from mpt.study.markdown import markdown
-from mpt.study.page import page
-from mpt.study.plan import plan
-from mpt.study.report import build_report
-from mpt.study.results import begun_with
-from mpt.study.results import write_study as write_plan
-from mpt.study.settings import Setting, settings
-from mpt.study.spec import Study, load_study
+from mpt.present.markdown import markdown
+from mpt.study.plan.grid import plan
+from mpt.study.report.text import page
+from mpt.study.report.write import build_report
+from mpt.study.run.results import begun_with
+from mpt.study.run.results import write_study as write_plan
+from mpt.study.spec.settings import Setting, settings
+from mpt.study.spec.study import Study, load_study
+from mpt.util.errors import UserError
 
 LACKING = "source: [emo, anli, trec, boolq]\ntarget: [superglue-cb, glue-mrpc, ag_news]\n"
 SKIPPED = Setting("toys", "", ("superglue-cb", "ag_news"), ("emo", "trec"), ("glue-mrpc",), ("anli", "boolq"))

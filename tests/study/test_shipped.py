@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mpt.configs import find_config, shipped_configs
-from mpt.data.fewshot import SYNTHETIC
-from mpt.data.partitions import load_partition, partition_names
-from mpt.data.synthetic.dice import Dice
-from mpt.data.tasks import catalogue
-from mpt.study.plan import Cell, plan
-from mpt.study.spec import Study, load_study
-from mpt.study.worker import check
+from mpt.data.fewshot.files import SYNTHETIC
+from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.partitions import load_partition, partition_names
+from mpt.fit.configs import find_config, shipped_configs
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.check import check
+from mpt.study.spec.study import Study, load_study
+from mpt.util.dice import Dice
 
 SEEDS = (13, 21, 42, 87, 100)
 Planned = Callable[[str], list[Cell]]
@@ -155,7 +156,7 @@ def test_their_code_differs_from_their_text_in_what_its_file_says_and_in_nothing
         "model.backbone_options.early_stopping": "true",
         "model.backbone_options.repetition_penalty": "2.5",
     }
-    names = {"model.init": "mpt.initialisers.TaskNames"}
+    names = {"model.init": "mpt.prompt.initialisers.TaskNames"}
     episodes = {"model.accumulate_grad_batches": "2", "model.backbone_options.max_target_length": "64"}
     unadapted = {"model.backbone": "google/t5-v1_1-large", "trainer.max_steps": "1000"}
     assert [cell.key for cell in code] == [cell.key for cell in text] and len(code) == 11_680

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from study.toy_study import SOURCES, STUDY, write_study
 
-from mpt.configs import find_config
-from mpt.errors import UserError
-from mpt.study.plan import plan
-from mpt.study.source_draws import lacking
-from mpt.study.spec import Study, load_study
+from mpt.fit.configs import find_config
+from mpt.study.plan.grid import plan
+from mpt.study.plan.source_draws import lacking
+from mpt.study.spec.study import Study, load_study
+from mpt.util.errors import UserError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.errors import UserError
-from mpt.study.spec import Study, Variant, load_study
+from mpt.study.spec.study import Study, Variant, load_study
+from mpt.util.errors import UserError
 
 GOOD = """
 name: small

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from study.by_hand import one_partition, record
 
-from mpt.study.results import Record
-from mpt.study.tables import choose, target_scores
+from mpt.study.run.results import Record
+from mpt.study.scores.scores import choose, target_scores
 
 
 def test_scores_of_a_target_are_taken_over_draws():

@@ -18,17 +18,18 @@ from study.toy_study import STUDY, TWO, write_study, write_study_of_two
 from study.wandb_file import read
 from toy import Mpt
 
-from mpt.errors import UserError
-from mpt.study.convergence import convergence
-from mpt.study.findings import build_report
-from mpt.study.packs import units
-from mpt.study.plan import Cell, chosen, plan
-from mpt.study.results import Record, read_study, several_upstream
-from mpt.study.retrieval_report import retrieved_table
-from mpt.study.run import unfinished
-from mpt.study.sheets import scores_csv
-from mpt.study.spec import Study, Variant, load_study
-from mpt.study.tables import choose
+from mpt.study.plan.grid import chosen, plan
+from mpt.study.plan.grouping import units
+from mpt.study.plan.planned_run import Cell
+from mpt.study.report.contents import build_report
+from mpt.study.report.csv_tables import scores_csv
+from mpt.study.report.retrieved import retrieved_table
+from mpt.study.run.grid import unfinished
+from mpt.study.run.results import Record, read_study, several_upstream
+from mpt.study.scores.convergence import convergence
+from mpt.study.scores.scores import choose
+from mpt.study.spec.study import Study, Variant, load_study
+from mpt.util.errors import UserError
 
 SEVERAL = STUDY.partition("  FT:")[0].replace("config: spot\n", "config: spot\n      seeds: [13, 5]\n")
 

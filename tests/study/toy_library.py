@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from study.toy_study import STUDY, write_study
 
-from mpt.transfer.library import Library
-from mpt.transfer.recipe import Recipe
+from mpt.library.library import Library
+from mpt.library.recipe import Recipe
 
 P, H = 3, 32
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from mpt.errors import UserError
 from mpt.sweep.bayes import propose
 from mpt.sweep.distributions import read_parameter
+from mpt.util.errors import UserError
 
 RATES = {
     "inner": read_parameter({"distribution": "log_uniform_values", "min": 1.0e-3, "max": 10.0}, "here"),

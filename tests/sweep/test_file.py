@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from wandb.sdk.launch.sweeps import utils
 
-from mpt.configs import find_config, shipped_configs
-from mpt.errors import UserError
-from mpt.study.plan import plan
-from mpt.study.worker import check
+from mpt.fit.configs import find_config, shipped_configs
+from mpt.study.plan.grid import plan
+from mpt.study.run.check import check
 from mpt.sweep.distributions import Choice
 from mpt.sweep.file import is_sweep, load_sweep
 from mpt.sweep.options import bench_of, read_trial
 from mpt.sweep.sampling import grid
+from mpt.util.errors import UserError
 
 SHIPPED = [name for name in shipped_configs() if name.startswith("sweeps/")]
 GOOD = """

@@ -13,14 +13,14 @@ import yaml
 from study.wandb_file import read
 from sweep.toy_sweep import SWEEP, sweep, write_study, write_sweep
 
-from mpt.errors import UserError
-from mpt.files import write_json
+from mpt.cli.sweep import run_sweep_command
 from mpt.sweep import run as run_module
-from mpt.sweep.command import run_sweep_command
 from mpt.sweep.file import load_sweep
 from mpt.sweep.options import bench_of, read_trial
 from mpt.sweep.results import best_of
 from mpt.sweep.run import Search
+from mpt.util.errors import UserError
+from mpt.util.files import write_json
 
 REAL = """
 name: small

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from mpt.errors import UserError
 from mpt.sweep.distributions import canonical, read_parameter
 from mpt.sweep.sampling import drawn, grid
+from mpt.util.errors import UserError
 
 
 def parameter(**content):

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from sweep.toy_sweep import SWEEP, VALIDATION, write_study, write_sweep
 
-from mpt.configs import find_config
-from mpt.errors import UserError
-from mpt.files import write_json
-from mpt.study.plan import plan
+from mpt.fit.configs import find_config
+from mpt.study.plan.grid import plan
 from mpt.sweep.options import bench_of, read_trial
 from mpt.sweep.tracking import without_agent
 from mpt.sweep.trial import Bench, outcome, prepare
+from mpt.util.errors import UserError
+from mpt.util.files import write_json
 
 RATES = {"model.algorithm.inner_lr": 0.5, "model.optimizer.lr": 5}
 

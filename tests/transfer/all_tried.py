@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from study.by_hand import record, setting, write_folder
 
-from mpt.prompt_files import save_prompt
-from mpt.study.results import Record
-from mpt.transfer.library import Library
-from mpt.transfer.recipe import Recipe
+from mpt.library.library import Library
+from mpt.library.recipe import Recipe
+from mpt.prompt.files import save_prompt
+from mpt.study.run.results import Record
 
 LENGTH, WIDTH = 4, 12
 SOURCES = ["s-a-1", "s-a-2", "s-b-1", "s-c-1", "s-d-1"]
@@ -53,7 +53,7 @@ def tried_records(library: Path) -> list[Record]:
         for rank, (source, found) in enumerate(tried.items()):
             for seed, (score, dev, similarity) in zip(SEEDS, found, strict=True):
                 options = {
-                    "model.init": "mpt.initialisers.Retrieved",
+                    "model.init": "mpt.library.retrieved.Retrieved",
                     "model.init.library": library,
                     "model.init.key": f"{{study}}/embedding/{target}-{seed}/prompt",
                     "model.init.by": "per_token",

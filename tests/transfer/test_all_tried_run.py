@@ -9,20 +9,20 @@ from small_models import t5
 from study.toy_library import RETRIEVING, write_library, write_retrieving
 from toy import Mpt
 
-from mpt.backbone import FrozenBackbone
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import load_prompt
-from mpt.study.costs import Amount, read_costs
-from mpt.study.oracle import oracle_scores
-from mpt.study.packs import units
-from mpt.study.plan import plan
-from mpt.study.results import read_study, write_study
-from mpt.study.settings import settings
-from mpt.study.spec import load_study
-from mpt.study.worker import run_unit
-from mpt.transfer.library import Library
-from mpt.transfer.similarity import per_token
-from mpt.transfer.transfers import read_transfers
+from mpt.analysis.transfers import read_transfers
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.library.library import Library
+from mpt.library.similarity import per_token
+from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
+from mpt.study.report.costs import Amount, read_costs
+from mpt.study.run.results import read_study, write_study
+from mpt.study.run.worker import run_unit
+from mpt.study.scores.oracle import oracle_scores
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import load_study
 
 METHODS = """  All-on-dev:
     retrieve: {{use: best, top_k: all}}

@@ -13,11 +13,11 @@ from study.by_hand import setting, write_folder
 from toy import Mpt
 from transfer.all_tried import SOURCES, tried_records, write_tried
 
-from mpt.prompt_files import load_prompt
-from mpt.transfer.library import Library
-from mpt.transfer.measures import measured, read_keys
-from mpt.transfer.similarity import SIMILARITIES
-from mpt.transfer.transfers import read_transfers
+from mpt.analysis.remeasure import measured, read_keys
+from mpt.analysis.transfers import read_transfers
+from mpt.library.library import Library
+from mpt.library.similarity import SIMILARITIES
+from mpt.prompt.files import load_prompt
 
 FILES = {
     "matrix.png",

@@ -12,8 +12,8 @@ import pytest
 import torch
 from scipy.cluster.hierarchy import cophenet, is_valid_linkage, linkage
 
-from mpt.transfer.clusters import cluster, clusters_csv, draw_clusters, nearest_tasks
-from mpt.transfer.similarity import SIMILARITIES
+from mpt.analysis.clusters import cluster, clusters_csv, draw_clusters, nearest_tasks
+from mpt.library.similarity import SIMILARITIES
 
 
 def families(seed: int = 0) -> tuple[torch.Tensor, list[str]]:

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from transfer.all_tried import BASE, SEEDS, SOURCES, TASKS, TRIED, write_tried
 
-from mpt.transfer.correlation import (
+from mpt.analysis.correlation import (
     Correlation,
     correlation_table,
     correlations,
@@ -20,7 +20,7 @@ from mpt.transfer.correlation import (
     pearson,
     summary,
 )
-from mpt.transfer.transfers import read_transfers
+from mpt.analysis.transfers import read_transfers
 
 
 @pytest.fixture(scope="module")

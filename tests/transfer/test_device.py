@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.errors import UserError
-from mpt.transfer.device import device_of
+from mpt.adapt.device import device_of
+from mpt.util.errors import UserError
 
 
 @pytest.mark.parametrize("name", ["mps", "xpu", "meta", "warp", "cpu:1", "cuda:", "cuda:-1", "cuda:x", ""])

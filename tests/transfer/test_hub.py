@@ -11,12 +11,12 @@ from huggingface_hub.errors import HfHubHTTPError
 from transfer.fake_hub import FakeHub, response
 from transfer.toy_library import RECIPE, draw, filled, found
 
-from mpt.errors import UserError
-from mpt.transfer import hub as hub_module
-from mpt.transfer.entry import Entry
-from mpt.transfer.hub import pull, push
-from mpt.transfer.library import Library
-from mpt.transfer.recipe import Recipe
+from mpt.library import share as hub_module
+from mpt.library.entry import Entry
+from mpt.library.library import Library
+from mpt.library.recipe import Recipe
+from mpt.library.share import pull, push
+from mpt.util.errors import UserError
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import torch
 from small_models import t5
 from toy import Mpt, write_toy
 
-import mpt.transfer.learn as learning
-from mpt.backbone import FrozenBackbone
-from mpt.errors import UserError
-from mpt.transfer.learn import add_learn_options, run_learn
-from mpt.transfer.library import Library
-from mpt.transfer.tuning import early_prompts, plain_start
+import mpt.adapt.fill_library as learning
+from mpt.adapt.tuning import early_prompts, plain_start
+from mpt.backbone.model import FrozenBackbone
+from mpt.cli.library_learn import add_learn_options, run_learn
+from mpt.library.library import Library
+from mpt.util.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from peft import PeftModel
 from transfer.toy_library import RECIPE, WIDTH, draw, filled, found
 from transformers import AutoModelForSeq2SeqLM
 
-from mpt.errors import UserError
-from mpt.prompt_files import load_prompt
-from mpt.transfer import entry as entry_module
-from mpt.transfer.library import Library, shipped_libraries
-from mpt.transfer.recipe import Recipe, as_json
-from mpt.transfer.similarity import SIMILARITIES
+from mpt.library import entry as entry_module
+from mpt.library.library import Library, shipped_libraries
+from mpt.library.recipe import Recipe, as_json
+from mpt.library.similarity import SIMILARITIES
+from mpt.prompt.files import load_prompt
+from mpt.util.errors import UserError
 
 
 def test_what_was_added_comes_back_bit_for_bit(tmp_path):
@@ -239,7 +239,7 @@ def test_peft_loads_an_entry_as_it_lies(model_folder, tmp_path):
 
 
 def test_shipped_libraries_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("mpt.transfer.library.SHIPPED", tmp_path)
+    monkeypatch.setattr("mpt.library.library.SHIPPED", tmp_path)
     filled(tmp_path / "some", 2)
     monkeypatch.chdir(tmp_path.parent)
     assert list(shipped_libraries()) == ["some"]

@@ -13,11 +13,11 @@ from toy import Mpt, small_fit, write_toy
 from transfer.fake_hub import FakeHub
 from transfer.toy_library import RECIPE, draw, filled
 
-from mpt.errors import UserError
-from mpt.prompt_files import load_prompt, save_prompt
-from mpt.transfer import hub as hub_module
-from mpt.transfer.library import Library
-from mpt.transfer.recipe import Recipe
+from mpt.library import share as hub_module
+from mpt.library.library import Library
+from mpt.library.recipe import Recipe
+from mpt.prompt.files import load_prompt, save_prompt
+from mpt.util.errors import UserError
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def mpt(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, model_folder) -> Path:
     """Folders of two runs that kept early prompts: of the draws 13 and 21, from one start."""
-    from mpt.cli import main
+    from mpt.cli.main import main
 
     folder = tmp_path_factory.mktemp("runs")
     root = write_toy(folder / "data", seeds=(13, 21))
@@ -106,8 +106,8 @@ def changed(runs: Path, folder: Path, *changes: tuple[str, object]) -> Path:
         ("seed_everything", 21, r"seed 13 \(not 21\)"),
         (
             "model.init_args.init.class_path",
-            "mpt.initialisers.SavedPrompt",
-            "init.class_path is mpt.initialisers.Saved",
+            "mpt.prompt.initialisers.SavedPrompt",
+            "init.class_path is mpt.prompt.initialisers.Saved",
         ),
         ("model.init_args.optimizer.class_path", "torch.optim.AdamW", "made with PromptAdafactor"),
         ("model.class_path", "mpt.learn.MAML", "made with PromptTuning"),

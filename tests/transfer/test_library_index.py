@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from transfer.toy_library import direct, draw, filled, found
 
-from mpt.prompt_files import save_prompt
-from mpt.transfer.library import Library
-from mpt.transfer.similarity import pool_per_token
+from mpt.library.library import Library
+from mpt.library.similarity import pool_per_token
+from mpt.prompt.files import save_prompt
 
 
 @pytest.fixture
@@ -158,17 +158,17 @@ def test_the_whole_index_is_made_anew(library):
 
 
 def test_an_index_is_not_read_again_if_nothing_changed(library, monkeypatch):
-    monkeypatch.setattr("mpt.transfer.index._SURELY_LATER", 0)
+    monkeypatch.setattr("mpt.library.index._SURELY_LATER", 0)
     found(library)
-    monkeypatch.setattr("mpt.transfer.index.marks", lambda _: pytest.fail("the folder was listed"))
-    monkeypatch.setattr("mpt.transfer.entry.load_prompt", lambda _: pytest.fail("a prompt was read"))
+    monkeypatch.setattr("mpt.library.index.marks", lambda _: pytest.fail("the folder was listed"))
+    monkeypatch.setattr("mpt.library.entry.load_prompt", lambda _: pytest.fail("a prompt was read"))
     for searched in (library, Library.open(library.folder)):
         assert len(found(searched)) == 5
 
 
 @pytest.mark.parametrize("how", ["short", "long", "odd", "other", "gone"])
 def test_what_a_process_listed_is_not_believed_if_it_was_damaged(how, library, monkeypatch):
-    monkeypatch.setattr("mpt.transfer.index._SURELY_LATER", 0)
+    monkeypatch.setattr("mpt.library.index._SURELY_LATER", 0)
     found(library)
     (path,) = library.folder.glob(".index/listed-*")
     content = path.read_bytes()
@@ -181,7 +181,7 @@ def test_what_a_process_listed_is_not_believed_if_it_was_damaged(how, library, m
 
 def test_a_library_that_cannot_be_written_to_is_searched(library, monkeypatch):
     shutil.rmtree(library.folder / ".index")
-    monkeypatch.setattr("mpt.transfer.index._writable", lambda _: False)
+    monkeypatch.setattr("mpt.library.index._writable", lambda _: False)
     other = Library.open(library.folder)
     assert found(other) == pytest.approx(direct(other), abs=1e-6)
     assert not (library.folder / ".index").exists()
@@ -202,7 +202,7 @@ def _search_apart(folder: Path, own: Path) -> None:
 
 
 def test_a_worker_of_a_pool_leaves_no_index_of_its_own(library, tmp_path, monkeypatch):
-    monkeypatch.setattr("mpt.transfer.hub.fetch", Path)
+    monkeypatch.setattr("mpt.library.download.fetch", Path)
     (tmp_path / "own").mkdir()
     worker = multiprocessing.get_context("fork").Process(target=_search_apart, args=(library.folder, tmp_path / "own"))
     worker.start()

@@ -10,8 +10,8 @@ import pytest
 from toy import Mpt
 from transfer.toy_library import filled, found
 
-from mpt.errors import UserError
-from mpt.transfer.library import Library
+from mpt.library.library import Library
+from mpt.util.errors import UserError
 
 
 @pytest.fixture

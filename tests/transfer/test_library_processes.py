@@ -13,14 +13,14 @@ import pytest
 import torch
 from transfer.toy_library import RECIPE, draw, filled, found
 
-from mpt.transfer.library import Library
+from mpt.library.library import Library
 
 EACH = 200
 
 ADD = """
 import sys
 import torch
-from mpt.transfer.library import Library
+from mpt.library.library import Library
 torch.set_num_threads(1)
 library, who, count = Library.open(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for i in range(count):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from transfer.toy_library import draw, filled, found
 
-from mpt.transfer.library import Library
+from mpt.library.library import Library
 
 TENSORS = "adapter_model.safetensors"
 

@@ -9,8 +9,8 @@ import matplotlib.image
 import pytest
 from transfer.all_tried import write_tried
 
-from mpt.transfer.matrix import draw_matrix, matrix, matrix_table, transfers_by
-from mpt.transfer.transfers import read_transfers
+from mpt.analysis.matrix import draw_matrix, matrix, matrix_table, transfers_by
+from mpt.analysis.transfers import read_transfers
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 from transfer.toy_library import WIDTH, draw, filled
 
-from mpt.cli import main
-from mpt.data.fewshot import load_fewshot, write_fewshot
-from mpt.data.modules import MixtureData
-from mpt.errors import UserError
-from mpt.initialisers import Retrieved, Vocabulary
-from mpt.prompt_files import save_prompt
-from mpt.transfer.library import Library
-from mpt.transfer.retrieval import Retrieval, candidates, digest
+from mpt.cli.main import main
+from mpt.data.fewshot.files import load_fewshot, write_fewshot
+from mpt.data.modules.examples import MixtureData
+from mpt.library.library import Library
+from mpt.library.retrieval import Retrieval, candidates, digest
+from mpt.library.retrieved import Retrieved
+from mpt.prompt.files import save_prompt
+from mpt.prompt.initialisers import Vocabulary
+from mpt.util.errors import UserError
 
 HERE, OTHER = "f", "g"
 

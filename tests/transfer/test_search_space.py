@@ -11,8 +11,8 @@ import matplotlib.image
 import pytest
 from transfer.all_tried import TRIED, write_tried
 
-from mpt.transfer.search_space import default_ks, draw_search_space, rankings, search_space, search_table
-from mpt.transfer.transfers import Transfers, Trial, read_transfers
+from mpt.analysis.search_space import default_ks, draw_search_space, rankings, search_space, search_table
+from mpt.analysis.transfers import Transfers, Trial, read_transfers
 
 
 @pytest.fixture(scope="module")

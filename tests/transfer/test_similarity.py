@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mpt.errors import UserError
-from mpt.transfer.similarity import (
+from mpt.library.similarity import (
     SIMILARITIES,
     average_token,
     over_runs,
@@ -21,6 +20,7 @@ from mpt.transfer.similarity import (
     transfer_weights,
     weighted_average,
 )
+from mpt.util.errors import UserError
 
 
 def draw(count: int, length: int, width: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -88,7 +88,7 @@ def test_the_subspace_has_the_directions_that_the_energy_asks_for(energy):
 def test_many_prompts_are_compared_in_pieces(monkeypatch):
     a, b = draw(7, 5, 8, 5), draw(6, 4, 8, 6)
     whole = {name: measure(a, b) for name, measure in SIMILARITIES.items()}
-    monkeypatch.setattr("mpt.transfer.similarity._AT_ONCE", 200)
+    monkeypatch.setattr("mpt.library.similarity._AT_ONCE", 200)
     for name, measure in SIMILARITIES.items():
         torch.testing.assert_close(measure(a, b), whole[name], atol=1e-12, rtol=0)
 

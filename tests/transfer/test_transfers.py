@@ -9,8 +9,8 @@ import pytest
 from study.by_hand import one_partition, record, setting, write_folder
 from transfer.all_tried import BASE, SOURCES, TASKS, TRIED, tried_records, write_tried
 
-from mpt.errors import UserError
-from mpt.transfer.transfers import error_reduction, read_transfers
+from mpt.analysis.transfers import error_reduction, read_transfers
+from mpt.util.errors import UserError
 
 
 def test_of_each_target_seed_and_source_the_rate_that_was_best_on_dev_is_read(tmp_path):

@@ -11,13 +11,13 @@ from small_models import t5
 from toy import write_toy
 from transformers.optimization import Adafactor
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.modules import FewShotData
-from mpt.errors import UserError
+from mpt.adapt.tuning import Job, answers, early_prompts, plain_start, tune
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.examples import FewShotData
 from mpt.learn import PromptTuning
 from mpt.learn.side_by_side import SideBySide
-from mpt.loading import BackboneOptions
-from mpt.transfer.tuning import Job, answers, early_prompts, plain_start, tune
+from mpt.util.errors import UserError
 
 LENGTH, RATE = 4, 0.3
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mpt.transfer.library import Library
-from mpt.transfer.recipe import Recipe
-from mpt.transfer.similarity import per_token
+from mpt.library.library import Library
+from mpt.library.recipe import Recipe
+from mpt.library.similarity import per_token
 
 WIDTH = 4
 RECIPE = Recipe("mpt-tiny", 3, 20, 0.3, 8, 13)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mpt.data.sampling import sample
-from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.suite import RECIPES, Recipe
-from mpt.data.tasks import Example, FewShot, Shots, Task, nearest
-from mpt.errors import UserError
+from mpt.data.tasks.sampling import sample
+from mpt.data.tasks.task import Example, FewShot, Shots, Task
+from mpt.util.dice import Dice
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
 
 TEST_SIZE = 200
 _POOL = 4  # training examples that a seed can draw from, in units of what it draws

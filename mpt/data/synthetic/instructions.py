@@ -9,9 +9,9 @@ binds to the values (random ones from the start are never learned).
 from __future__ import annotations
 
 from mpt.data.synthetic import skills
-from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.lexicon import LABELS, LEXICON, STYLES, VALUES, vocabulary
 from mpt.data.synthetic.scenes import make_scene
+from mpt.util.dice import Dice
 
 _ANY_WORD = tuple(w for w in vocabulary() if w.isalpha())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.lexicon import ADJECTIVES, BY_TEXT, GRAMMAR, LEXICON, noun_forms, verb_forms
+from mpt.util.dice import Dice
 
 
 @dataclass(frozen=True)

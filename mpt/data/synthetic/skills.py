@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mpt.data.synthetic.dice import Dice
 from mpt.data.synthetic.lexicon import (
     ADJECTIVES,
     BY_TEXT,
@@ -20,6 +19,7 @@ from mpt.data.synthetic.lexicon import (
     verb_forms,
 )
 from mpt.data.synthetic.scenes import Scene, make_scene
+from mpt.util.dice import Dice
 
 # attributes whose class a sentence shows
 SORTABLE = tuple(a for a in VALUES)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mpt.data.synthetic import skills
-from mpt.data.synthetic.dice import Dice
-from mpt.data.tasks import Task
+from mpt.data.tasks.task import Task
+from mpt.util.dice import Dice
 
 Pair = tuple[str, str]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mpt.encoding import Batch
-from mpt.errors import UserError
+from mpt.backbone.encoding import Batch
 from mpt.learn.meta.inner_loop import InnerStep, Objective, descend, loss_after
+from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mpt.encoding import Batch
-from mpt.errors import UserError
+from mpt.backbone.encoding import Batch
 from mpt.learn.meta.algorithm import MetaAlgorithm, MetaGradient
 from mpt.learn.meta.attention import twice_differentiable
 from mpt.learn.meta.inner_loop import Objective
-from mpt.learn.meta.replay import RandomState
-from mpt.prompt import SoftPrompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
+from mpt.util.random_state import RandomState
 
 
 class Unrolled(Protocol):
@@ -35,7 +35,7 @@ class Unrolled(Protocol):
 class Engine(MetaAlgorithm):
     """Base of the wrappers. Subclasses say which library and which order.
 
-    The library sees a :class:`~mpt.prompt.SoftPrompt`, never the backbone, whose weights it would clone at each
+    The library sees a :class:`~mpt.prompt.soft.SoftPrompt`, never the backbone, whose weights it would clone at each
     step. To second order the graph of all inner steps is held until the query loss, under attention that can be
     differentiated twice; to first order attention stays as it is.
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mpt.encoding import Batch
+from mpt.backbone.encoding import Batch
 from mpt.learn.meta.algorithm import MetaAlgorithm, MetaGradient
 from mpt.learn.meta.inner_loop import Objective, descend, gradient_of
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mpt.encoding import Batch
-from mpt.learn.meta.replay import RandomState
+from mpt.backbone.encoding import Batch
+from mpt.util.random_state import RandomState
 
 Objective = Callable[[Tensor, Batch], Tensor]
 """Loss of a prompt ``[P, H]`` on a batch, a scalar; or of M prompts ``[M, P, H]``, each on its own rows, ``[M]``."""

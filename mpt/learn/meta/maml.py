@@ -9,13 +9,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mpt.encoding import Batch
-from mpt.errors import UserError
+from mpt.backbone.encoding import Batch
 from mpt.learn.meta.algorithm import MetaAlgorithm, MetaGradient
 from mpt.learn.meta.attention import twice_differentiable
 from mpt.learn.meta.hessian import double_backward, finite_difference
 from mpt.learn.meta.inner_loop import InnerStep, Objective, descend, gradient_of
-from mpt.learn.meta.replay import RandomState
+from mpt.util.errors import UserError
+from mpt.util.random_state import RandomState
 
 Hessian = Literal["finite_difference", "exact", "graph"]
 

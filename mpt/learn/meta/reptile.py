@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mpt.encoding import Batch
-from mpt.errors import UserError
+from mpt.backbone.encoding import Batch
 from mpt.learn.meta.algorithm import MetaAlgorithm, MetaGradient
 from mpt.learn.meta.inner_loop import Objective, descend
+from mpt.util.errors import UserError
 
 
 class Reptile(MetaAlgorithm):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mpt.learn.meta.engine import Engine, Unrolled
-from mpt.prompt import SoftPrompt
+from mpt.prompt.soft import SoftPrompt
 
 
 class HigherMAML(Engine):

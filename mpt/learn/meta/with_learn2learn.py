@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpt.errors import UserError
 from mpt.learn.meta.engine import Engine, Unrolled
-from mpt.prompt import SoftPrompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
 
 
 class Learn2LearnMAML(Engine):

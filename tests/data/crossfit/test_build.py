@@ -10,13 +10,14 @@ from dataclasses import replace
 import pytest
 from crossfit_files import SEEDS, crossfit_folder, own_task, rows, write_branch, write_own, write_raw
 
-from mpt.data.crossfit.build import Job, build
-from mpt.data.crossfit.checksums import md5
-from mpt.data.crossfit.lossy import Lossy
-from mpt.data.crossfit.recipe import Record
-from mpt.data.fewshot import load_fewshot, read_tsv
-from mpt.data.tasks import Task, catalogue, read_task
-from mpt.errors import UserError
+from mpt.data.build.build import Job, build
+from mpt.data.build.checksums import md5
+from mpt.data.build.lossy import Lossy
+from mpt.data.catalogue.recipe import Record
+from mpt.data.fewshot.files import load_fewshot, read_tsv
+from mpt.data.tasks.known import catalogue, read_task
+from mpt.data.tasks.task import Task
+from mpt.util.errors import UserError
 
 
 def no_hub(source, split):

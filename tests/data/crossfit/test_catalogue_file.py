@@ -9,9 +9,10 @@ import pytest
 from crossfit_files import use_cache
 from toy import Mpt
 
-from mpt.data.crossfit.recipe import Record
-from mpt.data.tasks import Task, catalogue, read_task
-from mpt.errors import UserError
+from mpt.data.catalogue.recipe import Record
+from mpt.data.tasks.known import catalogue, read_task
+from mpt.data.tasks.task import Task
+from mpt.util.errors import UserError
 
 OWN = """\
 name: own

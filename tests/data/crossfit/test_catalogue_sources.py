@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.tasks import catalogue
+from mpt.data.tasks.known import catalogue
 
 
 def records(task, *rows):

@@ -7,8 +7,8 @@ import json
 
 from crossfit_files import SEEDS, crossfit_folder
 
-from mpt.data.crossfit.checksums import md5, published
-from mpt.data.tasks import catalogue
+from mpt.data.build.checksums import md5, published
+from mpt.data.tasks.known import catalogue
 
 
 def test_they_are_the_published_ones():

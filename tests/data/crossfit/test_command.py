@@ -13,7 +13,7 @@ import pytest
 from crossfit_files import SEEDS, cache_of, crossfit_folder, rows, use_cache, write_branch, write_own, write_raw
 from toy import Mpt
 
-from mpt.data.crossfit.checksums import published
+from mpt.data.build.checksums import published
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 from crossfit_files import write_own
 
-from mpt.data.crossfit.example_check import check_example
-from mpt.data.tasks import catalogue, read_task
-from mpt.errors import UserError
+from mpt.data.catalogue.example_check import check_example
+from mpt.data.tasks.known import catalogue, read_task
+from mpt.util.errors import UserError
 
 ROW = "{text: Is it?, label: 1, id: 7}"
 

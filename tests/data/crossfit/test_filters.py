@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.filters import LIST_FILTERS, TEXT_FILTERS
+from mpt.data.catalogue.filters import LIST_FILTERS, TEXT_FILTERS
 
 
 @pytest.mark.parametrize(

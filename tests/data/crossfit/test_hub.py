@@ -10,11 +10,11 @@ import pyarrow
 import pytest
 from crossfit_files import SHA, cache_of, hub_of, own_task, rows, use_cache, write_branch, write_parquet
 
-from mpt.data.crossfit import hub
-from mpt.data.crossfit.hub import Hub, parquet_rows, split_folder
-from mpt.data.crossfit.recipe import Source
-from mpt.data.tasks import catalogue
-from mpt.errors import UserError
+from mpt.data.build import hub
+from mpt.data.build.hub import Hub, parquet_rows, split_folder
+from mpt.data.catalogue.recipe import Source
+from mpt.data.tasks.known import catalogue
+from mpt.util.errors import UserError
 
 SOURCE = Source("who/what", "default", "refs/convert/parquet", ("train",), ("validation",))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mpt.data.crossfit.rows import choices, tables
-from mpt.data.crossfit.template import Template
-from mpt.data.tasks import catalogue
+from mpt.data.catalogue.rows import choices, tables
+from mpt.data.catalogue.template import Template
+from mpt.data.tasks.known import catalogue
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from toy import Mpt, write_toy
 
-from mpt.data.partitions import load_partition, partition_names
+from mpt.data.tasks.partitions import load_partition, partition_names
 
 
 @pytest.fixture

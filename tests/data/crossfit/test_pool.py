@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from crossfit_files import own_task, rows, write_branch, write_raw
 
-from mpt.data.crossfit.pool import hub_pool, raw_pool
-from mpt.data.crossfit.recipe import Record
-from mpt.data.tasks import Task
-from mpt.errors import UserError
+from mpt.data.build.pool import hub_pool, raw_pool
+from mpt.data.catalogue.recipe import Record
+from mpt.data.tasks.task import Task
+from mpt.util.errors import UserError
 
 
 def local(folder):

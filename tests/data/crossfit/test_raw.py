@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from crossfit_files import crossfit_folder, own_task
 
-from mpt.data.crossfit.raw import raw_files, raw_records, raw_tasks
-from mpt.data.crossfit.recipe import Record
-from mpt.data.tasks import Task, catalogue
-from mpt.errors import UserError
+from mpt.data.build.raw import raw_files, raw_records, raw_tasks
+from mpt.data.catalogue.recipe import Record
+from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.task import Task
+from mpt.util.errors import UserError
 
 FREE = Task("free", "generation", "Rouge-L")
 

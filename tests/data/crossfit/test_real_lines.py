@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mpt.data.crossfit.filters import TEXT_FILTERS
-from mpt.data.crossfit.template import Field, Template
-from mpt.data.tasks import catalogue
+from mpt.data.catalogue.filters import TEXT_FILTERS
+from mpt.data.catalogue.template import Field, Template
+from mpt.data.tasks.known import catalogue
 
 FILES = Path(os.environ.get("MPT_CROSSFIT", os.devnull), "fewshot")
 NO_FILES = pytest.param("", marks=pytest.mark.skip(reason="MPT_CROSSFIT names no folder with CrossFit's fewshot/"))

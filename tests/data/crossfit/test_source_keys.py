@@ -3,8 +3,8 @@
 import pytest
 from crossfit_files import write_own
 
-from mpt.data.tasks import read_task
-from mpt.errors import UserError
+from mpt.data.tasks.known import read_task
+from mpt.util.errors import UserError
 
 TEST = "test: validation"
 

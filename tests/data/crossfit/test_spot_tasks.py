@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from crossfit_files import write_branch, write_own, write_raw
 
-from mpt.data.crossfit.build import Job, build
-from mpt.data.crossfit.pool import hub_pool
-from mpt.data.crossfit.task_page import task_page
-from mpt.data.fewshot import load_fewshot
-from mpt.data.tasks import catalogue, read_task
-from mpt.errors import UserError
+from mpt.cli.task_page import task_page
+from mpt.data.build.build import Job, build
+from mpt.data.build.pool import hub_pool
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.tasks.known import catalogue, read_task
+from mpt.util.errors import UserError
 
 
 def text(i: int) -> str:

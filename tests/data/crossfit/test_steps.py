@@ -3,10 +3,10 @@
 import pytest
 from crossfit_files import write_own
 
-from mpt.data.crossfit.rows import choices, selection
-from mpt.data.crossfit.steps import Step, check_options, row_function
-from mpt.data.tasks import catalogue, read_task
-from mpt.errors import UserError
+from mpt.data.catalogue.rows import choices, selection
+from mpt.data.catalogue.steps import Step, check_options, row_function
+from mpt.data.tasks.known import catalogue, read_task
+from mpt.util.errors import UserError
 
 
 def test_a_function_by_its_name():

@@ -1,7 +1,7 @@
 """The page of a task."""
 
-from mpt.data.crossfit.task_page import task_page
-from mpt.data.tasks import catalogue
+from mpt.cli.task_page import task_page
+from mpt.data.tasks.known import catalogue
 
 
 def test_every_step_has_a_line():

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from toy import Mpt, write_toy
 
-from mpt.data.partitions import load_partition
 from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
-from mpt.data.tasks import catalogue
+from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.partitions import load_partition
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(arguments, says, mpt):
     "words", [["tasks"], ["tasks", "show", "anli"], ["partitions"], ["partitions", "show", "qa-to-qa"]]
 )
 def test_they_do_not_wait_for_torch(words):
-    code = f"import sys; from mpt.cli import main; main({words!r}); sys.exit('torch' in sys.modules)"
+    code = f"import sys; from mpt.cli.main import main; main({words!r}); sys.exit('torch' in sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False
     )

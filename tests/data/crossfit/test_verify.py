@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from mpt.data.crossfit import verify as module
-from mpt.data.crossfit.checksums import md5
-from mpt.data.crossfit.verify import Verdict, verify
-from mpt.errors import UserError
+from mpt.data.build import verify as module
+from mpt.data.build.checksums import md5
+from mpt.data.build.verify import Verdict, verify
+from mpt.util.errors import UserError
 
 POOL = {"train": "", "test": ""}
 

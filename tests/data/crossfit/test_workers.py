@@ -14,9 +14,9 @@ import pytest
 from crossfit_files import Deadly, Slow, own_task, write_own, write_raw
 from study.command import heed_ctrl_c
 
-from mpt.data.crossfit.build import Job
-from mpt.data.crossfit.workers import Outcome, attempt, build_all
-from mpt.errors import UserError
+from mpt.data.build.build import Job
+from mpt.data.build.workers import Outcome, attempt, build_all
+from mpt.util.errors import UserError
 
 NAMES = [f"own{i}" for i in range(6)]
 

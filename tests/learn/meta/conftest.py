@@ -11,8 +11,8 @@ from learn.meta.meta_episode import Episode, episode_of
 from learn2learn_wheel import learn2learn as learn2learn_imported
 from small_models import bart, gpt2, t5
 
-from mpt.backbone import FrozenBackbone
-from mpt.loading import BackboneOptions
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
 
 # T5 is drawn less wide than for the other tests, whose attention saturates: there the first inner step at any rate
 # that matters is chaotic, and no two ways of rounding agree on the tenth. "t5" has ReLU, "t5_gated" the smooth gated

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpt.backbone import FrozenBackbone, token_mean
-from mpt.encoding import Batch
+from mpt.backbone.encoding import Batch
+from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.learn.meta import MAML, FoMAML, MetaAlgorithm, Objective, Reptile
 
 ALGORITHMS = {

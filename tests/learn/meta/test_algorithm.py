@@ -9,9 +9,9 @@ import torch
 from learn.meta.closed_forms import Quadratic, curved, quadratics, start
 from learn.meta.meta_episode import ALGORITHMS, LEARN_RATES, descend, relative_error
 
-from mpt.errors import UserError
 from mpt.learn.meta import MAML, FoMAML, Reptile
-from mpt.prompt import SoftPrompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
 
 RATES = {"t5": 0.3, "t5_gated": 0.03, "bart": 0.03, "gpt2": 0.03}
 

@@ -13,10 +13,10 @@ import torch
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mpt.backbone import token_mean
-from mpt.errors import UserError
+from mpt.backbone.model import token_mean
 from mpt.learn.meta.with_higher import HigherFoMAML, HigherMAML
 from mpt.learn.meta.with_learn2learn import Learn2LearnFoMAML, Learn2LearnMAML, maml
+from mpt.util.errors import UserError
 
 SECOND_ORDER = ["HigherMAML", "Learn2LearnMAML"]
 FIRST_ORDER = ["HigherFoMAML", "Learn2LearnFoMAML"]

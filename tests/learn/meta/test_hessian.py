@@ -9,13 +9,13 @@ import torch
 from learn.meta.meta_episode import ALGORITHMS, Episode, relative_error
 
 import mpt.learn.meta.hessian as hessian
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import load_fewshot
+from mpt.adapt.tuning import plain_start
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
 from mpt.learn.meta import MAML, FoMAML
 from mpt.learn.meta.hessian import double_backward, finite_difference
 from mpt.learn.meta.inner_loop import InnerStep, gradient_of
-from mpt.learn.meta.replay import RandomState
-from mpt.transfer.tuning import plain_start
+from mpt.util.random_state import RandomState
 
 TASKS = ["syn-find-colour", "syn-judge-agreement", "syn-gender-story"]
 LR = 0.1

@@ -8,8 +8,8 @@ from learn.meta.closed_forms import ROWS, WIDTH, curved, loss, quadratics, start
 from learn.meta.meta_episode import meta_objective
 
 import mpt.learn.meta.maml as maml
-from mpt.errors import UserError
 from mpt.learn.meta import MAML, FoMAML
+from mpt.util.errors import UserError
 
 HESSIANS = ["finite_difference", "exact", "graph"]
 TOLERANCE = {"rtol": 1e-9, "atol": 1e-10}

@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from mpt.learn.meta import MAML, FoMAML
-from mpt.prompt import SoftPrompt
+from mpt.prompt.soft import SoftPrompt
 
 STEPS = [1, 3, 10]
 RATES = {

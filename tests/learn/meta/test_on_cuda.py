@@ -13,7 +13,7 @@ from mpt.learn.meta import MAML, FoMAML
 from mpt.learn.meta.attention import twice_differentiable
 from mpt.learn.meta.full_precision import full_precision
 from mpt.learn.meta.inner_loop import gradient_of
-from mpt.learn.meta.replay import RandomState
+from mpt.util.random_state import RandomState
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
 

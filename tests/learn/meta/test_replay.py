@@ -10,7 +10,7 @@ from learn.meta.meta_episode import ALGORITHMS, relative_error
 from torch.nn import functional as F
 
 from mpt.learn.meta import MAML, FoMAML
-from mpt.learn.meta.replay import RandomState
+from mpt.util.random_state import RandomState
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from learn.meta.closed_forms import ROWS, WIDTH, loss, quadratics, start
 
-from mpt.errors import UserError
 from mpt.learn.meta import Reptile
+from mpt.util.errors import UserError
 
 
 @pytest.mark.parametrize("steps", [1, 3, 10])

@@ -14,13 +14,13 @@ from peft import PeftModel
 from toy import Finished, Mpt
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-import mpt.transfer.adapt.run as running
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import load_fewshot
+import mpt.adapt.run as running
+from mpt.backbone.loading import resolve
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
 from mpt.learn.side_by_side import SideBySide
-from mpt.loading import resolve
-from mpt.prompt_files import load_prompt
-from mpt.transfer.library import Library
+from mpt.library.library import Library
+from mpt.prompt.files import load_prompt
 
 TASK = "syn-size-caption"
 SHORT = ("--steps", 20, "--every", 10, "--top", 2, "--device", "cpu", "--max-target-length", 4)

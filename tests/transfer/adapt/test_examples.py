@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.errors import UserError
-from mpt.transfer.adapt.examples import MOST_DEV, Source, read_examples
+from mpt.adapt.examples import MOST_DEV, Source, read_examples
+from mpt.util.errors import UserError
 
 
 def write(folder: Path, name: str, rows: list[tuple[str, str]]) -> Path:

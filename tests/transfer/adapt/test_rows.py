@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mpt.data.tasks import Example
-from mpt.errors import UserError
-from mpt.transfer.adapt.rows import lines, read_rows
+from mpt.adapt.rows import lines, read_rows
+from mpt.data.tasks.task import Example
+from mpt.util.errors import UserError
 
 TEXTS = [
     ('she said "no", twice', "bad"),

@@ -12,16 +12,16 @@ import torch
 from small_models import bart, gpt2, llama, t5
 from transformers import AutoModelForSeq2SeqLM
 
-from mpt.backbone import FrozenBackbone
-from mpt.data.fewshot import load_fewshot
-from mpt.data.tasks import Example, Task
-from mpt.loading import BackboneOptions
-from mpt.prompt_files import save_prompt
-from mpt.transfer.adapt.examples import Examples
-from mpt.transfer.adapt.rows import Row
-from mpt.transfer.adapt.run import NO_TRANSFER, Found, Try, _best
-from mpt.transfer.adapt.tell import foreign, usage, verdict
-from mpt.transfer.tuning import Tuned
+from mpt.adapt.examples import Examples
+from mpt.adapt.rows import Row
+from mpt.adapt.run import NO_TRANSFER, Found, Try, _best
+from mpt.adapt.tuning import Tuned
+from mpt.adapt.verdict import foreign, usage, verdict
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.tasks.task import Example, Task
+from mpt.prompt.files import save_prompt
 
 BACKBONE: Any = SimpleNamespace(name="some/model")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.answers import gathered, masked
+from mpt.data.catalogue.rows.answers import gathered, masked
 
 
 def claim(*answers):

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from mpt.data.crossfit.rows import choices
+from mpt.data.catalogue.rows import choices
 
 
 def only(rows, function, *columns, **options):

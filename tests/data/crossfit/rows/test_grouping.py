@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.grouping import merged, ordered
+from mpt.data.catalogue.rows.grouping import merged, ordered
 
 
 def test_groups_stand_where_their_first_row_stood_with_all_texts_in_order():

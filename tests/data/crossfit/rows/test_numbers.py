@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.numbers import stepped
+from mpt.data.catalogue.rows.numbers import stepped
 
 
 def test_a_rating_is_the_nearest_multiple_of_the_step():

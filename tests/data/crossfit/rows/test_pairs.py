@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpt.data.crossfit.rows.pairs import drawn_order
-from mpt.data.tasks import catalogue
+from mpt.data.catalogue.rows.pairs import drawn_order
+from mpt.data.tasks.known import catalogue
 
 DRAWN = sorted(name for name in catalogue() if name.startswith("blimp-") or name == "crows_pairs")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.reading import answerable, several_right, supporting
+from mpt.data.catalogue.rows.reading import answerable, several_right, supporting
 
 FIELDS = {"titles": "context[title]", "sentences": "context[sentences]", "facts": "supporting_facts[title]"}
 

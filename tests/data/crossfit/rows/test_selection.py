@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mpt.data.crossfit.rows.selection import binarised, filled, whole, without
+from mpt.data.catalogue.rows.selection import binarised, filled, whole, without
 
 
 def test_rows_with_a_value_that_is_no_label_are_left_out():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.spans import named, tagged
+from mpt.data.catalogue.rows.spans import named, tagged
 
 KINDS = {"short": [1, 3], "long": [0, 2]}
 

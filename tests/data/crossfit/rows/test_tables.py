@@ -1,6 +1,6 @@
 """A table as text."""
 
-from mpt.data.crossfit.rows.tables import facts
+from mpt.data.catalogue.rows.tables import facts
 
 
 def table(names, values):

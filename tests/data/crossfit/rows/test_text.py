@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.text import cleaned, without_heading
+from mpt.data.catalogue.rows.text import cleaned, without_heading
 
 
 def test_a_text_is_cleaned_as_a_whole():

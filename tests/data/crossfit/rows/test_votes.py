@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.crossfit.rows.votes import majority
+from mpt.data.catalogue.rows.votes import majority
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""Where to work: on which device, with how many threads."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+
+from mpt.backbone.model import FrozenBackbone
+from mpt.util.errors import UserError
+
+_SMALL = 64 << 20
+"""Bytes of weights up to which one thread is as fast as several."""
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device to work on: the one named, else a GPU, else the CPU.
+
+    Raises:
+        UserError: it is not there.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    match = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", name)
+    if match is None:
+        raise UserError(f"--device {name}: cpu or cuda is meant, or cuda:N for one of several GPUs")
+    if name != "cpu" and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: there is no GPU here that torch can use")
+    if int(match[1] or 0) >= (count := torch.cuda.device_count() if name != "cpu" else 1):
+        raise UserError(f"--device {name}: the GPUs here are cuda:0 to cuda:{count - 1}")
+    return torch.device(name)
+
+
+def few_threads(backbone: FrozenBackbone) -> None:
+    """One thread for a backbone of a few megabytes, where nothing else was asked for.
+
+    Several would wait for one another more than they work: on a machine that others use as well, many times so.
+    """
+    weights = sum(weight.numel() * weight.element_size() for weight in backbone.model.parameters())
+    if weights < _SMALL and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)

@@ -1,0 +1,199 @@
+"""Filling a library: the prompts of many tasks, learned side by side; what was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from mpt.adapt.device import few_threads
+from mpt.adapt.progress import Steps
+from mpt.adapt.tuning import Job, Tuned, plain_start, tune
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import SYNTHETIC
+from mpt.data.modules.examples import FewShotData
+from mpt.data.tasks.task import Shots
+from mpt.learn.targets import check_targets
+from mpt.library.library import Library
+from mpt.library.recipe import Recipe
+from mpt.prompt.files import backbone_facts
+from mpt.util.errors import UserError
+from mpt.util.files import only_one
+
+WORK = ".learning"
+"""Folder in a library's for the states of packs at work."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned.
+
+    Attributes:
+        tasks: names of tasks under ``root``.
+        root: folder of CrossFit's few-shot files, or the word ``synthetic``.
+        seeds: draws of each task; each makes an entry.
+        k: size of the draws, where a folder holds several, or for the synthetic suite.
+        metric: of tasks that are not in the catalogue.
+        steps: of a tuning.
+        every: steps between evaluations on dev.
+    """
+
+    tasks: tuple[str, ...]
+    root: str = SYNTHETIC
+    seeds: tuple[int, ...] = (13,)
+    k: Shots | None = None
+    metric: str | None = None
+    steps: int = 600
+    every: int = 50
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An entry that is to be there in the end."""
+
+    task: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of the entry."""
+        return f"{self.task}-{self.seed}"
+
+
+def learn(
+    folder: Path,
+    recipe: Recipe,
+    lesson: Lesson,
+    options: BackboneOptions,
+    terminal: Console,
+    device: torch.device,
+    at_once: int,
+) -> list[str]:
+    """Add an entry to a library for each task and draw that has none yet: the names of those that failed.
+
+    Every tuning starts from the recipe's start and takes the recipe's steps, so that its prompt after ``key_steps`` is
+    the key; what was best on dev is the value.
+
+    Args:
+        folder: the library's; made if it is not there.
+        at_once: how many are tuned side by side.
+
+    Raises:
+        UserError: a task that is not there; a library of another recipe.
+    """
+    if not 0 < recipe.key_steps <= lesson.steps:
+        raise UserError(f"--key-steps {recipe.key_steps} is more than the {lesson.steps} of --steps")
+    if not 0 < lesson.every <= lesson.steps:
+        raise UserError(f"--every must be 1 to the {lesson.steps} of --steps, not {lesson.every}")
+    wanted = [Wanted(task, seed) for task in lesson.tasks for seed in lesson.seeds]
+    data = {one.name: _data(one, lesson, recipe.batch_size) for one in wanted}  # complains of all that is not there
+    library = Library.create(folder, recipe)
+    if (folder / WORK).is_symlink():
+        raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
+    backbone = FrozenBackbone(recipe.backbone, options)
+    backbone.check_lengths(recipe.prompt_length)
+    for task in data.values():
+        for sentence in check_targets(backbone.encode, task.outputs()):
+            terminal.print(sentence, markup=False)
+    few_threads(backbone)
+    fingerprint = backbone.fingerprint
+    there = _there(library, fingerprint, [one.name for one in wanted])
+    if there:
+        terminal.print(f"{len(there)} of {len(wanted)} entries are in {folder} already and left as they are")
+    backbone.to(device)
+    start = plain_start(backbone, recipe.prompt_length, recipe.seed)
+    failed: list[str] = []
+    # Packs do not depend on what is there: one that goes on must have the lanes that it began with.
+    packs = [wanted[first : first + at_once] for first in range(0, len(wanted), at_once)]
+    for number, pack in enumerate(packs, start=1):
+        if all(one.name in there for one in pack):
+            continue
+        work = folder / WORK / _digest(pack, lesson, recipe, fingerprint, options)
+        with only_one(work, f"another mpt library learn is at work on {pack[0].name} in {folder}"):
+            jobs = [Job(one.name, data[one.name], start, recipe.learning_rate) for one in pack]
+            title = f"{number} of {len(packs)}: {pack[0].task} and {len(pack) - 1} more" if pack[1:] else pack[0].task
+            with Steps(terminal, title, lesson.steps) as bar:
+                tuned = tune(
+                    backbone,
+                    jobs,
+                    steps=lesson.steps,
+                    every=lesson.every,
+                    key_steps=recipe.key_steps,
+                    state=work / "state.pt",
+                    told=bar.told,
+                )
+            there |= _there(library, fingerprint, [one.name for one in pack])
+            for one, result in zip(pack, tuned, strict=True):
+                if one.name not in there and not _add(library, one, result, data[one.name], lesson, backbone, terminal):
+                    failed.append(one.name)
+            shutil.rmtree(work, ignore_errors=True)
+    if (folder / WORK).is_dir() and not any((folder / WORK).iterdir()):
+        (folder / WORK).rmdir()
+    return failed
+
+
+def _data(one: Wanted, lesson: Lesson, batch_size: int) -> FewShotData:
+    data = FewShotData(one.task, lesson.root, one.seed, lesson.k, lesson.metric, batch_size)
+    data.setup()
+    return data
+
+
+def _there(library: Library, fingerprint: str, names: Sequence[str]) -> set[str]:
+    """Which entries a library has.
+
+    Raises:
+        UserError: one of the names belongs to a prompt of another backbone.
+    """
+    found = {entry.name: entry.fingerprint for entry in library.entries()}
+    for name in names:
+        if found.get(name, fingerprint) != fingerprint:
+            raise UserError(f"the library {library.folder} has an entry {name} of another backbone; remove it first")
+    return found.keys() & set(names)
+
+
+def _add(
+    library: Library,
+    one: Wanted,
+    tuned: Tuned,
+    data: FewShotData,
+    lesson: Lesson,
+    backbone: FrozenBackbone,
+    terminal: Console,
+) -> bool:
+    if tuned.value is None or tuned.key is None:
+        terminal.print(f"{one.name} failed: {tuned.ended}")
+        return False
+    assert data.task is not None and data.fewshot is not None
+    facts = backbone_facts(backbone.config) | {
+        "fingerprint": backbone.fingerprint,
+        "method": "PromptTuning",
+        "task": one.task,
+        "type": data.task.type,
+        "metric": data.task.metric,
+        "seed": one.seed,
+        "k": data.fewshot.k,
+        "dev_score": tuned.dev_score,
+        "step": tuned.best_step,
+        "steps": tuned.steps,
+        "examples": tuned.examples,
+        "seconds": round(tuned.seconds, 2),
+    }
+    library.add(one.name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
+    terminal.print(f"{one.name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")
+    return True
+
+
+def _digest(pack: Sequence[Wanted], lesson: Lesson, recipe: Recipe, fingerprint: str, options: BackboneOptions) -> str:
+    rest = {name: value for name, value in asdict(lesson).items() if name not in ("tasks", "seeds")}
+    known = [[one.name for one in pack], rest, asdict(recipe), fingerprint, asdict(options)]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
+
+
+# The command -----------------------------------------------------------------------------------------------------

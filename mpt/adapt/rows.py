@@ -1,0 +1,260 @@
+"""From a file's records to rows of an input and its outputs: which columns they are, and whether there is a header."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mpt.adapt.records import Record, Records, read_records
+from mpt.data.tasks.task import Example
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
+
+_INPUTS = ("input", "text", "sentence", "question", "source", "inputs", "review", "comment", "document")
+_OUTPUTS = ("output", "label", "target", "answer", "class", "category", "outputs", "labels", "sentiment", "summary")
+_SHOWN = 5
+_NO_QUOTES = "; a TSV has no quotes: texts that hold line breaks or tabs want a CSV or JSONL file"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An example and the line of the file that it begins on."""
+
+    line: int
+    example: Example
+
+    @property
+    def input(self) -> str:
+        return self.example.input
+
+    @property
+    def output(self) -> str:
+        """The one that is learned: the first."""
+        return self.example.targets[0]
+
+
+@dataclass
+class Table:
+    """The rows of a file.
+
+    Attributes:
+        file: where they are from.
+        rows: in the file's order.
+        told: what was made of the file, a sentence each.
+    """
+
+    file: Path
+    rows: list[Row]
+    told: list[str] = field(default_factory=list)
+
+
+def read_rows(path: Path, input: str | None = None, output: str | None = None, header: bool | None = None) -> Table:
+    """The examples of a file.
+
+    Args:
+        path: a file, see :func:`mpt.adapt.records.read_records`.
+        input, output: column names, or numbers from 1; found by itself where there are two columns, or names such as
+            text and label.
+        header: whether the first record of a table is one; found by itself if not given.
+
+    Raises:
+        UserError: a column that is not there or cannot be told; no row left; with the file and the line.
+    """
+    records = read_records(path)
+    if not records.rows:
+        raise UserError(f"{path} is empty; each record is an input and its output")
+    if records.kind == "json":
+        return _of_objects(records, input, output)
+    return _of_table(records, input, output, header)
+
+
+def lines(numbers: Sequence[int]) -> str:
+    """Line numbers in a sentence: ``line 3``, ``lines 3, 4 and 5``, ``lines 1, 2, 3, 4, 5 and 7 more``."""
+    shown = [str(number) for number in numbers[:_SHOWN]]
+    more = len(numbers) - len(shown)
+    last = [f"{more} more"] if more else [shown.pop()] if len(shown) > 1 else []
+    return f"line{'s' if len(numbers) > 1 else ''} {' and '.join([', '.join(shown), *last])}"
+
+
+# Tables ------------------------------------------------------------------------------------------------------------
+
+
+def _of_table(records: Records, input: str | None, output: str | None, header: bool | None) -> Table:
+    path, first = records.file, records.rows[0]
+    assert isinstance(first.cells, list)
+    names = [cell.strip() for cell in first.cells]
+    if records.kind == "tsv" and all(_quoted(cell) for record in records.rows for cell in record.cells):
+        raise UserError(f"{path}: every cell is in quotes, which a TSV keeps; save it as .csv, or without quotes")
+    told: list[str] = []
+    if header is None:
+        header, why = _has_header(records, names, [name for name in (input, output) if name])
+        if why:
+            told.append(why)
+    if not header:
+        names = []
+    rows = records.rows[1:] if header else records.rows
+    if not rows:
+        raise UserError(f"{path} holds a header alone; each line after it is an input and its output")
+    width = len(first.cells)
+    columns = [_column(path, "input", input, names, width), _column(path, "output", output, names, width)]
+    chosen = _both(path, columns, names, width, records.kind, first.line)
+    if not header and input is None and output is None:
+        told.append("there is no header: the first column is the input, the second the output")
+    elif header and (input is None or output is None):
+        told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
+    # CrossFit's files have further gold outputs behind further tabs.
+    several = records.kind == "tsv" and not header and output is None
+    found: list[Row] = []
+    left_out: list[tuple[int, str]] = []
+    for record in rows:
+        cells = record.cells
+        assert isinstance(cells, list)
+        if len(cells) <= max(chosen):
+            raise UserError(
+                f"{path}, line {record.line} has {len(cells)} column{'s' if len(cells) > 1 else ''}, but the "
+                f"{'input' if chosen[0] > chosen[1] else 'output'} is in column {max(chosen) + 1}"
+                + ("; a text with a comma must be in quotes" if records.kind == "csv" else _NO_QUOTES)
+            )
+        if records.kind == "csv" and len(cells) > width:
+            raise UserError(
+                f"{path}, line {record.line} has {len(cells)} columns, the first line {width}; a text with a comma "
+                "must be in quotes"
+            )
+        outputs = cells[chosen[1] :] if several else [cells[chosen[1]]]
+        _take(record.line, cells[chosen[0]], outputs, found, left_out)
+    return _table(path, found, left_out, told)
+
+
+def _quoted(cell: str) -> bool:
+    return len(cell.strip()) > 1 and cell.strip()[0] == cell.strip()[-1] == '"'
+
+
+def _has_header(records: Records, names: list[str], asked: list[str]) -> tuple[bool, str]:
+    """Whether the first record is a header, and what to say of a guess."""
+    lower = [name.lower() for name in names]
+    if any(name in names for name in asked):
+        return True, ""
+    if any(not name.isdigit() for name in asked):
+        known = f"its first line is {', '.join(map(repr, names))}"
+        missing = next(name for name in asked if not name.isdigit())
+        raise UserError(f"{records.file} has no column {missing!r}; {known}")
+    if set(lower) & set(_INPUTS) and set(lower) & set(_OUTPUTS):
+        return True, ""
+    place = int(asked[-1]) - 1 if len(asked) == 2 else 1
+    if len(names) != 2 and len(asked) < 2:
+        return records.kind == "csv", ""  # the columns must be named, and the complaint tells what there is
+    outputs = [row.cells[place].strip() for row in records.rows[1:] if len(row.cells) > place]  # type: ignore[index]
+    counts = Counter(outputs)
+    repeats = len(outputs) >= 4 and len(counts) <= len(outputs) // 2
+    if repeats and len(names) > place and names[place] not in counts:
+        why = f"the first line is taken for a header ({', '.join(names)}), since no other line has the output"
+        return True, f"{why} {names[place]!r}; if it is an example, say --no-header"
+    return False, ""
+
+
+def _column(path: Path, what: str, asked: str | None, names: list[str], width: int) -> int | None:
+    if asked is None:
+        known = _INPUTS if what == "input" else _OUTPUTS
+        lower = [name.lower() for name in names]
+        return next((lower.index(name) for name in known if name in lower), None)
+    if asked in names:
+        if names.count(asked) > 1:
+            raise UserError(f"{path} has two columns {asked!r}; give --{what} the number of one, counted from 1")
+        return names.index(asked)
+    if asked.isdigit() and 1 <= int(asked) <= width:
+        return int(asked) - 1
+    there = ", ".join(map(repr, names)) if names else f"{width} columns without names, counted from 1"
+    raise UserError(f"{path} has no column {asked!r} for --{what}; it has {there}")
+
+
+def _both(path: Path, columns: list[int | None], names: list[str], width: int, kind: str, line: int) -> tuple[int, int]:
+    source, target = columns
+    if width == 1:
+        sign = "tab" if kind == "tsv" else "comma (or a semicolon or tab, in all lines)"
+        raise UserError(f"{path}, line {line} has one column; a record is an input, a {sign} and its output")
+    if width == 2 or (kind == "tsv" and not names):
+        source = source if source is not None else (1 - target if target in (0, 1) else 0)
+        target = target if target is not None else (1 - source if source in (0, 1) else 1)
+    if source is None or target is None:
+        missing = " and ".join(f"--{what}" for what, place in (("input", source), ("output", target)) if place is None)
+        there = f"has the columns {', '.join(map(repr, names))}" if names else f"has {width} columns"
+        raise UserError(f"{path} {there}; say by {missing} which to take")
+    if source == target:
+        raise UserError(f"{path}: --input and --output are the same column")
+    return source, target
+
+
+# JSON --------------------------------------------------------------------------------------------------------------
+
+
+def _of_objects(records: Records, input: str | None, output: str | None) -> Table:
+    path, first = records.file, records.rows[0]
+    assert isinstance(first.cells, dict)
+    names = list(first.cells)
+    chosen = []
+    for what, asked, known in (("input", input, _INPUTS), ("output", output, _OUTPUTS)):
+        name = asked if asked is not None else next((name for name in known if name in names), None)
+        if name is None:
+            raise UserError(f"{path} has the keys {', '.join(map(repr, names))}; say by --{what} which is the {what}")
+        if asked is not None and asked not in names:
+            raise UserError(f"{path} has no key {asked!r} for --{what}; {nearest(asked, names)}")
+        chosen.append(name)
+    told = [] if input and output else [f"the input is the key {chosen[0]}, the output {chosen[1]}"]
+    found: list[Row] = []
+    left_out: list[tuple[int, str]] = []
+    for record in records.rows:
+        cells = record.cells
+        assert isinstance(cells, dict)
+        for name in chosen:
+            if name not in cells:
+                raise UserError(f"{path}, line {record.line} has no key {name!r}; it has {', '.join(map(repr, cells))}")
+        outputs = cells[chosen[1]]
+        texts = [_as_text(path, record, chosen[1], x) for x in (outputs if isinstance(outputs, list) else [outputs])]
+        _take(record.line, _as_text(path, record, chosen[0], cells[chosen[0]]), texts, found, left_out)
+    return _table(path, found, left_out, told)
+
+
+def _as_text(path: Path, record: Record, name: str, value: Any) -> str:
+    if value is None or value != value:  # NaN, as which a missing value is often saved, though JSON has no such number
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and math.isinf(value):
+        raise UserError(
+            f"{path}, line {record.line}: {name} is {value}, which is no number in JSON; write one, or a text"
+        )
+    if isinstance(value, (str, int, float)):
+        text = str(value)
+        if half := next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None):
+            raise UserError(
+                f"{path}, line {record.line}: {name} holds {ascii(half)[1:-1]}, half of a sign such as an emoji, which "
+                "is no text; give the whole sign, or none"
+            )
+        return text
+    raise UserError(f"{path}, line {record.line}: {name} must be a text or a number, not {type(value).__name__}")
+
+
+# Both --------------------------------------------------------------------------------------------------------------
+
+
+def _take(line: int, source: str, outputs: list[str], found: list[Row], left_out: list[tuple[int, str]]) -> None:
+    kept = tuple(text for text in (text.strip() for text in outputs) if text)
+    if not kept:
+        left_out.append((line, "output"))
+    elif not source.strip():
+        left_out.append((line, "input"))
+    else:
+        found.append(Row(line, Example(source, kept)))
+
+
+def _table(path: Path, found: list[Row], left_out: list[tuple[int, str]], told: list[str]) -> Table:
+    for what in ("output", "input"):
+        if numbers := [line for line, empty in left_out if empty == what]:
+            told.append(f"left out, because the {what} is empty: {lines(numbers)}")
+    if not found:
+        raise UserError(f"{path} has no record with both an input and an output")
+    return Table(path, found, told)

@@ -1,0 +1,300 @@
+"""From a few examples to a prompt: the task's key, the most similar prompts of a library, a tuning from each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from mpt.adapt.device import few_threads
+from mpt.adapt.examples import Examples
+from mpt.adapt.progress import Steps
+from mpt.adapt.tuning import Job, Tuned, answers, early_prompts, plain_start, tune
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.examples import FewShotData
+from mpt.learn.targets import check_targets
+from mpt.library.library import Hit, Library
+from mpt.prompt.files import backbone_facts, save_prompt
+from mpt.util.errors import UserError
+from mpt.util.files import new_folder, only_one, write_json, write_text
+
+NO_TRANSFER = "no transfer"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How the prompt is sought.
+
+    Attributes:
+        top: how many prompts of the library are tried.
+        by: the similarity that they are ranked by; :class:`mpt.library.retrieval.Retrieval` says why it is not
+            per_token, as in studies.
+        exclude: tasks whose prompts are not tried.
+        steps: of each tuning.
+        every: steps between evaluations on dev.
+        learning_rate, batch_size: of the tuning; those of the library's keys if not given.
+        seed: of the order of the batches.
+    """
+
+    top: int = 3
+    by: str = "average_token"
+    exclude: tuple[str, ...] = ()
+    steps: int = 300
+    every: int = 25
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    seed: int = 13
+
+
+@dataclass
+class Try:
+    """A start and what tuning from it came to.
+
+    Attributes:
+        start: name of the library's entry, or :data:`NO_TRANSFER`.
+        task: that the entry was learned on; empty without transfer.
+        similarity: of the entry's key to the task's.
+        tuned: what became of it.
+    """
+
+    start: str
+    task: str
+    similarity: float | None
+    tuned: Tuned
+
+    @property
+    def first(self) -> float:
+        """Dev score of the start itself."""
+        return float(self.tuned.history[0]["dev/score"]) if self.tuned.history else float("nan")
+
+
+@dataclass
+class Found:
+    """What came of it all.
+
+    Attributes:
+        tries: the one without transfer first, then by similarity.
+        chosen: the best of them on dev.
+        key: the task's, ``[P, H]``.
+        test: with a test file, the scores of the chosen prompt and of the one without transfer.
+        outputs: of the chosen prompt, by split: input, references and prediction of each example.
+        inputs_cut: how many inputs were longer than the backbone was told to read.
+    """
+
+    tries: list[Try]
+    chosen: Try
+    key: Tensor
+    test: tuple[float, float] | None = None
+    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    inputs_cut: int = 0
+
+    @property
+    def plain(self) -> Try:
+        """Without transfer."""
+        return self.tries[0]
+
+    @property
+    def transferred(self) -> bool:
+        """Whether the chosen prompt started from the library's."""
+        return self.chosen is not self.plain
+
+
+def adapt(
+    examples: Examples,
+    library: Library,
+    backbone_name: str,
+    options: BackboneOptions,
+    choices: Choices,
+    out: Path,
+    terminal: Console,
+    device: torch.device,
+) -> tuple[Found, FrozenBackbone]:
+    """Find the best prompt for a task and write it to a folder.
+
+    A run that was stopped goes on where it was, if it is started with the same files and options again; its state lies
+    beside ``out`` in a hidden folder until then.
+
+    Raises:
+        UserError: the library has no prompt of this backbone, or a number makes no sense.
+    """
+    recipe = library.recipe
+    if choices.top < 1:
+        raise UserError(f"--top must be at least 1, not {choices.top}")
+    backbone = FrozenBackbone(backbone_name, options)
+    backbone.check_lengths(recipe.prompt_length)
+    few_threads(backbone)
+    fingerprint = backbone.fingerprint
+    _check_backbone(library, backbone_name, fingerprint)
+    for sentence in check_targets(backbone.encode, examples.data(1, choices.seed).outputs()):
+        terminal.print(sentence, markup=False)
+    work = out.with_name(f".{out.name}.adapting")
+    with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
+        try:
+            backbone.to(device)
+            found = _search(examples, library, backbone, fingerprint, choices, work, terminal)
+            _save(found, backbone, fingerprint, examples, library, choices, out)
+        except UserError:
+            shutil.rmtree(work, ignore_errors=True)  # the same command would fail again
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+    return found, backbone
+
+
+def _search(
+    examples: Examples,
+    library: Library,
+    backbone: FrozenBackbone,
+    fingerprint: str,
+    choices: Choices,
+    work: Path,
+    terminal: Console,
+) -> Found:
+    recipe = library.recipe
+    start = plain_start(backbone, recipe.prompt_length, recipe.seed)
+    with terminal.status(f"the task's key: {recipe.key_steps} steps"):
+        data = examples.data(recipe.batch_size, choices.seed)
+        job = Job(examples.task.name, data, start, recipe.learning_rate)
+        key = early_prompts(backbone, [job], recipe.key_steps)[0]
+    hits = library.search(key, choices.top, by=choices.by, fingerprint=fingerprint, exclude_tasks=choices.exclude)
+    if not hits:
+        raise UserError(f"no prompt of the library {library.folder} is left after --exclude")
+    data = examples.data(choices.batch_size or recipe.batch_size, choices.seed)
+    tries = _tune(backbone, data, examples, library, start, hits, choices, work, terminal)
+    found = Found(tries, _best(tries), key)
+    _score(found, backbone, data, examples)
+    return found
+
+
+def _check_backbone(library: Library, name: str, fingerprint: str) -> None:
+    entries = library.entries()
+    if not entries:
+        raise UserError(f"the library {library.folder} is empty; mpt library learn fills it")
+    if not any(entry.fingerprint == fingerprint for entry in entries):
+        others = ", ".join(sorted({entry.backbone for entry in entries})[:3])
+        raise UserError(
+            f"the library {library.folder} has no prompt of backbone {name} (weights {fingerprint}); its prompts were "
+            f"learned on {others}"
+        )
+
+
+def _tune(
+    backbone: FrozenBackbone,
+    data: FewShotData,
+    examples: Examples,
+    library: Library,
+    start: Tensor,
+    hits: list[Hit],
+    choices: Choices,
+    work: Path,
+    terminal: Console,
+) -> list[Try]:
+    rate = choices.learning_rate or library.recipe.learning_rate
+    starts = [(NO_TRANSFER, start), *((hit.entry.name, library.value(hit.entry)) for hit in hits)]
+    jobs = [Job(name, data, prompt, rate) for name, prompt in starts]
+    state = work / f"{_digest(examples, choices, rate, starts, backbone)}.pt"
+    title = f"tuning without transfer and from {len(hits)} retrieved"
+    with Steps(terminal, title, choices.steps) as steps:
+        tuned = tune(
+            backbone,
+            jobs,
+            steps=choices.steps,
+            every=choices.every,
+            from_start=True,
+            state=state,
+            told=steps.told,
+        )
+    tries = [Try(NO_TRANSFER, "", None, tuned[0])]
+    return tries + [
+        Try(hit.entry.name, hit.entry.task, hit.similarity, result) for hit, result in zip(hits, tuned[1:], strict=True)
+    ]
+
+
+def _digest(
+    examples: Examples, choices: Choices, rate: float, starts: list[tuple[str, Tensor]], backbone: FrozenBackbone
+) -> str:
+    """Names what a state belongs to: another task's or other options' would go on as nonsense."""
+    rows = [[(row.input, row.example.targets) for row in part] for part in (examples.train, examples.dev)]
+    known = [rows, examples.task.metric, asdict(choices), rate, asdict(backbone.options), backbone.fingerprint]
+    digest = hashlib.sha256(json.dumps(known).encode())
+    for name, prompt in starts:
+        digest.update(name.encode() + prompt.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _best(tries: list[Try]) -> Try:
+    """The highest dev score; of equal ones the lowest dev loss, which tells more on a few examples."""
+    good = [one for one in tries if one.tuned.value is not None]
+    return min(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))
+
+
+def _score(found: Found, backbone: FrozenBackbone, data: FewShotData, examples: Examples) -> None:
+    chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
+    assert chosen is not None and plain is not None
+    _, found.outputs["dev"] = answers(backbone, [chosen], data, [row.example for row in examples.dev])[0]
+    if examples.test:
+        (best, outputs), (base, _) = answers(backbone, [chosen, plain], data, [row.example for row in examples.test])
+        found.test, found.outputs["test"] = (best, base), outputs
+    found.inputs_cut = backbone.encode.inputs_cut
+
+
+def _save(
+    found: Found,
+    backbone: FrozenBackbone,
+    fingerprint: str,
+    examples: Examples,
+    library: Library,
+    choices: Choices,
+    out: Path,
+) -> None:
+    chosen = found.chosen
+    assert chosen.tuned.value is not None
+    facts = backbone_facts(backbone.config) | {
+        "fingerprint": fingerprint,
+        "method": "adapt",
+        "task": examples.task.name,
+        "metric": examples.task.metric,
+        "labels": list(examples.task.labels),
+        "seed": choices.seed,
+        "step": chosen.tuned.best_step,
+        "dev_score": chosen.tuned.dev_score,
+        "start": chosen.start,
+        "similarity": chosen.similarity,
+        "library": library.folder.name,
+        "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
+        "max_input_length": backbone.options.max_input_length,
+        "max_target_length": backbone.options.max_target_length,
+        "steps": choices.steps,
+        "learning_rate": choices.learning_rate or library.recipe.learning_rate,
+        "tried": [
+            {
+                "start": one.start,
+                "task": one.task,
+                "similarity": one.similarity,
+                "dev_score": one.tuned.dev_score,
+                "dev_loss": one.tuned.dev_loss,
+                "step": one.tuned.best_step,
+            }
+            for one in found.tries
+        ],
+    }
+    if found.test is not None:
+        facts |= {"test_score": found.test[0], "test_score_without_transfer": found.test[1]}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(out) as fresh:
+        save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
+        same = {name: facts[name] for name in ("fingerprint", "task", "seed")} | backbone_facts(backbone.config)
+        save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, same)
+        for split, rows in found.outputs.items():
+            write_text(
+                fresh / f"{split}_predictions.jsonl",
+                "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+            )
+        write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})

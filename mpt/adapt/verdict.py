@@ -1,0 +1,150 @@
+"""What is said in the end: what was tried, what it is worth, and how to use it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mpt.adapt.examples import Examples
+from mpt.adapt.run import NO_TRANSFER, Found
+from mpt.backbone.loading import bundled_backbones, resolve
+from mpt.backbone.model import FrozenBackbone
+
+
+def tell(terminal: Console, found: Found, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
+    """Print it."""
+    metric = examples.task.metric
+    terminal.print(_table(found, metric))
+    for sentence in verdict(found, examples, backbone):
+        terminal.print(sentence)
+    terminal.print(f"\nthe prompt is in {out}; with transformers and PEFT:\n")
+    for line in usage(backbone, out):
+        terminal.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def verdict(found: Found, examples: Examples, backbone: FrozenBackbone) -> list[str]:
+    """What the figures say, and what they do not."""
+    metric, chosen, plain = examples.task.metric, found.chosen, found.plain
+    best, base = chosen.tuned.dev_score, plain.tuned.dev_score
+    many = sum(len(one.tuned.history) for one in found.tries)
+    said = []
+    if found.transferred:
+        how = "the tuning from" if chosen.tuned.best_step else "without any tuning"
+        said.append(
+            f"chosen on dev: {how} {chosen.start}, {metric} {best:.3f}; without transfer {base:.3f}: "
+            f"a gain of {best - base:+.3f}" + (f" ({(best - base) / base:+.0%})" if base > 0 else "")
+        )
+        if best == base:
+            said.append("the dev scores are equal; the lower dev loss decided")
+    else:
+        said.append(
+            f"chosen on dev: the tuning without transfer, {metric} {base:.3f}: no retrieved prompt did better, so the "
+            "gain is 0"
+        )
+    said += _against_chance(found, examples)
+    one = f"; one example is {1 / len(examples.dev):.3f}" if metric in ("ACC", "EM") else ""
+    said.append(
+        f"these dev figures are optimistic: the best of {many} evaluations ({len(found.tries)} starts) on the same "
+        f"{len(examples.dev)} examples was chosen{one}"
+    )
+    if found.test is not None:
+        new, old = found.test
+        said.append(
+            f"on the {len(examples.test)} test examples, which chose nothing: {metric} {new:.3f}"
+            + (f"; without transfer {old:.3f}: {new - old:+.3f}" if found.transferred else "")
+        )
+    else:
+        said.append("for a figure that is not, give examples that were kept apart by --test")
+    if found.inputs_cut:
+        said.append(f"{found.inputs_cut} inputs were longer than --max-input-length and were cut")
+    if (share := foreign(backbone, [row.input for row in examples.train])) > 0.2:
+        said.append(
+            f"{share:.0%} of the words are unknown to mpt-tiny, which knows a made-up world and no English: expect "
+            "nothing of it here; with a real backbone and a library learned on it the command is the same"
+        )
+    for try_ in found.tries:
+        if try_.tuned.ended:
+            said.append(f"from {try_.start}: {try_.tuned.ended}")
+    return said
+
+
+def _against_chance(found: Found, examples: Examples) -> list[str]:
+    """A word on a score that nobody should be glad of."""
+    best, outputs = found.chosen.tuned.dev_score, Counter(row.output for row in examples.dev)
+    if best <= 0:
+        return ["no tuning answered anything right on dev: more --steps, another --rate or a larger backbone may"]
+    label, count = outputs.most_common(1)[0]
+    share = count / len(examples.dev)
+    if examples.task.labels and examples.task.metric == "ACC" and best <= share:
+        return [f"that is no better than answering {label!r} always ({share:.3f} on dev)"]
+    return []
+
+
+def foreign(backbone: FrozenBackbone, texts: list[str]) -> float:
+    """The share of words that the bundled backbone has to spell byte by byte; 0 for others."""
+    if backbone.name not in bundled_backbones():
+        return 0.0
+    words = [word for text in texts for word in text.split()]
+    spelt = [word for word in words if word.isalpha() and len(backbone.tokenizer.tokenize(word)) > 1]
+    return len(spelt) / max(1, len(words))
+
+
+def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
+    """Lines of Python that use the prompt without mpt, and answer what ``backbone.generate`` answers.
+
+    One text at a time, so that nothing depends on how a tokenizer pads. Not by PEFT's own ``generate``: its repetition
+    penalty counts the input of a decoder-only model too.
+    """
+    name, options, encode = resolve(backbone.name), backbone.options, backbone.encode
+    kind = "AutoModelForCausalLM" if backbone.decoder_only else "AutoModelForSeq2SeqLM"
+    at = f", revision={options.revision!r}" if options.revision and not Path(name).is_dir() else ""
+    longest = encode.max_input_length
+    cut = f"row[:{longest}]"
+    if not backbone.decoder_only:  # it keeps its end of sequence
+        cut = f"row if len(row) <= {longest} else row[:{longest - 1}] + row[-1:]"
+    return [
+        f"import torch; from peft import PeftModel; from transformers import {kind}, AutoTokenizer, GenerationConfig",
+        # The type is said even of float32: without it transformers loads what the weights are stored in.
+        f"tokenizer, model = AutoTokenizer.from_pretrained({name!r}{at}), "
+        f"{kind}.from_pretrained({name!r}, dtype={options.dtype!r}{at})",
+        # In place of the checkpoint's own settings, which may ask for beams, sampling or a penalty.
+        f"model.generation_config = GenerationConfig({_settings(backbone)})",
+        f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
+        'rows = tokenizer(["your text"])["input_ids"]',
+        f"rows = [model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long)) for row in rows]",
+        "rows = [torch.cat([prompt.to(row.dtype), row], dim=1) for row in rows]",
+        "ids = [model.generate(inputs_embeds=row, attention_mask=torch.ones(row.shape[:2]).long())[0] for row in rows]",
+        "told = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)",
+        "print([text.strip() for text in told])",
+    ]
+
+
+def _settings(backbone: FrozenBackbone) -> str:
+    known = backbone.generation.to_diff_dict()
+    return ", ".join(f"{name}={value!r}" for name, value in known.items() if name != "transformers_version")
+
+
+def _table(found: Found, metric: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("start")
+    table.add_column("task")
+    for name in ("similarity", f"{metric} at start", f"best {metric}", "at step", "dev loss"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for one in found.tries:
+        tuned = one.tuned
+        table.add_row(
+            one.start,
+            one.task if one.start != NO_TRANSFER else "",
+            "" if one.similarity is None else f"{one.similarity:.4f}",
+            f"{one.first:.3f}",
+            f"{tuned.dev_score:.3f}" if tuned.value is not None else "failed",
+            "" if tuned.best_step is None else str(tuned.best_step),
+            f"{tuned.dev_loss:.3f}",
+            "chosen" if one is found.chosen else "",
+        )
+    return table

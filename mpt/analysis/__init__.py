@@ -1,0 +1,1 @@
+"""Transfer between tasks: matrix, correlation with similarity, clusters, search space."""

@@ -1,0 +1,145 @@
+"""Does similarity tell transfer? Pearson's r and p for each target (SPoT, section 3.3, figure 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpt.analysis.matrix import Transfer, transfers_by
+from mpt.analysis.transfers import Transfers, mean
+from mpt.present.figure_style import COLOURS, bare, new_figure, save
+from mpt.present.table import Cell, Table, p_value
+
+LEVEL = 0.05
+_ACROSS = 4
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Of similarity to the target with relative error reduction on it, over the sources.
+
+    Attributes:
+        by: the measure of similarity.
+        r, p: Pearson's correlation over the source prompts, and its two-sided p; NaN where it is undefined.
+        sources: how many prompts went into it.
+        task_r, task_p: the same over the source tasks, each the mean of its prompts. Prompts of one task are not
+            independent of each other, so that ``p`` is too small where a task has several; ``task_p`` is not.
+        tasks: how many.
+    """
+
+    target: str
+    by: str
+    r: float
+    p: float
+    sources: int
+    task_r: float
+    task_p: float
+    tasks: int
+
+
+def correlations(transfers: Transfers) -> list[Correlation]:
+    """One for each target. A point is a source prompt, its similarity and its scores means over the target's seeds."""
+    prompts, tasks = (transfers_by(transfers, kind) for kind in ("source", "task"))
+    found = []
+    for target in transfers.targets:
+        (r, p, n), (task_r, task_p, m) = (pearson(*_points(rows, target)) for rows in (prompts, tasks))
+        found.append(Correlation(target, transfers.by, r, p, n, task_r, task_p, m))
+    return found
+
+
+def pearson(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, int]:
+    """r, two-sided p, and the number of pairs without NaN that they are of; NaN for fewer than three, or where all of
+    one side are equal.
+    """
+    from scipy.stats import pearsonr
+
+    pairs = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    if len(pairs) < 3 or any(max(side) - min(side) <= 1e-12 for side in zip(*pairs, strict=True)):
+        return math.nan, math.nan, len(pairs)
+    result = pearsonr(*zip(*pairs, strict=True))
+    return float(result.statistic), float(result.pvalue), len(pairs)
+
+
+def correlation_table(found: Sequence[Correlation]) -> Table:
+    """A row per target and measure; r in bold where p over the source tasks is below 0.05."""
+    rows: list[list[Cell]] = []
+    bold = set()
+    for i, row in enumerate(found):
+        if row.task_p < LEVEL:
+            bold.add((i, 5))
+        cells = [_r(row.r), p_value(row.p), str(row.sources), _r(row.task_r), p_value(row.task_p), str(row.tasks)]
+        rows.append([row.target, row.by, *cells])
+    head = ["target", "similarity", "r over prompts", "p", "prompts", "r over tasks", "p", "tasks"]
+    starts = frozenset(i for i, row in enumerate(found) if i and row.by != found[i - 1].by)
+    return Table(head, rows, texts=2, bold=frozenset(bold), rules=starts)
+
+
+def summary(found: Sequence[Correlation]) -> str:
+    """A sentence on all targets of one measure."""
+    defined = [row for row in found if not math.isnan(row.r)]
+    if not defined:
+        return f"{found[0].by}: no correlation is defined." if found else ""
+    sure = [row.target for row in defined if row.task_p < LEVEL and row.task_r > 0]
+    against = [row.target for row in defined if row.task_p < LEVEL and row.task_r < 0]
+    parts = [
+        f"{found[0].by}: mean r over {len(defined)} targets {mean([row.r for row in defined]):+.2f}",
+        f"positive with p < {LEVEL:g} over source tasks on {len(sure)}" + (f" ({', '.join(sure)})" if sure else ""),
+    ]
+    parts += [f"negative on {len(against)} ({', '.join(against)})"] if against else []
+    chance = LEVEL / 2 * len(defined)
+    return f"{'; '.join(parts)}; without any relation {chance:.1f} of either sign are expected."
+
+
+def draw_correlations(path: Path, transfers: Transfers) -> None:
+    """SPoT's figure 5: a panel per target, a point per source prompt, the line of least squares, r and p above."""
+    prompts = transfers_by(transfers, "source")
+    found = {row.target: row for row in correlations(transfers)}
+    down = -(-len(transfers.targets) // _ACROSS)
+    across = -(-len(transfers.targets) // down)
+    figure = new_figure(3.0 * across + 0.6, 2.8 * down + 0.9)
+    panels = figure.subplots(down, across, squeeze=False).flat
+    for i, panel in enumerate(panels):
+        if i >= len(transfers.targets):
+            panel.set_visible(False)
+            continue
+        target = transfers.targets[i]
+        x, y = _points(prompts, target)
+        row = found[target]
+        bare(panel, "both")
+        panel.axhline(0, color="#888888", linewidth=0.8)
+        panel.scatter(x, y, s=22, color=COLOURS[0], alpha=0.75, linewidths=0)
+        if not math.isnan(row.r):
+            ends = [min(x), max(x)]
+            panel.plot(ends, _line(x, y, ends), color=COLOURS[3], linewidth=1.6)
+        told = f"r = {_r(row.r)}, p {_equals(row.p)}" if not math.isnan(row.r) else "r undefined"
+        panel.set_title(f"{target}\n{told}", fontsize=9)
+        panel.tick_params(labelsize=8)
+        panel.locator_params(axis="x", nbins=5)
+    figure.supxlabel(f"similarity of source and target ({transfers.by})", fontsize=10)
+    figure.supylabel("relative error reduction (%)", fontsize=10)
+    figure.suptitle(f"{transfers.study}: similarity and transfer, a point per source prompt", fontsize=11)
+    save(figure, path)
+
+
+def _points(rows: Sequence[Transfer], target: str) -> tuple[list[float], list[float]]:
+    own = [row for row in rows if row.target == target and math.isfinite(row.similarity + row.reduction)]
+    return [row.similarity for row in own], [row.reduction for row in own]
+
+
+def _line(x: Sequence[float], y: Sequence[float], ends: Sequence[float]) -> list[float]:
+    """Of least squares, at two places."""
+    middle, height = mean(x), mean(y)
+    slope = math.fsum((a - middle) * (b - height) for a, b in zip(x, y, strict=True))
+    slope /= math.fsum((a - middle) ** 2 for a in x)
+    return [height + slope * (end - middle) for end in ends]
+
+
+def _r(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:+.2f}"
+
+
+def _equals(p: float) -> str:
+    told = p_value(p)
+    return told if told.startswith("<") else f"= {told}"

@@ -1,0 +1,109 @@
+"""What a model must be able to do to be a backbone, tried on two short rows when it is loaded.
+
+Families of models are many and change with every release: what one does says more than its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpt.backbone.encoding import IGNORED, Batch
+from mpt.util.errors import UserError, one_line
+
+PROMPT, LONG, TARGET, ANSWER = 4, 16, 8, 4
+"""Tokens of the prompt, of the longer row and its target, and of an answer."""
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
+"""How far two ways to compute the same may lie apart, as a part of the largest value, by type of the weights."""
+
+
+def check_ability(backbone: Any) -> None:
+    """Try a loss, a gradient and an answer, alone and beside a longer row.
+
+    Args:
+        backbone: a :class:`mpt.backbone.model.Backbone`, which calls this when it is loaded.
+
+    Raises:
+        UserError: if the model cannot do what a prompt needs, gives values that are not finite, or answers a row
+            otherwise beside another.
+    """
+    name, dtype = f"backbone {backbone.name} ({backbone.config.model_type})", backbone.embeddings.dtype
+    beside = _rows(backbone)
+    own, labels = beside.input_mask[0].bool(), beside.labels
+    assert labels is not None
+    alone = Batch(beside.input_ids[:1, own], beside.input_mask[:1, own], labels[:1, :2])
+    words = backbone.embeddings[beside.input_ids[1, : PROMPT + 1]]
+    prompt = (words[1:] + words[:-1]) / 2  # no token's own embedding, which a model may look up
+    try:
+        with torch.random.fork_rng(devices=[]), backbone.in_mode(training=True):
+            leaf = prompt.clone().requires_grad_()
+            loss = backbone.loss(leaf, beside)
+            gradient = torch.autograd.grad(loss.sum(), leaf)[0]
+        with torch.no_grad(), backbone.in_mode(training=False):
+            lone, crowded = (backbone.loss(prompt, batch)[0] for batch in (alone, beside))
+            unprompted, plain = backbone._logits(None, alone, labels[:1, :2]), _plain_logits(backbone, alone)
+            answers = [_first_logits(backbone, prompt, batch) for batch in (alone, beside)]
+    except Exception as error:  # every family fails in its own way
+        attention = backbone.options.attention
+        way = f"leave out attention={attention}, or use" if attention else "use"
+        raise UserError(f"{name} cannot work with a prompt: {one_line(error)}; {way} another backbone") from error
+    if not (loss.isfinite().all() and gradient.isfinite().all()):
+        other = "float32 weights" if dtype == torch.bfloat16 else "bfloat16 or float32 weights"
+        way = f"use {other}" if dtype != torch.float32 else "its checkpoint is damaged; use another"
+        raise UserError(f"{name}: losses and gradients are not finite in {str(dtype).removeprefix('torch.')}; {way}")
+    tolerance = TOLERANCE.get(dtype, TOLERANCE[torch.float32])
+    if _differ(unprompted, plain, tolerance):
+        raise UserError(
+            f"{name} reads more of a token than its input embedding (such as embeddings for each layer, or a place "
+            "that hangs on the token), which a soft prompt has not; use another backbone"
+        )
+    if _differ(lone, crowded, tolerance) or any(_differ(*pair, tolerance) for pair in _while_equal(*answers)):
+        raise UserError(
+            f"{name} answers a row otherwise when a longer one is in its batch: it does not leave padding out; use "
+            "another backbone"
+        )
+
+
+def _rows(backbone: Any) -> Batch:
+    """A row of one token and one of :data:`LONG`, their targets of two and :data:`TARGET`, padded as texts are."""
+    special = set(backbone.tokenizer.all_special_ids)
+    words = [i for i in range(len(backbone.embeddings)) if i not in special][: LONG // 2]
+    room = (backbone.position_limit or 10_000) - PROMPT - TARGET
+    long = (words * LONG)[: max(1, min(LONG, room))]
+    pad = [backbone.encode.pad_id] * (len(long) - 1)
+    zeros = [0] * len(pad)
+    labels = torch.tensor([[*words[:2], *[IGNORED] * (TARGET - 2)], (words * TARGET)[:TARGET]])
+    short, seen = ([*pad, long[-1]], [*zeros, 1]) if backbone.decoder_only else ([long[-1], *pad], [1, *zeros])
+    return Batch(torch.tensor([short, long]), torch.tensor([seen, [1] * len(long)]), labels)
+
+
+def _plain_logits(backbone: Any, batch: Batch) -> Tensor:
+    """Logits of the labels from token ids, as everyone calls the model, ``[B, U, V]``."""
+    if backbone.decoder_only:
+        ids = torch.cat([batch.input_ids, batch.labels.clamp(min=0)], dim=1)  # type: ignore[union-attr]
+        return backbone.model(input_ids=ids, use_cache=False).logits[:, batch.input_ids.shape[1] - 1 : -1]
+    decoder_ids = backbone.shifted(batch.labels)
+    return backbone.model(input_ids=batch.input_ids, decoder_input_ids=decoder_ids, use_cache=False).logits
+
+
+def _first_logits(backbone: Any, prompt: Tensor, batch: Batch) -> list[Tensor]:
+    """Logits of the first tokens of the first row's answer, each ``[V]``."""
+    more: dict[str, Any] = {"max_new_tokens": ANSWER, "output_logits": True, "return_dict_in_generate": True}
+    out = backbone.generate_ids(prompt, batch, num_beams=1, early_stopping=False, **more)
+    return [step[0] for step in out.logits]
+
+
+def _while_equal(one: list[Tensor], other: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The pairs up to the first whose best tokens differ: after it the two answers are of different texts."""
+    pairs = []
+    for pair in zip(one, other, strict=False):
+        pairs.append(pair)
+        if pair[0].argmax() != pair[1].argmax():
+            break
+    return pairs
+
+
+def _differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    return float((one - other).abs().max()) > tolerance * max(1.0, float(one.abs().max()))

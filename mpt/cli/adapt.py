@@ -1,0 +1,168 @@
+"""``mpt adapt TRAIN --library WHERE --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from mpt.util.errors import UserError
+from mpt.util.files import is_folder_name
+
+
+def run_adapt_command(arguments: list[str]) -> None:
+    """Find the best prompt for one task of a few examples, with a prompt library's help."""
+    parser = argparse.ArgumentParser(
+        prog="mpt adapt",
+        description="The best prompt for a new task from one small file: the most similar prompts of a library are "
+        "retrieved (SPoT), a prompt is tuned from each of them and from none, and the best on dev is saved.",
+    )
+    parser.add_argument("train", type=Path, metavar="TRAIN", help="examples: .tsv as CrossFit's, .csv, or .jsonl")
+    parser.add_argument(
+        "--library", required=True, metavar="WHERE", help="a folder, the name of a shipped library, or hub:owner/name"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the prompt, which PEFT loads")
+    parser.add_argument("--backbone", metavar="NAME", help="hub name, folder or mpt-tiny (default: the library's)")
+    files = parser.add_argument_group("examples")
+    files.add_argument(
+        "--dev", type=Path, metavar="FILE", help="examples to choose on (default: a part of TRAIN, split by label)"
+    )
+    files.add_argument(
+        "--test", type=Path, metavar="FILE", help="examples kept apart, on which the chosen prompt is scored once"
+    )
+    files.add_argument(
+        "--dev-share", type=float, metavar="SHARE", default=0.5, help="without --dev: its share of TRAIN (default: 0.5)"
+    )
+    files.add_argument("--input", metavar="COLUMN", help="name of the input's column or key, or its number from 1")
+    files.add_argument("--output", metavar="COLUMN", help="likewise of the output")
+    files.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns (default: seen)",
+    )
+    files.add_argument("--labels", nargs="+", default=[], metavar="LABEL", help="the label words of a classification")
+    files.add_argument("--free-text", action="store_true", help="the outputs are no labels, whatever they look like")
+    files.add_argument(
+        "--metric",
+        metavar="NAME",
+        help="one of CrossFit's (default: ACC for labels, EM for short outputs, else Rouge-L)",
+    )
+    search = parser.add_argument_group("search and tuning")
+    search.add_argument("--top", type=int, default=3, metavar="K", help="prompts of the library to try (default: 3)")
+    search.add_argument(
+        "--by",
+        metavar="NAME",
+        default="average_token",
+        help="similarity: average_token (default: finds like tasks more often in the synthetic suite), per_token "
+        "(SPoT's choice, and the default of studies and mpt library search), subspace",
+    )
+    search.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose prompts are not tried")
+    search.add_argument(
+        "--steps", type=int, metavar="N", default=300, help="of each tuning (default: 300; large models want more)"
+    )
+    search.add_argument(
+        "--every", type=int, metavar="N", default=25, help="steps between evaluations on dev (default: 25)"
+    )
+    search.add_argument(
+        "--rate", type=float, metavar="RATE", help="learning rate (default: that of the library's keys)"
+    )
+    search.add_argument(
+        "--batch-size", type=int, metavar="N", help="examples a step (default: that of the library's keys)"
+    )
+    search.add_argument(
+        "--seed", type=int, metavar="N", default=13, help="of the split and the order of the batches (default: 13)"
+    )
+    model = parser.add_argument_group("backbone")
+    model.add_argument(
+        "--max-input-length", type=int, metavar="N", default=512, help="tokens read of an input (default: 512)"
+    )
+    model.add_argument(
+        "--max-target-length", type=int, metavar="N", default=64, help="tokens of an output (default: 64)"
+    )
+    model.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the backbone's weights")
+    model.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
+    options = parser.parse_args(arguments)
+    _adapt(options)
+
+
+def _adapt(options: argparse.Namespace) -> None:
+    from mpt.adapt.examples import Source, read_examples
+
+    out = Path(options.out)
+    begin = time.monotonic()
+    _check(options)
+    check_out(out)
+    examples = read_examples(
+        Source(
+            train=options.train,
+            dev=options.dev,
+            test=options.test,
+            input=options.input,
+            output=options.output,
+            header=options.header,
+            labels=tuple(options.labels),
+            free_text=options.free_text,
+            metric=options.metric,
+            dev_share=options.dev_share,
+            seed=options.seed,
+        )
+    )
+    from mpt.adapt.device import device_of
+    from mpt.adapt.progress import console
+    from mpt.adapt.run import Choices, adapt
+    from mpt.adapt.verdict import tell
+    from mpt.backbone.loading import BackboneOptions
+    from mpt.library.library import Library
+    from mpt.library.similarity import SIMILARITIES
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
+    terminal = console()
+    for sentence in examples.told:
+        terminal.print(sentence)
+    if options.by not in SIMILARITIES:
+        raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(SIMILARITIES)}")
+    library = Library.open(options.library)
+    library.check_excluded(options.exclude)
+    terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
+    choices = Choices(
+        top=options.top,
+        by=options.by,
+        exclude=tuple(options.exclude),
+        steps=options.steps,
+        every=options.every,
+        learning_rate=options.rate,
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    limits = BackboneOptions(
+        dtype=options.dtype, max_input_length=options.max_input_length, max_target_length=options.max_target_length
+    )
+    name = options.backbone or library.recipe.backbone
+    found, backbone = adapt(examples, library, name, limits, choices, out, terminal, device_of(options.device))
+    tell(terminal, found, examples, backbone, out)
+    terminal.print(f"{time.monotonic() - begin:.0f} s")
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder to write to that holds something.
+
+    Raises:
+        UserError: it does, or its name is none.
+    """
+    if not is_folder_name(out.name):
+        raise UserError(f"--out {out} names no folder")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"--out {out} exists; name another folder, or remove it")
+
+
+def _check(options: argparse.Namespace) -> None:
+    for name in ("top", "steps", "every", "batch_size", "seed"):
+        value = getattr(options, name)
+        least = 0 if name == "seed" else 1
+        if value is not None and value < least:
+            raise UserError(f"--{name.replace('_', '-')} must be {least} or more, not {value}")
+    if options.every > options.steps:
+        raise UserError(f"--every {options.every} is more than the {options.steps} of --steps")
+    if options.rate is not None and not 0 < options.rate < float("inf"):
+        raise UserError(f"--rate must be above 0, not {options.rate}")

@@ -1,0 +1,217 @@
+"""``mpt data build | verify``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpt.data.build.build import SEEDS, Job
+from mpt.data.build.raw import raw_tasks
+from mpt.data.tasks.known import catalogue, read_task
+from mpt.data.tasks.mixtures import load_mixture
+from mpt.data.tasks.partitions import load_partition
+from mpt.data.tasks.task import Shots, Task
+from mpt.util.errors import UserError
+from mpt.util.files import LOCK, clear_left, only_one
+from mpt.util.names import nearest
+
+
+def run_data_command(arguments: list[str]) -> None:
+    """Build few-shot files or compare them with CrossFit's sums; exits with 1 if a task failed or a file differs."""
+    options = parser().parse_args(arguments)
+    if options.action == "text":
+        _text(options)
+        return
+    if _build(options) if options.action == "build" else _verify(options):
+        sys.exit(1)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of both."""
+    options = argparse.ArgumentParser(prog="mpt data", description="CrossFit's few-shot files: made, and verified.")
+    actions = options.add_subparsers(dest="action", required=True)
+    build = actions.add_parser(
+        "build",
+        help="make tasks' few-shot files from the Hugging Face hub, or from raw files",
+        description="Make <root>/<task>/<task>_<k>_<seed>_{train,dev,test}.tsv, byte for byte CrossFit's. Tasks whose "
+        "files are there are skipped, so a build that was stopped goes on with the same command.",
+    )
+    build.add_argument("tasks", metavar="TASK", nargs="*", help="name in the catalogue, or a task's own .yaml file")
+    build.add_argument("--partition", metavar="NAME", help="all tasks of a partition, by its name or .yaml file")
+    build.add_argument("--mixture", metavar="NAME", help="all tasks of a mixture, by its name or .yaml file")
+    build.add_argument("--source", action="store_true", help="of the partition, the source tasks alone")
+    build.add_argument("--target", action="store_true", help="of the partition, the target tasks alone")
+    build.add_argument("--all", action="store_true", help="CrossFit's 160 tasks")
+    build.add_argument(
+        "--root", type=Path, metavar="DIR", required=True, help="data folder to write to, one folder per task"
+    )
+    build.add_argument(
+        "--raw",
+        type=Path,
+        metavar="DIR",
+        help="folder of whole files <task>.train.tsv and <task>.test.tsv, in place of the hub; all tasks in it, unless "
+        "some are named",
+    )
+    build.add_argument(
+        "--k",
+        type=_shots,
+        nargs="+",
+        default=[],
+        metavar="K",
+        help="examples per label for tasks sampled by label (default: 16), in all for others (default: 32), or all",
+    )
+    build.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=list(SEEDS),
+        metavar="SEED",
+        help=f"draws (default: {' '.join(map(str, SEEDS))})",
+    )
+    build.add_argument("--workers", type=int, metavar="N", help="processes, a task each (default: one a core)")
+    build.add_argument("--overwrite", action="store_true", help="make files anew that are there")
+    text = actions.add_parser(
+        "text",
+        help="make a source task of unlabelled text",
+        description="Make <root>/<name>/<name>_all_<seed>_{train,dev,test}.tsv, a document a line, of which the data "
+        "modules make examples of prefix LM (or span corruption in MixtureData), alone or mixed with other tasks.",
+    )
+    text.add_argument("name", help="of the task")
+    text.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".txt, .jsonl or .json, perhaps with .gz")
+    text.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
+    text.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), metavar="SEED", help="draws, all the same")
+    verify = actions.add_parser("verify", help="compare few-shot files with CrossFit's published MD5 sums")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="data folder, one folder per task")
+    verify.add_argument("tasks", metavar="TASK", nargs="*", help="tasks in it (default: all)")
+    verify.add_argument("--only-differing", action="store_true", help="leave out tasks in which nothing differs")
+    return options
+
+
+def _shots(text: str) -> Shots:
+    if text == "all":
+        return "all"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of at least 1 nor the word all")
+    return int(text)
+
+
+def _build(options: argparse.Namespace) -> bool:
+    from mpt.cli.data_view import console, print_outcomes, watched
+    from mpt.data.build.workers import build_all
+
+    _check(options)
+    terminal = console()
+    tasks, unknown = _tasks(options)
+    jobs = [
+        Job(task, options.root, tuple(options.k), tuple(options.seeds), options.raw, options.overwrite)
+        for task in tasks
+    ]
+    if unknown:
+        terminal.print(f"left out, for the catalogue does not know them: {', '.join(unknown)}", markup=False)
+    workers = options.workers or _cores()
+    made = [folder for folder in (options.root, *options.root.parents) if not folder.exists()]
+    with only_one(options.root, f"another mpt data build is at work in {options.root}; wait for it."):
+        clear_left(options.root)
+        try:
+            outcomes = list(watched(build_all(jobs, workers), len(jobs), terminal))
+        finally:
+            clear_left(options.root)
+            if made:
+                _leave_nothing(made)
+    print_outcomes(terminal, outcomes, options.root)
+    return any(outcome.result == "failed" for outcome in outcomes)
+
+
+def _leave_nothing(made: Sequence[Path]) -> None:
+    """Remove the folders that were made for the build, the inner one first, if nothing was built into them."""
+    if {path.name for path in made[0].iterdir()} <= {LOCK}:
+        (made[0] / LOCK).unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
+
+
+def _text(options: argparse.Namespace) -> None:
+    from mpt.data.build.text_files import write_texts
+
+    count = write_texts(options.root, options.name, options.files, options.seeds)
+    print(f"{options.root / options.name}: {count:,} documents")
+
+
+def _verify(options: argparse.Namespace) -> bool:
+    from mpt.cli.data_view import console, print_verdicts
+    from mpt.data.build.verify import verify
+
+    verdicts = list(verify(options.folder, options.tasks))
+    print_verdicts(console(), verdicts, options.only_differing)
+    return any(verdict.differs for verdict in verdicts)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Complain of options that cannot be right, before anything is read or written."""
+    ways = [bool(options.tasks), options.partition is not None, options.mixture is not None, options.all]
+    if sum(ways) > 1:
+        raise UserError("Name tasks, or give --partition, --mixture or --all: one of the four.")
+    if not any(ways) and options.raw is None:
+        raise UserError("Name the tasks to build, or give --partition NAME, --mixture NAME, --all, or --raw DIR.")
+    if (options.source or options.target) and options.partition is None:
+        raise UserError("--source and --target choose among the tasks of --partition, which is not given.")
+    for option, values in (("k", options.k), ("seeds", options.seeds)):
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise UserError(f"--{option} names {twice[0]} twice.")
+    if wrong := [seed for seed in options.seeds if not 0 <= seed < 2**32]:
+        raise UserError(f"--seeds are from 0 to {2**32 - 1}, not {wrong[0]}.")
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"--workers must be at least 1, not {options.workers}.")
+    if options.root.exists() and not options.root.is_dir():
+        raise UserError(f"--root {options.root} is a file; it is the folder to write task folders to.")
+    if options.raw is not None:
+        if not options.raw.is_dir():
+            raise UserError(f"There is no folder {options.raw}; --raw is a folder of <task>.train.tsv and .test.tsv.")
+        if options.raw.resolve() == options.root.resolve():
+            raise UserError(f"--raw and --root are the same folder, {options.root}; write to another one.")
+
+
+def _tasks(options: argparse.Namespace) -> tuple[list[Task], list[str]]:
+    """The tasks to build, and names that stand in the raw folder and not in the catalogue."""
+    if options.tasks:
+        return _named(options.tasks), []
+    if options.partition is not None:
+        partition = load_partition(options.partition)
+        everything = not (options.source or options.target)
+        source = partition.source if everything or options.source else ()
+        target = partition.target if everything or options.target else ()
+        return _named([*source, *target, *(partition.validation if everything else ())], files=False), []
+    if options.mixture is not None:
+        return _named(load_mixture(options.mixture).tasks, files=False), []
+    if options.all:
+        return list(catalogue("crossfit").values()), []
+    names = raw_tasks(options.raw)
+    known = [name for name in names if name in catalogue()]
+    if not known:
+        raise UserError(f"{options.raw} holds no <task>.train.tsv of a task of the catalogue.")
+    return _named(known), [name for name in names if name not in catalogue()]
+
+
+def _named(names: Sequence[str], files: bool = True) -> list[Task]:
+    """Tasks by name in the catalogue or, if ``files``, by the path of their own file."""
+    tasks: dict[str, Task] = {}
+    for name in names:
+        if files and Path(name).suffix in (".yaml", ".yml"):
+            task = read_task(Path(name))
+            if task.name in catalogue():
+                raise UserError(f"The task file {name}: the catalogue has a task {task.name}; name yours otherwise.")
+        elif name in catalogue():
+            task = catalogue()[name]
+        else:
+            raise UserError(f"There is no task {name!r} in the catalogue; {nearest(name, catalogue())}")
+        if task.name in tasks:
+            raise UserError(f"The task {task.name} is named twice.")
+        tasks[task.name] = task
+    return list(tasks.values())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

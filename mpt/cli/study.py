@@ -1,0 +1,184 @@
+"""``mpt study plan | run | report``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpt.fit.configs import find_config
+from mpt.util.errors import UserError
+from mpt.util.files import writing_to
+
+if TYPE_CHECKING:
+    from mpt.study.run.grid import Workers
+    from mpt.study.spec.study import Study
+
+
+def run_study_command(arguments: list[str]) -> None:
+    """Plan or run a study or rebuild its report; exits with 1 if runs are missing at the end."""
+    parser = argparse.ArgumentParser(
+        prog="mpt study", description="Methods compared by average relative gain over partitions."
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    run = actions.add_parser("run", help="do every run of a study that is not finished yet, then report")
+    plan = actions.add_parser("plan", help="how many runs, which wait for which, what is finished, how long it takes")
+    for action in (run, plan):
+        action.add_argument("file", help="study file, or the name of a shipped one (see mpt configs list)")
+        action.add_argument("--out", type=Path, help="folder of the study (default: runs/<name of the study>)")
+        action.add_argument("--root", help="folder of CrossFit's few-shot files, in place of the file's root")
+        action.add_argument("--workers", type=int, help="processes (default: the file's, else one a GPU or core)")
+        action.add_argument(
+            "--settings", nargs="+", default=[], metavar="NAME", help="of the study's settings only these"
+        )
+    run.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="on this Ray cluster (without ADDRESS: RAY_ADDRESS, else the one on this machine, else one started here)",
+    )
+    run.add_argument("--gpus-per-run", type=float, metavar="X", help="with --ray: GPUs a run takes, 1 or a part of one")
+    run.add_argument("--only", nargs="+", metavar="KEY", help="only these runs (* as in a shell) and what they need")
+    plan.add_argument("--commands", action="store_true", help="print a shell command for each run that is left instead")
+    plan.add_argument(
+        "--estimate",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="measure a few steps of each kind of run here, and say how long all would take",
+    )
+    report = actions.add_parser("report", help="rebuild the report from the result files, or make one of scores alone")
+    report.add_argument("folder", type=Path, nargs="?", help="folder of a study")
+    report.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="in place of a folder, a CSV file of test scores: partition, method, target, draw, test_score",
+    )
+    report.add_argument("--baseline", metavar="METHOD", help="with --scores: what gains are relative to (default: PT)")
+    report.add_argument("--out", type=Path, help="with --scores: folder of the report")
+    report.add_argument(
+        "--against", metavar="METHOD", help="the method to compare the others with beside the baseline (default: MTL)"
+    )
+    options = parser.parse_args(arguments)
+    if options.action == "plan":
+        from mpt.cli.study_plan import show_plan
+
+        show_plan(_study(options), options)
+        return
+    missing = _run(options) if options.action == "run" else _report(options)
+    if missing:
+        sys.exit(1)
+
+
+def _run(options: argparse.Namespace) -> bool:
+    from mpt.cli.study_view import Live, print_left_out, print_report
+    from mpt.present.terminal import console
+    from mpt.study.plan.grid import chosen, plan
+    from mpt.study.plan.grouping import default_size
+    from mpt.study.report.write import log_report, write_report
+    from mpt.study.run.claims import is_logged, join, reporting, set_logged
+    from mpt.study.run.grid import run_cells, unfinished
+    from mpt.study.run.pool import Pool
+    from mpt.study.run.results import REPORT, begun_with, refuse_strange, write_study
+    from mpt.study.spec.settings import settings
+    from mpt.util.machine import default_workers
+
+    start = time.monotonic()
+    study = _study(options)
+    out = options.out or Path("runs") / study.name
+    refuse_strange(out)
+    places = settings(study, begun_with(study, out))
+    cells = plan(study, out, places)
+    workers = options.workers if options.workers is not None else study.workers or default_workers()
+    if workers < 1:
+        raise UserError(f"--workers must be at least 1, not {workers}")
+    if options.gpus_per_run is not None and (options.ray is None or not 0 <= options.gpus_per_run <= 1):
+        raise UserError(f"--gpus-per-run {options.gpus_per_run:g}: a number from 0 to 1, and only with --ray")
+    terminal = console()
+    names = f" on {', '.join(setting.name for setting in places)}" if study.has_several else ""
+    terminal.print(f"study {study.name} in {out}: {len(cells)} runs{names}", markup=False)
+    print_left_out(terminal, places, study.root)
+
+    def begin() -> None:
+        unfinished(cells)  # complains of results of another configuration
+        write_study(study, places, cells, out)
+
+    with writing_to(out):
+        pass
+    with ExitStack() as stack:
+        others = stack.enter_context(join(cells, out, begin))
+        hire: Callable[..., Workers] = Pool
+        if options.ray is not None:
+            from mpt.study.run.ray_pool import on_ray
+
+            cluster = stack.enter_context(on_ray(options.ray, options.gpus_per_run, out))
+            hire, workers = cluster.hire, options.workers or cluster.places()
+        if others:
+            terminal.print(f"another mpt study run is at work in {out}: the runs are shared", markup=False)
+        todo = unfinished(cells)
+        if options.only:
+            # For a scheduler, which has many of these at work: the report is made when they have ended.
+            with Live(terminal) as live:
+                lost = run_cells(chosen(cells, options.only), workers, live, hire)
+            terminal.print(f"the report: mpt study report {out}", markup=False)
+            return bool(lost)
+        with Live(terminal) as live:
+            run_cells(cells, workers, live, hire, study.side_by_side or default_size(cells))
+    trouble = None
+    with reporting(out):
+        report = write_report(out)
+        if todo and not is_logged(out) and not (trouble := log_report(report, out)):
+            set_logged(out)
+    print_report(terminal, report, out / REPORT)
+    if trouble:
+        terminal.print(f"the report was not logged to W&B ({trouble})", markup=False)
+    terminal.print(f"{time.monotonic() - start:.0f} s")
+    return bool(report.missing)
+
+
+def _report(options: argparse.Namespace) -> bool:
+    from mpt.cli.study_view import print_report
+    from mpt.present.terminal import console
+    from mpt.study.report.write import write_report, write_report_of_scores
+    from mpt.study.run.results import REPORT
+
+    if (options.folder is None) == (options.scores is None):
+        raise UserError("mpt study report takes the folder of a study, or --scores FILE and --out DIR")
+    if options.scores is None:
+        if options.baseline is not None or options.out is not None:
+            raise UserError(
+                "--baseline and --out go with --scores; a study's file names the one, its folder has the other"
+            )
+        report, folder = write_report(options.folder, options.against), options.folder / REPORT
+    else:
+        if options.out is None:
+            raise UserError("--scores needs --out DIR, the folder that the report is written to")
+        folder = options.out
+        report = write_report_of_scores(options.scores, options.baseline or "PT", folder, options.against)
+    print_report(console(), report, folder)
+    return bool(report.missing)
+
+
+def _study(options: argparse.Namespace) -> Study:
+    """The study that the command line names, as it changes it."""
+    from mpt.study.spec.study import load_study
+
+    study = replace(load_study(_study_file(options.file)), only=tuple(options.settings))
+    return study if options.root is None else replace(study, root=options.root)
+
+
+def _study_file(name: str) -> Path:
+    """A file, or a shipped study with or without ``studies/`` before its name."""
+    try:
+        return find_config(name)
+    except UserError as error:
+        try:
+            return find_config(f"studies/{name}")
+        except UserError as shorter:
+            raise (error if "/" in name else shorter) from None

@@ -1,0 +1,235 @@
+"""``mpt study plan``: what a study is made of before it is run, and each of its runs as a shell command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mpt.cli.study_view import print_left_out
+from mpt.data.fewshot.files import SYNTHETIC
+from mpt.data.fewshot.missing import absent, what_to_do
+from mpt.present.terminal import console
+from mpt.study.forecast.estimate import Estimate, estimate
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.reach import tell_reach
+from mpt.study.run.grid import unfinished
+from mpt.study.run.results import RESULT, begun_with, read_json, refuse_strange, several_upstream
+from mpt.study.spec.settings import Setting, learned_on, settings
+from mpt.study.spec.study import Study
+from mpt.util.errors import UserError
+from mpt.util.machine import default_workers
+
+
+def show_plan(study: Study, options: argparse.Namespace) -> None:
+    """Print the plan of a study, or with ``--commands`` a command for each run that is left. Nothing is written.
+
+    Raises:
+        UserError: what ``mpt study run`` would refuse; without ``--commands``, missing data are told and not refused.
+    """
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"--workers must be at least 1, not {options.workers}")
+    out = options.out or Path("runs") / study.name
+    refuse_strange(out)
+    if options.commands:
+        for line in commands(study, out, options.file, options.root):
+            print(line)
+        return
+    terminal = console()
+    places, missing = _places(study, out)
+    cells = plan(study, out, places, missing)
+    left = [cell for cell in cells if not _is_finished(cell)]
+    names = f" on {', '.join(setting.name for setting in places)}" if study.has_several else ""
+    done = f", {len(cells) - len(left):,} of them finished" if len(left) < len(cells) else ""
+    terminal.print(f"study {study.name} in {out}: {len(cells):,} runs{done}{names}", markup=False)
+    print_left_out(terminal, [setting for setting in places if setting.missing or setting.held_out], study.root)
+    terminal.print(_table(study, cells, left))
+    terminal.print(_order(cells), markup=False)
+    if changed := [cell.key for cell in left if cell.fingerprint and (cell.folder / RESULT).is_file()]:
+        some = f"{', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''}"
+        terminal.print(
+            f"{len(changed)} finished runs are not those of today's study file, data or backbone ({some}): mpt study "
+            "run will refuse; give another --out, or delete their folders.",
+            style="red",
+        )
+    if missing:
+        _tell_missing(terminal, study, places, missing)
+    for sentence in tell_reach(cells, study.root):
+        terminal.print(sentence, markup=False)
+    if options.estimate and left:
+        _tell_estimate(terminal, study, cells, left, options.workers)
+
+
+def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[str]:
+    """A shell command for each unfinished run, in an order in which each comes after those that it needs.
+
+    Each is ``mpt study run … --only KEY``, which writes the run's result as the study itself would; a comment says
+    which runs it needs.
+
+    Args:
+        file: the study as the user named it.
+        root: as the user gave it.
+    """
+    cells = plan(study, out, settings(study, begun_with(study, out)))
+    words = ["mpt", "study", "run", file, "--out", str(out)]
+    words += ["--root", root] if root is not None else []
+    # Last, since it takes all words that follow; --only ends it.
+    words += ["--settings", *study.only] if study.only else []
+    left = unfinished(cells)
+    todo = {cell.key for cell in left}
+    for cell in sorted(left, key=lambda cell: cell.stage != "upstream"):  # stable
+        needs = [key for key in cell.needs if key in todo]
+        yield shlex.join([*words, "--only", cell.key]) + (f"  # needs {' '.join(needs)}" if needs else "")
+
+
+def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
+    """The settings, and those of their tasks that are not under the root and are not left out."""
+    there = study.root == SYNTHETIC or Path(study.root).is_dir()
+    if there and study.missing == "skip":
+        return settings(study, begun_with(study, out)), []
+    places = settings(study, strict=False)
+    tasks = [task for setting in places for task in (*learned_on(study, setting), *setting.targets)]
+    return places, absent(dict.fromkeys(tasks), study.root) if there else list(dict.fromkeys(tasks))
+
+
+def _is_finished(cell: Cell) -> bool:
+    path = cell.folder / RESULT
+    return bool(cell.fingerprint) and path.is_file() and read_json(path)["fingerprint"] == cell.fingerprint
+
+
+def _table(study: Study, cells: Sequence[Cell], left: Sequence[Cell]) -> Table:
+    """A row for each method, stage and setting."""
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.method, cell.stage, cell.partition or "shared"), []).append(cell)
+    todo = {cell.key for cell in left}
+    shown = Table()
+    heads = ["method", "stage", *(["setting"] if study.has_several else []), "runs", "", "finished", "waits for"]
+    for head in heads:
+        shown.add_column(head, justify="right" if head in ("runs", "finished") else "left", no_wrap=True)
+    order = {method.name: number for number, method in enumerate(study.methods)}
+    for (method, stage, setting), own in sorted(groups.items(), key=lambda item: order.get(item[0][0], -1)):
+        needs = {key for cell in own for key in cell.needs}
+        shown.add_row(
+            method,
+            stage,
+            *([setting] if study.has_several else []),
+            f"{len(own):,}",
+            _grid(own),
+            f"{sum(cell.key not in todo for cell in own):,}",
+            _count(len(needs), "upstream run") if needs else "",
+        )
+    return shown
+
+
+def _grid(cells: Sequence[Cell]) -> str:
+    """``10 targets × 5 seeds × 3 upstream seeds × 4 rates``."""
+    targets = {cell.target for cell in cells if cell.target is not None}
+    starts = {cell.upstream_seed for cell in cells} if several_upstream(cells) else set()
+    rates = {cell.learning_rate for cell in cells if cell.learning_rate is not None}
+    parts = [_count(len(targets), "target")] if targets else []
+    parts.append(_count(len({cell.seed for cell in cells}), "seed"))
+    parts += [_count(len(starts), "upstream seed")] if starts else []
+    parts += [_count(len(rates), "rate")] if rates else []
+    ranks = {cell.rank for cell in cells if cell.rank is not None}
+    parts += [_count(len(ranks), "prompt")] if ranks else []
+    return " × ".join(parts)
+
+
+def _order(cells: Sequence[Cell]) -> str:
+    upstream = sum(cell.stage == "upstream" for cell in cells)
+    late = sum(cell.stage == "upstream" and bool(cell.needs) for cell in cells)
+    waiting = sum(bool(cell.needs) for cell in cells) - late
+    free = len(cells) - upstream - waiting
+    if not upstream:
+        return "No run waits for another."
+    after = f", {late:,} of them after others" if late else ""
+    return (
+        f"{_count(upstream, 'upstream run')} first{after}; {_count(waiting, 'downstream run')} start from one of their "
+        f"prompts each, {free:,} wait for none."
+    )
+
+
+def _tell_missing(terminal: Console, study: Study, places: Sequence[Setting], missing: Sequence[str]) -> None:
+    given = places[0].given if len(study.partitions) == 1 else None
+    some = ", ".join(missing[:12]) + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
+    if study.root == SYNTHETIC or Path(study.root).is_dir():
+        end = what_to_do(missing, study.root, given, "missing: skip")
+        if len(missing) > 12 and given is None:
+            end = (
+                f"Build them (mpt data build --partition NAME --root {study.root}), or leave them out by missing: skip."
+            )
+    else:
+        end = f"There is no folder {study.root}: mpt data build --partition NAME --root {study.root} makes it."
+    terminal.print(f"{_count(len(missing), 'task')} missing in {study.root}: {some}. {end}", markup=False)
+
+
+def _tell_estimate(
+    terminal: Console, study: Study, cells: Sequence[Cell], left: Sequence[Cell], asked: int | None
+) -> None:
+    workers = asked if asked is not None else study.workers or default_workers()
+    terminal.print("Measuring a few steps of each kind of run …")
+    begin = time.monotonic()
+    found = estimate(cells, left, study.root, workers)
+    took = time.monotonic() - begin
+    if found.seconds:
+        terminal.print(_speeds(found))
+    untold = [kind for kind in found.kinds if kind.speed.error is not None]
+    for kind in untold:
+        terminal.print(f"not measured: {', '.join(kind.methods)} {kind.stage}: {kind.speed.error}", markup=False)
+    if not found.seconds:
+        return
+    rest = f" (without {sum(len(kind.cells) for kind in untold):,} runs that were not measured)" if untold else ""
+    terminal.print(
+        f"About {duration(sum(found.seconds.values()))} of computing, {duration(found.elapsed)} from start to end with "
+        f"{_count(found.workers, 'worker')}{rest}; measured in {duration(took)}.",
+        markup=False,
+    )
+    terminal.print(
+        "It assumes: this machine, with nothing else at work on it; workers that do not slow one another down; every "
+        "run of a kind as fast as the one measured (downstream a target with inputs of middling length, upstream the "
+        "first setting); evaluations in proportion to the examples of dev and test, and as slow as at the start, "
+        "when answers are longest; runs one by one, not side by side; no logger, no failure.",
+        markup=False,
+    )
+
+
+def _speeds(found: Estimate) -> Table:
+    shown = Table()
+    for head in ("kind of run", "start and end", "a step", "on dev", "test batch", "a run", "left", "in all"):
+        shown.add_column(head, justify="left" if head == "kind of run" else "right", no_wrap=True)
+    for kind in found.kinds:
+        seconds = [found.seconds[cell.key] for cell in kind.cells if cell.key in found.seconds]
+        if seconds:
+            speed = kind.speed
+            names = ", ".join(kind.methods[:5]) + (
+                f" and {len(kind.methods) - 5} more" if len(kind.methods) > 5 else ""
+            )
+            parts = (speed.overhead, speed.step, speed.evaluation, speed.test, sum(seconds) / len(seconds))
+            told = [duration(part) if part else "-" for part in parts]
+            shown.add_row(f"{names} {kind.stage}", *told, f"{len(kind.cells):,}", duration(sum(seconds)))
+    return shown
+
+
+def duration(seconds: float) -> str:
+    """``3 ms``, ``4.2 s``, ``7 min``, ``3 h 20 min``, ``12 days``."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 72 * 60:
+        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    return f"{minutes / 60 / 24:,.0f} days"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("s" if number != 1 else "")

@@ -1,0 +1,143 @@
+"""How a study looks in a terminal while it goes, and at its end."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from mpt.data.fewshot.missing import absent
+from mpt.present.terminal import print_table
+from mpt.study.plan.planned_run import Cell
+from mpt.study.report.contents import Report
+from mpt.study.report.tables import arg_table, pace_table, score_table, sure_table
+from mpt.study.spec.retrieve import EMBEDDING
+from mpt.study.spec.settings import Setting
+
+
+class Live:
+    """A line for every finished run, and below them a bar where there is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            refresh_per_second=4,
+        )
+        self.count = 0
+        self.total = 0
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def begins(self, todo: int, done: int, workers: int) -> None:
+        before = f"; {done} finished before are left as they are" if done else ""
+        at_once = f", {workers} at a time" if workers > 1 else ""
+        self.console.print(
+            f"{todo} runs to do{at_once}{before}" if todo else f"nothing to do: all {done} runs are finished"
+        )
+        if todo:
+            self.total = todo
+            self.bar = self.progress.add_task("runs", total=todo)
+            self.progress.start()
+
+    def finished(self, cell: Cell, result: dict[str, Any]) -> None:
+        test = (
+            f"dev {_score(result['dev_score'])}  test {_score(result['score'])}"
+            if cell.stage == "downstream"
+            else f"{result['steps']} steps"
+        )
+        place = f"  {cell.partition}" if cell.partition is not None else ""
+        self._line(cell, f"{test:<22}{result['seconds']:6.1f} s{place}" + ("  (resumed)" if result["resumed"] else ""))
+
+    def failed(self, cell: Cell, reason: str) -> None:
+        place = f" on {cell.partition}" if cell.partition is not None else ""
+        self._line(cell, f"FAILED{place}: {reason}", style="red")
+
+    def _line(self, cell: Cell, text: str, style: str | None = None) -> None:
+        self.count += 1
+        rate = f" lr {cell.learning_rate:g}" if cell.learning_rate is not None else ""
+        rate = (f" rank {cell.rank}" if cell.rank is not None else "") + rate
+        upstream = f"up{cell.upstream_seed}"
+        rate = (f" {upstream}" if upstream in cell.key.split("-") else "") + rate  # in the key if one of several
+        what = cell.target or ""
+        what += f"{', ' if what else ''}upstream" if cell.stage == "upstream" and cell.method != EMBEDDING else ""
+        number = f"[{self.count:>{len(str(self.total))}}/{self.total}]"
+        name = f"{cell.method:<8} {what:<32} seed {cell.seed:<4}{rate:<9}"
+        self.progress.console.print(f"{number} {name} {text}", style=style, markup=False)
+        self.progress.advance(self.bar)
+
+
+def print_left_out(console: Console, places: Sequence[Setting], root: str) -> None:
+    """What each partition has to do without, and what came too late."""
+    for setting in places:
+        if sentence := setting.left_out(root):
+            console.print(sentence, markup=False)
+        gone = set(absent(setting.missing, root))
+        if late := [task for task in setting.missing if task not in gone]:
+            console.print(
+                f"There by now, but the study began without them: {', '.join(late)}. Another --out takes them in.",
+                markup=False,
+            )
+
+
+def print_report(console: Console, report: Report, folder: Path) -> None:
+    """The tables, what is missing, and which files there are in the report's folder."""
+    facts = report.facts
+    seeds = f"mean ± deviation over {len(facts.seeds)} draws" if len(facts.seeds) > 1 else f"draw {facts.seeds[0]}"
+    if facts.has_several:
+        title = f"{facts.name}: average relative gain over {facts.baseline} (%), {seeds}"
+        print_table(console, arg_table(report), title)
+    for section in report.sections:
+        name = section.setting.name if facts.has_several else facts.name
+        print_table(console, score_table(facts, section), f"{name}: test scores (%), {seeds}")
+        if section.gains:
+            print_table(console, sure_table(report, section), f"{name}: how sure, over targets and draws")
+            for why in dict.fromkeys(row.arg.why for row in section.comparisons if row.arg.why):
+                console.print(f"no interval and no p: {why}", markup=False)
+        if (pace := pace_table(facts, section)) is not None and not facts.has_several:
+            print_table(console, pace, f"{name}: steps to a share of {facts.baseline}'s final dev score")
+    if facts.root == "synthetic":
+        console.print("The tasks are synthetic, made by the package.")
+    elif Path(facts.backbone).name == "mpt-tiny":
+        console.print("mpt-tiny is not a pre-trained English model: here the numbers show only that all runs.")
+    for key, reason in report.missing:
+        console.print(f"missing: {key}: {reason}", style="red", markup=False)
+    if report.files:
+        console.print(f"report in {folder}:", markup=False)
+        _print_files(console, report.files)
+
+
+def _print_files(console: Console, files: Sequence[str]) -> None:
+    """Their names; of those in folders, a setting each, only the folders and what is in them."""
+    names = [name for name in files if "/" not in name]
+    parts = [name.partition("/") for name in files if "/" in name]
+    if parts:
+        inside = dict.fromkeys(name for _, _, name in parts)
+        names.append(f"and {', '.join(inside)} in {', '.join(dict.fromkeys(f'{folder}/' for folder, _, _ in parts))}")
+    console.print(textwrap.fill(", ".join(names), 100, break_on_hyphens=False), markup=False)
+
+
+def _score(value: float | None) -> str:
+    return "    -" if value is None else f"{value:.3f}"

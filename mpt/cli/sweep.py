@@ -1,0 +1,150 @@
+"""``mpt sweep trial | run``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpt.fit.configs import find_config
+from mpt.util.errors import UserError
+
+_USAGE = """usage: mpt sweep ACTION …
+
+Rates and other upstream options chosen by ARG on validation tasks.
+
+  trial FILE --method NAME [--option value …]   one setting of a study's method: what `wandb agent` starts
+  run FILE [--out DIR] [--count N]              all trials of a W&B sweep file, here and without an account
+
+`mpt sweep ACTION --help` tells more.
+"""
+
+
+def run_sweep_command(arguments: list[str]) -> None:
+    """Do one trial or a whole sweep; exits with 1 if a trial has no ARG at the end."""
+    action, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if action in ("-h", "--help", "help"):
+        print(_USAGE, end="")
+        return
+    if action not in ("trial", "run"):
+        raise UserError(f"mpt sweep {action}: mpt sweep knows trial and run")
+    if not (_trial(rest) if action == "trial" else _run(rest)):
+        sys.exit(1)
+
+
+def _trial(words: Sequence[str]) -> bool:
+    from mpt.cli.study_view import Live
+    from mpt.present.terminal import console
+    from mpt.study.plan.grid import plan
+    from mpt.study.run.grid import run_cells
+    from mpt.sweep.options import bench_of, read_trial
+    from mpt.sweep.results import as_options
+    from mpt.sweep.tracking import TrialRun, without_agent
+    from mpt.sweep.trial import outcome
+
+    options, values = read_trial(words)
+    bench = bench_of(options)
+    cells = plan(bench.with_trials([values]), bench.out)
+    terminal = console()
+    terminal.print(f"trial {bench.name(values)} in {bench.out}: {as_options(values)}", markup=False)
+    tracked = TrialRun(bench, values)
+    with without_agent(), Live(terminal) as live:
+        run_cells(cells, _workers(options.workers, bench.study.workers), live)
+    row = outcome(bench, values, cells)
+    tracked.log(row)
+    for task, gain in row.gains.items():
+        terminal.print(f"  {task:<40} {gain:+7.1f} %", markup=False)
+    if row.trouble:
+        terminal.print(f"no ARG: {row.trouble}", markup=False)
+    else:
+        terminal.print(f"ARG {row.arg:+.2f} % over {bench.study.baseline}", markup=False)
+    if tracked.trouble:
+        terminal.print(f"it was not logged to W&B ({tracked.trouble})", markup=False)
+    return not row.trouble
+
+
+def _run(words: Sequence[str]) -> bool:
+    parser = argparse.ArgumentParser(
+        prog="mpt sweep run", description="All trials of a W&B sweep file, here and without an account."
+    )
+    parser.add_argument("file", help="sweep file, or the name of a shipped one (see mpt configs list)")
+    parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/sweeps/<name of the study>)")
+    parser.add_argument("--count", type=int, help="the most trials, those of earlier starts included")
+    parser.add_argument("--workers", type=int, help="processes (default: the study's, else one a GPU, else one a core)")
+    parser.add_argument("--seed", type=int, default=13, help="of trials drawn by chance (default: 13)")
+    parser.add_argument(
+        "--no-references",
+        action="store_true",
+        help="leave out the rates of the study and of the method's config, which are tried for comparison",
+    )
+    options = parser.parse_args(list(words))
+    if options.count is not None and options.count < 1:
+        raise UserError(f"--count must be at least 1, not {options.count}")
+    return _sweep(options)
+
+
+def _sweep(options: argparse.Namespace) -> bool:
+    from mpt.cli.study_view import Live
+    from mpt.present.terminal import console
+    from mpt.study.run.results import REPORT
+    from mpt.sweep.file import load_sweep
+    from mpt.sweep.options import bench_of, read_trial
+    from mpt.sweep.results import BEST, HEATMAP, TRIALS, as_options, best_of, show, write_sweep
+    from mpt.sweep.run import Search
+    from mpt.sweep.tracking import log_sweep
+
+    begin = time.monotonic()
+    sweep = load_sweep(_sweep_file(options.file))
+    given, fixed = read_trial(sweep.words)
+    if options.out is not None:
+        given.out = options.out
+    bench = bench_of(given)
+    workers = _workers(options.workers if options.workers is not None else given.workers, bench.study.workers)
+    folder = bench.out / REPORT / sweep.name
+    terminal = console()
+    tasks = ", ".join(_targets(bench.study.partitions[0]))
+    terminal.print(f"sweep {sweep.name} in {bench.out}: {bench.method.name} on {tasks}", markup=False)
+    if sweep.stops_early:
+        terminal.print("early_terminate is not done here: every trial goes on to its end", markup=False)
+    search = Search(sweep, bench, fixed, folder, workers, lambda: Live(terminal))
+    outcomes = search.run(options.count, options.seed, not options.no_references)
+    columns, rows = write_sweep(folder, sweep.name, outcomes, search.notes, search.own, bench)
+    title = f"{sweep.name}: ARG over {bench.study.baseline} on the validation tasks (%)"
+    show(terminal, title, columns, rows, list(sweep.parameters))
+    best = best_of(outcomes)
+    if best is not None:
+        terminal.print(f"best: {as_options(best.values)}", markup=False)
+        trouble = log_sweep(sweep.name, bench, columns, rows, best, folder / HEATMAP) if search.fresh else ""
+        if trouble:
+            terminal.print(f"the sweep was not logged to W&B ({trouble})", markup=False)
+    files = [folder / name for name in (TRIALS, BEST, HEATMAP) if (folder / name).is_file()]
+    terminal.print(f"files: {', '.join(map(str, files))}", markup=False)
+    terminal.print(f"{time.monotonic() - begin:.0f} s")
+    return not any(row.trouble for row in outcomes)
+
+
+def _targets(partition: str) -> tuple[str, ...]:
+    from mpt.data.tasks.partitions import load_partition
+
+    return load_partition(partition).target
+
+
+def _workers(asked: int | None, of_study: int | None) -> int:
+    from mpt.util.machine import default_workers
+
+    workers = asked if asked is not None else of_study or default_workers()
+    if workers < 1:
+        raise UserError(f"--workers must be at least 1, not {workers}")
+    return workers
+
+
+def _sweep_file(name: str) -> Path:
+    """A file, or a shipped sweep with or without ``sweeps/`` before its name."""
+    try:
+        return find_config(name)
+    except UserError:
+        if "/" in name:
+            raise
+        return find_config(f"sweeps/{name}")

@@ -1,0 +1,93 @@
+"""Text files as a source task of unlabelled text, in CrossFit's form of a data folder."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpt.data.catalogue.filters import clean
+from mpt.data.tasks.sampling import draw
+from mpt.data.tasks.task import Example
+from mpt.data.modules.unlabelled import documents
+from mpt.util.errors import UserError
+from mpt.util.files import is_folder_name, new_folder
+
+
+def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[int]) -> int:
+    """Make a task of unlabelled text from files; returns the number of its documents.
+
+    The files are ``<root>/<name>/<name>_all_<seed>_{train,dev,test}.tsv``, the same for every seed; test is dev again.
+
+    Args:
+        files: ``.txt``, where an empty line ends a document, or ``.jsonl``/``.json``, a document a line in its key
+            ``text``, as C4 has it; either may end in ``.gz``.
+
+    Raises:
+        UserError: a name that cannot be a folder's, a folder that is there already; a file that cannot be read or is of
+            another form, by line; too little text for a train and a dev part.
+    """
+    folder = root / name
+    if not is_folder_name(name) or name.startswith("."):
+        raise UserError(f"The task name {name!r} cannot be the name of a folder in {root}.")
+    if folder.exists():
+        raise UserError(f"{folder} is there already; choose another name, or remove it.")
+    texts = dict.fromkeys(clean(text) for file in files for text in _texts(file))
+    found = documents([Example("", (text,)) for text in texts])
+    train, dev = draw(found, "all", by_label=False)
+    if not dev:
+        raise UserError(f"{', '.join(map(str, files))}: {len(found)} documents are too few; 5 or more are needed.")
+    with new_folder(folder) as fresh:
+        for split, part in (("train", train), ("dev", dev), ("test", dev)):
+            first = fresh / f"{name}_all_{seeds[0]}_{split}.tsv"
+            first.write_text("".join(f"\t{example.targets[0]}\n" for example in part), encoding="utf-8", newline="\n")
+            for seed in seeds[1:]:
+                _link(first, fresh / f"{name}_all_{seed}_{split}.tsv")
+    return len(found)
+
+
+def _texts(path: Path) -> Iterator[str]:
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    kind = suffixes[-1] if suffixes else ""
+    if kind not in (".txt", ".jsonl", ".json"):
+        raise UserError(f"{path}: text files end in .txt, .jsonl or .json, and perhaps .gz.")
+    opened = gzip.open if path.suffix == ".gz" else open
+    number = 0  # of the line
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
+            begun: list[str] = []
+            for line in file:
+                number += 1
+                if kind != ".txt":
+                    yield _text(json.loads(line))
+                elif line.strip():
+                    begun.append(line)
+                elif begun:
+                    yield "".join(begun)
+                    begun = []
+            if begun:
+                yield "".join(begun)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
+    except (OSError, EOFError) as error:
+        raise UserError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}, line {number} is no JSON object with the key text.") from error
+
+
+def _text(record: Any) -> str:
+    text = record["text"]
+    if not isinstance(text, str):
+        raise TypeError
+    return text
+
+
+def _link(path: Path, other: Path) -> None:
+    try:
+        os.link(path, other)
+    except OSError:  # a disk without hard links
+        shutil.copy2(path, other)

@@ -1,0 +1,1 @@
+"""Few-shot draws: CrossFit's files, and which of them a data folder has."""

@@ -1,0 +1,1 @@
+"""Lightning data modules, and the streams of batches that they give."""

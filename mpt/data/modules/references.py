@@ -1,0 +1,34 @@
+"""Which of an example's references training predicts: the first, or, as in CrossFit's loaders, one that is drawn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mpt.data.tasks.task import Example
+from mpt.util.dice import Dice
+from mpt.util.errors import UserError
+
+References = Literal["first", "drawn"]
+
+
+def check_references(references: str) -> None:
+    """Complain of a word that is neither.
+
+    Raises:
+        UserError: by the option's name.
+    """
+    if references not in ("first", "drawn"):
+        raise UserError(f"--data.references is first or drawn, not {references!r}.")
+
+
+def drawn(example: Example, *place: object) -> Example:
+    """The example with one of its references in the first place, each as likely as the others.
+
+    Args:
+        place: what the choice is a function of: the seed, and where in the run the example comes.
+    """
+    targets = example.targets
+    if len(targets) == 1:
+        return example
+    chosen = Dice("reference", *place).below(len(targets))
+    return Example(example.input, (targets[chosen], *targets[:chosen], *targets[chosen + 1 :]))

@@ -1,0 +1,92 @@
+"""Unlabelled text as a source task: records whose input is empty and whose output is a document, as in T5's data.
+
+What is learned of a document is made when it is drawn: another window of it, cut at another place, each time. Batches
+stay a pure function of the seed and the batch's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from torch.utils.data import Dataset
+
+from mpt.data.modules.batch import TextBatch, collate
+from mpt.data.modules.denoising import OBJECTIVES, Objective
+from mpt.data.modules.references import References, drawn
+from mpt.data.tasks.task import Example, is_text
+from mpt.util.dice import Dice
+from mpt.util.errors import UserError
+
+
+def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:
+    """Complain of tasks of unlabelled text where there is no use for them.
+
+    Args:
+        what: the end of the sentence: what would be right.
+
+    Raises:
+        UserError: there is one.
+    """
+    if texts := [name for name, examples in pools.items() if is_text(examples)]:
+        raise UserError(f"{', '.join(texts)} is unlabelled text, {what}.")
+
+
+def documents(examples: Sequence[Example]) -> list[Example]:
+    """Those that can be cut into a beginning and a rest: documents of two words or more."""
+    return [example for example in examples if len(example.targets[0].split(maxsplit=1)) > 1]
+
+
+def check_objective(objective: str, window: int) -> None:
+    """Complain of options of a data module that cannot be right.
+
+    Raises:
+        UserError: an unknown objective, or a window of less than two words.
+    """
+    if objective not in OBJECTIVES:
+        raise UserError(f"--data.objective is one of {', '.join(OBJECTIVES)}, not {objective!r}.")
+    if window < 2:
+        raise UserError(f"--data.window must be at least 2 words, not {window}.")
+
+
+class TextRows(Dataset[TextBatch]):
+    """Rows of (task name, example) of which something is left to chance, fetched a batch at a time.
+
+    Args:
+        rows: of all tasks.
+        texts: names of the tasks that are unlabelled text.
+        seed: of the windows and of what is done to each.
+        objective: how a window of text becomes an input and a target.
+        window: words of a window; a shorter document is one.
+        references: of the other tasks: whether training predicts their first one, or one that is drawn.
+    """
+
+    def __init__(
+        self,
+        rows: list[tuple[str, Example]],
+        texts: Collection[str],
+        seed: int,
+        objective: Objective = "prefix-lm",
+        window: int = 200,
+        references: References = "first",
+    ) -> None:
+        self.rows, self.texts, self.window, self.seed = rows, frozenset(texts), window, seed
+        self.references = references
+        self.pair = OBJECTIVES[objective]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, placed: list[tuple[int, int]]) -> TextBatch:
+        """The rows of some (row number, place in the stream); at another place, a row is made anew by chance."""
+        return collate(self.row(number, place) for number, place in placed)
+
+    def row(self, number: int, place: int) -> tuple[str, Example]:
+        """Task name and example of a row at a place."""
+        name, example = self.rows[number]
+        if name not in self.texts:
+            return name, drawn(example, self.seed, place) if self.references == "drawn" else example
+        dice = Dice("unlabelled", self.seed, place)
+        words = example.targets[0].split()
+        first = dice.below(max(1, len(words) - self.window + 1))
+        source, target = self.pair(words[first : first + self.window], dice)
+        return name, Example(source, (target,))

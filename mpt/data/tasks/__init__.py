@@ -1,0 +1,1 @@
+"""What a task is; partitions and mixtures of tasks; CrossFit's sampling."""

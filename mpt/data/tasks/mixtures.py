@@ -1,0 +1,105 @@
+"""Mixtures: source tasks under one name, as SPoT groups its data sets (Vu et al. 2022, section 2.3 and appendix B).
+
+A mixture is a YAML file with the one key ``tasks``, a list of task names; its name is the file's. Wherever source tasks
+are named, a mixture's name, or the path of its ``.yaml`` file, stands for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from mpt.util.errors import UserError
+from mpt.util.files import is_folder_name
+from mpt.util.names import nearest
+from mpt.util.yaml_file import parse_yaml, read_text
+from mpt.util.yaml_keys import shown
+
+_SHIPPED = Path(__file__).with_name("mixtures")
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Source tasks that are learned on together.
+
+    Attributes:
+        about: what it is, in a line: the file's first comment.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    about: str = field(default="", compare=False)
+
+
+@cache
+def mixture_names() -> tuple[str, ...]:
+    """The mixtures that come with the package."""
+    return tuple(sorted(file.stem for file in _SHIPPED.glob("*.yaml")))
+
+
+def load_mixture(name_or_path: str | Path) -> Mixture:
+    """A shipped mixture by name, or any by the path of its ``.yaml`` file.
+
+    Raises:
+        UserError: no such name or file; or a file that is no mixture, with what is wrong in it.
+    """
+    path = Path(name_or_path)
+    if path.suffix in _SUFFIXES:
+        return _read(path)
+    name = str(name_or_path)
+    if name not in mixture_names():
+        raise UserError(
+            f"There is no mixture {name!r}, nor does that name a .yaml file; {nearest(name, mixture_names())}"
+        )
+    return _shipped(name)
+
+
+def expanded(names: Iterable[str], tasks: Iterable[str] = ()) -> list[str]:
+    """Names of tasks, with the tasks of a mixture in its place; each once, where it comes first.
+
+    Args:
+        names: of tasks and mixtures.
+        tasks: those that are there: such a name is the task's, even if a mixture has the same.
+
+    Raises:
+        UserError: a ``.yaml`` file that is no mixture.
+
+    >>> expanded(["glue-wnli", "rainbow"])
+    ['glue-wnli', 'art', 'cosmos_qa', 'hellaswag', 'piqa', 'social_i_qa', 'wino_grande']
+    """
+    there = set(tasks)
+    found: dict[str, None] = {}
+    for name in names:
+        found |= dict.fromkeys(load_mixture(name).tasks if is_mixture(name) and name not in there else [name])
+    return list(found)
+
+
+def is_mixture(name: str) -> bool:
+    """Whether it is the name of a shipped mixture, or of a YAML file."""
+    return name in mixture_names() or Path(name).suffix in _SUFFIXES
+
+
+@cache
+def _shipped(name: str) -> Mixture:
+    return _read(_SHIPPED / f"{name}.yaml")
+
+
+def _read(path: Path) -> Mixture:
+    what = f"The mixture file {path}"
+    text = read_text(path, "mixture file")
+    content = parse_yaml(text, what)
+    if not isinstance(content, dict) or content.keys() != {"tasks"}:
+        raise UserError(f"{what} must hold the key tasks, a list of task names, and no other.")
+    tasks = content["tasks"]
+    if not isinstance(tasks, list) or not tasks or not all(isinstance(task, str) for task in tasks):
+        raise UserError(f"{what}: tasks must be a list of one task name or more, not {shown(tasks)}.")
+    for task in tasks:
+        if not is_folder_name(task):
+            raise UserError(f"{what}: tasks names {task!r}; a task is named by its folder, without a path.")
+    if twice := [task for task in dict.fromkeys(tasks) if tasks.count(task) > 1]:
+        raise UserError(f"{what} names a task twice: {', '.join(twice)}.")
+    first = text.split("\n", 1)[0]
+    return Mixture(path.stem, tuple(tasks), first.removeprefix("#").strip() if first.startswith("#") else "")

@@ -1,0 +1,1 @@
+"""One run: its options resolved by LightningCLI, its folder, its command line."""

@@ -1,0 +1,244 @@
+"""``mpt fit | validate | test | predict``: LightningCLI, told where a run's folder is."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import set_parsing_settings
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+# Imported so that their short names work on the command line (`--model.init SavedPrompt`).
+import mpt.data.modules.episodes
+import mpt.prompt.initialisers  # noqa: F401
+from mpt.backbone.loading import refuse_unsafe_dtype
+from mpt.callbacks import KeepBest, ResumePoint
+from mpt.callbacks.tracker import Tracker
+from mpt.data.modules.examples import TextData, check_stream
+from mpt.fit.configs import find_config
+from mpt.fit.earlier import set_aside
+from mpt.learn import Learner
+from mpt.util.checkpoints import LAST, find_checkpoint, read_checkpoint, refuse_unsafe
+from mpt.util.errors import UserError, mistake_behind
+from mpt.util.files import held, refuse_links, write_text, writing_to
+from mpt.util.quiet import quiet_libraries
+from mpt.util.signals import tell_devices
+
+# Lightning lets options and configs be read from anywhere that fsspec reaches.
+set_parsing_settings(config_read_mode_fsspec_enabled=False)
+
+
+_OWN = ("config.yaml", LAST, "metrics.jsonl", "predictions.jsonl", "prompt", "early", "model")
+"""What of a run's folder is read and written again."""
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the resolved configuration into the run's folder, and once to W&B."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Lightning's own way writes into the loggers' shared folder and makes the second run there fail.
+        super().__init__(*args, **{**kwargs, "save_to_log_dir": False})
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit":
+            folder, config = Path(trainer.default_root_dir), self.config.clone()
+            # That it went on from its own checkpoint is how the run went, not what it is.
+            if config.get("ckpt_path") == str(ResumePoint.path(folder).absolute()):
+                config.ckpt_path = None
+            write_text(folder / self.config_filename, self.parser.dump(config, skip_none=False))
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_hyperparams({"config": self.config.as_dict()})
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI whose runs each have a folder, ``trainer.default_root_dir`` or ``runs/<config>/<task>-<seed>``."""
+
+    config_name = "run"
+    checkpoint: dict[str, Any] | None = None
+    holds = ExitStack()
+    """What ends with the command."""
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        trainer = config.trainer
+        if trainer.default_root_dir is None:
+            trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
+        folder = Path(trainer.default_root_dir)
+        refuse_links(folder, _OWN, f"run {folder}")
+        if config.get("ckpt_path") is not None:
+            config.ckpt_path = str(find_checkpoint(str(config.ckpt_path), folder))
+            self.checkpoint = read_checkpoint(Path(config.ckpt_path))
+        for part in _listed(trainer.logger):
+            if isinstance(part, bool):
+                continue
+            if "save_dir" in part.init_args and part.init_args.get("save_dir") is None:
+                part.init_args.save_dir = str(folder)
+            if part.init_args.get("name", "") is None:
+                part.init_args.name = "/".join(folder.parts[-2:])
+
+    def _parse_ckpt_path(self) -> None:
+        """Refuse unsafe checkpoints. Lightning would take hyper-parameters from one and override the command line."""
+        refuse_unsafe(self.config[self.config.subcommand])
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
+        try:
+            return super()._instantiate_trainer(config, callbacks)
+        except (TypeError, ValueError) as error:  # options that do not go together
+            raise mistake_behind(error) or UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+    def after_instantiate_classes(self) -> None:
+        tell_devices(self.trainer)
+
+    def before_fit(self) -> None:
+        """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
+        self.datamodule.setup("fit")
+        if isinstance(self.datamodule, TextData):
+            # Looked at before the processes of other devices start: whether they can share a batch.
+            check_stream(self.trainer)
+            self.datamodule.trainer = self.trainer
+            self.datamodule.train_dataloader()
+        if isinstance(self.model, Learner):
+            self._check_match(self.model)
+            self.model.check_trainer(self.trainer)
+            self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
+            self.model.check_targets(self.datamodule)
+            # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
+            asked = self.config[self.subcommand].trainer.precision
+            refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
+            if self.checkpoint is not None:
+                self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
+                self.checkpoint = None  # a fine-tuned model's is as large as the model
+        trainer: Any = self.trainer
+        for part in trainer.callbacks:
+            if isinstance(part, KeepBest):
+                part.check_steps(trainer)
+        if self.trainer.is_global_zero:
+            self._take_folder(Path(self.trainer.default_root_dir))
+
+        bar = self.trainer.progress_bar_callback
+        if isinstance(bar, RichProgressBar):
+            # Data streams have no epochs; Lightning would count them as "Epoch 0/-2".
+            bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
+
+    def _take_folder(self, folder: Path) -> None:
+        """Be the only fit in the run's folder, and find it empty but for a run that goes on."""
+        busy = f"another mpt fit is at work in {folder}; wait for it, or give another --trainer.default_root_dir"
+        with writing_to(folder, "--trainer.default_root_dir"):
+            self.holds.enter_context(held(folder, busy))
+            if not self.config[self.subcommand].get("ckpt_path") and set_aside(folder):
+                self.holds.enter_context(held(folder, busy))
+
+    def _check_match(self, model: Learner) -> None:
+        given = getattr(self.datamodule, "gives_episodes", False)
+        if given != model.learns_from_episodes:
+            wanted = "episodes: --data EpisodeData" if not given else "examples: --data FewShotData or MixtureData"
+            name = type(self.datamodule).__name__
+            raise UserError(f"{type(model).__name__} cannot learn from {name}; it takes {wanted}")
+
+    def after_fit(self) -> None:
+        trainer: Any = self.trainer
+        kept = [part.path(trainer) for part in trainer.callbacks if isinstance(part, KeepBest)]
+        for tracker in trainer.loggers:
+            if isinstance(tracker, Tracker):
+                for folder in kept:
+                    tracker.log_prompt(folder)
+        if self.trainer.is_global_zero:
+            print(f"run folder: {self.trainer.default_root_dir}")
+
+    def before_validate(self) -> None:
+        """Say so if there is nothing to validate on; Lightning would end without a word."""
+        self.datamodule.setup("validate")
+        if isinstance(self.datamodule, TextData) and self.datamodule.val_dataloader() == []:
+            raise UserError("there is nothing to validate on; name tasks that are no source tasks by --data.validation")
+        self._look_first()
+
+    def before_test(self) -> None:
+        """Source tasks have no test: say where their prompt goes on."""
+        known = is_overridden(f"{self.subcommand}_dataloader", self.datamodule)
+        if isinstance(self.datamodule, TextData) and not known:
+            raise UserError(
+                f"there is nothing to {self.subcommand}: {type(self.datamodule).__name__} has source tasks alone; "
+                "go on with --config prompt_tuning, --data.task and --model.init SavedPrompt "
+                f"--model.init.path {Path(self.trainer.default_root_dir) / 'prompt'}"
+            )
+        self._look_first()
+
+    def _look_first(self) -> None:
+        """Load data and model, and see that there is something learned, before loggers open a run to write to."""
+        self.datamodule.setup(self.subcommand)
+        if isinstance(self.model, Learner):
+            self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
+            trainer: Any = self.trainer
+            for part in trainer.callbacks:
+                if isinstance(part, KeepBest) and not self.config[self.subcommand].get("ckpt_path"):
+                    part.check_there(trainer, self.model)
+
+    before_predict = before_test
+
+
+def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` as typed on the command line.
+
+    Raises:
+        UserError: if what the user gave cannot work.
+    """
+    quiet_libraries()
+    arguments, name = _shipped_configs(arguments)
+    # Lightning would build the parsers of all its subcommands, which takes longer than everything else before a run.
+    word = {arguments[0]: LightningCLI.subcommands()[arguments[0]]}
+    try:
+        with ExitStack() as holds:
+            own = {"config_name": name, "subcommands": staticmethod(lambda: word), "holds": holds}
+            return type("RunCLI", (base,), own)(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveConfig,
+                seed_everything_default=13,
+                auto_configure_optimizers=False,
+                args=arguments,
+            )
+    except MisconfigurationException as error:
+        raise UserError(" ".join(str(error).split())) from error
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or error}: no such file") from error
+
+
+def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
+    """Resolve ``--config NAME`` for shipped files; the last one's stem names the run."""
+    resolved, name = list(arguments), "run"
+    for i, word in enumerate(arguments):
+        if word in ("--config", "-c") and i + 1 < len(arguments):
+            path = resolved[i + 1] = str(find_config(arguments[i + 1]))
+        elif word.startswith("--config="):
+            path = str(find_config(word.removeprefix("--config=")))
+            resolved[i] = f"--config={path}"
+        else:
+            continue
+        if Path(path).name != "config.yaml":
+            name = Path(path).stem
+    return resolved, name
+
+
+def _data_name(data: Any) -> str:
+    args = data.init_args if data is not None and "init_args" in data else {}
+    if args.get("task"):
+        return f"{args.get('task')}-{args.get('seed')}"
+    tasks = args.get("tasks") or []
+    if 0 < len(tasks) <= 3:  # of more, a name would be too long
+        return "+".join(Path(task).stem for task in tasks)
+    return str(args.get("partition") or "run")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None or isinstance(value, bool):
+        return []
+    return [part for part in (value if isinstance(value, list) else [value]) if not isinstance(part, bool)]

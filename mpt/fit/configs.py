@@ -1,0 +1,38 @@
+"""The experiment files that come with the package: found by name, shown, copied."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from mpt.util.errors import UserError
+
+
+def config_root() -> Path:
+    """Folder of the shipped YAML files: ``experiments/`` of the repository, ``mpt/experiments`` of an install."""
+    import mpt.experiments
+
+    return Path(mpt.experiments.__path__[0])
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Name (path below the root, without ``.yaml``) and file of every shipped experiment."""
+    root = config_root()
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+
+
+def find_config(name: str) -> Path:
+    """A file as given if it exists, else the shipped file of that name, with or without ``experiments/`` and ``.yaml``.
+
+    Raises:
+        UserError: if there is neither; names the nearest.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    key = path.with_suffix("").as_posix().removeprefix("experiments/")
+    if key in shipped:
+        return shipped[key]
+    near = difflib.get_close_matches(key, shipped, n=3, cutoff=0.4) or list(shipped)
+    raise UserError(f"config {name}: no such file, and no shipped one of that name; did you mean {', '.join(near)}?")

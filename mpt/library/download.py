@@ -1,0 +1,83 @@
+"""A library fetched from the Hugging Face hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id
+
+from mpt.library.entry import PROMPTS
+from mpt.library.recipe import FILE
+from mpt.util.errors import UserError, one_line
+
+
+def fetch(where: str) -> Path:
+    """Folder in the Hugging Face cache of a library on the hub, downloaded as far as it is not there.
+
+    Without a network, what was downloaded before.
+
+    Args:
+        where: ``owner/name``, or ``owner/name@revision``.
+
+    Raises:
+        UserError: there is no such repository, or the hub cannot be reached and nothing was downloaded before.
+    """
+    repo, _, revision = where.partition("@")
+    api = _api(repo)
+    wanted: dict[str, Any] = {"allow_patterns": [FILE, f"{PROMPTS}/*"]}
+    try:
+        info = api.repo_info(repo, revision=revision or None, timeout=_PATIENCE)
+    except Exception as error:
+        if (told := _complaint(error, where)) is not None:
+            raise UserError(told) from error
+        try:
+            return Path(api.snapshot_download(repo, revision=revision or None, local_files_only=True, **wanted))
+        except Exception:
+            raise UserError(f"{_out_of_reach(where, error)}, and it was not downloaded before") from error
+    try:
+        folder = Path(str(api.snapshot_download(repo, revision=info.sha, **wanted)))
+    except Exception as error:
+        raise UserError(f"hub repository {where} could not be downloaded: {one_line(error)}") from error
+    if not (folder / FILE).is_file():
+        raise UserError(f"hub repository {where} is no prompt library: it has no {FILE}")
+    return folder
+
+
+_PATIENCE = 10.0
+"""Seconds that the first question to the hub may take."""
+
+
+def _api(repo: str) -> HfApi:
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise UserError(f"{repo!r} is no name of a hub repository, which is owner/name") from error
+    if "/" not in repo:
+        raise UserError(f"{repo!r} is no name of a hub repository, which is owner/name")
+    return HfApi()
+
+
+def _complaint(error: Exception, where: str) -> str | None:
+    """What is the user's to change; none if the hub did not answer."""
+    if isinstance(error, GatedRepoError):
+        return f"hub repository {where} is gated: ask its owner for access on its page"
+    if isinstance(error, RevisionNotFoundError):
+        return f"hub repository {where}: there is no such revision"
+    if isinstance(error, RepositoryNotFoundError):
+        return f"the Hugging Face hub has no repository {where} (wrong name, or private and you are not logged in)"
+    if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code < 500:
+        return f"the Hugging Face hub refuses {where}: {one_line(error)}"
+    return None
+
+
+def _out_of_reach(where: str, error: Exception) -> str:
+    return f"hub repository {where}: the Hugging Face hub cannot be reached ({one_line(error)})"

@@ -1,0 +1,217 @@
+"""A library's entry from the folder of an ordinary run of prompt tuning, if its key was made as the library's are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from mpt.library.entry import amount
+from mpt.library.recipe import Recipe
+from mpt.prompt.files import StoredPrompt, load_prompt
+from mpt.util.errors import UserError, one_line
+from mpt.util.files import links_below, refuse_links
+
+EARLY, VALUE = "early", "prompt"
+MOST_COMMON = 5000
+"""Tokens that the prompt to start from is drawn from, as :func:`mpt.adapt.tuning.plain_start` does."""
+_CONFIG, _METRICS, _RESULT = "config.yaml", "metrics.jsonl", "result.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run's folder holds for a library.
+
+    Attributes:
+        key: the prompt of the early step.
+        value: the dev-best prompt.
+        facts: for the entry; ``seed`` is that of the draw, ``start_seed`` that of the prompt it started from;
+            ``steps``, ``examples`` and, of a study's run, ``seconds`` are what the whole run took.
+        recipe: how the key was made.
+        decoder_only: whether the backbone is.
+    """
+
+    key: StoredPrompt
+    value: StoredPrompt
+    facts: dict[str, Any]
+    recipe: Recipe
+    decoder_only: bool
+
+    @property
+    def name(self) -> str:
+        """What its entry is called if nobody says otherwise."""
+        return f"{self.facts['task']}-{self.facts['seed']}"
+
+
+def read_run(folder: Path, key_steps: int | None = None) -> Run:
+    """Read a run's folder.
+
+    Args:
+        key_steps: step of the key; the only one that was kept, if not given.
+
+    Raises:
+        UserError: no run of prompt tuning on one task from a plain start, or one that kept no early prompt or did not
+            finish.
+    """
+    folder = folder.expanduser()
+    refuse_links(folder, links_below(folder, skip="wandb"), f"run {folder}")
+    path = folder / _CONFIG
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no run's folder: it has no {_CONFIG}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read ({error})") from error
+    step = _kept(folder, key_steps)
+    key, value = load_prompt(folder / EARLY / f"step-{step}"), load_prompt(folder / VALUE)
+    if key.facts.get("step", step) != step:
+        raise UserError(f"{folder / EARLY / f'step-{step}'} says that it is of step {key.facts['step']}")
+    recipe = Recipe(
+        backbone=_of(config, path, "model.init_args.backbone", str),
+        prompt_length=len(value.weight),
+        key_steps=step,
+        learning_rate=float(_of(config, path, "model.init_args.optimizer.init_args.lr", (int, float))),
+        batch_size=_of(config, path, "data.init_args.batch_size", int),
+        seed=_of(config, path, "seed_everything", int),
+    )
+    _check_plain(config, path)
+    steps = _steps(folder, config, path, value.facts)
+    facts = {**value.facts, "start_seed": recipe.seed, "seed": _of(config, path, "data.init_args.seed", int)}
+    facts.setdefault("task", _of(config, path, "data.init_args.task", str))
+    if (k := config["data"]["init_args"].get("k")) is not None:
+        facts.setdefault("k", k)
+    if "dev/score" in facts:
+        facts["dev_score"] = facts.pop("dev/score")
+    facts |= {"steps": steps, "examples": steps * recipe.batch_size, **_recorded(folder)}
+    kind = json.loads((folder / VALUE / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
+    return Run(key, value, facts, recipe, kind == "CAUSAL_LM")
+
+
+def _kept(folder: Path, key_steps: int | None) -> int:
+    steps = (path.name.removeprefix("step-") for path in (folder / EARLY).glob("step-*"))
+    kept = sorted(int(step) for step in steps if step.isdecimal())
+    if not kept or (key_steps is not None and key_steps not in kept):
+        wanted = f"step {key_steps}" if key_steps is not None else "an early step"
+        there = f"of steps {', '.join(map(str, kept))}" if kept else "none"
+        raise UserError(
+            f"{folder} has not kept the prompt of {wanted} ({there} in {EARLY}/), which would be its key; "
+            "run it with the callback mpt.callbacks.KeepEarly"
+        )
+    if key_steps is None and len(kept) > 1:
+        raise UserError(f"{folder} has kept the prompts of steps {', '.join(map(str, kept))}; choose with --key-steps")
+    return kept[0] if key_steps is None else key_steps
+
+
+def _check_plain(config: Any, path: Path) -> None:
+    """Refuse keys that differ by more than what their tasks taught."""
+    plain = {
+        "model.class_path": "PromptTuning",
+        "model.init_args.init.class_path": "SampledVocabulary",
+        "model.init_args.optimizer.class_path": "PromptAdafactor",
+    }
+    for name, wanted in plain.items():
+        if (given := _of(config, path, name, str)).rpartition(".")[2] != wanted:
+            raise UserError(f"{path}: {name} is {given}, but the keys of a library are made with {wanted}")
+    if config["model"]["init_args"].get("lr_scheduler") is not None:
+        raise UserError(f"{path}: model.lr_scheduler is set, but the keys of a library are made at a constant rate")
+    common = (config["model"]["init_args"]["init"].get("init_args") or {}).get("most_common", MOST_COMMON)
+    if common != MOST_COMMON:
+        raise UserError(
+            f"{path}: model.init.most_common is {common}, but the keys of a library start from the {MOST_COMMON} most "
+            "common tokens"
+        )
+    data = config["data"]["init_args"]
+    for name, plainly in (("task_prefix", False), ("references", "first")):
+        if (asked := data.get(name, plainly)) != plainly:
+            raise UserError(
+                f"{path}: data.{name} is {str(asked).lower()}, but the keys of a library are made with "
+                f"{str(plainly).lower()}"
+            )
+    trainer = config.get("trainer") or {}
+    if (batches := trainer.get("accumulate_grad_batches", 1)) != 1:
+        raise UserError(
+            f"{path}: trainer.accumulate_grad_batches is {batches}, but each step to a library's key takes one batch"
+        )
+    if trainer.get("gradient_clip_val"):
+        raise UserError(
+            f"{path}: trainer.gradient_clip_val is {trainer['gradient_clip_val']}, but the keys of a library are made "
+            "with whole gradients"
+        )
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """What the result of a study's run says that it took; nothing of a run that was done alone."""
+    try:
+        result = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    names = ("steps", "examples", "seconds")
+    return {name: result[name] for name in names if isinstance(result, dict) and amount(result.get(name)) is not None}
+
+
+def _steps(folder: Path, config: Any, path: Path, facts: dict[str, Any]) -> int:
+    """The steps that a run made; a prompt that may not be the best of a whole run is refused."""
+    end, every = _of(config, path, "trainer.max_steps", int), config["trainer"].get("val_check_interval")
+    if end < 1:
+        raise UserError(f"{path}: trainer.max_steps is {end}, so nothing says whether the run finished")
+    # What a run does after its last evaluation changes nothing.
+    last = end - end % every if type(every) is int and 0 < every <= end else end
+    rows, reached = _metrics(folder / _METRICS), facts.get("step", 0)
+    reached = max([reached if isinstance(reached, int) else 0, *(row["step"] for row in rows)])
+    if reached >= last:
+        return end
+    if _stopped_early(config, path, rows):
+        return reached
+    if not rows:
+        raise UserError(
+            f"{folder} has no {_METRICS} that says whether the run finished; run it with the callback "
+            "mpt.callbacks.MetricsFile"
+        )
+    raise UserError(
+        f"{folder} was stopped at step {reached} of {end}; go on with mpt fit --config {path} --ckpt_path last"
+    )
+
+
+def _metrics(path: Path) -> list[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # A run that is killed may leave half a line.
+        rows = [json.loads(line) for line in lines if line.endswith("}")]
+        return [{**row, "step": int(row["step"])} for row in rows]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no file of a run's evaluations: {one_line(error)}") from error
+
+
+def _stopped_early(config: Any, path: Path, rows: list[dict[str, Any]]) -> bool:
+    """Whether the run's own early stopping ended it, as its evaluations tell."""
+    callbacks = config["trainer"].get("callbacks") or []
+    for part in callbacks if isinstance(callbacks, list) else [callbacks]:
+        try:
+            if part["class_path"].rpartition(".")[2] != "EarlyStopping":
+                continue
+            stopper = EarlyStopping(**{**part["init_args"], "verbose": False})
+            scores = [torch.tensor(float(row[stopper.monitor])) for row in rows if stopper.monitor in row]
+        except (KeyError, TypeError, ValueError, MisconfigurationException) as error:
+            raise UserError(f"{path}: its EarlyStopping cannot be read ({one_line(error)})") from error
+        if any(stopper._evaluate_stopping_criteria(score)[0] for score in scores):
+            return True
+    return False
+
+
+def _of(config: Any, path: Path, name: str, kind: type | tuple[type, ...]) -> Any:
+    value = config
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UserError(
+            f"{path}: {name} is missing or of another kind; a run of prompt tuning on one task was expected"
+        )
+    return value

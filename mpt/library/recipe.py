@@ -1,0 +1,89 @@
+"""How the keys of a library were made: a new task's key has to be made in the same way to be compared with them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mpt.util.errors import UserError
+
+FILE = "library.json"
+_FORMAT = 1
+_LAST_SEED = 2**32 - 1
+"""The largest that ``seed_everything`` of a run takes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Prompt tuning for ``key_steps`` steps: the prompt it leaves is a task's key (SPoT, section 3.2).
+
+    All keys start from the same prompt, that of ``seed``, so that they differ by what their tasks taught.
+
+    Attributes:
+        backbone: hub name, local folder, or ``mpt-tiny``.
+        prompt_length: rows of a key and of a value, P.
+        key_steps: optimiser steps to a key.
+        learning_rate: of these steps.
+        batch_size: examples a step, B.
+        seed: of the prompt that every key starts from.
+
+    Raises:
+        UserError: a number that makes no sense.
+    """
+
+    backbone: str
+    prompt_length: int
+    key_steps: int
+    learning_rate: float
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("prompt_length", "key_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"a library's {name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.seed <= _LAST_SEED:
+            raise UserError(f"a library's seed must be from 0 to {_LAST_SEED}, not {self.seed}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UserError(f"a library's learning_rate must be above 0, not {self.learning_rate}")
+
+
+def as_json(recipe: Recipe) -> dict[str, Any]:
+    """What ``library.json`` holds."""
+    return {"format": _FORMAT, "recipe": asdict(recipe)}
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a library's folder.
+
+    Raises:
+        UserError: it is no library, or of a later version, or its file is damaged.
+    """
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no prompt library: it has no {FILE}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise UserError(f'{path} must be a JSON object with "format": {_FORMAT}, as this version of mpt writes it')
+    given = content.get("recipe")
+    kinds: dict[str, Any] = {"backbone": str, "learning_rate": (int, float)}
+    if not isinstance(given, dict):
+        raise UserError(f"{path}: recipe must be an object with {', '.join(field.name for field in fields(Recipe))}")
+    for field in fields(Recipe):
+        value = given.get(field.name)
+        if isinstance(value, bool) or not isinstance(value, kinds.get(field.name, int)):
+            raise UserError(f"{path}: recipe.{field.name} must be {_told(field.name)}, not {value!r}")
+    try:
+        return Recipe(**{field.name: given[field.name] for field in fields(Recipe)})
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _told(name: str) -> str:
+    return {"backbone": "a text", "learning_rate": "a number"}.get(name, "a whole number")

@@ -1,0 +1,69 @@
+"""A start from what a target's key retrieves from a library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpt.library.retrieval import Measure, Order, Retrieval, told
+from mpt.library.similarity import weighted_average
+from mpt.prompt.initialisers import Initialiser, Vocabulary, _check
+from mpt.util.errors import UserError
+
+
+class Retrieved(Initialiser):
+    """A source prompt retrieved from a library for the target task, or the weighted average of several (SPoT, 3.3).
+
+    Looked up when training begins, by the target's key; see :class:`mpt.library.retrieval.Retrieval` for most options.
+
+    Args:
+        library: a folder, the name of a shipped library, or ``hub:owner/name``.
+        key: prompt folder of the target's key.
+        rank: start from the one prompt of this place in the ranking, 1 being the first.
+        top_k: start from the average of the first so many, each weighted by its share of their similarities.
+        by: the measure of similarity.
+        order: what the ranking begins with.
+        exclude: tasks whose prompts are never retrieved.
+        seed: of a random order.
+        digest: complain if the library has changed.
+
+    Raises:
+        UserError: not exactly one of rank and top_k, or below 1.
+    """
+
+    def __init__(
+        self,
+        library: str,
+        key: str,
+        rank: int | None = None,
+        top_k: int | None = None,
+        by: Measure = "per_token",
+        order: Order = "highest",
+        exclude: list[str] | None = None,
+        seed: int = 0,
+        digest: str | None = None,
+    ) -> None:
+        if (rank is None) == (top_k is None):
+            raise UserError("init Retrieved: give either rank (one prompt) or top_k (the average of several)")
+        if (rank or top_k or 0) < 1:
+            raise UserError(f"init Retrieved: rank and top_k count from 1, and {rank or top_k or 0} is below")
+        self.rank, self.top_k = rank, top_k
+        self.retrieval = Retrieval(library, key, top_k or 1, by, order, list(exclude or ()), seed, digest)
+        self.origin: dict[str, Any] = {}
+        """Once called: ``source`` (name of the entry) and ``similarity``, in a list each for an average."""
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        last = self.rank or self.top_k or 0
+        library, key, hits = self.retrieval.ranked(first=last)
+        _check(key, self.retrieval.key, length, vocabulary)
+        if last > len(hits):
+            name = "rank" if self.rank else "top_k"
+            raise UserError(
+                f"init Retrieved: {name} is {last}, and {self.retrieval.library} has {len(hits)} to retrieve"
+            )
+        chosen = [hits[last - 1]] if self.rank else hits[:last]
+        self.origin = told(chosen, [hit.entry.name for hit in chosen])
+        values = torch.stack([library.value(hit.entry) for hit in chosen])
+        return values[0] if self.rank else weighted_average(values, [hit.similarity for hit in chosen])

@@ -1,0 +1,49 @@
+"""Tables in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mpt.present.table import Table as Layout
+
+
+def console() -> Console:
+    """Where a study is told: as wide as a table needs where nobody looks on."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=160, soft_wrap=True)
+
+
+def print_table(console: Console, table: Layout, title: str) -> None:
+    """Texts to the left, numbers to the right, the best in bold; in as many parts as the terminal's width takes."""
+    # Four long names side by side need more than a terminal's width.
+    heads = ["\n".join(textwrap.wrap(name, 24 if len(table.head) < 9 else 16)) for name in table.head]
+    widths = [
+        3 + max(len(line) for cell in (head, *cells) for line in str(cell).split("\n"))
+        for head, *cells in zip(heads, *table.rows, strict=True)
+    ]
+    console.print()
+    for number, columns in enumerate(_parts(widths, table.texts, console.width - 1)):
+        shown = Table(title=title if not number else None, title_justify="left", title_style="bold")
+        for j in columns:
+            shown.add_column(heads[j], justify="left" if j < table.texts else "right", no_wrap=True)
+        for i, row in enumerate(table.rows):
+            if i in table.rules:
+                shown.add_section()
+            shown.add_row(*(Text(str(row[j]), style="bold" if (i, j) in table.bold else "") for j in columns))
+        console.print(shown)
+
+
+def _parts(widths: Sequence[int], texts: int, width: int) -> list[list[int]]:
+    """Columns that fit side by side, each time after those of texts."""
+    first = list(range(texts))
+    parts = [list(first)]
+    for j in range(texts, len(widths)):
+        if len(parts[-1]) > texts and sum(widths[i] for i in parts[-1]) + widths[j] > width:
+            parts.append(list(first))
+        parts[-1].append(j)
+    return parts

@@ -1,0 +1,1 @@
+"""The soft prompt: the tensor, where it starts, and its folder on disk."""

@@ -1,0 +1,178 @@
+"""A prompt on disk: a folder PEFT can load, plus ``mpt.json`` with where it came from.
+
+``adapter_config.json`` and ``adapter_model.safetensors`` are PEFT's prompt-tuning format; ``mpt.json`` adds
+the backbone's fingerprint, task, method, seed, step, scores. Nothing is pickled.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mpt.util.errors import UserError
+from mpt.util.files import links_below, new_folder, refuse_links, write_json
+
+TENSOR = "prompt_embeddings"
+_TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
+_NUMBERS = ("num_layers", "num_attention_heads")
+
+
+@dataclass(frozen=True)
+class StoredPrompt:
+    """What a prompt folder holds.
+
+    Attributes:
+        weight: ``[P, H]``.
+        backbone: name of the model it was learned on, as given then.
+        facts: the content of ``mpt.json``; empty for a folder that PEFT wrote.
+    """
+
+    weight: Tensor
+    backbone: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only: bool, facts: dict[str, Any]) -> Path:
+    """Write a prompt folder; an existing one is replaced in one step, so a reader never sees half of it.
+
+    Args:
+        folder: where; its parents are made.
+        weight: ``[P, H]``.
+        backbone: name for PEFT's ``base_model_name_or_path``.
+        decoder_only: PEFT's task type follows from it.
+        facts: what ``mpt.json`` should hold besides lengths; of these, PEFT's configuration has those of
+            :func:`backbone_facts`.
+    """
+    folder = Path(folder)
+    length, width = weight.shape
+    config = {
+        "peft_type": "PROMPT_TUNING",
+        "task_type": "CAUSAL_LM" if decoder_only else "SEQ_2_SEQ_LM",
+        "base_model_name_or_path": backbone,
+        "num_virtual_tokens": length,
+        "token_dim": width,
+        # PEFT wants [2P, H] for encoder-decoder models otherwise, and uses the first half.
+        "num_transformer_submodules": 1,
+        "prompt_tuning_init": "RANDOM",
+        "inference_mode": True,
+        "revision": facts.get("revision"),
+        **{name: facts[name] for name in _NUMBERS if name in facts},
+    }
+    with new_folder(folder) as fresh:
+        save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
+        write_json(fresh / _CONFIG, config)
+        write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
+    return folder
+
+
+def backbone_facts(config: Any) -> dict[str, Any]:
+    """What a prompt's folder says of its backbone, from the model's configuration.
+
+    Returns:
+        ``num_layers``, ``num_attention_heads``: which a soft prompt has no use for, but without which PEFT refuses
+        to load one wherever its own search of the configuration finds none (XGLM, MPT, Mamba, ProphetNet, T5Gemma, …).
+        ``revision``: the commit of a hub model; not of a local one.
+    """
+    text = config.get_text_config()
+    layers, heads = (
+        next((value for part in (config, text) if isinstance(value := getattr(part, name, None), int)), 1)
+        for name in ("num_hidden_layers", "num_attention_heads")
+    )
+    facts: dict[str, Any] = dict(zip(_NUMBERS, (layers, heads), strict=True))
+    if (revision := getattr(config, "_commit_hash", None) or _commit(config)) is not None:
+        facts["revision"] = revision
+    return facts
+
+
+def _commit(config: Any) -> str | None:
+    """Of a model that was read from the hub's cache without asking the hub: its folder is named after the commit."""
+    folder = Path(getattr(config, "name_or_path", None) or "")
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
+def is_prompt(folder: Path) -> bool:
+    """Whether a folder holds a prompt, not a fine-tuned model or nothing."""
+    return (folder / _TENSORS).is_file()
+
+
+def load_prompt(folder: Path | str) -> StoredPrompt:
+    """Read a prompt folder, ours or PEFT's.
+
+    Raises:
+        UserError: if it is not a prompt-tuning folder, or its files contradict one another.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"prompt {folder}: no such folder")
+    refuse_links(folder, links_below(folder), f"prompt {folder}")
+    config = _read_json(folder / _CONFIG)
+    kind = config.get("peft_type")
+    if kind != "PROMPT_TUNING":
+        raise UserError(f"prompt {folder}: {_CONFIG} says peft_type {kind}, but only PROMPT_TUNING is a soft prompt")
+    path = folder / _TENSORS
+    if not path.is_file():
+        raise UserError(f"prompt {folder}: {_TENSORS} is missing")
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            if TENSOR not in tensors.keys():  # noqa: SIM118 (a safetensors file is no mapping)
+                raise UserError(f"prompt {folder}: {_TENSORS} holds {sorted(tensors.keys())}, not {TENSOR}")
+            weight = tensors.get_tensor(TENSOR).float()
+    except SafetensorError as error:
+        raise UserError(f"prompt {folder}: {_TENSORS} is not a readable safetensors file ({error})") from error
+    length, width = config.get("num_virtual_tokens"), config.get("token_dim")
+    if weight.dim() == 2 and len(weight) == 2 * (length or 0):
+        weight = weight[:length]  # PEFT's own encoder-decoder folders: the second half is never read
+    if list(weight.shape) != [length, width]:
+        raise UserError(
+            f"prompt {folder}: {_TENSORS} holds {list(weight.shape)} but {_CONFIG} says [{length}, {width}]"
+        )
+    if not weight.isfinite().all():
+        raise UserError(f"prompt {folder}: {_TENSORS} holds numbers that are not finite; learn it anew")
+    facts = _read_json(folder / _FACTS) if (folder / _FACTS).is_file() else {}
+    return StoredPrompt(weight, str(config.get("base_model_name_or_path") or ""), facts)
+
+
+def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbone: str, fingerprint: str) -> None:
+    """Refuse a prompt that was learned on another model.
+
+    A fingerprint in ``mpt.json`` decides; without one (a folder PEFT wrote) the last part of the model's name
+    does.
+
+    Raises:
+        UserError: with both sides, if the width or the model differ.
+    """
+    if stored.weight.shape[1] != hidden_size:
+        raise UserError(
+            f"prompt {where} has hidden size {stored.weight.shape[1]} "
+            f"(learned on {stored.backbone or 'an unnamed model'}), "
+            f"but backbone {backbone} has hidden size {hidden_size}"
+        )
+    known = stored.facts.get("fingerprint")
+    if known is not None and known != fingerprint:
+        raise UserError(
+            f"prompt {where} was learned on {stored.backbone} (weights {known}), "
+            f"but backbone {backbone} has other weights "
+            f"({fingerprint})"
+        )
+    if known is None and stored.backbone and Path(stored.backbone).name != Path(backbone).name:
+        raise UserError(
+            f"prompt {where} was learned on {stored.backbone}, but the backbone is {backbone}; "
+            "if they are one model, "
+            f"name it so in {_CONFIG} (base_model_name_or_path)"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"prompt {path.parent}: {path.name} is missing") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a JSON object was expected")
+    return content

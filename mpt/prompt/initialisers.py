@@ -1,0 +1,211 @@
+"""Where a prompt starts: small callables that compose.
+
+Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a
+matrix ``[P, H]``. Lester et al. (2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu
+et al. 2022) starts from another task's prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
+from mpt.util.errors import UserError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What an initialiser may look at.
+
+    Attributes:
+        embeddings: input embeddings, ``[V, H]``.
+        tokenize: text to token ids, without special tokens.
+        special_ids: ids that are no words (padding, end of sequence, sentinels).
+        labels: label words of the task, if it has any.
+        backbone: name of the model.
+        fingerprint: digest of its weights.
+        generator: source of randomness, so that a seed gives the same prompt.
+        tasks: names of the tasks that are learned on.
+    """
+
+    embeddings: Tensor
+    tokenize: Callable[[str], list[int]]
+    special_ids: frozenset[int]
+    labels: tuple[str, ...]
+    backbone: str
+    fingerprint: Callable[[], str]
+    generator: torch.Generator
+    tasks: tuple[str, ...] = ()
+
+
+class Initialiser:
+    """Base of all initialisers."""
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        """A starting value, ``[length, H]``."""
+        raise TypeError(f"{type(self).__name__} does not say how a prompt starts")
+
+
+class Uniform(Initialiser):
+    """Uniform in [-bound, bound] (Lester et al. 2021: 0.5).
+
+    Args:
+        bound: half the width of the interval.
+        seed: another start for each seed of the run, drawn by both; the run's seed alone decides if not given.
+    """
+
+    def __init__(self, bound: float = 0.5, seed: int | None = None) -> None:
+        self.bound = bound
+        self.seed = _checked(seed)
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        width = vocabulary.embeddings.shape[1]
+        return (torch.rand(length, width, generator=_dice(vocabulary, self.seed)) * 2 - 1) * self.bound
+
+
+class SampledVocabulary(Initialiser):
+    """Embeddings of tokens drawn from the most common ones, without repetition while there are enough.
+
+    Subword vocabularies are ordered by frequency, so the most common tokens are those with the lowest ids.
+
+    Args:
+        most_common: how many to draw from (Lester et al. 2021: 5,000).
+        seed: another start for each seed of the run, drawn by both; the run's seed alone decides if not given.
+    """
+
+    def __init__(self, most_common: int = 5000, seed: int | None = None) -> None:
+        if most_common < 1:
+            raise UserError(f"most_common must be at least 1, not {most_common}")
+        self.most_common = most_common
+        self.seed = _checked(seed)
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        words = [i for i in range(len(vocabulary.embeddings)) if i not in vocabulary.special_ids]
+        common = torch.tensor(words[: self.most_common])
+        rounds = -(-length // len(common))
+        dice = _dice(vocabulary, self.seed)
+        drawn = torch.cat([torch.randperm(len(common), generator=dice) for _ in range(rounds)])
+        return _rows(vocabulary, common[drawn[:length]].tolist())
+
+
+class ClassLabels(Initialiser):
+    """One row per label word (the mean of its tokens' embeddings), the rest from ``backoff``.
+
+    Args:
+        labels: label words; the task's own if not given.
+        backoff: initialiser of the rows that are left (SPoT, appendix C: sampled vocabulary).
+    """
+
+    def __init__(self, labels: list[str] | None = None, backoff: Initialiser | None = None) -> None:
+        self.labels = labels
+        self.backoff = backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        labels = tuple(self.labels or vocabulary.labels)
+        if not labels:
+            raise UserError("init ClassLabels: the task has no labels; give labels, or use SampledVocabulary")
+        return _means(labels, length, vocabulary, self.backoff)
+
+
+class TaskNames(Initialiser):
+    """One row per task that is learned on (the mean of its name's tokens' embeddings), the rest from ``backoff``.
+
+    So the scripts of Qin et al. (2023) start every prompt. ``_`` and ``-`` part the words of a name.
+
+    Args:
+        backoff: initialiser of the rows that are left.
+    """
+
+    def __init__(self, backoff: Initialiser | None = None) -> None:
+        self.backoff = backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        if not vocabulary.tasks:
+            raise UserError("init TaskNames: the data name no task; use SampledVocabulary")
+        names = [re.sub("[_-]", " ", name) for name in vocabulary.tasks]
+        return _means(names, length, vocabulary, self.backoff)
+
+
+class FromText(Initialiser):
+    """The embeddings of a text's tokens, the rest from ``backoff``.
+
+    Args:
+        text: for example an instruction.
+        backoff: initialiser of the rows that are left.
+    """
+
+    def __init__(self, text: str, backoff: Initialiser | None = None) -> None:
+        self.text = text
+        self.backoff = backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        ids = vocabulary.tokenize(self.text)
+        if not ids:
+            raise UserError(f"init FromText: the text {self.text!r} has no tokens")
+        return _fill(_rows(vocabulary, ids), length, vocabulary, self.backoff)
+
+
+class SavedPrompt(Initialiser):
+    """A prompt from a folder that mpt or PEFT wrote: the downstream stage of SPoT and of meta prompt tuning.
+
+    Args:
+        path: the prompt folder.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+        stored = load_prompt(self.path)
+        _check(stored, self.path, length, vocabulary)
+        return stored.weight
+
+
+def _checked(seed: int | None) -> int | None:
+    if seed is not None and seed < 0:
+        raise UserError(f"init: seed must be a whole number from 0 on, not {seed}")
+    return seed
+
+
+def _dice(vocabulary: Vocabulary, seed: int | None) -> torch.Generator:
+    """What draws a start. One that had a seed of its own alone would be the same start in all runs of a study, whose
+    effect nothing would average out.
+    """
+    if seed is None:
+        return vocabulary.generator
+    mixed = np.random.SeedSequence([vocabulary.generator.initial_seed(), seed]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed[0]))
+
+
+def _check(stored: StoredPrompt, where: str, length: int, vocabulary: Vocabulary) -> None:
+    """That a prompt fits the model and the length that is asked for."""
+    check_fits(stored, where, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint())
+    if len(stored.weight) != length:
+        raise UserError(
+            f"prompt {where} has length {len(stored.weight)}, but prompt_length is {length}; they must be equal"
+        )
+
+
+def _rows(vocabulary: Vocabulary, ids: Sequence[int]) -> Tensor:
+    return vocabulary.embeddings[torch.tensor(ids, device=vocabulary.embeddings.device)].float().cpu()
+
+
+def _means(texts: Sequence[str], length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:
+    """A row per text that has tokens, their mean, and then the backoff's."""
+    ids = [vocabulary.tokenize(text) for text in texts]
+    rows = [_rows(vocabulary, tokens).mean(0, keepdim=True) for tokens in ids if tokens]
+    return _fill(torch.cat(rows) if rows else None, length, vocabulary, backoff)
+
+
+def _fill(first: Tensor | None, length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:
+    have = 0 if first is None else min(len(first), length)
+    if have == length and first is not None:
+        return first[:length]
+    rest = backoff(length - have, vocabulary)
+    return rest if first is None else torch.cat([first, rest])

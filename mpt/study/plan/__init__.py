@@ -1,0 +1,1 @@
+"""From a study's description to its runs."""

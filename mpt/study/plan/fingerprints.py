@@ -1,0 +1,92 @@
+"""Digests of what a run reads beside its options: the same words over other data are another run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from mpt.backbone.loading import ASSETS
+from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
+from mpt.data.tasks.outputs import Outputs
+from mpt.data.tasks.task import Example, Shots
+
+_KINDS = (".safetensors", ".bin", ".json", ".model", ".txt")
+_HEAD, _TAIL = 1 << 16, 1 << 20
+
+
+def weights_digest(backbone: str) -> str | None:
+    """Of the files of a local or bundled backbone; none for a hub name, whose revision is an option.
+
+    Large files count by their size, beginning and end, which differ between any two trainings: a study should
+    not read gigabytes to know that nothing has changed.
+    """
+    bundled = ASSETS / backbone
+    folder = Path(backbone).expanduser()
+    folder = bundled if bundled.is_dir() and not folder.is_dir() else folder
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _KINDS and path.is_file():
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_HEAD))
+                file.seek(max(0, size - _TAIL))
+                digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class DrawRead:
+    """What a study keeps of a draw.
+
+    Attributes:
+        digest: of the task's metric and all examples.
+        outputs: of the splits, without the inputs.
+    """
+
+    digest: str
+    outputs: tuple[Outputs, ...]
+
+
+@cache
+def read_draw(root: str, task: str, seed: int, k: Shots | None, metric: str | None) -> DrawRead:
+    """A task's few-shot draw.
+
+    Raises:
+        UserError: the task, draw or file is not there, or is malformed.
+    """
+    draw = load_fewshot(root, task, seed, k, metric)
+    content = repr((draw.task, draw.k, draw.train, draw.dev, draw.test))
+    splits = {"train": draw.train, "dev": draw.dev, "test": draw.test}
+    found = Outputs.of(draw.task, splits)
+    if found:
+        bare = {split: [_bare(example.targets) for example in examples] for split, examples in splits.items()}
+        found = [replace(found[0], splits=bare)]
+    return DrawRead(hashlib.sha256(content.encode()).hexdigest()[:16], tuple(found))
+
+
+@cache
+def _bare(targets: tuple[str, ...]) -> Example:
+    """Outputs alone, the same object for the same ones: all draws of a task have its test list."""
+    return Example("", targets)
+
+
+def draw_digest(root: str, task: str, seed: int, k: Shots | None, metric: str | None) -> str:
+    """Of a task's metric and its few-shot draw: see :func:`read_draw`."""
+    return read_draw(root, task, seed, k, metric).digest
+
+
+@cache
+def sources_digest(root: str, tasks: tuple[str, ...], k: Shots | None = None) -> str:
+    """Of source tasks: the names and sizes of their files of a size, or, of the embedded suite, one draw of each."""
+    if root == SYNTHETIC:
+        facts = [draw_digest(root, task, 13, k, None) for task in tasks]
+    else:
+        names = "*.tsv" if k is None else f"*_{k}_*.tsv"
+        files = [path for task in tasks for path in sorted(Path(root, task).glob(names))]
+        facts = [f"{path.name} {path.stat().st_size}" for path in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,89 @@
+"""The grid of a study as data: every run it takes, each exactly an ``mpt fit`` that a user could type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mpt.study.plan.library import Shelf
+from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planner import Planner
+from mpt.study.plan.retrieving import Retrieving
+from mpt.study.spec.settings import Setting, settings
+from mpt.study.spec.study import Study
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
+
+
+def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absent: Collection[str] = ()) -> list[Cell]:
+    """Every run of the study: first all upstream runs, then method by method, target by target, seed by seed.
+
+    A method with several upstream seeds has for each target and seed a run from each of their prompts. With several
+    settings, a method with an upstream stage learns once for each, or once for all where they differ in
+    the shots of the targets alone. One without is the same whatever the sources, so it runs once for each target that
+    any of them has, unless settings differ in more than that. One that retrieves has runs of its own for each target
+    and setting; all of them share the runs that make the targets' keys, which come before all others.
+
+    Reads the data too, so that a wrong name or a malformed file is known before the first run.
+
+    Args:
+        places: the study's settings; :func:`mpt.study.spec.settings.settings` of it if not given.
+        absent: tasks whose data are not looked at, for a count of runs that cannot be done yet: those on such a task
+            have an empty fingerprint.
+
+    Raises:
+        UserError: an unknown partition, task or config file; a draw that is not there or is malformed.
+    """
+    planner = Planner(study, out, settings(study) if places is None else list(places), frozenset(absent))
+    shelf = Shelf(study)
+    planner.check_sources(shelf)
+    retrieving = Retrieving(planner, shelf)
+    upstream: list[Cell] = []
+    downstream: list[Cell] = []
+    for method in study.methods:
+        if method.retrieve is not None:
+            for cell in retrieving.cells(method):
+                (upstream if cell.stage == "upstream" else downstream).append(cell)
+            continue
+        if method.upstream is None:
+            for partition, setting, targets in planner.alone():
+                for target in targets:
+                    for seed in study.seeds:
+                        downstream += planner.downstream(method, setting, partition, target, seed, None)
+            continue
+        starts: dict[int, Cell] = {}
+        for setting in planner.settings:
+            if not (starts and study.shares_upstream):
+                seeds = method.upstream.seeds or study.seeds
+                starts = {seed: planner.upstream(method, method.upstream, setting, seed) for seed in seeds}
+                upstream += starts.values()
+            partition = setting.name if study.has_several else None
+            for target in setting.targets:
+                for seed in study.seeds:
+                    for own in method.upstream.seeds or (seed,):
+                        downstream += planner.downstream(method, setting, partition, target, seed, starts[own])
+    return [*retrieving.keys.values(), *upstream, *downstream]
+
+
+def chosen(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
+    """Some runs, and those that they start from, in the order of the plan.
+
+    Args:
+        keys: their keys; ``*`` and ``?`` stand for what they do in a shell.
+
+    Raises:
+        UserError: a key that no run has.
+    """
+    asked: set[str] = set()
+    for key in keys:
+        found = {cell.key for cell in cells if fnmatchcase(cell.key, key)}
+        if not found:
+            raise UserError(f"no run of the study is {key}; {nearest(key, [cell.key for cell in cells])}")
+        asked |= found
+    needs = {cell.key: cell.needs for cell in cells}
+    todo = list(asked)
+    while todo:
+        todo = [key for asker in todo for key in needs[asker] if key not in asked]
+        asked.update(todo)
+    return [cell for cell in cells if cell.key in asked]

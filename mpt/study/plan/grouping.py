@@ -1,0 +1,109 @@
+"""Which downstream runs are trained side by side: packs, that depend on the plan alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import yaml
+
+from mpt.backbone.loading import ASSETS
+from mpt.fit.configs import find_config
+from mpt.study.plan.planned_run import Cell
+
+OWN = (
+    "seed_everything",
+    "data.seed",
+    "data.task",
+    "model.optimizer.lr",
+    "trainer.default_root_dir",
+    "trainer.logger.name",
+)
+"""Options in which runs of one pack may differ: all else decides how a step is taken, or what a run leaves behind."""
+
+_STARTS = ("model.init.path", "model.init.key", "model.init.rank", "model.init.seed")
+"""Options in which they may differ beside these where what they start from was made for their target alone."""
+
+_ON_GPU, _ON_CPU = 16, 8
+_SMALL = 64 << 20
+"""Bytes of a backbone's weights up to which runs side by side are taken to be faster on a CPU: with mpt-tiny (2.4 MB) 8
+of them take 0.62 of the CPU time of ordinary runs (experiments/benchmarks/side_by_side.py), most of it saved on what
+each call costs whatever the model's size, which a larger model feels less."""
+
+
+def default_size(cells: Sequence[Cell]) -> int:
+    """How many runs this machine trains side by side where a study does not say: 1 where that is not faster.
+
+    Args:
+        cells: the plan, whose largest backbone decides on a CPU.
+    """
+    from mpt.util.machine import gpu_names
+
+    if gpu_names():
+        return _ON_GPU
+    return _ON_CPU if are_small(cells) else 1
+
+
+def are_small(cells: Sequence[Cell]) -> bool:
+    """Whether all backbones of a plan have a few megabytes of weights, so that a second thread waits more than it
+    works: where other processes want the cores as well, many times so.
+    """
+    named = "--model.backbone="
+    backbones = {word.removeprefix(named) for cell in cells for word in cell.recipe if word.startswith(named)}
+    return all(_is_small(name) for name in backbones)
+
+
+def _is_small(backbone: str) -> bool:
+    bundled, folder = ASSETS / backbone, Path(backbone).expanduser()
+    folder = bundled if bundled.is_dir() and not folder.is_dir() else folder
+    files = [path for path in folder.glob("*") if path.suffix in (".safetensors", ".bin")] if folder.is_dir() else []
+    return bool(files) and sum(path.stat().st_size for path in files) < _SMALL
+
+
+def units(cells: Sequence[Cell], size: int) -> list[tuple[Cell, ...]]:
+    """Every run in a unit of at most ``size``, those of a unit alike but for :data:`OWN`.
+
+    Only downstream runs of prompt tuning share a unit, and such as start from the same prompt, from none, or from one
+    that was made for their target alone. Units are in the
+    order of their first run, runs in the order of the plan; what could not be in one unit is shared equally (17 runs
+    at 16 are 8 and 9).
+
+    Args:
+        cells: the whole plan, whatever is finished of it: a run that is resumed must meet the same neighbours.
+        size: most runs of a unit.
+    """
+    alike: dict[tuple[object, ...], list[Cell]] = {}
+    shared = {cell.key for cell in cells if cell.target is None}
+    for cell in cells:
+        alike.setdefault(_kind(cell, shared), []).append(cell)
+    found: list[tuple[Cell, ...]] = []
+    for group in alike.values():
+        number = -(-len(group) // max(1, size))
+        ends = [len(group) * place // number for place in range(number + 1)]
+        found += [tuple(group[first:end]) for first, end in pairwise(ends)]
+    place = {cell.key: number for number, cell in enumerate(cells)}
+    return sorted(found, key=lambda unit: place[unit[0].key])
+
+
+def _kind(cell: Cell, shared: set[str]) -> tuple[object, ...]:
+    options = dict(word.removeprefix("--").partition("=")[::2] for word in cell.recipe[1:])
+    if cell.stage != "downstream" or _learner(options["config"], options.get("model")) != "PromptTuning":
+        return (cell.key,)
+    alike = shared.issuperset(cell.needs)
+    return (
+        cell.method,
+        cell.partition,
+        cell.needs if alike else "its own",
+        *((name, value) for name, value in options.items() if name not in (OWN if alike else OWN + _STARTS)),
+    )
+
+
+@cache
+def _learner(config: str, override: str | None) -> str:
+    """Name of the class that learns, without the seconds that the command line's parser takes."""
+    content = yaml.safe_load(find_config(config).read_text(encoding="utf-8")) if override is None else override
+    model = content.get("model") if isinstance(content, dict) else content
+    name = model.get("class_path", "") if isinstance(model, dict) else model
+    return str(name).rpartition(".")[2]

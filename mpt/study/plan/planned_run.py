@@ -1,0 +1,86 @@
+"""One run of a study as it is planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from mpt.study.forecast.estimate import _Config
+
+PLACE = "{study}"
+"""Stands for the study's folder in a recipe, so that a moved folder is still the same study."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        key: its name, and its folder below the study's:
+            ``<method>/<target>-<seed>[-up<upstream seed>][-rank<rank>][-lr<rate>]``, with ``-up`` where the method has
+            several upstream seeds, or ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below
+            ``<method>/<setting>`` in a study of several; ``embedding/<target>-<seed>`` makes a target's key to the
+            library.
+        target: the target task; of an upstream run the one that it is for alone, if it is not for all.
+        recipe: the words of its ``mpt fit``, with :data:`PLACE` for the study's folder.
+        needs: keys of the runs that must be finished before.
+        fingerprint: digest of the recipe and of what it reads: config file, data, backbone, and the runs it
+            needs; a result is this cell's only if it carries the same.
+        out: the study's folder.
+        partition: in a study of several, the setting whose sources this run learned from or whose options it has;
+            none for a run that is the same for all.
+        rank: the place of the retrieved prompt that it starts from, if it starts from one.
+        upstream_seed: of a downstream run, the seed of the upstream run that it starts from; none if it has none.
+    """
+
+    key: str
+    method: str
+    stage: Literal["upstream", "downstream"]
+    target: str | None
+    seed: int
+    learning_rate: float | None
+    recipe: tuple[str, ...]
+    needs: tuple[str, ...]
+    fingerprint: str
+    out: Path
+    partition: str | None = None
+    rank: int | None = None
+    upstream_seed: int | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What it is among the runs of the study, as its files and W&B say it."""
+        names = ("method", "stage", "partition", "target", "seed", "learning_rate", "upstream_seed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.out / self.key
+
+    @property
+    def prompt(self) -> str:
+        """The folder of its prompt, as the recipes of others name it."""
+        return f"{PLACE}/{self.key}/prompt"
+
+    @property
+    def arguments(self) -> list[str]:
+        """What follows ``mpt`` on the command line; downstream, ``mpt test`` with the same options comes
+        after.
+        """
+        return [word.replace(PLACE, str(self.out)) for word in self.recipe]
+
+
+def option(cell: Cell, name: str) -> Any:
+    """What a run's command line or config file says about an option; none if neither does."""
+    section, _, rest = name.partition(".")
+    for word in reversed(cell.recipe):
+        for spelt in (name, f"{section}.init_args.{rest}"):
+            if word.startswith(f"--{spelt}="):
+                return yaml.safe_load(word.partition("=")[2])
+    config = next(word.partition("=")[2] for word in cell.recipe if word.startswith("--config="))
+    content = _Config.of(config).content.get(section) or {}
+    return content.get(rest, (content.get("init_args") or {}).get(rest))

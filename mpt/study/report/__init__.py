@@ -1,0 +1,1 @@
+"""What a study's report contains and how it is written."""

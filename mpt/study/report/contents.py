@@ -1,0 +1,130 @@
+"""What a study's folder shows so far, setting by setting: what every form of its report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mpt.study.report.costs import Cost, read_costs
+from mpt.study.report.paper import Stated, stated_of
+from mpt.study.run.results import Facts, Record, read_study
+from mpt.study.scores.convergence import Convergence, convergence
+from mpt.study.scores.gains import Gain, gains
+from mpt.study.scores.oracle import oracle_scores, with_oracles
+from mpt.study.scores.scores import Score, choose
+from mpt.study.scores.significance import Comparison, compare, corrected
+from mpt.study.spec.settings import Setting
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
+
+
+@dataclass(frozen=True)
+class Section:
+    """One setting's scores and what follows from them.
+
+    Attributes:
+        scores: those of oracles among them, see :mod:`mpt.study.scores.oracle`.
+        comparisons: every method with the baseline, then every other with the rival; not those of oracles, which have
+            seen the test scores.
+        stated: method to the paper's ARG, where it has one.
+    """
+
+    setting: Setting
+    scores: list[Score]
+    gains: list[Gain]
+    comparisons: list[Comparison]
+    convergence: Convergence
+    stated: dict[str, Stated]
+
+    @property
+    def targets(self) -> list[str]:
+        """Targets with at least one score, in the order of the partition."""
+        seen = {row.target for row in self.scores}
+        return [target for target in self.setting.targets if target in seen]
+
+    def against(self, method: str, other: str) -> Comparison | None:
+        """The comparison of two methods, if there is one."""
+        return next((row for row in self.comparisons if (row.method, row.other) == (method, other)), None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a report says.
+
+    Attributes:
+        sections: a setting each, in the order of the study file. A run that several share is in each.
+        missing: the runs that have no result, with why where it is known.
+        costs: what each method learned upstream took.
+        rival: the method that others are compared with beside the baseline, if any.
+        files: what has been written of it, below the study's report folder.
+    """
+
+    facts: Facts
+    sections: list[Section]
+    records: list[Record]
+    missing: list[tuple[str, str]]
+    rival: str | None = None
+    costs: list[Cost] = field(default_factory=list)
+    files: tuple[str, ...] = field(default=())
+
+
+def build_report(out: Path, against: str | None = None) -> Report:
+    """Read a study's folder.
+
+    Args:
+        against: the method that others are compared with beside the baseline; multi-task learning (a method named
+            MTL or SPoT) if not given and there is one.
+
+    Raises:
+        UserError: the folder holds no study; no such method.
+    """
+    facts, records = read_study(out)
+    missing = [(record.key, record.failure or "not run yet") for record in records if record.result is None]
+    rival = rival_of(facts, against)
+    sections = [_section(out, facts, setting, records, rival) for setting in facts.settings]
+    return Report(with_oracles(facts), together(sections), records, missing, rival, read_costs(out, facts, records))
+
+
+def together(sections: Sequence[Section]) -> list[Section]:
+    """The sections of one report, whose tests are corrected for each other."""
+    rows = corrected([section.comparisons for section in sections])
+    return [replace(section, comparisons=own) for section, own in zip(sections, rows, strict=True)]
+
+
+def rival_of(facts: Facts, against: str | None) -> str | None:
+    """The method that others are compared with beside the baseline, see :func:`build_report`."""
+    others = [method for method in facts.methods if method != facts.baseline]
+    if against is None:
+        return next((method for method in others if method.lower() in ("mtl", "spot")), None)
+    if against not in others:
+        why = "the baseline, which all are compared with" if against == facts.baseline else "no method of it"
+        raise UserError(f"--against {against}: in the study {facts.name} that is {why}; {nearest(against, others)}")
+    return against
+
+
+def compared(scores: Sequence[Score], baseline: str, rival: str | None) -> tuple[list[Gain], list[Comparison]]:
+    """ARG of each method, and every comparison: each with the baseline, then each other with the rival."""
+    gained = gains(scores, baseline)
+    there = [row.method for row in gained]
+    pairs = [(method, baseline) for method in there]
+    pairs += [(method, rival) for method in there if rival in there and rival is not None and method != rival]
+    return gained, [compare(scores, baseline, *pair) for pair in pairs]
+
+
+def _section(out: Path, facts: Facts, setting: Setting, records: Sequence[Record], rival: str | None) -> Section:
+    own = [
+        record for record in records if record.target in setting.targets and record.partition in (None, setting.name)
+    ]
+    # In the order of the study file, which is that of the report's columns.
+    scores = sorted(choose(own), key=lambda row: facts.methods.index(row.method))
+    oracles = oracle_scores(facts, own)
+    gained, comparisons = compared(scores, facts.baseline, rival)
+    return Section(
+        setting,
+        [*scores, *oracles],
+        [*gained, *gains([*scores, *oracles], facts.baseline)[len(gained) :]],
+        comparisons,
+        convergence(out, scores, facts.baseline),
+        stated_of(setting, facts.root, facts.backbone, facts.methods),
+    )

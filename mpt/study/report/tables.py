@@ -1,0 +1,159 @@
+"""The tables of a report as cells, the same for the terminal, Markdown, HTML and LaTeX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mpt.metrics.crossed import Estimate
+from mpt.present.table import Cell, Measured, Table, p_value
+from mpt.study.report.contents import Report, Section
+from mpt.study.run.results import Facts
+from mpt.study.scores.convergence import SHARES
+from mpt.study.scores.gains import Gain
+from mpt.study.scores.oracle import is_oracle
+from mpt.study.scores.scores import target_scores
+
+PAPER = "Qin et al."
+
+
+def score_table(facts: Facts, section: Section) -> Table:
+    """A row per target of a setting, a column per method, then ARG and the mean difference in points; the best of each
+    in bold, other than oracles. Of many methods (a search) it is the other way round.
+    """
+    fair = [method for method in facts.methods if not is_oracle(facts, method)]  # the oracles come after them
+    scored = target_scores(section.scores)
+    metric = {row.target: row.metric for row in section.scores}
+    lines: list[list[Cell]] = []
+    best: list[list[int]] = []
+    for target in section.targets:
+        found = [scored.get((method, target)) for method in facts.methods]
+        best.append(_best([cell[0] if cell else math.nan for cell in found[: len(fair)]]))
+        lines.append([Measured(*cell) if cell else "missing" for cell in found])
+    own = {row.method: row for row in section.gains}
+    for cell in (_arg, _points):
+        cells = [cell(own.get(method)) for method in facts.methods]
+        best.append(_best_args(cells[: len(fair)]))
+        lines.append(["baseline" if m == facts.baseline else c for m, c in zip(facts.methods, cells, strict=True)])
+    averages = ["ARG (%)", "mean difference (points)"]
+    if facts.is_crowded:
+        return Table(
+            ["method", *(_with_metric(target, metric[target]) for target in section.targets), *averages],
+            [[method, *cells] for method, *cells in zip(facts.methods, *lines, strict=True)],
+            bold=frozenset((i, 1 + j) for j, places in enumerate(best) for i in places),
+        )
+    names = [_with_metric(target, metric[target]) for target in section.targets] + averages
+    return Table(
+        ["target", *facts.methods],
+        [[name, *cells] for name, cells in zip(names, lines, strict=True)],
+        bold=frozenset((i, 1 + j) for i, places in enumerate(best) for j in places),
+        rules=frozenset({len(section.targets)}),
+    )
+
+
+def _with_metric(target: str, metric: str) -> str:
+    return f"{target} ({metric})" if metric else target
+
+
+def arg_table(report: Report) -> Table:
+    """A row per method but the baseline, a column per setting: table 2 of Qin et al. (2023). Where the paper has
+    numbers of these settings, they are below ours.
+    """
+    methods = [method for method in report.facts.methods if method != report.facts.baseline]
+    own = [{row.method: row for row in section.gains} for section in report.sections]
+    columns = [[_arg(found.get(method)) for method in methods] for found in own]
+    rows: list[list[Cell]] = [[method, *cells] for method, *cells in zip(methods, *columns, strict=True)]
+    fair = len(methods) - len(report.facts.oracles)
+    bold = {(i, 1 + j) for j, cells in enumerate(columns) for i in _best_args(cells[:fair])}
+    rules = set()
+    if any(section.stated for section in report.sections):
+        rules = {len(rows)}
+        theirs = [[_stated(section, method) for method in methods] for section in report.sections]
+        bold |= {(len(rows) + i, 1 + j) for j, cells in enumerate(theirs) for i in _best_args(cells)}
+        rows += [[f"{method}, {PAPER}", *cells] for method, *cells in zip(methods, *theirs, strict=True)]
+    return Table(
+        ["method", *(section.setting.name for section in report.sections)],
+        rows,
+        bold=frozenset(bold),
+        rules=frozenset(rules),
+    )
+
+
+def sure_table(report: Report, section: Section) -> Table:
+    """How sure the differences are: a row for each method and what it is compared with, the difference in ARG and in
+    points with their intervals, and p; beside those with the baseline the paper's ARG, where there is one.
+    """
+    backbones = dict.fromkeys(row.backbone for row in section.stated.values())
+    theirs = [f"{PAPER}, {', '.join(backbones)}"] if backbones else []
+    head = ["method", "against", "ARG difference (%)", "95 % interval", "p", "p (Holm)", "points", "95 % interval"]
+    rows: list[list[Cell]] = []
+    for row in section.comparisons:
+        cells: list[Cell] = [row.method, row.other, f"{row.arg.mean:+.1f}", interval(row.arg), p_value(row.arg.p)]
+        cells += [p_value(row.p_holm), f"{row.points.mean:+.1f}", interval(row.points)]
+        if math.isnan(row.arg.mean):
+            cells[2:] = ["undefined", "", "", "", *(cells[6:] if not math.isnan(row.points.mean) else ["missing", ""])]
+        if theirs:
+            cells.append(_stated(section, row.method) if row.other == report.facts.baseline else "")
+        rows.append(cells)
+    first = next((i for i, row in enumerate(section.comparisons) if row.other != report.facts.baseline), 0)
+    return Table([*head, *theirs], rows, texts=2, rules=frozenset({first} if first else ()))
+
+
+def draw_table(facts: Facts, section: Section) -> Table:
+    """The mean difference in points of each draw, and the number of targets with a relative gain."""
+    rows: list[list[Cell]] = [
+        [
+            row.method,
+            *(f"{row.points_by_draw[draw]:+.1f}" if draw in row.points_by_draw else "missing" for draw in facts.seeds),
+            str(row.targets),
+        ]
+        for row in section.gains
+    ]
+    return Table(["method", *map(str, facts.seeds), "targets"], rows)
+
+
+def pace_table(facts: Facts, section: Section) -> Table | None:
+    """The step by which half of a method's runs have reached each share of the baseline's dev score; none where the
+    runs left no evaluations.
+    """
+    found = {(row.method, row.share): row for row in section.convergence.reached}
+    methods = [method for method in facts.methods if any(place[0] == method for place in found)]
+    rows: list[list[Cell]] = []
+    bold: set[tuple[int, int]] = set()
+    for method in methods:
+        steps = [found[method, share] for share in SHARES]
+        cells = [str(row.step) if row.step is not None else f"> {section.convergence.last[method]}" for row in steps]
+        rows.append([method, *cells, f"{steps[-1].there} of {steps[-1].runs}"])
+    for j, share in enumerate(SHARES):
+        taken = {i: step for i, m in enumerate(methods) if (step := found[m, share].step) is not None}
+        bold |= {(i, 1 + j) for i, step in taken.items() if step == min(taken.values())}
+    head = ["method", *(f"{share:.0%}" for share in SHARES), "runs that reach 100%"]
+    return Table(head, rows, bold=frozenset(bold)) if rows else None
+
+
+def interval(value: Estimate) -> str:
+    """``-1.2 to +3.4``; empty if there is none."""
+    return "" if math.isnan(value.low) else f"{value.low:+.1f} to {value.high:+.1f}"
+
+
+def _arg(row: Gain | None) -> Cell:
+    return Measured(row.mean, row.std, signed=True) if row is not None else "missing"
+
+
+def _points(row: Gain | None) -> Cell:
+    return Measured(row.points, math.nan, signed=True) if row is not None else "missing"
+
+
+def _stated(section: Section, method: str) -> Cell:
+    row = section.stated.get(method)
+    return Measured(row.mean, math.nan, signed=True) if row is not None else ""
+
+
+def _best_args(cells: Sequence[Cell]) -> list[int]:
+    return _best([cell.mean if isinstance(cell, Measured) else math.nan for cell in cells])
+
+
+def _best(values: Sequence[float]) -> list[int]:
+    """Where the highest is, of several equal ones all."""
+    found = [value for value in values if not math.isnan(value)]
+    return [i for i, value in enumerate(values) if found and value == max(found)]

@@ -1,0 +1,265 @@
+"""What a report's page says, in which order; how it looks is up to Markdown and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpt.data.fewshot.files import SYNTHETIC
+from mpt.present.blocks import Block, Bullets, Code, Figure, Heading, Paragraph
+from mpt.study.report.contents import Report, Section
+from mpt.study.report.costs import READING as COSTS
+from mpt.study.report.costs import costs_table
+from mpt.study.report.figures import GAINS, OVERVIEW, PACE, SCORES
+from mpt.study.report.retrieved import READING, retrieved_table, retrieves
+from mpt.study.report.tables import arg_table, draw_table, pace_table, score_table, sure_table
+from mpt.study.run.results import Facts
+from mpt.study.scores.significance import METHOD
+
+
+def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
+    """The page; its headings are those of one setting or of several."""
+    facts = report.facts
+    blocks: list[Block] = [Heading(1, facts.name), Paragraph(_what(facts)), *_cautions(facts)]
+    if facts.has_several:
+        blocks += [Heading(2, "Average relative gain (%)"), arg_table(report), Paragraph(_reading(report))]
+        blocks += [*_paper(report.sections), *_of(figures, OVERVIEW, None)]
+        for section in report.sections:
+            name = section.setting.name
+            blocks += [Heading(2, name), *_about(section), score_table(facts, section)]
+            blocks += _of(figures, GAINS, name)
+            blocks += [Heading(3, "How sure"), sure_table(report, section)]
+            blocks += [Heading(3, "How fast"), *_pace(facts, section, figures)] if report.records else []
+            blocks += _costs(report, section, 3)
+            blocks += _retrieved(report, section, 3)
+            blocks += [Heading(3, "Scores"), *_of(figures, SCORES, name)] if _of(figures, SCORES, name) else []
+            blocks += [Heading(3, "Difference by draw (points)"), draw_table(facts, section)]
+        blocks += [
+            Heading(2, "How to read it"),
+            *_sure_reading(report),
+            *_pace_reading(report),
+            *_costs_reading(report),
+        ]
+    else:
+        (section,) = report.sections
+        name = section.setting.name
+        blocks += [Heading(2, "Scores and average relative gain"), score_table(facts, section)]
+        blocks += [Paragraph(_reading(report)), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
+        blocks += [Heading(2, "How sure"), sure_table(report, section), *_sure_reading(report), *_paper([section])]
+        if report.records:
+            blocks += [Heading(2, "How fast"), *_pace(facts, section, figures), *_pace_reading(report)]
+        blocks += [*_costs(report, section, 2), *_costs_reading(report)]
+        blocks += _retrieved(report, section, 2)
+        blocks += [Heading(2, "Difference by draw (points)"), draw_table(facts, section)]
+    blocks += _undefined(report)
+    if report.missing:
+        blocks += [Heading(2, "Missing"), Bullets([f"`{key}`: {reason}" for key, reason in report.missing])]
+    return [*blocks, Heading(2, "How to have it again"), *_again(report, out)]
+
+
+def _of(figures: Sequence[Figure], kind: str, setting: str | None) -> list[Block]:
+    return [figure for figure in figures if (figure.kind, figure.setting) == (kind, setting)]
+
+
+def _retrieved(report: Report, section: Section, level: int) -> list[Block]:
+    table = retrieved_table(report, section)
+    return [] if table is None else [Heading(level, "What was retrieved"), Paragraph(READING), table]
+
+
+def _costs(report: Report, section: Section, level: int) -> list[Block]:
+    table = costs_table(report.costs, section.setting.name)
+    return [Heading(level, "What it cost upstream"), table] if table.rows else []
+
+
+def _costs_reading(report: Report) -> list[Block]:
+    return [Paragraph(f"What it cost upstream: {COSTS}")] if report.costs else []
+
+
+def _what(facts: Facts) -> str:
+    places = ", ".join(f"{setting.given} ({len(setting.targets)} targets)" for setting in facts.settings)
+    parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
+    parts += [f"backbone {facts.backbone}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
+    parts += [f"k = {facts.k}"] if facts.k is not None else []
+    return f"{', '.join(parts)}, draws {', '.join(map(str, facts.seeds))}."
+
+
+def _cautions(facts: Facts) -> list[Block]:
+    """What is left out, and what the numbers cannot say."""
+    blocks: list[Block] = [
+        Paragraph(sentence) for setting in facts.settings if (sentence := setting.left_out(facts.root))
+    ]
+    if facts.root == SYNTHETIC:
+        blocks.append(
+            Paragraph(
+                "**All tasks here are synthetic**: made by the package from a made-up world, with the few-shot "
+                "protocol of CrossFit. The numbers show how the methods compare on these tasks, and say nothing about "
+                "natural language."
+            )
+        )
+    elif Path(facts.backbone).name == "mpt-tiny":
+        blocks.append(
+            Paragraph(
+                "**mpt-tiny is not a pre-trained English model**: it has read nothing but the package's made-up "
+                "world. On other texts the numbers show that everything runs, and nothing else."
+            )
+        )
+    return blocks
+
+
+def _about(section: Section) -> list[Block]:
+    """What a setting has of its own, beside its partition."""
+    setting = section.setting
+    parts = [setting.given] if setting.name != Path(setting.given).stem else []
+    parts += [f"backbone {setting.backbone}"] if setting.backbone else []
+    parts += [f"k = {setting.source_k} of the source tasks"] if setting.source_k is not None else []
+    parts += [f"k = {setting.target_k} of the target tasks"] if setting.target_k is not None else []
+    parts += [f"upstream epochs {setting.epochs:g}"] if setting.epochs is not None else []
+    parts += [f"`{name}={value}`" for name, value in setting.overrides.items()]
+    return [Paragraph(f"This setting: {', '.join(parts)}.")] if parts else []
+
+
+def _reading(report: Report) -> str:
+    facts = report.facts
+    start = " and the retrieved prompt" if retrieves(report) else ""
+    oracle = ", but for the oracle, which nobody can have: the best of its starts on test" if facts.oracles else ""
+    chosen = (
+        f" The learning rate{start}, where there was a choice, and the step are those of the best dev score; the test "
+        f"set was used once{oracle}."
+        if report.records
+        else ""
+    )
+    shared = (
+        " Bold is the best of a column. A method that learns nothing upstream has one run for each target and "
+        "draw, which counts in every setting that has the target."
+        if facts.has_several and report.records
+        else f" Bold is the best of a {'column' if facts.has_several else 'row'}."
+    )
+    base = facts.baseline
+    return (
+        f"Test scores are in percent (correlations times 100), means over the draws.{chosen} ARG is the mean over the "
+        f"targets of the relative gain, (mean score - {base}'s mean score) / {base}'s mean score, in percent (Qin et "
+        f"al. 2023, section 4.2); the mean difference in points, mean score - {base}'s, needs no denominator. After ± "
+        "stands the sample standard deviation over the draws (for ARG: of the mean over the targets of a draw's score "
+        f"- {base}'s of the same draw, over {base}'s mean), and a 95 % interval is made so that in 95 of 100 such "
+        "studies it holds the value that ever more draws and targets like these would give."
+        f"{shared} The CSV files hold ARG in percent and scores in fractions."
+    )
+
+
+def _sure_reading(report: Report) -> list[Block]:
+    facts = report.facts
+    counts = {
+        other: sum(row.other == other and not math.isnan(row.arg.p) for s in report.sections for row in s.comparisons)
+        for other in (facts.baseline, report.rival)
+    }
+    told = " and ".join(
+        f"{count} comparison{'s' if count > 1 else ''} with {other}" for other, count in counts.items() if count
+    )
+    sentences = [f"How sure: {METHOD}"]
+    if told:
+        sentences.append(
+            f"p is two-sided, for no difference in ARG; p (Holm) is corrected for the {told} in this report, so that "
+            "the chance of a single false alarm among them stays below the level that is chosen."
+        )
+    for why in dict.fromkeys(row.arg.why for s in report.sections for row in s.comparisons if row.arg.why):
+        sentences.append(f"Where there is neither interval nor p: {why}.")
+    if once := _learned_once(report):
+        sentences.append(
+            f"{', '.join(once)} learned upstream with one seed: what is said of {'it' if len(once) == 1 else 'them'} "
+            f"is said of {'this prompt' if len(once) == 1 else 'these prompts'}, not of the method, which may find a "
+            "better or a worse one with another seed (`upstream: seeds: […]` in a study makes it a factor of the test)."
+        )
+    return [Paragraph(" ".join(sentences))]
+
+
+def _learned_once(report: Report) -> list[str]:
+    """Methods whose one upstream prompt serves all draws."""
+    seeds: dict[str, set[int]] = {}
+    for record in report.records:
+        if record.stage == "upstream" and record.method in report.facts.methods:
+            seeds.setdefault(record.method, set()).add(record.seed)
+    return [method for method, found in seeds.items() if len(found) == 1]
+
+
+def _paper(sections: Sequence[Section]) -> list[Block]:
+    stated = [row for section in sections for row in section.stated.values()]
+    if not stated:
+        return []
+    tables = sorted({row.table for row in stated})
+    return [
+        Paragraph(
+            f"Qin et al.: ARG as stated in table{'s' if len(tables) > 1 else ''} {', '.join(map(str, tables))} of Qin "
+            "et al. (2023), Learning to Initialize, measured with "
+            f"{', '.join(dict.fromkeys(row.backbone for row in stated))} on all targets of the partition. It compares "
+            "with ours as far as backbone, data and steps are the same."
+        )
+    ]
+
+
+def _pace(facts: Facts, section: Section, figures: Sequence[Figure]) -> list[Block]:
+    table = pace_table(facts, section)
+    if table is None:
+        return [Paragraph("The runs have left no evaluations to read this from.")]
+    return [table, *_of(figures, PACE, section.setting.name)]
+
+
+def _pace_reading(report: Report) -> list[Block]:
+    baseline = report.facts.baseline
+    if not any(section.convergence.reached for section in report.sections):
+        return []
+    return [
+        Paragraph(
+            f"How fast: the goal on a target with a seed is the dev score of the prompt that {baseline} ends with. A "
+            "column holds the first evaluated step by which at least half of a method's runs (a target with a seed "
+            "each) have that share of the goal; > stands before the last step where fewer than half ever have. "
+            "Nothing is evaluated before the first interval is over, so that is the least there can be. The curves are "
+            "the mean over targets and seeds of the best dev score so far, and its deviation over seeds."
+        )
+    ]
+
+
+def _undefined(report: Report) -> list[Block]:
+    found = dict.fromkeys(target for section in report.sections for row in section.gains for target in row.undefined)
+    if not found:
+        return []
+    return [
+        Paragraph(
+            f"The mean score of {report.facts.baseline} is zero or less on {', '.join(found)}: no relative gain is "
+            "defined there, and ARG leaves it out. The mean difference in points has it."
+        )
+    ]
+
+
+def _again(report: Report, out: Path) -> list[Block]:
+    if not report.records:
+        against = f" --against {report.rival}" if report.rival is not None else ""
+        base = report.facts.baseline
+        return [Code(f"mpt study report --scores {report.facts.file} --baseline {base}{against} --out {out}")]
+    results = [record.result for record in report.records if record.result is not None]
+    # Results of before had what they were made with beside the numbers.
+    made_with = [result.get("environment", result) for result in results]
+    seconds = sum(result["seconds"] for result in results)
+    versions: dict[str, set[str]] = {}
+    for facts in made_with:
+        for name, version in facts["versions"].items():
+            versions.setdefault(name, set()).add(version)
+    told = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in versions.items())
+    commits = sorted({facts["commit"] for facts in made_with if facts.get("commit")})
+    if commits:
+        told += f"; commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
+    devices = ", ".join(sorted({facts["device"] for facts in made_with})) or "none yet"
+    # Whether the root was the file's own or the command line's: this is the same.
+    root = f" --root {report.facts.root}" if report.facts.root != SYNTHETIC else ""
+    return [
+        Code(f"mpt study run {report.facts.file}{root} --out {out}"),
+        Paragraph(
+            f"{len(results)} of {len(report.records)} runs are finished, {seconds:.0f} s of computing in all, "
+            f"on: {devices}. Versions: {told or 'none yet'}."
+        ),
+        Paragraph(
+            "Each score's run is the folder named in `scores.csv`, beside this one: `result.json` (the score, and the "
+            "arguments of the `mpt fit` that made it), `config.yaml`, `metrics.jsonl` (every evaluation), "
+            "`predictions.jsonl`, `prompt/`, `log.txt`."
+        ),
+    ]

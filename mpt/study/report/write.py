@@ -1,0 +1,149 @@
+"""Writing a study's report: tables, figures and pages into its folder, the same on W&B."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from mpt.present.html import html_page
+from mpt.present.latex import latex_table
+from mpt.present.markdown import markdown
+from mpt.study.report.contents import Report, build_report
+from mpt.study.report.csv_tables import (
+    SCORE_COLUMNS,
+    arg_csv,
+    costs_csv,
+    curves_csv,
+    gain_rows,
+    gains_csv,
+    pace_csv,
+    score_rows,
+    scores_csv,
+    significance_csv,
+    sure_rows,
+)
+from mpt.study.report.figures import draw_all
+from mpt.study.report.score_file import report_of_scores
+from mpt.study.report.tables import arg_table, score_table
+from mpt.study.report.text import page
+from mpt.study.run.results import ARG, PAGE, REPORT, SCORES
+from mpt.util.errors import one_line
+from mpt.util.files import write_text, writing_to
+
+HTML = "report.html"
+
+
+def write_report(out: Path, against: str | None = None) -> Report:
+    """Write ``report/`` into a study's folder from its result files: ``report.html`` (all in one file) and
+    ``report.md``; ``arg``, ``significance``, ``relative_gain``, ``scores``, ``costs``, ``convergence`` and ``curves``
+    as CSV; ``arg.tex`` and ``scores.tex``; the figures as PNG.
+
+    Args:
+        against: as in :func:`mpt.study.report.contents.build_report`.
+
+    Raises:
+        UserError: the folder holds no study; no such method.
+    """
+    report = build_report(out, against)
+    sheets = {
+        SCORES: scores_csv(report),
+        "costs.csv": costs_csv(report),
+        "convergence.csv": pace_csv(report),
+        "curves.csv": curves_csv(report),
+    }
+    return _write(report, out / REPORT, out, sheets)
+
+
+def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | None = None) -> Report:
+    """Write the same, but for what only runs can tell (learning curves and costs), from a file of test scores.
+
+    Args:
+        path, baseline, against: as in :func:`mpt.study.report.score_file.report_of_scores`.
+        out: the report's folder.
+
+    Raises:
+        UserError: as there.
+    """
+    return _write(report_of_scores(path, out.resolve().name, baseline, against), out, out, {})
+
+
+def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -> Report:
+    sheets = {
+        ARG: arg_csv(report),
+        "significance.csv": significance_csv(report),
+        "relative_gain.csv": gains_csv(report),
+        **sheets,
+        "arg.tex": _arg_tex(report),
+        "scores.tex": _scores_tex(report),
+    }
+    with writing_to(folder):
+        figures = draw_all(report, folder)
+        blocks = page(report, out, figures)
+        texts = {HTML: html_page(blocks, folder), PAGE: markdown(blocks), **sheets}
+        for name, text in texts.items():
+            write_text(folder / name, text)
+    return replace(report, files=(*texts, *(figure.file for figure in figures)))
+
+
+def _arg_tex(report: Report) -> str:
+    facts = report.facts
+    caption = f"{facts.name}: average relative gain (ARG, %) over {facts.baseline}{_spread(report)}. Bold: the best."
+    return latex_table(arg_table(report), caption, f"tab:{facts.name}-arg")
+
+
+def _scores_tex(report: Report) -> str:
+    facts = report.facts
+    return "\n".join(
+        latex_table(
+            score_table(facts, section),
+            f"{facts.name}, {section.setting.name}: test scores (%){_spread(report)}, and ARG over {facts.baseline}. "
+            "Bold: the best.",
+            f"tab:{facts.name}-{section.setting.name}-scores",
+        )
+        for section in report.sections
+    )
+
+
+def _spread(report: Report) -> str:
+    return f", mean and deviation over {len(report.facts.seeds)} draws" if len(report.facts.seeds) > 1 else ""
+
+
+def log_report(report: Report, out: Path) -> str | None:
+    """Log ARG, the tables and the figures to one W&B run of the study; why not, if that failed. A report never fails
+    by it.
+    """
+    try:
+        import wandb
+
+        from mpt.util.wandb_runs import start_job
+
+        facts = report.facts
+        run = start_job(out / REPORT, facts.name, f"{facts.name}/report", "report", {"study": asdict(facts)})
+        content: dict[str, Any] = {}
+        for section in report.sections:
+            place = f"{section.setting.name}/" if facts.has_several else ""
+            content |= {f"ARG/{place}{row.method}": row.mean for row in section.gains}
+            content |= {f"ARG_std/{place}{row.method}": row.std for row in section.gains if not math.isnan(row.std)}
+        columns = [column for column in SCORE_COLUMNS if column != "folder"]
+        for name, (head, rows) in {
+            "scores": score_rows(report, columns),
+            "relative_gains": gain_rows(report),
+            "significance": sure_rows(report),
+        }.items():
+            content[name] = wandb.Table(columns=list(head), data=[[_plain(value) for value in row] for row in rows])
+        for file in report.files:
+            if file.endswith(".png"):
+                content[f"figures/{file.removesuffix('.png')}"] = wandb.Image(str(out / REPORT / file))
+        run.log(content)
+        run.finish()
+    except Exception as error:  # whatever a logger, its network or its disk may raise
+        return one_line(error)
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """W&B's tables take no NaN into a column of numbers."""
+    return None if isinstance(value, float) and math.isnan(value) else value

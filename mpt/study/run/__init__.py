@@ -1,0 +1,1 @@
+"""Doing the runs of a study: once each, resumable, by several processes."""

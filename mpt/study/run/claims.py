@@ -1,0 +1,172 @@
+"""Who is at work on what in a study's folder, so that several processes, on several machines, can share it.
+
+A claim is a lock of the operating system (flock) on a file below ``<out>/.claims``: one per run while it is done,
+one that all processes at work in the folder share. The kernel lets go of it however its process ends, so nothing is
+left to clean up after a kill.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.results import FAILED, difference, is_finished, read_json
+from mpt.util.errors import UserError
+from mpt.util.files import only_one, write_json, write_text
+
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None  # type: ignore[assignment]
+
+Failures = Mapping[str, str]
+"""The name of each failure on record, by the key of its run."""
+
+CLAIMS = ".claims"
+_DOOR, _PRESENT, _REPORT = "door", "present", "report"  # locks
+_COMPANY, _PLAN, _LOGGED = "company", "plan.json", "logged"
+
+
+@contextmanager
+def claim(unit: Sequence[Cell]) -> Iterator[bool]:
+    """Hold all runs of a unit, or none: whether they are held."""
+    if fcntl is None:  # nobody else is at work, see join()
+        yield True
+        return
+    with ExitStack() as opened:
+        files = []
+        for cell in sorted(unit, key=lambda cell: cell.key):
+            file = opened.enter_context(_open(cell.out, cell.key.replace("/", "__") + ".lock"))
+            if not _try_lock(file):
+                yield False
+                return
+            files.append(file)
+        try:
+            yield True
+        finally:
+            for file in files:  # said, not left to closing: a process that was forked meanwhile has the file open too
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def failures(cells: Sequence[Cell]) -> Failures:
+    """The failures on record, by run: those of the past, if asked before the work begins."""
+    paths = {cell.key: cell.folder / FAILED for cell in cells}
+    return {key: _failure(path) for key, path in paths.items() if path.is_file()}
+
+
+def settled(cell: Cell, past: Failures) -> str | None:
+    """Whether a run is ``"finished"``, or has ``"failed"``; none if it is still to be done.
+
+    Args:
+        past: failures that do not count. One that another process made since then does: a run is tried once by all
+            that are at work.
+
+    Raises:
+        UserError: its result is that of another configuration.
+    """
+    if is_finished(cell):
+        return "finished"
+    path = cell.folder / FAILED
+    return "failed" if path.is_file() and _failure(path) != past.get(cell.key) else None
+
+
+def _failure(path: Path) -> str:
+    return read_json(path).get("id", "")
+
+
+@contextmanager
+def join(cells: Sequence[Cell], out: Path, begin: Callable[[], object]) -> Iterator[bool]:
+    """Be at work in a study's folder: whether others are already.
+
+    Args:
+        begin: done if there are no others, before any can come.
+
+    Raises:
+        UserError: the others have another plan; locks do not work there; on a system without flock, there are others.
+    """
+    busy = f"another mpt study run is at work in {out}"
+    if fcntl is None:
+        with only_one(out, f"{busy}; wait for it, or give another --out"):
+            _write_plan(cells, out)
+            begin()
+            yield False
+        return
+    with _open(out, _PRESENT) as present:
+        with _open(out, _DOOR) as door:
+            try:
+                fcntl.flock(door, fcntl.LOCK_EX)
+            except OSError as error:
+                raise UserError(
+                    f"{out} is on a file system without locks ({error.strerror}), which keep two processes from doing "
+                    "the same run; give an --out on another"
+                ) from error
+            others = not _try_lock(present)
+            if others:
+                _check_plan(cells, read_json(out / CLAIMS / _PLAN)["runs"], busy)
+            else:
+                begin()
+                _write_plan(cells, out)
+            # Letting go of the one and taking the other is not one step, but the door is shut meanwhile.
+            fcntl.flock(present, fcntl.LOCK_SH)
+        yield others
+
+
+@contextmanager
+def reporting(out: Path) -> Iterator[None]:
+    """Be the only one who writes the report."""
+    with _open(out, _REPORT) as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_logged(out: Path) -> bool:
+    """Whether one of this company has logged the report."""
+    path = out / CLAIMS / _LOGGED
+    return path.is_file() and path.read_text(encoding="utf-8") == company(out)
+
+
+def set_logged(out: Path) -> None:
+    """Say that the report is logged."""
+    write_text(out / CLAIMS / _LOGGED, company(out) or "")
+
+
+def company(out: Path) -> str | None:
+    """The name of those at work in a study's folder: of the first process, and of all that came while any was there."""
+    try:
+        return (out / CLAIMS / _COMPANY).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _open(out: Path, name: str) -> IO[str]:
+    folder = out / CLAIMS
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / name).open("a")
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write_plan(cells: Sequence[Cell], out: Path) -> None:
+    runs = {cell.key: {"fingerprint": cell.fingerprint, "recipe": cell.recipe} for cell in cells}
+    write_json(out / CLAIMS / _PLAN, {"runs": runs})
+    write_text(out / CLAIMS / _COMPANY, uuid.uuid4().hex)
+
+
+def _check_plan(cells: Sequence[Cell], theirs: Mapping[str, Any], busy: str) -> None:
+    end = "wait for it, or give another --out"
+    for cell in cells:
+        if cell.key in theirs and theirs[cell.key]["fingerprint"] != cell.fingerprint:
+            raise UserError(f"{busy}, and not on today's {cell.key}: {difference(cell, theirs[cell.key])}; {end}")
+    if strange := sorted({cell.key for cell in cells} ^ set(theirs)):
+        raise UserError(f"{busy} on a study of other runs ({len(strange)} differ, such as {strange[0]}); {end}")

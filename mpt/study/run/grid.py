@@ -1,0 +1,225 @@
+"""Doing a study: every run once, upstream before downstream, whatever was done before left as it is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from mpt.study.plan.grouping import are_small, units
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.claims import Failures, claim, failures, settled
+from mpt.study.run.folder import fail
+from mpt.study.run.pool import Pool
+from mpt.study.run.results import FAILED, RESULT, is_finished, read_json
+from mpt.util.errors import UserError
+
+Unit = tuple[Cell, ...]
+LOOK_EVERY = 0.5
+"""Seconds after which a run of another process is looked at again."""
+
+
+class Watcher(Protocol):
+    """Who is told how a study goes."""
+
+    def begins(self, todo: int, done: int, workers: int) -> None:
+        """``todo`` runs are left, ``done`` were finished before."""
+
+    def finished(self, cell: Cell, result: dict[str, Any]) -> None:
+        """A run has a result."""
+
+    def failed(self, cell: Cell, reason: str) -> None:
+        """A run has none, and why."""
+
+
+class Workers(Protocol):
+    """Who does the runs: :class:`mpt.study.run.pool.Pool` or its like.
+
+    Attributes:
+        workers: each with ``unit``, the runs it is at, ``idle``, ``send(word, content)`` and ``epitaph()``.
+        retries: how often a run is done again whose worker died over it.
+    """
+
+    workers: list[Any]
+    retries: int
+
+    def receive(self, seconds: float | None = None) -> Sequence[tuple[Any, tuple[str, Any] | None]]:
+        """Wait, at most so many seconds, until some worker says something or dies (None), and what."""
+
+    def check(self, cells: Sequence[Cell]) -> str | None:
+        """Have the options of some runs parsed: what is wrong with them."""
+
+    def replace(self, worker: Any) -> Any:
+        """A new worker in the place of a dead one."""
+
+    def close(self, patient: bool) -> None:
+        """End all workers."""
+
+
+def unfinished(cells: Sequence[Cell]) -> list[Cell]:
+    """The runs that have no result yet.
+
+    Raises:
+        UserError: a result in the folder is that of another configuration.
+    """
+    return [cell for cell in cells if not is_finished(cell)]
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    workers: int,
+    watcher: Watcher,
+    hire: Callable[[int, Failures, int | None], Workers] = Pool,
+    side_by_side: int = 1,
+) -> list[Cell]:
+    """Do all unfinished runs and return those that failed.
+
+    A run starts as soon as what it needs is finished; upstream runs, which others wait for, go first. One
+    that fails takes only those that need it with it. What another process is doing is left to it and waited for.
+
+    Args:
+        hire: makes the workers of their number, the failures that do not count and the most threads of each.
+        side_by_side: most downstream runs that a worker trains as one batch; the cells are the whole plan then.
+
+    Raises:
+        UserError: options that do not fit their config, before any run; a result of another configuration.
+    """
+    left, past = unfinished(cells), failures(cells)
+    workers = min(workers, len(left))
+    watcher.begins(len(left), len(cells) - len(left), workers)
+    if not left:
+        return []
+    pool = hire(workers, past, 1 if are_small(cells) else None)
+    clean = False
+    try:
+        _check(pool, left)
+        lost = _Grid(cells, left, past, watcher, side_by_side).run(pool)
+        clean = True
+    finally:
+        pool.close(patient=clean)
+    return lost
+
+
+def _check(pool: Workers, left: Sequence[Cell]) -> None:
+    """Have one run of each kind parsed: a wrong option should be known now, not after the upstream runs."""
+    kinds: dict[tuple[str, str], Cell] = {}
+    for cell in left:
+        kinds.setdefault((cell.method, cell.stage), cell)
+    if wrong := pool.check(list(kinds.values())):
+        raise UserError(wrong)
+
+
+class _Grid:
+    """What is finished, running and left.
+
+    Other processes may be at work on the same runs. A unit that one of them has claimed stays among those left, and is
+    looked at again from time to time: the other may finish it, or end before.
+    """
+
+    def __init__(
+        self, cells: Sequence[Cell], left: Sequence[Cell], past: Failures, watcher: Watcher, side_by_side: int
+    ) -> None:
+        todo = {cell.key for cell in left}
+        self.left: list[Unit] = [unit for unit in units(cells, side_by_side) if any(cell.key in todo for cell in unit)]
+        self.left.sort(key=lambda unit: unit[0].stage != "upstream")  # stable: a run comes after those that it needs
+        self.elsewhere: dict[Unit, float] = {}  # when to look again
+        self.deaths: Counter[Unit] = Counter()
+        self.finished = {cell.key for cell in cells} - todo
+        self.lost: dict[str, Cell] = {}
+        self.past = past
+        self.watcher = watcher
+
+    def run(self, pool: Workers) -> list[Cell]:
+        while True:
+            for worker in pool.workers:
+                if worker.idle:
+                    self.give(worker)
+            if not self.left and not any(worker.unit for worker in pool.workers):
+                return list(self.lost.values())
+            for worker, message in pool.receive(LOOK_EVERY if self.elsewhere else None):
+                unit, worker.unit = worker.unit, ()
+                if message is not None:
+                    self.hear(unit, message[1])
+                else:
+                    self.bury(unit, worker.epitaph(), pool.retries)
+                    pool.replace(worker)
+            for unit in list(self.elsewhere):
+                self.settle(unit)
+
+    def give(self, worker: Any) -> None:
+        """The first unit that can start now, if any."""
+        for unit in list(self.left):
+            if self.elsewhere.get(unit, 0) > time.monotonic() or unit not in self.left:
+                continue
+            if all(self.finished.issuperset(cell.needs) for cell in unit) and not self.settle(unit):
+                self.left.remove(unit)
+                self.elsewhere.pop(unit, None)
+                worker.send("run", unit)
+                return
+
+    def hear(self, unit: Unit, ended: Mapping[str, str]) -> None:
+        """What a worker says about the runs of its unit."""
+        for cell in unit:
+            if ended[cell.key] != "elsewhere":
+                self.take(cell, ended[cell.key])
+        if "elsewhere" in ended.values() and not self.settle(unit):
+            self.later(unit)
+
+    def bury(self, unit: Unit, reason: str, retries: int) -> None:
+        """A worker died over a unit."""
+        self.deaths[unit] += 1
+        with claim(unit) as held:  # another process may have taken it over already
+            if held and self.deaths[unit] > retries:
+                if len(unit) > 1:  # perhaps one of them is at fault, or all together take too much memory
+                    self.left[:0] = [(cell,) for cell in unit]
+                    return
+                for cell in unit:
+                    if settled(cell, self.past) is None:
+                        fail(cell, reason)
+        if unit and not self.settle(unit):
+            self.later(unit)
+
+    def later(self, unit: Unit) -> None:
+        self.left.insert(0, unit)  # its turn had come
+        self.elsewhere[unit] = time.monotonic() + LOOK_EVERY
+
+    def settle(self, unit: Unit) -> bool:
+        """Whether all of a unit is done with, be it by another process; then it is left no more."""
+        states = {cell: settled(cell, self.past) for cell in unit}
+        if None in states.values():
+            return False
+        self.elsewhere.pop(unit, None)
+        if unit in self.left:
+            self.left.remove(unit)
+        for cell, state in states.items():
+            self.take(cell, state)
+        return True
+
+    def take(self, cell: Cell, state: str | None) -> None:
+        """A run has ended, once."""
+        if cell.key in self.finished or cell.key in self.lost:
+            return
+        if state == "finished":
+            self.finished.add(cell.key)
+            self.watcher.finished(cell, read_json(cell.folder / RESULT))
+        else:
+            self.lose(cell, read_json(cell.folder / FAILED)["reason"])
+
+    def lose(self, cell: Cell, reason: str) -> None:
+        self.lost[cell.key] = cell
+        self.watcher.failed(cell, reason)
+        for whole in [unit for unit in self.left if any(cell.key in other.needs for other in unit)]:
+            unit = tuple(other for other in whole if cell.key in other.needs)
+            rest = tuple(other for other in whole if cell.key not in other.needs)
+            self.left[self.left.index(whole)] = rest
+            self.left = [unit for unit in self.left if unit]
+            self.elsewhere.pop(whole, None)
+            why = f"not started: it needs {cell.key}, which failed"
+            with claim(unit) as held:
+                for other in unit:
+                    if held and settled(other, self.past) is None:
+                        fail(other, why)
+            for other in unit:
+                if other.key not in self.lost:
+                    self.lose(other, why)

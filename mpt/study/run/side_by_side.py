@@ -1,0 +1,312 @@
+"""Doing several downstream runs side by side, each leaving the files that it leaves alone.
+
+Their numbers are those of a run alone whose sums are rounded otherwise: :class:`mpt.learn.side_by_side.SideBySide`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
+
+from mpt.backbone.loading import refuse_unsafe_dtype
+from mpt.backbone.model import FrozenBackbone
+from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
+from mpt.callbacks.tracker import Tracker
+from mpt.fit.earlier import set_aside
+from mpt.learn.side_by_side import Lane, SideBySide
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.can_run_side_by_side import PRECISIONS, Parsed, device, obstacle, parse
+from mpt.study.run.environment import environment
+from mpt.study.run.folder import _clear, _digits, _let_go, _output_to, fail, retrieved
+from mpt.study.run.one import run_cell
+from mpt.study.run.results import FAILED, LOG, RESULT, STARTED
+from mpt.util.errors import UserError, mistake_behind, one_line
+from mpt.util.files import write_json, write_text
+
+log = logging.getLogger(__name__)
+
+PACKS = ".packs"
+"""Folder below a study's for the state and the log of each pack at work."""
+
+
+@dataclass
+class _Run:
+    """A run of a pack: what it is to do, and how far it is."""
+
+    cell: Cell
+    parsed: Parsed
+    lane: Lane
+
+    def path(self, callback: type) -> Path | None:
+        """The file that a callback writes; None if the run has no such callback."""
+        part = self.parsed.callback(callback)
+        return None if part is None else self.cell.folder / part.name
+
+
+def run_pack(cells: Sequence[Cell]) -> dict[str, str]:
+    """Do the runs of a pack, from its state if it left one: what became of each, ``"finished"`` or ``"failed"``.
+
+    Those that cannot be done side by side (:func:`mpt.study.run.can_run_side_by_side.obstacle`), and all if
+    their pack fails as a whole, are done one at a time. A finished run's files are left as they are, though it takes part: a run that is
+    resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end be others.
+
+    Args:
+        cells: a unit of :func:`mpt.study.plan.grouping.units`.
+    """
+    ended: dict[str, str] = {}
+    pack = _Pack(cells)
+    if len(cells) > 1 and not all(_is_done(cell) for cell in cells):
+        try:
+            ended = pack.run()
+        except Exception as error:
+            # Each of them alone will do, or say what is wrong with it.
+            log.warning("not side by side: %s", mistake_behind(error) or one_line(error))
+        finally:
+            _let_go()
+    for cell in cells:
+        if cell.key not in ended:
+            ended[cell.key] = "finished" if _is_done(cell) else run_cell(cell)
+    pack.state.unlink(missing_ok=True)
+    return ended
+
+
+def _is_done(cell: Cell) -> bool:
+    """Whether a run was finished before; then it takes part for its neighbours' sake only."""
+    return (cell.folder / RESULT).is_file()
+
+
+class _Pack:
+    """Cells that are trained side by side, and where their state lies."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = list(cells)
+        name = hashlib.sha256(json.dumps([[cell.key, cell.fingerprint] for cell in cells]).encode()).hexdigest()[:16]
+        self.state = cells[0].out / PACKS / f"{name}.pt"
+        self.log = self.state.with_suffix(".txt")
+        self.ended: dict[str, str] = {}
+        self.runs: list[_Run] = []
+        self.begun = time.monotonic()
+
+    def run(self) -> dict[str, str]:
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        self.log.unlink(missing_ok=True)
+        with _output_to(self.log):
+            self._prepare()
+            if len(self.runs) < 2:
+                return self.ended
+            side_by_side = self._side_by_side()
+            resumed = self._resume(side_by_side)
+            self._begin(resumed)
+            side_by_side.fit(lambda: self._save(side_by_side))
+            scores = side_by_side.test()
+            self.runs[0].parsed.learner._report_cut()
+        seconds = (time.monotonic() - self.begun) / len(self.runs)
+        for run in self.runs:
+            self._end(run, scores.get(run.cell.key), resumed, seconds)
+        self.log.unlink(missing_ok=True)
+        return self.ended
+
+    def _prepare(self) -> None:
+        """Make every run's learner and data; those that are not fit to be here are left out."""
+        backbone: FrozenBackbone | None = None
+        fingerprint = ""
+        first: Parsed | None = None
+        for cell in self.cells:
+            try:
+                parsed = parse(cell)
+                why = obstacle(parsed)
+                if why is None and first is not None and _shape(parsed) != _shape(first):
+                    why = "its steps are not those of the others"
+                if why is not None:
+                    print(f"study: {cell.key} is done alone: {why}")
+                    continue
+                parsed.data.setup("fit")
+                if backbone is None:
+                    first = parsed
+                    backbone = FrozenBackbone(parsed.learner.backbone_name, parsed.learner.backbone_options)
+                    refuse_unsafe_dtype(backbone.config.model_type, str(parsed.trainer["precision"]))
+                    fingerprint = backbone.fingerprint
+                parsed.learner.tasks = parsed.data.task_names
+                parsed.learner.build_on(backbone, fingerprint, parsed.data.labels)
+                parsed.learner.check_targets(parsed.data)
+                self.runs.append(_Run(cell, parsed, self._lane(cell, parsed)))
+            except UserError as error:
+                self._fail(cell, str(error))
+        if first is not None and backbone is not None:
+            where = device(first.trainer)
+            assert where is not None
+            backbone.to(where)
+            for run in self.runs:
+                run.lane.prompt.data = run.lane.prompt.data.to(where)
+
+    def _lane(self, cell: Cell, parsed: Parsed) -> Lane:
+        prompt: nn.Parameter = parsed.learner.prompt.weight
+        optimizer = parsed.learner.make_optimizer()
+        scheduler = None if parsed.learner.lr_scheduler is None else parsed.learner.lr_scheduler(optimizer)
+        return Lane(cell.key, prompt, optimizer, parsed.data, scheduler, parsed.callback(EarlyStopping))
+
+    def _side_by_side(self) -> SideBySide:
+        first = self.runs[0]
+        trainer = first.parsed.trainer
+        return SideBySide(
+            first.parsed.learner.backbone,
+            [run.lane for run in self.runs],
+            max_steps=trainer["max_steps"],
+            every=trainer["val_check_interval"],
+            log_every=trainer["log_every_n_steps"] if trainer["log_every_n_steps"] is not None else 50,
+            seed=first.cell.seed,
+            autocast=PRECISIONS[trainer["precision"]],
+        )
+
+    def _resume(self, side_by_side: SideBySide) -> bool:
+        if not self.state.is_file():
+            return False
+        try:
+            state = torch.load(self.state, weights_only=True, map_location=side_by_side.device)
+        except Exception as error:  # torch's, zip's and pickle's
+            print(f"study: {self.state} cannot be read ({one_line(error)}); the pack starts anew")
+            return False
+        side_by_side.load_state_dict(state)
+        self.begun -= state.get("seconds", 0.0)  # what the processes before took, up to this state
+        print(f"study: the pack goes on from step {side_by_side.steps}")
+        return True
+
+    def _begin(self, resumed: bool) -> None:
+        for run in self.runs:
+            cell, folder = run.cell, run.cell.folder
+            if _is_done(cell):
+                continue
+            if not resumed:
+                _clear(folder)
+            (folder / FAILED).unlink(missing_ok=True)
+            if not (folder / STARTED).is_file():
+                set_aside(folder)
+            write_json(folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
+            write_text(folder / "config.yaml", run.parsed.text)
+            write_text(
+                folder / LOG, f"study: mpt {' '.join(cell.arguments)}\nstudy: side by side with {self._others(cell)}\n"
+            )
+
+    def _save(self, side_by_side: SideBySide) -> None:
+        fresh = self.state.with_suffix(f".{os.getpid()}.new")
+        torch.save({**side_by_side.state_dict(), "seconds": time.monotonic() - self.begun}, fresh)
+        os.replace(fresh, self.state)
+        for run in self.runs:
+            if not _is_done(run.cell) and (path := run.path(MetricsFile)) is not None:
+                write_text(path, "".join(f"{json.dumps(_rounded(row))}\n" for row in run.lane.history))
+
+    def _end(self, run: _Run, scored: tuple[str, float] | None, resumed: bool, seconds: float) -> None:
+        """Write what a run leaves behind, its result last."""
+        cell, lane = run.cell, run.lane
+        if _is_done(run.cell):
+            self.ended[cell.key] = "finished"
+            return
+        with (cell.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(self.log.read_text(encoding="utf-8", errors="replace"))
+            if lane.ended is not None:
+                file.write(f"study: it ended at step {lane.steps}: {lane.ended}\n")
+            if lane.best_step is not None:
+                file.write(f"best dev/score {lane.best:.4f} at step {lane.best_step}\n")
+        if scored is None:
+            self._fail(cell, lane.ended or "it has no result")
+            return
+        metric, score = scored
+        tested = {"step": lane.steps, f"test/{metric}": score, "test/score": score}
+        keeper = run.parsed.callback(KeepBest)
+        learner, data = run.parsed.learner, run.parsed.data
+        with torch.no_grad():
+            learner.prompt.weight.copy_(lane.best_prompt)
+        with _seeded(run.parsed.config["seed_everything"]):
+            facts = {"method": type(learner).__name__, "task": data.task.name, "step": lane.best_step}
+            learner.save_learned(cell.folder / keeper.folder, {**facts, keeper.monitor: lane.best})
+        if (path := run.path(PredictionsFile)) is not None:
+            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lane.outputs))
+        if (path := run.path(MetricsFile)) is not None:
+            write_text(path, "".join(f"{json.dumps(_rounded(row))}\n" for row in [*lane.history, tested]))
+        self._track(run, tested)
+        result = {
+            **cell.known,
+            "metric": metric,
+            "score": _digits(score),
+            "dev_score": _digits(lane.best),
+            "best_step": lane.best_step,
+            "steps": lane.steps,
+            "examples": lane.examples,
+            **retrieved(learner, data),
+            "resumed": resumed,
+            "fingerprint": cell.fingerprint,
+            "recipe": cell.recipe,
+            "arguments": cell.arguments,
+            "environment": environment(str(lane.prompt.device)),
+            "side_by_side": len(self.runs),
+            "seconds": round(seconds, 2),
+        }
+        write_json(cell.folder / RESULT, result)
+        with (cell.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"study: finished in {seconds:.1f} s\n")
+        self.ended[cell.key] = "finished"
+
+    def _track(self, run: _Run, tested: dict[str, Any]) -> None:
+        """Log a run to W&B as it would have been logged alone; that this does not work costs the run nothing."""
+        tracker = run.parsed.trainer["logger"]
+        if tracker is False:
+            return
+        try:
+            with _output_to(run.cell.folder / LOG):
+                tracker.log_hyperparams({"config": run.parsed.config})
+                rows = [{"step": step, "train/loss": loss} for step, loss in run.lane.losses]
+                for row in sorted([*rows, *run.lane.history, tested], key=lambda row: row["step"]):
+                    tracker.log_metrics({"epoch": 0} | {k: v for k, v in row.items() if k != "step"}, row["step"])
+                tracker.log_hyperparams(run.cell.known)
+                if isinstance(tracker, Tracker):
+                    tracker.log_prompt(run.cell.folder / run.parsed.callback(KeepBest).folder)
+        except Exception as error:
+            log.warning("%s is not on W&B: %s", run.cell.key, one_line(error))
+        finally:
+            _let_go()
+
+    def _fail(self, cell: Cell, reason: str) -> None:
+        if _is_done(cell):
+            return
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        print(f"study: {cell.key} failed: {reason}")
+        fail(cell, reason)
+        self.ended[cell.key] = "failed"
+
+    def _others(self, cell: Cell) -> str:
+        return ", ".join(run.cell.key for run in self.runs if run.cell is not cell)
+
+
+def _shape(parsed: Parsed) -> tuple[Any, ...]:
+    """What runs of one pack must have in common."""
+    learner, trainer = parsed.learner, parsed.trainer
+    steps = tuple(trainer[name] for name in ("max_steps", "val_check_interval", "log_every_n_steps", "precision"))
+    return (learner.backbone_name, learner.backbone_options, learner.prompt_length, *steps)
+
+
+@contextmanager
+def _seeded(seed: Any) -> Iterator[None]:
+    """Let a learner believe that it is the run of this seed."""
+    before = os.environ.get("PL_GLOBAL_SEED")
+    os.environ["PL_GLOBAL_SEED"] = str(seed)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["PL_GLOBAL_SEED"] = before
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if name == "step" else _digits(value) for name, value in row.items()}

@@ -1,0 +1,80 @@
+"""A worker of a study: a process that imports the heavy libraries once and then does one unit of runs after
+another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mpt.study.plan.planned_run import Cell
+from mpt.study.run.check import check
+from mpt.study.run.claims import Failures, claim, settled
+from mpt.study.run.one import run_cell
+
+
+def work(connection: Connection, threads: int, device: str | None, past: Failures) -> None:
+    """Serve the parent until it says so or is gone.
+
+    Messages are ``("check", cells)``, answered by ``("checked", None or a sentence)``, and ``("run",
+    unit)``, answered by ``("ended", {key: "finished", "failed" or "elsewhere"})`` once the cells' files say the same;
+    None ends.
+    """
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    prepare(threads, device)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while (message := connection.recv()) is not None:
+            word, content = message
+            connection.send(answer(word, content, past))
+
+
+def answer(word: str, content: Any, past: Failures) -> tuple[str, Any]:
+    """What a worker says to a message: see :func:`work`."""
+    return ("checked", check(content)) if word == "check" else ("ended", run_unit(content, past))
+
+
+def prepare(threads: int, device: str | None) -> None:
+    """Set up this process for runs: import what takes seconds before the first work comes."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    import torch
+
+    import mpt.fit.command  # noqa: F401
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    # The libraries' million objects stay; collecting garbage between runs need not look at them again.
+    gc.collect()
+    gc.freeze()
+
+
+def _die_with_parent() -> None:
+    # After kill -9 of the parent nobody else would stop this process, and a second study might do the same
+    # run.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_unit(unit: tuple[Cell, ...], past: Failures) -> dict[str, str]:
+    """Do the runs of a unit: what became of each, by key; ``"elsewhere"`` if another process is at it, or was.
+
+    Args:
+        past: failures of runs that are to be tried again.
+    """
+    with claim(unit) as held:
+        if not held or all(settled(cell, past) for cell in unit):
+            return {cell.key: "elsewhere" for cell in unit}
+        if len(unit) > 1:
+            from mpt.study.run.side_by_side import run_pack
+
+            return run_pack(unit)
+        return {cell.key: run_cell(cell) for cell in unit}

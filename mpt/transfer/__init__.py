@@ -1,1 +1,0 @@
-"""Soft prompt transfer: task embeddings and their similarity, which source prompts help which target."""

@@ -1,0 +1,122 @@
+"""Checkpoints to go on from or to test: local files alone, read as tensors and plain values, so that none runs code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mpt.util.errors import UserError
+
+
+class BadCheckpoint(UserError):
+    """A checkpoint that nothing can go on from."""
+
+
+LAST = "last.ckpt"
+"""A run's own, in its folder."""
+
+
+def refuse_unsafe(config: Any) -> None:
+    """Refuse a checkpoint from elsewhere, and one that may hold code, before anything is loaded.
+
+    Args:
+        config: of a subcommand; its ``weights_only`` is True afterwards, as Lightning would take what comes from a URL
+            for safe.
+
+    Raises:
+        UserError: it asks for either.
+    """
+    given = config.get("ckpt_path")
+    # Two colons are how fsspec, by which Lightning opens files, chains one file system to another.
+    if given is not None and any(sign in str(given) for sign in ("://", "::")):
+        raise UserError(f"ckpt_path {given}: a checkpoint is a file on this machine; download it and name that file")
+    if config.get("weights_only") is False:
+        raise UserError(
+            "weights_only false would let a checkpoint run any code; checkpoints of mpt hold tensors and plain values, "
+            "so leave it out"
+        )
+    if "weights_only" in config:
+        config.weights_only = True
+
+
+def find_checkpoint(given: str, folder: Path) -> Path:
+    """The file that ``--ckpt_path`` names, as an absolute path.
+
+    Args:
+        given: a file, or ``last``.
+        folder: of the run.
+
+    Raises:
+        UserError: there is none.
+    """
+    if given == "best":
+        raise UserError(
+            f"--ckpt_path best: what was best on dev is no checkpoint but lies in {folder}; validate, test and predict "
+            "take it without --ckpt_path, and fit goes on with --ckpt_path last"
+        )
+    path = folder / LAST if given == "last" else Path(given).expanduser()
+    if not path.is_file():
+        if given == "last":
+            raise UserError(f"--ckpt_path last: there is no {path} to go on from; start without --ckpt_path")
+        raise UserError(f"--ckpt_path {given}: no such file; give a checkpoint's, or last")
+    path = path.absolute()  # a name such as http-run/last.ckpt must not be taken for a URL
+    refuse_unsafe({"ckpt_path": path})
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, on the CPU.
+
+    Raises:
+        BadCheckpoint: it is none, or holds more than tensors and plain values.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch's, zip's and pickle's
+        raise BadCheckpoint(
+            # Without what torch says: it advises to let the file run code.
+            f"checkpoint {path} cannot be read, or holds more than tensors and plain values ({type(error).__name__})"
+        ) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise BadCheckpoint(f"checkpoint {path} is none of a run: it has no state_dict")
+    return content
+
+
+def check_same(content: dict[str, Any], now: dict[str, Any], shapes: dict[str, list[int]], training: bool) -> None:
+    """Refuse to go on from a checkpoint of another run, or to test one of another model.
+
+    Args:
+        content: of the checkpoint; one of an earlier version does not say what it is of, and is judged by its shapes.
+        now: what this run is of, see :meth:`mpt.learn.learner.Learner.identity`.
+        shapes: of what is learned now, by name.
+        training: whether the run is to go on; what is tested may have been learned on another task, or otherwise.
+
+    Raises:
+        UserError: names all that differs.
+    """
+    before = content.get("of", {})
+    names = [name for name in now if training or name in ("backbone", "weights", "prompt length")]
+    told = [
+        f"{name} {_shown(before[name])} (now {_shown(now[name])})"
+        for name in names
+        if name in before and before[name] != now[name]
+    ]
+    stored = {name: list(value.shape) for name, value in content["state_dict"].items()}
+    if not told and stored != shapes:
+        name = next(name for name in {**shapes, **stored} if stored.get(name) != shapes.get(name))
+        told = [f"{name} {stored.get(name, 'not at all')} (now {shapes.get(name, 'not at all')})"]
+    if told:
+        end = "; give what it had, or start anew without --ckpt_path" if training else ""
+        raise UserError(f"the checkpoint that --ckpt_path names is of another run: it has {', '.join(told)}{end}")
+
+
+def _shown(value: Any) -> str:
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, list)
+        else format(value, "g")
+        if isinstance(value, float)
+        else str(value)
+    )

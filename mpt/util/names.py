@@ -1,0 +1,20 @@
+"""The end of a sentence about an unknown name: did you mean one of these?"""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the names most like it, or some that exist.
+
+    >>> nearest("superglue-bc", ["superglue-cb", "superglue-rte", "trec"])
+    'did you mean superglue-cb or superglue-rte?'
+    >>> nearest("mnli", ["b", "a"])
+    'known are a, b.'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"known are {shown}." if names else "there is none."

@@ -1,0 +1,160 @@
+"""YAML read strictly: no key twice, no dates, no tags, so that what a file seems to say is what it says.
+
+YAML's usual readers let the last of two equal keys win, make a date of ``2020-01-01`` and an error in Python's words of
+``2020-02-31``, and fall over thousands of open brackets. Here the text's events are put together one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.constructor import SafeConstructor
+
+from mpt.util.errors import UserError
+
+_DEEPEST = 50
+_LONGEST_NUMBER = 100
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast
+
+_CONSTRUCTOR: Any = SafeConstructor()
+_TAG = "tag:yaml.org,2002:"
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    f"{_TAG}null": lambda node: None,
+    f"{_TAG}bool": _CONSTRUCTOR.construct_yaml_bool,
+    f"{_TAG}int": _CONSTRUCTOR.construct_yaml_int,
+    f"{_TAG}float": _CONSTRUCTOR.construct_yaml_float,
+}
+"""What a word without quotes may stand for besides a text. Dates are texts."""
+
+
+def read_text(path: Path, kind: str) -> str:
+    """A file's text.
+
+    Args:
+        kind: of file, for a complaint: ``task file``.
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot read the {kind} {path}: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise UserError(f"Cannot read the {kind} {path}: it is not UTF-8.") from None
+    except ValueError:  # a null byte
+        raise UserError(f"Cannot read the {kind} {str(path)!r}: that cannot be a file's name.") from None
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """What a YAML text holds: texts, numbers, true and false, None, and lists and mappings of them.
+
+    Args:
+        where: the start of a complaint: ``The task file own.yaml``.
+
+    Raises:
+        UserError: no YAML; a key that is there twice, a tag, a second document; by line and key.
+    """
+    try:
+        return _Reader(text).document()
+    except _Mistake as mistake:
+        raise UserError(f"{where}, line {mistake.line}: {mistake}.") from None
+    except yaml.reader.ReaderError as error:
+        character: Any = error.character
+        code = character if isinstance(character, int) else ord(character[:1] or "\0")
+        raise UserError(f"{where} is not YAML: it holds the character U+{code:04X}, which must not be there.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{where}{line} is not YAML: {problem}.") from None
+
+
+class _Mistake(Exception):
+    def __init__(self, event: yaml.Event, message: str) -> None:
+        super().__init__(message)
+        mark: Any = event.start_mark
+        self.line: int = mark.line + 1
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._events: Iterator[Any] = iter(yaml.parse(text, _Loader))
+        self._anchors: dict[str, Any] = {}
+
+    def document(self) -> Any:
+        next(self._events)  # the start of the stream
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            return None
+        content = self._value(next(self._events), "", 0)
+        next(self._events)  # the end of the document
+        if not isinstance(event := next(self._events), yaml.StreamEndEvent):
+            raise _Mistake(event, "a second document begins here, and a file holds one")
+        return content
+
+    def _value(self, event: Any, key: str, depth: int) -> Any:
+        """The value that begins with an event.
+
+        Args:
+            key: its key, dotted.
+            depth: how many lists and mappings it is in.
+        """
+        at = f"{key}: " if key else ""
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise _Mistake(event, f"{at}*{event.anchor} stands for nothing: no &{event.anchor} ends before it")
+            return self._anchors[event.anchor]
+        if event.tag is not None:
+            tag = event.tag.replace(_TAG, "!!")
+            raise _Mistake(event, f"{at}the tag {tag} must not be there; put a text in quotes")
+        if depth == _DEEPEST:
+            raise _Mistake(event, f"{at}lists and mappings lie in each other more than {_DEEPEST} deep")
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = _plain(event, at) if event.implicit[0] else event.value
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = []
+            while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+                value.append(self._value(item, key, depth + 1))
+        else:
+            value = self._mapping(key, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _mapping(self, key: str, depth: int) -> dict[Any, Any]:
+        content: dict[Any, Any] = {}
+        lines: dict[Any, int] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            name = self._value(event, key, depth + 1)
+            if isinstance(name, (list, dict)):
+                raise _Mistake(event, f"{key + ': ' if key else ''}a key must be a text, not a list or a mapping")
+            word = name if isinstance(name, str) else getattr(event, "value", "") or "without a name"
+            dotted = f"{key}.{word}" if key else word
+            if name in content:
+                raise _Mistake(event, f"the key {dotted} stands in line {lines[name]} already; keep one of them")
+            lines[name] = event.start_mark.line + 1
+            content[name] = self._value(next(self._events), dotted, depth + 1)
+        return content
+
+
+def _plain(event: Any, at: str) -> Any:
+    """What a word without quotes stands for."""
+    text: str = event.value
+    for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
+        if pattern.match(text):
+            if tag == f"{_TAG}merge":
+                raise _Mistake(event, f"{at}the key << must not be there; write out what it stands for")
+            if tag not in _KINDS:
+                return text
+            try:
+                if len(text) > _LONGEST_NUMBER:
+                    raise ValueError
+                return _KINDS[tag](yaml.ScalarNode(tag, text))
+            except ValueError:
+                raise _Mistake(event, f"{at}{text[:30]!r} is no number; put it in quotes if it is a text") from None
+    return text
