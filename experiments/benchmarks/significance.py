@@ -4,8 +4,8 @@
 
 Studies are simulated without any difference between two methods on average, and tested by
 :func:`mpt.metrics.crossed.crossed_mean`; beside it stand a percentile bootstrap over targets and draws, which reports
-of earlier versions had, and a t test over the targets' means. Power is the share of p < 0.05 where the methods differ by 3
-true standard errors, which a test that knew the variances would find in 85 of 100.
+of earlier versions had, and a t test over the targets' means. Power is the share of p < 0.05 where the methods differ
+by 3 true standard errors, which a test that knew the variances would find in 85 of 100.
 
 Scenarios, in units of the rest's deviation where they are normal: only the rest; effects of targets, of draws, of both,
 moderate (1) and large (3); heavy tails (Student's t with 3 degrees of freedom in all parts); accuracies turned into

@@ -35,8 +35,8 @@ class Learner(LightningModule):
     """Base of the LightningModules: minimises the token-mean loss of its prompt, is scored on generated text.
 
     Data modules hand over texts (:class:`mpt.data.modules.batch.TextBatch`); the learner tokenises them with its
-    backbone's own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and the task's
-    metric by name; ``test/score`` likewise.
+    backbone's own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and
+    the task's metric by name; ``test/score`` likewise.
 
     Attributes:
         examples: example passes of the training so far, over all devices and the runs that this one went on from: rows

@@ -8,14 +8,10 @@ import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mpt.data.fewshot.files import load_fewshot
-from mpt.fit.configs import find_config
 from mpt.study.forecast.calibrate import Speed, Trial, calibrate
 from mpt.study.plan.foreign import foreign
 from mpt.study.plan.grouping import are_small
@@ -210,21 +206,3 @@ def _trial(cell: Cell, folder: Path) -> Trial:
     if cell.stage == "downstream":
         words.append(f"--data.test_examples={2 * int(option(cell, 'data.eval_batch_size') or 32)}")
     return Trial(words, evaluates(cell), tests=cell.stage == "downstream")
-
-
-class _Config:
-    """A config file, read once."""
-
-    known: dict[str, _Config] = {}  # noqa: RUF012
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @classmethod
-    def of(cls, name: str) -> _Config:
-        return cls.known.setdefault(name, cls(name))
-
-    @cached_property
-    def content(self) -> dict[str, Any]:
-        content = yaml.safe_load(find_config(self.name).read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}

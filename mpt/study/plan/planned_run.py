@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from mpt.study.forecast.estimate import _Config
+from mpt.fit.configs import find_config
 
 PLACE = "{study}"
 """Stands for the study's folder in a recipe, so that a moved folder is still the same study."""
@@ -84,3 +85,21 @@ def option(cell: Cell, name: str) -> Any:
     config = next(word.partition("=")[2] for word in cell.recipe if word.startswith("--config="))
     content = _Config.of(config).content.get(section) or {}
     return content.get(rest, (content.get("init_args") or {}).get(rest))
+
+
+class _Config:
+    """A config file, read once."""
+
+    known: dict[str, _Config] = {}  # noqa: RUF012
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def of(cls, name: str) -> _Config:
+        return cls.known.setdefault(name, cls(name))
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        content = yaml.safe_load(find_config(self.name).read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}

@@ -58,9 +58,9 @@ class _Run:
 def run_pack(cells: Sequence[Cell]) -> dict[str, str]:
     """Do the runs of a pack, from its state if it left one: what became of each, ``"finished"`` or ``"failed"``.
 
-    Those that cannot be done side by side (:func:`mpt.study.run.can_run_side_by_side.obstacle`), and all if
-    their pack fails as a whole, are done one at a time. A finished run's files are left as they are, though it takes part: a run that is
-    resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end be others.
+    Those that cannot be done side by side (:func:`mpt.study.run.can_run_side_by_side.obstacle`), and all if their pack
+    fails as a whole, are done one at a time. A finished run's files are left as they are, though it takes part: a run
+    that is resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end be others.
 
     Args:
         cells: a unit of :func:`mpt.study.plan.grouping.units`.

@@ -48,7 +48,7 @@ def compare(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
     """Compare two methods of a partition; see :func:`mpt.metrics.crossed.crossed_mean` for the test.
 
     Args:
-        scores: one for each method, target, draw and upstream seed, as :func:`~mpt.study.scores.scores.choose` gives them.
+        scores: one for each method, target, draw and upstream seed, as :func:`mpt.study.scores.scores.choose` gives.
     """
     found = effects(scores, baseline, method, other)
     relative = found.relative
