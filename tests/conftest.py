@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import BUILDERS
+from support.small_models import BUILDERS
 from transformers.utils import logging as transformers_logging
 
 import mpt.fit.command  # noqa: F401

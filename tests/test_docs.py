@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
-from toy import Mpt
+from support.paths import ROOT
+from support.toy import Mpt
 
-PAGE = (Path(__file__).parents[1] / "docs" / "paper_and_code.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "paper_and_code.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 from mpt.study.run.environment import versions
 from mpt.util.distribution import DISTRIBUTION, install
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

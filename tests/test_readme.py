@@ -8,16 +8,15 @@ import re
 import shlex
 import statistics
 import subprocess
-from pathlib import Path
 
 import pytest
-from toy import Mpt
+from support.paths import ROOT
+from support.toy import Mpt
 
 from mpt.cli.data import parser as data_options
 from mpt.fit.configs import find_config
 from mpt.sweep.file import load_sweep
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)( no-run)?\n(.*?)^```", README, flags=re.M | re.S)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from learn.meta_toy import meta_fit
 from peft import PeftModel
-from study.toy_study import write_tasks
-from toy import Mpt, small_fit, write_toy
+from support.meta_toy import meta_fit
+from support.toy import Mpt, small_fit, write_toy
+from support.toy_study import write_tasks
 from transformers import AutoModelForSeq2SeqLM
 
 from mpt.callbacks import KeepEarly

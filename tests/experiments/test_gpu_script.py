@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "experiments/benchmarks/gpu.sh"
+SCRIPT = ROOT / "experiments/benchmarks/gpu.sh"
 
 
 @pytest.mark.parametrize(

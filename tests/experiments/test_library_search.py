@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "library_search.py"
+SCRIPT = ROOT / "experiments" / "benchmarks" / "library_search.py"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import meta_gradient
 import pytest
 import torch
 from measuring import NotFinished
-from small_models import t5
+from support.small_models import t5
 from torch.nn import functional as F
 
 from mpt.backbone.loading import BackboneOptions

@@ -9,7 +9,7 @@ import packing
 import pytest
 import torch
 from packing import Done
-from small_models import t5
+from support.small_models import t5
 
 from mpt.backbone.model import FrozenBackbone
 from mpt.learn import PromptTuning

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 import side_by_side
-from small_models import t5
+from support.small_models import t5
 
 TINY = ["--steps", "2", "--every", "1", "--runs", "1", "--prompt-length", "3", "--repeats", "1"]
 

@@ -7,12 +7,12 @@ import importlib.util
 import json
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
+from support.paths import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "train_step.py"
+SCRIPT = ROOT / "experiments" / "benchmarks" / "train_step.py"
 
 
 @pytest.fixture(scope="module")

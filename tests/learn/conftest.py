@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from study.toy_study import write_tasks
-from toy import Mpt
+from support.toy import Mpt
+from support.toy_study import write_tasks
 
 
 @pytest.fixture(scope="module")

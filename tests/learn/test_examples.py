@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learn.meta_toy import OPTIONS, RATE, episodes, fit, learner
-from study.toy_study import SOURCES
+from support.meta_toy import OPTIONS, RATE, episodes, fit, learner
+from support.toy_study import SOURCES
 
 from mpt.backbone.model import Backbone
 from mpt.data.modules.examples import FewShotData, MixtureData

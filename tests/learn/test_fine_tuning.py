@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_models import t5
+from support.small_models import t5
 
 from mpt.learn import FineTuning
 from mpt.util.errors import UserError

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from pytorch_lightning import Trainer, seed_everything
-from small_models import t5
+from support.small_models import t5
 from torch.optim import SGD, AdamW
 
 from mpt.backbone.model import FrozenBackbone

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import yaml
-from learn.meta_toy import OPTIONS, last_checkpoint, meta_fit, saved_prompt, write_callbacks
-from toy import small_fit, write_toy
+from support.meta_toy import OPTIONS, last_checkpoint, meta_fit, saved_prompt, write_callbacks
+from support.toy import small_fit, write_toy
 
 from mpt.backbone.model import FrozenBackbone
 from mpt.fit.configs import find_config

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
-from learn.meta_toy import episodes, examples, last_checkpoint, learner, meta_fit, write_callbacks
-from small_models import t5
-from toy import Mpt, json_lines
+from support.meta_toy import episodes, examples, last_checkpoint, learner, meta_fit, write_callbacks
+from support.paths import TESTS
+from support.small_models import t5
+from support.toy import Mpt, json_lines
 
 from mpt.learn.divergence import EXPLODED
 from mpt.learn.meta import MAML, FoMAML
@@ -25,7 +26,7 @@ TWO = {"trainer__strategy": "ddp", "trainer__devices": 2}
 
 def start(words: list[object], folder: Path) -> subprocess.CompletedProcess[str]:
     """``mpt`` in a process of its own, which starts the second by itself."""
-    found = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(Path(__file__).parents[1])}
+    found = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(TESTS)}
     command = [sys.executable, "-m", "mpt", *map(str, words)]
     return subprocess.run(
         command, env={**os.environ, **found}, cwd=folder, capture_output=True, text=True, timeout=200, check=False

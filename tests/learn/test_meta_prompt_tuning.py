@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
-from learn.meta_toy import OPTIONS, RATE, SEED, episodes, fit, learner, meta_gradients, sgd
-from small_models import bart, t5
+from support.meta_toy import OPTIONS, RATE, SEED, episodes, fit, learner, meta_gradients, sgd
+from support.small_models import bart, t5
 from torch.optim.lr_scheduler import LinearLR
 
 from mpt.backbone.loading import BackboneOptions

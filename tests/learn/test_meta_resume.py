@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import yaml
-from learn.meta_toy import RATE, episodes, examples, fit, last_checkpoint, learner, meta_fit, write_callbacks
+from support.meta_toy import RATE, episodes, examples, fit, last_checkpoint, learner, meta_fit, write_callbacks
 
 from mpt.learn.meta import FoMAML
 from mpt.study.report.costs import examples_of

@@ -6,9 +6,9 @@ import json
 
 import pytest
 import torch
-from learn.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, saved_prompt, sgd, write_callbacks
-from study.toy_study import STUDY, write_study
-from toy import json_lines
+from support.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, saved_prompt, sgd, write_callbacks
+from support.toy import json_lines
+from support.toy_study import STUDY, write_study
 
 from mpt.callbacks import KeepBest, ResumePoint
 from mpt.learn.meta import MAML, FoMAML, Reptile

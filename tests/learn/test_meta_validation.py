@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learn.meta_toy import episodes, fit, learner, meta_fit
-from toy import json_lines
+from support.meta_toy import episodes, fit, learner, meta_fit
+from support.toy import json_lines
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone, token_mean

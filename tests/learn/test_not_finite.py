@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from study.toy_study import write_study
-from toy import Mpt, json_lines, small_fit, write_toy
+from support.toy import Mpt, json_lines, small_fit, write_toy
+from support.toy_study import write_study
 
 from mpt.learn.learner import Learner
 from mpt.prompt.files import load_prompt

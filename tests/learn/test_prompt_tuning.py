@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import pytorch_lightning as pl
 import torch
-from toy import write_toy
+from support.toy import write_toy
 from transformers.optimization import Adafactor
 
 from mpt.backbone.loading import BackboneOptions

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
-from small_models import gpt2, t5
+from support.small_models import gpt2, t5
+from support.toy import write_toy
 from torch import nn
 from torch.nn import functional as F
-from toy import write_toy
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 from transformers.optimization import Adafactor
 

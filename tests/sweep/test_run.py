@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from study.wandb_file import read
-from sweep.toy_sweep import SWEEP, sweep, write_study, write_sweep
+from support.toy_sweep import SWEEP, sweep, write_study, write_sweep
+from support.wandb_file import read
 
 from mpt.cli.sweep import run_sweep_command
 from mpt.sweep import run as run_module

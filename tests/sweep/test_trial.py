@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sweep.toy_sweep import SWEEP, VALIDATION, write_study, write_sweep
+from support.toy_sweep import SWEEP, VALIDATION, write_study, write_sweep
 
 from mpt.fit.configs import find_config
 from mpt.study.plan.grid import plan

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 import pytest
-from learn.meta.meta_episode import Episode, episode_of
-from learn2learn_wheel import learn2learn as learn2learn_imported
-from small_models import bart, gpt2, t5
+from support.learn2learn_wheel import learn2learn as learn2learn_imported
+from support.meta_episode import Episode, episode_of
+from support.small_models import bart, gpt2, t5
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone

@@ -6,8 +6,8 @@ import copy
 
 import pytest
 import torch
-from learn.meta.closed_forms import Quadratic, curved, quadratics, start
-from learn.meta.meta_episode import ALGORITHMS, LEARN_RATES, descend, relative_error
+from support.closed_forms import Quadratic, curved, quadratics, start
+from support.meta_episode import ALGORITHMS, LEARN_RATES, descend, relative_error
 
 from mpt.learn.meta import MAML, FoMAML, Reptile
 from mpt.prompt.soft import SoftPrompt

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 import torch
-from learn.meta.meta_episode import ALGORITHMS, relative_error
+from support.meta_episode import ALGORITHMS, relative_error
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 

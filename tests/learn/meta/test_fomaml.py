@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learn.meta.closed_forms import ROWS, WIDTH, curved, loss, quadratics, start
+from support.closed_forms import ROWS, WIDTH, curved, loss, quadratics, start
 
 from mpt.learn.meta import FoMAML
 

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 import torch
-from learn.meta.meta_episode import ALGORITHMS, Episode, relative_error
+from support.meta_episode import ALGORITHMS, Episode, relative_error
 
 import mpt.learn.meta.hessian as hessian
 from mpt.adapt.tuning import plain_start

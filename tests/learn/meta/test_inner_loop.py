@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learn.meta.closed_forms import curved, loss, quadratics, start
-from learn.meta.meta_episode import relative_error
+from support.closed_forms import curved, loss, quadratics, start
+from support.meta_episode import relative_error
 from torch.nn import functional as F
 
 from mpt.learn.meta.inner_loop import descend, gradient_of, loss_after

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learn.meta.closed_forms import ROWS, WIDTH, curved, loss, quadratics, start
-from learn.meta.meta_episode import meta_objective
+from support.closed_forms import ROWS, WIDTH, curved, loss, quadratics, start
+from support.meta_episode import meta_objective
 
 import mpt.learn.meta.maml as maml
 from mpt.learn.meta import MAML, FoMAML

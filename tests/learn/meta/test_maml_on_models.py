@@ -9,7 +9,7 @@ from itertools import product
 import higher
 import pytest
 import torch
-from learn.meta.meta_episode import meta_objective, relative_error
+from support.meta_episode import meta_objective, relative_error
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from learn.meta.meta_episode import ALGORITHMS, Episode, relative_error
+from support.meta_episode import ALGORITHMS, Episode, relative_error
 
 from mpt.learn.meta import MAML, FoMAML
 from mpt.learn.meta.attention import twice_differentiable

@@ -1,0 +1,178 @@
+"""``mpt adapt`` from a file to a prompt that plain PEFT loads, by the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from support.toy import Finished, Mpt
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+import mpt.adapt.run as running
+from mpt.backbone.loading import resolve
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
+from mpt.learn.side_by_side import SideBySide
+from mpt.library.library import Library
+from mpt.prompt.files import load_prompt
+
+TASK = "syn-size-caption"
+SHORT = ("--steps", 20, "--every", 10, "--top", 2, "--device", "cpu", "--max-target-length", 4)
+Adapt = Callable[..., Finished]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    """Three prompts of the library that ships with the package."""
+    folder, shipped = tmp_path_factory.mktemp("library") / "three", Library.open("synthetic")
+    folder.mkdir()
+    shutil.copy(shipped.folder / "library.json", folder)
+    for task in ("syn-size-ad", "syn-sentiment-review", "syn-list-last"):
+        shutil.copytree(shipped.folder / "prompts" / f"{task}-13", folder / "prompts" / f"{task}-13")
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path) -> dict[str, Path]:
+    """A held-out task, as someone's CSV files: the inputs are quoted and have line breaks in them."""
+    draw = load_fewshot("synthetic", TASK, 13)
+    paths = {}
+    for split, examples in (("train", draw.train), ("dev", draw.dev), ("test", draw.test[:40])):
+        paths[split] = tmp_path / f"{split}.csv"
+        with paths[split].open("w", encoding="utf-8-sig", newline="") as file:
+            rows = [(example.input.replace(" . ", " .\n"), example.targets[0]) for example in examples]
+            csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("text", "label"), *rows])
+    return paths
+
+
+@pytest.fixture
+def adapt(library, files, tmp_path, capsys) -> Adapt:
+    def run(*more: object, out: str = "found", dev: bool = True) -> Finished:
+        words = ["adapt", files["train"], "--library", library, "--out", tmp_path / out, *SHORT]
+        return Mpt(capsys)(*words, *(["--dev", files["dev"]] if dev else []), *more)
+
+    return run
+
+
+def by_peft(folder: Path, inputs: list[str]) -> list[str]:
+    """Plain transformers and PEFT, one input at a time."""
+    where = resolve("mpt-tiny")
+    model = PeftModel.from_pretrained(AutoModelForSeq2SeqLM.from_pretrained(where), folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(where)
+    said = []
+    for text in inputs:
+        batch = tokenizer([text], return_tensors="pt", truncation=True, max_length=512)
+        ids = model.generate(**batch, max_new_tokens=8, do_sample=False, num_beams=1)
+        said.append(tokenizer.batch_decode(ids, skip_special_tokens=True)[0])
+    return said
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def accuracy(said: list[str], labels: list[str]) -> float:
+    """As CrossFit counts it."""
+    return sum(a.strip().lower() == b.strip().lower() for a, b in zip(said, labels, strict=True)) / len(labels)
+
+
+def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, files, tmp_path):
+    done = adapt("--test", files["test"], "--steps", 40, "--every", 20, "--max-target-length", 8)
+    assert done.code == 0, done.err
+    facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
+    for split in ("dev", "test"):
+        table = rows(files[split])
+        said = by_peft(tmp_path / "found", [row["text"] for row in table])
+        assert accuracy(said, [row["label"] for row in table]) == pytest.approx(facts[f"{split}_score"])
+        told = [json.loads(line) for line in (tmp_path / "found" / f"{split}_predictions.jsonl").open(encoding="utf-8")]
+        assert [row["prediction"] for row in told] == [text.strip() for text in said]
+    assert facts["dev_score"] > 0.6  # by chance 0.5
+    assert facts["tried"][0]["start"] == "no transfer" and len(facts["tried"]) == 3
+    best = max(facts["tried"], key=lambda one: (one["dev_score"], -one["dev_loss"]))
+    assert facts["start"] == best["start"] and facts["dev_score"] == best["dev_score"]
+    assert f"{facts['dev_score']:.3f}" in done.out and f"{facts['test_score']:.3f}" in done.out
+    assert "optimistic" in done.out and "PeftModel.from_pretrained" in done.out
+    assert not list(tmp_path.glob(".found*"))
+
+
+def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
+    done = adapt("--exclude", "syn-list-last")
+    printed = done.out[done.out.index("with transformers and PEFT:") :]
+    lines = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
+    capsys.readouterr()
+    exec("\n".join(lines).replace("your text", "x ; y"), {})
+    assert capsys.readouterr().out.strip()
+    assert "syn-list-last" not in done.out
+
+
+def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path):
+    """The key is in it, made by the library's recipe."""
+    adapt()
+    found = load_prompt(tmp_path / "found" / "key")
+    own = Library.open(library)
+    fingerprint = FrozenBackbone("mpt-tiny").fingerprint
+    assert found.facts["fingerprint"] == fingerprint and list(found.weight.shape) == [20, 96]
+    hits = own.search(found.weight, 2, by="average_token", fingerprint=fingerprint)
+    facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
+    assert [hit.entry.name for hit in hits] == [one["start"] for one in facts["tried"]][1:]
+
+
+def test_a_run_that_was_stopped_leaves_nothing_half_and_goes_on(adapt, tmp_path, monkeypatch):
+    few = ("--steps", 8, "--every", 4)
+    adapt(*few, out="straight")
+    told = running.Steps.told
+    for at in (0, 4):
+
+        def stops(self, side: SideBySide, at: int = at) -> None:
+            told(self, side)
+            if side.steps == at:
+                raise KeyboardInterrupt
+
+        out = f"found-{at}"
+        monkeypatch.setattr(running.Steps, "told", stops)
+        stopped = adapt(*few, out=out)
+        assert stopped.code == 130 and "the same command goes on" in stopped.err
+        assert not (tmp_path / out).exists()
+        monkeypatch.setattr(running.Steps, "told", told)
+        again = adapt(*few, out=out)
+        assert again.code == 0 and f"step {at} of 8" in again.out
+        assert "step 0 of 8" not in again.out or at == 0
+        one, other = (load_prompt(tmp_path / name) for name in ("straight", out))
+        assert torch.equal(one.weight, other.weight) and one.facts == other.facts
+        assert not list(tmp_path.glob(".found*"))
+
+
+def test_mistakes_are_one_sentence_and_leave_nothing(adapt, files, library, tmp_path, capsys):
+    lines = files["dev"].read_text(encoding="utf-8-sig").split("\n")
+    files["dev"].write_text("\n".join([*lines[:-1], '"a text","middling"', ""]), encoding="utf-8")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    empty = tmp_path / "empty"
+    Library.create(empty, Library.open(library).recipe)
+    cases = [
+        ((), {}, f"dev.csv, line {len(lines)}: the label 'middling' is not among"),
+        ((), {"out": "full"}, "exists; name another"),
+        (("--exclude", "syn-list-last", "syn-size-ad", "syn-sentiment-review"), {"dev": False}, "after --exclude"),
+        (("--exclude", "syn-list-lst"), {"dev": False}, "has no prompt of that task; did you mean syn-list-last?"),
+        (("--library", empty), {"dev": False}, "is empty"),
+        (("--library", "nowhere"), {"dev": False}, "library nowhere"),
+        (("--by", "cosine"), {"dev": False}, "--by is one of"),
+        (("--every", 50), {"dev": False}, "--every 50"),
+        (("--rate", 0), {"dev": False}, "--rate must be above 0"),
+    ]
+    for more, options, said in cases:
+        done = adapt(*more, **options)
+        assert done.code == 2 and said in done.err and done.err.count("\n") == 1, done.err
+    assert not (tmp_path / "found").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_a_library_of_another_backbone_is_refused(adapt, tmp_path, model_folder):
+    done = adapt("--backbone", model_folder("t5"))
+    assert done.code == 2 and "has no prompt of backbone" in done.err and "mpt-tiny" in done.err

@@ -1,0 +1,130 @@
+"""What is said of the figures, for outcomes made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from support.small_models import bart, gpt2, llama, t5
+from transformers import AutoModelForSeq2SeqLM
+
+from mpt.adapt.examples import Examples
+from mpt.adapt.rows import Row
+from mpt.adapt.run import NO_TRANSFER, Found, Try, _best
+from mpt.adapt.tuning import Tuned
+from mpt.adapt.verdict import foreign, usage, verdict
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
+from mpt.data.tasks.task import Example, Task
+from mpt.prompt.files import save_prompt
+
+BACKBONE: Any = SimpleNamespace(name="some/model")
+
+
+def attempt(start: str, score: float, loss: float, step: int = 50, similarity: float | None = None) -> Try:
+    history = [{"step": place, "dev/score": score, "dev/loss": loss} for place in (0, step)]
+    value = torch.zeros(2, 3)
+    return Try(start, "task", similarity, Tuned(start, None, value, score, loss, step, history))
+
+
+def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Examples:
+    rows = [Row(i, Example(f"text {i}", (label,))) for i, label in enumerate(labels, start=1)]
+    return Examples(Task("mine", "classification", metric, ("y", "n")), rows, rows, rows[:test])
+
+
+def said(*tries: Try, test: tuple[float, float] | None = None, **options: Any) -> str:
+    found = Found(list(tries), _best(list(tries)), torch.zeros(2, 3), test)
+    return "\n".join(verdict(found, examples(test=2 if test else 0, **options), BACKBONE))
+
+
+def test_a_gain_is_told_with_its_optimism():
+    text = said(attempt(NO_TRANSFER, 0.5, 1.0), attempt("one", 1.0, 0.2), attempt("two", 0.75, 0.1))
+    assert "the tuning from one, ACC 1.000; without transfer 0.500: a gain of +0.500 (+100%)" in text
+    assert "optimistic: the best of 6 evaluations (3 starts) on the same 4 examples" in text and "0.250" in text
+    assert "--test" in text
+
+
+def test_the_test_set_is_told_beside_no_transfer():
+    text = said(attempt(NO_TRANSFER, 0.5, 1.0), attempt("one", 1.0, 0.2), test=(0.5, 1.0))
+    assert "on the 2 test examples, which chose nothing: ACC 0.500; without transfer 1.000: -0.500" in text
+    assert "--test" not in text
+
+
+def test_no_transfer_may_be_best_and_then_there_is_no_gain():
+    text = said(attempt(NO_TRANSFER, 0.9, 1.0), attempt("one", 0.8, 0.2), test=(0.7, 0.7))
+    assert "no retrieved prompt did better, so the gain is 0" in text and "ACC 0.700" in text
+
+
+def test_equal_scores_are_decided_by_the_loss():
+    assert _best([attempt(NO_TRANSFER, 0.9, 0.3), attempt("one", 0.9, 0.2)]).start == "one"
+    assert _best([attempt(NO_TRANSFER, 0.9, 0.2), attempt("one", 0.9, 0.2)]).start == NO_TRANSFER
+    assert "the lower dev loss decided" in said(attempt(NO_TRANSFER, 0.9, 0.3), attempt("one", 0.9, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("score", "options", "expected"),
+    [
+        (0.75, {}, "no better than answering 'y' always (0.750 on dev)"),
+        (0.0, {}, "no tuning answered anything right"),
+        (0.8, {}, None),
+        (0.75, {"metric": "EM"}, None),
+    ],
+)
+def test_a_score_that_means_nothing_is_told(score, options, expected):
+    text = said(attempt(NO_TRANSFER, score, 1.0), attempt("one", score, 0.5, step=0), **options)
+    assert (expected or "always") in text if expected else "always" not in text
+    assert "without any tuning one" in text
+
+
+TEXTS = ["your text", "a much longer text that is cut in the end", ""]
+
+
+def hostile(folder: Path) -> None:
+    """A checkpoint with generation settings of its own, and a tokenizer that pads, cuts and tells otherwise."""
+    for name, more in (
+        ("generation_config.json", {"repetition_penalty": 50.0, "num_beams": 3, "min_length": 9}),
+        ("tokenizer_config.json", {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+                                   "truncation_side": "left", "clean_up_tokenization_spaces": True}),
+    ):  # fmt: skip
+        path = folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2, "early_stopping": True, "repetition_penalty": 1.5}])
+@pytest.mark.parametrize("build", [t5, bart, gpt2, llama])
+def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
+    folder = build(tmp_path / "a 'quoted' model")
+    hostile(folder)
+    backbone = FrozenBackbone(str(folder), BackboneOptions(max_input_length=20, max_target_length=8, **options)).eval()
+    prompt = torch.randn(5, backbone.hidden_size, generator=torch.Generator().manual_seed(1))
+    save_prompt(tmp_path / "prompt", prompt, str(folder), backbone.decoder_only, {})
+    lines = "\n".join(usage(backbone, tmp_path / "prompt"))
+    expected = [backbone.generate(prompt, backbone.encode([text]))[0] for text in TEXTS]
+    there: dict[str, Any] = {}
+    exec(lines.replace('["your text"]', repr(TEXTS)), there)
+    assert capsys.readouterr().out.strip() == str(expected)
+    assert there["tokenizer"](TEXTS[0]).keys() >= {"token_type_ids"}
+
+
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_lines_load_the_weights_as_they_were_for_the_scores(tmp_path, stored, dtype):
+    folder = t5(tmp_path / "model")
+    AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=stored).save_pretrained(folder)
+    backbone = FrozenBackbone(str(folder), BackboneOptions(dtype=dtype))
+    there: dict[str, Any] = {}
+    exec("\n".join(usage(backbone, Path("out"))[:2]), there)
+    assert there["model"].dtype == next(backbone.model.parameters()).dtype == getattr(torch, dtype)
+
+
+def test_the_bundled_backbone_says_that_it_knows_no_english():
+    tiny = FrozenBackbone("mpt-tiny")
+    english = ["I loved every minute of this film", "the waiter forgot our order twice"]
+    known = [example.input for example in load_fewshot("synthetic", "syn-size-caption", 13).train]
+    assert foreign(tiny, english) > 0.5 and foreign(tiny, known) < 0.05
+    assert foreign(BACKBONE, english) == 0  # of others nothing is known

@@ -1,0 +1,74 @@
+"""A study that tries every source prompt, done, and analysed: result files say what the analysis reads."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from support.small_models import t5
+from support.study_library import RETRIEVING, write_library, write_retrieving
+from support.toy import Mpt
+
+from mpt.analysis.transfers import read_transfers
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.library.library import Library
+from mpt.library.similarity import per_token
+from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
+from mpt.study.report.costs import Amount, read_costs
+from mpt.study.run.results import read_study, write_study
+from mpt.study.run.worker import run_unit
+from mpt.study.scores.oracle import oracle_scores
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import load_study
+
+METHODS = """  All-on-dev:
+    retrieve: {{use: best, top_k: all}}
+    downstream: {{config: prompt_tuning, overrides: *prompt}}
+library: {library}
+"""
+
+
+def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    backbone = t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
+    fingerprint = FrozenBackbone(str(backbone), BackboneOptions()).fingerprint
+    library = write_library(tmp_path / "library", fingerprint, backbone, ("emo", "trec", "emo", "ag_news", "other"))
+    text = RETRIEVING.partition("  Top2:")[0] + METHODS
+    text = text.replace("overrides:\n", "targets: [ag_news]\noverrides:\n  trainer.logger: false\n", 1)
+    file = write_retrieving(tmp_path, backbone, text.replace("max_steps: 6", "max_steps: 2"))
+    study, out = load_study(file), tmp_path / "out"
+    cells = plan(study, out)
+    write_study(study, settings(study), cells, out)
+    for unit in units(cells, 12):
+        assert set(run_unit(unit, {}).values()) == {"finished"}
+
+    (transfers,) = read_transfers(tmp_path / "out")
+    assert (transfers.method, transfers.by, transfers.missing) == ("All-on-dev", "per_token", 0)
+    assert transfers.sources == ["emo-0", "emo-2", "trec-1"] and transfers.tasks == ["emo", "trec"]
+    assert transfers.targets == ["ag_news"] and len(transfers.trials) == 2 * 3
+    entries = {entry.name: entry for entry in Library.open(library.folder).entries()}
+    for trial in transfers.trials:
+        key = load_prompt(tmp_path / f"out/embedding/{trial.target}-{trial.seed}/prompt").weight
+        expected = per_token(key[None], library.key(entries[trial.source])[None]).item()
+        assert trial.similarity == pytest.approx(expected, abs=1e-5)
+
+    facts, records = read_study(out)
+    costs = {(cost.method, cost.part): cost for cost in read_costs(out, facts, records)}
+    assert list(costs) == [("PT", "none"), ("All-on-dev", "keys"), ("All-on-dev", "library")]
+    keys, shelf = costs["All-on-dev", "keys"], costs["All-on-dev", "library"]
+    assert (keys.runs, keys.steps, keys.examples) == (2, Amount(2 * 4), Amount(2 * 4 * 4))  # seeds x steps x rows
+    assert (shelf.runs, shelf.examples) == (3, Amount(0, False))  # a library made by hand tells no steps
+    scores = oracle_scores(facts, records)
+    best = {seed: max(trial.score for trial in transfers.trials if trial.seed == seed) for seed in (13, 21)}
+    assert {(row.method, row.seed): row.score for row in scores} == {
+        ("Oracle (chosen on test)", seed): score for seed, score in best.items()
+    }
+
+    ended = Mpt(capsys)("transfer", "matrix", "out")
+    assert ended.code == 0, ended.err
+    assert "differ" not in ended.out and "have no result" not in ended.out and "all 3" in ended.out
+    rows = list(csv.DictReader((tmp_path / "out/report/transfer/matrix.csv").open()))
+    assert {(row["source"], row["runs"]) for row in rows} == {("emo", "4"), ("trec", "2")}

@@ -1,0 +1,248 @@
+"""Where backbones come from, and one sentence for whatever is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sentencepiece
+import torch
+from support.paths import ROOT
+from support.small_models import VOCABULARY, bert, gpt2, t5
+from transformers import AutoTokenizer
+
+from mpt.backbone.loading import BackboneOptions, bundled_backbones, load, refuse_unsafe_dtype, resolve, save_backbone
+from mpt.backbone.model import FrozenBackbone
+from mpt.util.errors import UserError
+
+
+def refusal(name: str | Path, **options: object) -> str:
+    with pytest.raises(UserError) as error:
+        load(str(name), BackboneOptions(**options))  # type: ignore[arg-type]
+    text = str(error.value)
+    assert "\n" not in text and str(name) in text
+    return text
+
+
+@pytest.fixture
+def copied(model_folder, tmp_path) -> Path:
+    """A T5 folder to spoil."""
+    return Path(shutil.copytree(model_folder("t5"), tmp_path / "t5"))
+
+
+def test_a_folder_by_absolute_relative_or_home_path(copied, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    prints = {FrozenBackbone(name).fingerprint for name in (str(copied), "t5", "./t5", "~/t5")}
+    assert len(prints) == 1
+
+
+def test_bundled_names_are_folders_of_the_package(monkeypatch, tmp_path, copied):
+    monkeypatch.setattr("mpt.backbone.loading.ASSETS", tmp_path)
+    assert bundled_backbones() == {"t5": copied}
+    assert resolve("t5") == str(copied)
+    assert FrozenBackbone("t5").hidden_size == 32
+    monkeypatch.chdir(copied.parent)
+    assert resolve("t5") == "t5", "a folder of that name where the user stands goes first"
+
+
+def test_unknown_folders(tmp_path):
+    for name in (tmp_path / "nowhere", "./nowhere", "some/where/deep", "~/nowhere"):
+        assert "no such folder; give a Hugging Face model folder" in refusal(name)
+    (tmp_path / "empty").mkdir()
+    assert "the folder has no config.json" in refusal(tmp_path / "empty")
+
+
+def test_unknown_names_without_a_network(monkeypatch, tmp_path, copied):
+    monkeypatch.setattr("mpt.backbone.loading.ASSETS", copied.parent)
+    copied.rename(tmp_path / "mpt-tiny")
+    text = refusal("mpt-tinny")
+    assert "hub cannot be reached" in text and text.endswith("did you mean mpt-tiny?")
+    assert "hub cannot be reached" in refusal("some-org/some-model")
+    assert "no such model" in refusal("not a name")
+
+
+# A hub that answers, a broken network, and a model that was downloaded before. In a process of its own: the
+# hub's library reads its address when it is imported.
+HUB = """
+import http.server, json, os, shutil, sys, threading, time
+from pathlib import Path
+
+class Nothing(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_GET = do_HEAD
+    def log_message(self, *args): pass
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Nothing)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+home, folder = Path(sys.argv[1]), sys.argv[2]
+os.environ |= {"HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
+os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
+snapshot = home / "hub" / "models--some--t5" / "snapshots" / ("0" * 40)
+shutil.copytree(folder, snapshot)
+(snapshot.parents[1] / "refs").mkdir()
+(snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
+
+from mpt.util.errors import UserError
+from mpt.backbone.loading import BackboneOptions, load
+
+def attempt(name, **options):
+    start = time.perf_counter()
+    try:
+        said = type(load(name, BackboneOptions(**options))[0]).__name__
+    except UserError as error:
+        said = str(error)
+    return said, time.perf_counter() - start
+
+results = {"answered": attempt("some/nothing"), "revision": attempt("some/nothing", revision="v9")}
+server.shutdown(); server.server_close()  # from here on the connection is refused
+results |= {"refused": attempt("some/nothing"), "downloaded": attempt("some/t5")}
+print(json.dumps(results))
+"""
+
+
+def test_the_hub_is_asked_once_and_downloads_are_used_without_it(model_folder, tmp_path):
+    command = [sys.executable, "-c", HUB, str(tmp_path), str(model_folder("t5"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    results = json.loads(done.stdout.splitlines()[-1])
+    assert "the Hugging Face hub has no such model (wrong name, or private" in results["answered"][0]
+    assert "no such model at revision v9" in results["revision"][0]
+    assert "the Hugging Face hub cannot be reached" in results["refused"][0]
+    assert results["downloaded"][0] == "T5ForConditionalGeneration"
+    assert max(seconds for _, seconds in results.values()) < 20, results
+
+
+def test_an_encoder_only_model_is_refused(tmp_path):
+    assert "bert generates no text; give an encoder-decoder or a decoder-only" in refusal(bert(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x10\x00\x00\x00", b"no tensors at all" * 9])
+def test_corrupted_weights(content, copied):
+    (copied / "model.safetensors").write_bytes(content)
+    assert "could not be loaded" in refusal(copied)
+
+
+def test_truncated_weights(copied):
+    path = copied / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "could not be loaded" in refusal(copied)
+
+
+def test_weights_of_another_shape(copied):
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "d_ff": 48}))
+    assert "could not be loaded" in refusal(copied)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model_type": "nothing-known"}', "{}"])
+def test_corrupted_configuration(content, copied):
+    (copied / "config.json").write_text(content)
+    assert "could not be loaded" in refusal(copied)
+
+
+def test_missing_weights(copied):
+    (copied / "model.safetensors").unlink()
+    assert "could not be loaded" in refusal(copied)
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart", "gpt2", "llama"])
+def test_no_tokenizer_in_the_folder(kind, model_folder, tmp_path):
+    """For most models transformers makes an empty one without a word."""
+    folder = Path(shutil.copytree(model_folder(kind), tmp_path / kind))
+    for path in folder.glob("*token*"):
+        path.unlink()
+    assert ("could not be loaded" if kind == "llama" else "has no tokenizer files") in refusal(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_corrupted_tokenizer(content, copied):
+    (copied / "tokenizer.json").write_text(content)
+    assert "could not be loaded" in refusal(copied)
+
+
+def test_a_decoder_only_tokenizer_without_an_end_is_refused(tmp_path):
+    folder = gpt2(tmp_path / "gpt2")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "eos_token": None}))
+    assert "no end-of-sequence token" in refusal(folder)
+
+
+def test_an_end_of_sequence_that_the_model_does_not_know_is_refused(copied):
+    tokenizer = AutoTokenizer.from_pretrained(copied)
+    tokenizer.add_special_tokens({"eos_token": "[END]"})
+    tokenizer.save_pretrained(copied)
+    with pytest.raises(UserError, match=rf"end of sequence '\[END\]' is token {VOCABULARY}, beyond the {VOCABULARY}"):
+        FrozenBackbone(str(copied))
+
+
+def test_an_unknown_attention_implementation(model_folder):
+    assert "could not be loaded" in refusal(model_folder("t5"), attention="thinking")
+
+
+def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path):
+    """What older T5 checkpoints hold: spiece.model and no tokenizer.json (google/t5-large-lm-adapt)."""
+    folder = t5(tmp_path / "t5", vocab_size=400)
+    for path in folder.glob("*token*"):
+        path.unlink()
+    lines = ["premise hypothesis yes no", "the film was good", "a bad film", "the dog runs fast"] * 20
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_prefix=str(folder / "spiece"), vocab_size=60, minloglevel=2,
+        hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+    )  # fmt: skip
+    backbone = FrozenBackbone(str(folder), BackboneOptions(max_target_length=4))
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+    for text in lines[:4]:
+        ids = backbone.encode([text]).input_ids[0].tolist()
+        assert ids == [*reference.encode(text), 1]
+        assert backbone.tokenizer.decode(ids, skip_special_tokens=True) == text
+    sentinels = backbone.tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_99>"])
+    assert set(sentinels) <= set(backbone.tokenizer.all_special_ids), "sentinels start no prompt"
+    assert len(backbone.generate(None, backbone.encode(lines[:2]))) == 2
+
+
+def test_saved_backbones_load_again(load_backbone, tmp_path):
+    backbone = load_backbone("bart")
+    save_backbone(tmp_path / "saved", backbone.model, backbone.tokenizer)
+    again = FrozenBackbone(str(tmp_path / "saved"), backbone.options)
+    assert again.fingerprint == backbone.fingerprint
+    assert again.model.generation_config.to_dict() == backbone.model.generation_config.to_dict()
+    batch = backbone.encode(["hello", "a"], ["yes", "no"])
+    assert torch.equal(again.loss(None, batch), backbone.loss(None, batch))
+    assert len(again.tokenizer) == VOCABULARY
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "float16", "16"])
+def test_half_precision_of_t5_is_refused_however_it_is_spelt(precision):
+    with pytest.raises(UserError, match="overflows to NaN"):
+        refuse_unsafe_dtype("mt5", precision)
+    refuse_unsafe_dtype("bart", precision)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true", "bfloat16", "float32", "64-true"])
+def test_other_precisions_of_t5_are_fine(precision):
+    refuse_unsafe_dtype("t5", precision)
+
+
+@pytest.mark.parametrize("name", ["max_input_length", "max_target_length", "num_beams"])
+def test_options_below_one_are_refused(name):
+    with pytest.raises(UserError, match=f"backbone option {name} must be at least 1, not 0"):
+        BackboneOptions(**{name: 0})
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_penalty_that_is_none_is_refused(value):
+    with pytest.raises(UserError, match="backbone option repetition_penalty must be above 0, not"):
+        BackboneOptions(repetition_penalty=value)
+
+
+def test_stopping_a_search_early_needs_beams():
+    with pytest.raises(UserError, match="early_stopping is for beams; set num_beams above 1"):
+        BackboneOptions(early_stopping=True)

@@ -1,0 +1,92 @@
+"""Every shipped experiment goes through the real command line."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from support.toy import Mpt
+
+from mpt.fit.configs import config_root, find_config, shipped_configs
+from mpt.util.errors import UserError
+
+RUNS = [name for name in shipped_configs() if "/" not in name]
+
+
+@pytest.fixture
+def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
+    monkeypatch.chdir(tmp_path)
+    return Mpt(capsys)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_shipped_run_is_accepted_and_printed_whole(name, mpt):
+    printed = mpt("fit", "--config", name, "--print_config")
+    assert printed.code == 0, printed.err
+    asked, resolved = yaml.safe_load(find_config(name).read_text()), yaml.safe_load(printed.out)
+    _assert_inside(asked, resolved)
+
+
+def _assert_inside(asked, resolved):
+    """Every value of the file is a value of the run: nothing was dropped or replaced on the way."""
+    if isinstance(asked, dict):
+        for key, value in asked.items():
+            _assert_inside(value, resolved[key])
+    elif isinstance(asked, list):
+        for value, other in zip(asked, resolved, strict=True):
+            _assert_inside(value, other)
+    else:
+        assert asked == resolved
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_shipped_run_says_first_what_it_is_for_and_keeps_the_trainer_settings_that_matter(name):
+    text = find_config(name).read_text()
+    assert text.startswith("# ")
+    assert yaml.safe_load(text)["trainer"]["inference_mode"] is False
+
+
+def test_overrides_reach_nested_values_as_flat_names(mpt):
+    """As W&B's sweeps pass them: --name=value, numbers in their scientific form."""
+    printed = mpt(
+        "fit",
+        "--config",
+        "prompt_tuning",
+        "--print_config",
+        "--model.optimizer.init_args.lr=1e-05",
+        "--model.prompt_length=7",
+    )
+    resolved = yaml.safe_load(printed.out)["model"]["init_args"]
+    assert float(resolved["optimizer"]["init_args"]["lr"]) == 1e-5 and resolved["prompt_length"] == 7
+
+
+def test_adamw_on_request(mpt):
+    printed = mpt(
+        "fit",
+        "--config",
+        "prompt_tuning",
+        "--print_config",
+        "--model.optimizer=torch.optim.AdamW",
+        "--model.optimizer.lr=0.01",
+    )
+    assert printed.code == 0, printed.err
+    optimizer = yaml.safe_load(printed.out)["model"]["init_args"]["optimizer"]
+    assert optimizer["class_path"] == "torch.optim.AdamW" and optimizer["init_args"]["lr"] == 0.01
+
+
+def test_names_are_found_with_and_without_folder_and_suffix():
+    expected = config_root() / "prompt_tuning.yaml"
+    for name in ("prompt_tuning", "prompt_tuning.yaml", "experiments/prompt_tuning.yaml"):
+        assert find_config(name).samefile(expected)
+    with pytest.raises(UserError, match="prompt_tuning"):
+        find_config("prompt_tunning")
+
+
+def test_list_show_copy(mpt, tmp_path):
+    listed = mpt("configs", "list").out
+    assert all(name in listed for name in shipped_configs())
+    assert mpt("configs", "show", "prompt_tuning").out == find_config("prompt_tuning").read_text()
+    assert mpt("configs", "copy", "prompt_tuning", "mine/a.yaml").code == 0
+    assert (tmp_path / "mine" / "a.yaml").read_text() == find_config("prompt_tuning").read_text()
+    again = mpt("configs", "copy", "prompt_tuning", "mine/a.yaml")
+    assert again.code == 2 and "exists" in again.err
+    assert mpt("configs", "show", "nothing").code == 2

@@ -1,0 +1,137 @@
+"""Going on from a checkpoint: of the same run, and by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support.small_models import t5
+from support.toy import Mpt, json_lines, small_fit, write_toy
+from support.toy_study import write_study
+
+from mpt.study.plan.grid import plan
+from mpt.study.run.one import run_cell
+from mpt.study.run.results import STARTED
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
+from mpt.util.files import held, write_json
+
+CONFIG = ("--config", "prompt_tuning")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, model_folder) -> Path:
+    """A run of six steps, ``run``, and its data, of tasks toy and other."""
+    folder = tmp_path_factory.mktemp("done")
+    write_toy(folder / "data", seeds=(13, 21))
+    write_toy(folder / "data", "other")
+    t5(folder / "another", feed_forward_proj="gated-gelu")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setenv("WANDB_MODE", "disabled")
+        from mpt.cli.main import main
+
+        main(["fit", *CONFIG, *map(str, small_fit(model_folder("t5"), folder / "data", folder / "run"))])
+        raise SystemExit(0)
+    assert end.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def mpt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mpt:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    return Mpt(capsys)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+OTHERS = {
+    "another backbone": ({"model__backbone": "another"}, ["weights "]),
+    "another task": ({"data__task": "other"}, ["task toy (now other)"]),
+    "another draw": ({"data__seed": 21}, ["data seed 13 (now 21)"]),
+    "another length": ({"model__prompt_length": 7}, ["prompt length 4 (now 7)"]),
+    "another optimiser": (
+        {"model__optimizer": "torch.optim.AdamW", "model__optimizer__lr": 0.01},
+        ["optimizer PromptAdafactor (now AdamW)", "learning rate 0.3 (now 0.01)"],
+    ),
+    "another metric": ({"data__metric": "EM"}, ["metric ACC (now EM)"]),
+    "another length of targets": (
+        {"model__backbone_options__max_target_length": 5},
+        ["max_target_length 4 (now 5)"],
+    ),
+    "another rate": ({"model__optimizer__lr": 0.25}, ["learning rate 0.3 (now 0.25)"]),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), OTHERS.values(), ids=OTHERS)
+def test_another_run_does_not_go_on(changes, words, mpt, done, model_folder):
+    changes = {name: done / value if value == "another" else value for name, value in changes.items()}
+    before = files(done / "run")
+    options = small_fit(model_folder("t5"), done / "data", done / "run", trainer__max_steps=8, **changes)
+    ended = mpt("fit", *CONFIG, *options, "--ckpt_path", "last")
+    assert ended.code == 2 and "Traceback" not in ended.err
+    (told,) = [line for line in ended.err.splitlines() if line.startswith("mpt: error: ")]
+    for word in ["is of another run", *words, "start anew without --ckpt_path"]:
+        assert word in told
+    assert files(done / "run") == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"data__task": "other"}, []), ({"model__prompt_length": 7}, ["prompt length 4 (now 7)"])],
+)
+def test_a_checkpoint_is_tested_on_any_task_by_the_same_model(changes, words, mpt, done, model_folder, tmp_path):
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run", **changes)
+    ended = mpt("test", *CONFIG, *options, "--ckpt_path", done / "run" / "last.ckpt")
+    assert ended.code == (2 if words else 0), ended.err
+    assert all(word in ended.err for word in words)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_judged_by_its_shapes(mpt, done, model_folder, tmp_path):
+    shutil.copytree(done / "run", tmp_path / "run")
+    content = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    del content["of"]
+    torch.save(content, tmp_path / "run" / "last.ckpt")
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run", trainer__max_steps=8)
+    wrong = mpt("fit", *CONFIG, *options, "--model.prompt_length", 7, "--ckpt_path", "last")
+    assert wrong.code == 2 and "prompt.weight [4, 32] (now [7, 32])" in wrong.err
+    assert mpt("fit", *CONFIG, *options, "--ckpt_path", "last").code == 0
+    assert json_lines(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == 8
+
+
+@pytest.mark.parametrize("how", [(), ("--ckpt_path", "last")])
+def test_a_second_fit_in_a_folder_is_refused(how, mpt, done, model_folder):
+    before = files(done / "run")
+    options = small_fit(model_folder("t5"), done / "data", done / "run", trainer__max_steps=8)
+    with held(done / "run", "it is free"):
+        ended = mpt("fit", *CONFIG, *options, *how)
+    assert ended.code == 2 and f"another mpt fit is at work in {done / 'run'}" in ended.err
+    assert files(done / "run") == before and [path.name for path in done.glob("run*")] == ["run"]
+
+
+def test_a_hold_ends_with_its_process(tmp_path):
+    code = "import os, sys; from pathlib import Path; from mpt.util.files import held\n"
+    code += "with held(Path(sys.argv[1]), 'x'): print('held', flush=True); input()"
+    words = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="it is taken"), held(tmp_path / "run", "it is taken"):
+            pass
+        other.kill()
+    with held(tmp_path / "run", "it is taken"):
+        assert os.listdir(tmp_path / "run") == []
+
+
+def test_half_a_checkpoint_of_a_study_is_worth_no_more_than_none(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    cells = plan(load_study(write_study(tmp_path, model_folder("t5"))), tmp_path / "out")
+    cell = next(cell for cell in cells if cell.method == "PT")
+    write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
+    (cell.folder / "last.ckpt").write_bytes(b"half")
+    assert run_cell(cell) == "finished"

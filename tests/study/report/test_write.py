@@ -1,0 +1,374 @@
+"""A study's report, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.by_hand import one_partition, record, setting, write_folder
+from support.wandb_file import read, settle
+
+from mpt.cli.study import run_study_command
+from mpt.cli.study_view import print_report
+from mpt.data.tasks.partitions import load_partition
+from mpt.present.terminal import console
+from mpt.study.report.write import log_report, write_report
+from mpt.study.run.results import Record
+from mpt.util.errors import UserError
+from mpt.util.files import write_json
+
+
+def table_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    return one_partition()
+
+
+@pytest.fixture
+def of_two() -> list[Record]:
+    """Partitions p (targets a, b) and q (targets b, c); PT and FT are shared, MTL is learned for each."""
+    scores = {
+        ("PT", None): {"a": (0.5, 0.8), "b": (0.4, 0.2), "c": (0.5, 0.5)},
+        ("MTL", "p"): {"a": (0.75, 0.6), "b": (0.5, 0.25)},
+        ("MTL", "q"): {"b": (0.2, 0.3), "c": (0.5, 0.25)},
+        ("FT", None): {"a": (0.55, 0.88), "b": (0.44, 0.22), "c": (1.0, 1.0)},
+    }
+    return [
+        record(method, target, seed, score, partition=partition)
+        for (method, partition), of_targets in scores.items()
+        for target, both in of_targets.items()
+        for seed, score in zip((13, 21), both, strict=True)
+    ]
+
+
+@pytest.fixture
+def two(of_two, tmp_path) -> Path:
+    write_folder(tmp_path, of_two, settings=[setting("p", "a", "b"), setting("q", "b", "c")])
+    return tmp_path
+
+
+def test_the_report_of_a_folder(records, tmp_path):
+    failed = Record("FT/a-13", "FT", "downstream", "a", 13, None)
+    write_folder(tmp_path, [*records, failed])
+    write_json(tmp_path / "FT" / "a-13" / "failed.json", {"reason": "no memory"})
+    write_report(tmp_path)
+    folder = tmp_path / "report"
+    with (folder / "arg.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:4] == ["partition", "method", "arg", "arg_std"]
+    assert [(row["partition"], row["method"]) for row in rows] == [("p", "MTL")]
+    # a: 65 to 67.5, b: 30 to 37.5
+    assert float(rows[0]["arg"]) == pytest.approx(14.4231, abs=1e-4)
+    assert float(rows[0]["arg_std"]) == pytest.approx(30.3693, abs=1e-4)
+    assert float(rows[0]["points"]) == 5 and (rows[0]["targets"], rows[0]["draws"]) == ("2", "2")
+    with (folder / "scores.csv").open(encoding="utf-8") as file:
+        scores = list(csv.DictReader(file))
+    assert len(scores) == 8
+    assert {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in scores} == {
+        (r.method, r.target, str(r.seed)): r.result["score"] for r in records
+    }
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "| b (ACC) | 30.0 ± 14.1 | **37.5 ± 17.7** | missing |" in text
+    assert "| ARG (%) | baseline | **+14.4 ± 30.4** | missing |" in text
+    assert "| mean difference (points) | baseline | **+5.0** | missing |" in text
+    assert "`FT/a-13`: no memory" in text and "synthetic" in text and "mpt study run hand.yaml" in text
+    png = (folder / "relative_gain.png").read_bytes()
+    assert png.startswith(b"\x89PNG") and len(png) > 10_000
+
+
+def test_a_report_before_any_result_says_what_is_missing(tmp_path):
+    write_folder(tmp_path, [Record("PT/a-13", "PT", "downstream", "a", 13, None)])
+    report = write_report(tmp_path)
+    assert report.missing == [("PT/a-13", "not run yet")]
+    assert (tmp_path / "report" / "arg.csv").read_text().count("\n") == 1
+    assert not list((tmp_path / "report").glob("*.png"))
+
+
+def test_real_data_is_not_called_synthetic(records, tmp_path):
+    write_folder(tmp_path, records, root="fewshot")
+    write_report(tmp_path)
+    assert "ynthetic" not in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no study's folder"):
+        write_report(tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_says_what_to_do(records, tmp_path):
+    write_folder(tmp_path, records)
+    content = json.loads((tmp_path / "study.json").read_text())
+    del content["settings"]
+    write_json(tmp_path / "study.json", content)
+    with pytest.raises(UserError, match="earlier version; delete it"):
+        write_report(tmp_path)
+
+
+def test_the_command_line_names_another_method_to_beat(two, capsys):
+    run_study_command(["report", str(two), "--against", "FT"])
+    told = capsys.readouterr().out
+    assert re.search(r"│ MTL +│ FT ", told) and not re.search(r"│ FT +│ MTL ", told)
+
+
+def test_arg_of_several_partitions_is_over_the_targets_of_each(two):
+    # p: as of one partition. q, MTL: b 30 to 25, c 50 to 37.5. FT: a and b +10 %, c +100 % with every draw, so that p
+    # has +10 and q +55.
+    write_report(two)
+    rows = table_of(two / "report" / "arg.csv")
+    found = {(row["partition"], row["method"]): (float(row["arg"]), float(row["points"])) for row in rows}
+    assert found.keys() == {("p", "MTL"), ("p", "FT"), ("q", "MTL"), ("q", "FT")}
+    assert found["p", "MTL"] == pytest.approx((14.4231, 5), abs=1e-4)
+    assert found["p", "FT"] == pytest.approx((10, 4.75), abs=1e-4)
+    assert found["q", "MTL"] == pytest.approx((-20.8333, -8.75), abs=1e-4)
+    assert found["q", "FT"] == pytest.approx((55, 26.5), abs=1e-4)
+
+
+def test_a_shared_run_has_a_row_in_every_partition_that_has_its_target(two):
+    write_report(two)
+    rows = table_of(two / "report" / "scores.csv")
+    assert len(rows) == 2 * 3 * 2 * 2
+    folders = {
+        (row["partition"], row["method"]): row["folder"] for row in rows if row["target"] == "b" and row["seed"] == "13"
+    }
+    assert folders["p", "PT"] == folders["q", "PT"] == "PT/b-13-None"
+    assert (folders["p", "MTL"], folders["q", "MTL"]) == ("MTL/p/b-13-None", "MTL/q/b-13-None")
+
+
+def test_the_page_of_several_partitions_begins_with_methods_by_partitions_the_best_in_bold(two):
+    write_report(two)
+    text = (two / "report" / "report.md").read_text(encoding="utf-8")
+    tables = [block for block in text.split("\n\n") if block.startswith("|")]
+    head, _, mtl, ft = tables[0].splitlines()
+    assert head == "| method | p | q |"
+    assert re.fullmatch(r"\| MTL \| \*\*\+14\.4 ± 30\.4\*\* \| -20\.8 ± \d+\.\d \|", mtl)
+    # draw by draw FT gains 10 % of the draw's own score, which is not the mean's
+    assert re.fullmatch(r"\| FT \| \+10\.0 ± \d\.\d \| \*\*\+55\.0 ± \d\.\d\*\* \|", ft)
+    assert (
+        text.index("## p")
+        < text.index("| b (ACC) | 30.0 ± 14.1 | **37.5 ± 17.7** | 33.0 ± 15.6 |")
+        < text.index("## q")
+    )
+    assert text.index("## q") < text.index("| b (ACC) | 30.0 ± 14.1 | 25.0 ± 7.1 | **33.0 ± 15.6** |")
+    assert "p.yaml (2 targets), q.yaml (2 targets)" in text
+
+
+def test_the_terminal_shows_the_same_tables(two, capsys):
+    print_report(console(), write_report(two), two / "report")
+    told = capsys.readouterr().out
+    titles = [line.strip().partition(",")[0] for line in told.splitlines() if re.match(r" *(hand|p|q): ", line)]
+    assert titles == [
+        "hand: average relative gain over PT (%)",
+        "p: test scores (%)",
+        "p: how sure",
+        "q: test scores (%)",
+        "q: how sure",
+    ]
+    ft = next(line for line in told.splitlines() if "FT" in line and "10.0" in line)
+    assert [cell.split()[0] for cell in ft.split("│")[1:-1]] == ["FT", "+10.0", "+55.0"]
+
+
+def test_a_partition_whose_method_failed_says_so_and_the_other_stays(of_two, tmp_path):
+    left = [row for row in of_two if (row.method, row.partition) != ("MTL", "q")]
+    failed = Record("MTL/q/b-13", "MTL", "downstream", "b", 13, None, partition="q")
+    write_folder(tmp_path, [*left, failed], settings=[setting("p", "a", "b"), setting("q", "b", "c")])
+    report = write_report(tmp_path)
+    assert report.missing == [("MTL/q/b-13", "not run yet")]
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "| MTL | **+14.4 ± 30.4** | missing |" in text
+
+
+def test_every_setting_has_its_figures_and_all_together_one(records, two, tmp_path_factory):
+    def figures(folder: Path) -> dict[str, tuple[int, int]]:
+        report = write_report(folder)
+        names = [name for name in report.files if name.endswith(".png")]
+        assert sorted(names) == sorted(str(path.relative_to(folder / "report")) for path in folder.rglob("*.png"))
+        return {
+            name: struct.unpack(">II", (folder / "report" / name).read_bytes()[16:24])  # type: ignore[misc]
+            for name in names
+        }
+
+    one = tmp_path_factory.mktemp("one")
+    write_folder(one, records)
+    assert set(figures(one)) == {"relative_gain.png", "scores.png"}
+    several = figures(two)
+    assert set(several) == {"arg.png", *(f"{p}/{kind}.png" for p in "pq" for kind in ("relative_gain", "scores"))}
+    assert len({width for width, _ in several.values()}) == 1
+
+
+def test_a_figure_of_an_earlier_report_goes_with_its_numbers(records, tmp_path):
+    write_folder(tmp_path, records)
+    assert "relative_gain.png" in write_report(tmp_path).files
+    for row in records:
+        if row.method == "MTL":
+            (tmp_path / row.key / "result.json").unlink()
+    assert "relative_gain.png" not in write_report(tmp_path).files
+    assert not (tmp_path / "report" / "relative_gain.png").exists()
+
+
+@pytest.mark.parametrize(("backbone", "root"), [("mpt-tiny", "data"), ("t5", "data"), ("mpt-tiny", "synthetic")])
+def test_only_mpt_tiny_on_other_texts_is_said_to_know_no_english(backbone, root, tmp_path):
+    write_folder(tmp_path, one_partition(), backbone=backbone, root=root)
+    write_report(tmp_path)
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert ("not a pre-trained English model" in text) == ((backbone, root) == ("mpt-tiny", "data"))
+    assert (f"mpt study run hand.yaml --root data --out {tmp_path}" in text) == (root == "data")
+
+
+def test_every_file_of_a_report_is_told_and_there(two, capsys):
+    report = write_report(two)
+    print_report(console(), report, two / "report")
+    told = " ".join(capsys.readouterr().out.split())
+    assert {"report.html", "report.md", "arg.csv", "significance.csv", "arg.tex", "scores.tex"} <= set(report.files)
+    for name in report.files:
+        assert (two / "report" / name).stat().st_size > 0
+        assert all(part in told for part in (Path(name).name, *(f"{folder}/" for folder in Path(name).parts[:-1])))
+
+
+def test_differences_are_in_a_sheet_and_on_the_page(tmp_path):
+    """FT gains 10 % of PT's mean on every target, give or take a little, MTL as much as it loses."""
+    rows, dice = [], np.random.default_rng(0)
+    for target in "abcd":
+        for seed in (13, 21, 42):
+            for method, score in (("PT", 0.5), ("MTL", 0.5), ("FT", 0.55)):
+                wiggle = 0.0 if method == "PT" else float(dice.normal(0, 0.003))
+                rows.append(record(method, target, seed, score + wiggle))
+    write_folder(tmp_path, rows, settings=[setting("p", *"abcd")], seeds=[13, 21, 42])
+    write_report(tmp_path)
+    found = {(row["method"], row["against"]): row for row in table_of(tmp_path / "report" / "significance.csv")}
+    assert set(found) == {("MTL", "PT"), ("FT", "PT"), ("FT", "MTL")}
+    for pair in (("FT", "PT"), ("FT", "MTL")):
+        sure = {name: float(found[pair][name]) for name in ("difference", "low", "high", "p", "p_holm", "points")}
+        assert sure["low"] < sure["difference"] < sure["high"] and sure["difference"] == pytest.approx(10, abs=0.7)
+        assert sure["points"] == pytest.approx(sure["difference"] / 2, abs=1e-3) and sure["p"] < 0.001
+        # two comparisons with PT, of which this is the surer one; one with MTL
+        assert sure["p_holm"] == pytest.approx(sure["p"] * (2 if pair[1] == "PT" else 1), rel=1e-3)
+    assert float(found["MTL", "PT"]["p"]) > 0.05
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    told = found["FT", "PT"]
+    low, high = (f"{float(told[name]):+.1f}" for name in ("low", "high"))
+    assert f"| FT | PT | {float(told['difference']):+.1f} | {low} to {high} | < 0.001 | " in text
+    assert "2 comparisons with PT and 1 comparison with MTL" in text
+
+
+def test_a_study_too_small_for_a_test_says_so(two, capsys):
+    report = write_report(two)
+    row = report.sections[0].comparisons[0]
+    print_report(console(), report, two / "report")
+    assert f"no interval and no p: {row.arg.why}" in capsys.readouterr().out
+    assert math.isnan(row.arg.p) and row.arg.why
+    assert f"Where there is neither interval nor p: {row.arg.why}." in (two / "report" / "report.md").read_text()
+
+
+def test_another_method_may_be_the_one_to_beat(two):
+    assert write_report(two).rival == "MTL"
+    report = write_report(two, against="FT")
+    assert {(row.method, row.other) for row in report.sections[0].comparisons} == {
+        ("MTL", "PT"),
+        ("FT", "PT"),
+        ("MTL", "FT"),
+    }
+    for wrong, said in (("MTTL", "no method of it; did you mean MTL"), ("PT", "the baseline")):
+        with pytest.raises(UserError, match=said):
+            write_report(two, against=wrong)
+
+
+def test_the_deviation_of_one_upstream_seed_is_said_to_be_missing(records, tmp_path):
+    def page(*seeds: int) -> str:
+        folder = tmp_path / str(len(seeds))
+        upstream = [Record(f"MTL/upstream-{seed}", "MTL", "upstream", None, seed, None) for seed in seeds]
+        write_folder(folder, [*records, *upstream])
+        write_report(folder)
+        return (folder / "report" / "report.md").read_text(encoding="utf-8")
+
+    assert "MTL learned upstream with one seed: what is said of it is said of this prompt" in page(13)
+    assert "upstream with one seed" not in page(13, 21)
+
+
+def test_the_papers_numbers_stand_beside_ours_where_it_has_them(tmp_path):
+    places = ("nonparaphrase-to-paraphrase", "qa-to-qa")
+    settings, rows = [], []
+    for place in places:
+        partition = load_partition(place)
+        settings.append({"name": place, "given": place, "targets": partition.target, "sources": partition.source})
+        for target in partition.target:
+            for method, score in (("PT", 0.5), ("MTL", 0.6), ("MAML", 0.55)):
+                own = place if method != "PT" else None
+                rows.append(record(method, target, 13, score, partition=own))
+    facts = {"settings": settings, "methods": ["PT", "MTL", "MAML"], "seeds": [13], "root": "fewshot"}
+    write_folder(tmp_path / "real", rows, backbone="google/t5-base-lm-adapt", **facts)
+    write_report(tmp_path / "real")
+    text = (tmp_path / "real" / "report" / "report.md").read_text(encoding="utf-8")
+    assert "| MTL | **+20.0** | **+20.0** |\n| MAML | +10.0 | +10.0 |\n" in text
+    # Table 5 has T5-Base in the first setting, table 2 only T5-Large in the second.
+    # without the paper's deviations, of which it does not say what they are
+    assert "| MTL, Qin et al. | +1.6 | **+25.6** |\n| MAML, Qin et al. | **+9.2** | -16.6 |\n" in text
+    assert "Qin et al., T5-Base |" in text and "Qin et al., T5-Large |" in text and "tables 2, 5" in text
+    tex = (tmp_path / "real" / "report" / "arg.tex").read_text(encoding="utf-8")
+    assert r"MAML, Qin et al. & $\mathbf{+9.2}$ & $-16.6$ \\" in tex
+
+    write_folder(tmp_path / "synthetic", rows, **{**facts, "root": "synthetic"})
+    write_report(tmp_path / "synthetic")
+    text = (tmp_path / "synthetic" / "report" / "report.md").read_text(encoding="utf-8")
+    assert "T5-Large" not in text and ", Qin et al." not in text
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_what_the_runs_were_made_with_is_told(nested, records, tmp_path):
+    facts = {"versions": {"torch": "2.9", "numpy": "1.5"}, "device": "cuda:7"}
+    for i, row in enumerate(records):
+        for name in ("versions", "device"):
+            del row.result[name]
+        row.result.update({"environment": {**facts, "commit": f"abc{i % 2}", "host": "h"}} if nested else facts)
+    write_folder(tmp_path, records)
+    write_report(tmp_path)
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    told = "on: cuda:7. Versions: torch 2.9, numpy 1.5" + ("; commits abc0, abc1." if nested else ".")
+    assert told in text
+
+
+def test_wandb_gets_arg_the_tables_and_the_figures(two, tmp_path, monkeypatch):
+    import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    report = write_report(two)
+    settle()
+    mine = wandb.init(mode="offline", dir=tmp_path)
+    assert log_report(report, two) is None
+    assert wandb.run is mine  # a run that the process has is neither logged into nor ended
+    settle()
+    head, config, values = read(two / "report")
+    assert (head.run_group, head.job_type, head.display_name) == ("hand", "report", "hand/report")
+    assert [json.loads(values[f"ARG/{name}"]) for name in ("p/MTL", "q/FT")] == pytest.approx([14.423077, 55])
+    assert json.loads(config["study"])["methods"] == ["PT", "MTL", "FT"]
+    # setting, target, method: two settings of two targets, two methods beside the baseline
+    assert json.loads(values["relative_gains.nrows"]) == 8 and json.loads(values["significance.nrows"]) == 6
+    logged = {name.removeprefix("figures/").removesuffix("._type") for name in values if name.startswith("figures/")}
+    assert {f"{name}.png" for name in logged if "." not in name} == {
+        name for name in report.files if name.endswith(".png")
+    }
+    (path,) = (two / "report" / "wandb").glob("offline-run-*/files/media/table/relative_gains_*.table.json")
+    table = json.loads(path.read_text())
+    assert table["columns"] == ["partition", "target", "method", "gain_mean", "gain_std"]
+    found = {tuple(row[:3]): row[3] for row in table["data"]}
+    assert found["p", "a", "MTL"] == pytest.approx(3.846154) and found["q", "c", "FT"] == pytest.approx(100)
+
+
+def test_an_outage_of_wandb_is_told_and_stops_nothing(records, tmp_path, monkeypatch):
+    import wandb
+
+    def broken(**_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    write_folder(tmp_path, records)
+    assert log_report(write_report(tmp_path), tmp_path) == "OSError: no space left on device"

@@ -1,0 +1,213 @@
+"""Kills at any moment, and several processes on one folder: the result files of an undisturbed run, no run twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.quick_start import start
+from support.study_command import results
+from support.toy_study import STUDY, write_study
+
+from mpt.study.plan.grid import plan
+from mpt.study.run import claims
+from mpt.study.run.claims import claim, failures, join, settled
+from mpt.study.run.folder import fail
+from mpt.study.run.worker import run_unit
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
+
+MAY_DIFFER = ("seconds", "resumed", "environment")
+RUNS = 2 + 1 + 2 + 2  # PT, MTL upstream and downstream, FT
+KEPT = ("config.yaml", "metrics.jsonl", "predictions.jsonl", "started.json", "result.json", "prompt", "model")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, model_folder) -> Path:
+    text = STUDY.replace("trainer.accelerator: cpu", "trainer.accelerator: cpu\n  trainer.logger: false")
+    text = text.replace("seeds: [13, 21]\no", "seeds: [13]\no").replace("[0.5, 0.3]", "[]")
+    return write_study(tmp_path_factory.mktemp("study"), model_folder("t5"), text)
+
+
+@pytest.fixture(scope="module")
+def quiet(file, tmp_path_factory) -> tuple[dict[str, bytes], float]:
+    """What an undisturbed study leaves, and the seconds it takes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    start(folder / "warm", "--help").join(200)
+    begin = time.monotonic()
+    process = start(folder / "told", "run", file, "--out", folder / "out", "--workers", "1")
+    process.join(200)
+    assert process.exitcode == 0, (folder / "told").read_text()
+    return content(folder / "out"), min(time.monotonic() - begin, 8.0)
+
+
+@pytest.fixture
+def undisturbed(quiet) -> dict[str, bytes]:
+    return quiet[0]
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """Every result file of a study, without what tells when and where it was made."""
+    found = {}
+    for key in results(out):
+        for path in (path for name in KEPT for path in (out / key).glob(f"{name}/*" if "." not in name else name)):
+            read = path.read_bytes().replace(str(out).encode(), b"OUT")
+            if path.name == "result.json":
+                kept = {name: value for name, value in json.loads(read).items() if name not in MAY_DIFFER}
+                read = json.dumps(kept).encode()
+            found[str(path.relative_to(out))] = read
+    return found
+
+
+def times_done(out: Path) -> dict[str, tuple[int, int]]:
+    """How often each run was started and finished, by its log."""
+    logs = {key: (out / key / "log.txt").read_text() for key in results(out)}
+    return {key: (log.count("study: mpt fit"), log.count("study: finished")) for key, log in logs.items()}
+
+
+def times(out: Path, name: str) -> dict[Path, int]:
+    """When each file of a name was written."""
+    found = {}
+    for path in out.glob(f"*/*/{name}"):
+        with contextlib.suppress(FileNotFoundError):  # a run without a checkpoint begins anew
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
+def wait_for(what, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_ten_kills_at_random_moments(file, quiet, tmp_path):
+    undisturbed, seconds = quiet
+    out, told = tmp_path / "out", tmp_path / "told"
+    dice, written = random.Random(5), {}
+    for number in range(10):
+        before = times(out, "started.json")
+        process = start(told, "run", file, "--out", out, "--workers", "1")
+        if number % 2:  # half of them while a run is at work, however slow the machine
+            wait_for(lambda known=before: times(out, "started.json") != known or len(results(out)) == RUNS)
+            time.sleep(dice.uniform(0.0, seconds / 8))
+        else:
+            time.sleep(dice.uniform(0.0, seconds / 3))
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        now = times(out, "result.json")
+        assert written.items() <= now.items(), "a finished run was done again"
+        written = now
+    process = start(told, "run", file, "--out", out, "--workers", "2")
+    process.join(200)
+    assert process.exitcode == 0, told.read_text()
+    assert content(out) == undisturbed
+    # A run says so right after its result is written: twice would be a run done again, a kill may leave none.
+    assert max(finished for _, finished in times_done(out).values()) == 1
+
+
+def test_two_processes_share_the_runs(file, undisturbed, tmp_path):
+    out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
+    both = [start(path, "run", file, "--out", out, "--workers", "1") for path in told]
+    for process in both:
+        process.join(200)
+    texts = [path.read_text() for path in told]
+    assert [process.exitcode for process in both] == [0, 0], texts
+    assert content(out) == undisturbed
+    assert set(times_done(out).values()) == {(1, 1)}
+    for text in texts:
+        assert f"{RUNS} runs to do" in text and f"[{RUNS}/{RUNS}]" in text
+        assert "ARG (%)" in text and "FAILED" not in text
+    assert sum("the runs are shared" in text for text in texts) == 1
+
+
+def test_what_a_killed_process_was_doing_the_other_takes_over(file, undisturbed, tmp_path):
+    out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
+    first, second = (start(path, "run", file, "--out", out, "--workers", "1") for path in told)
+    wait_for(lambda: len(results(out)) >= 3)
+    os.kill(first.pid, signal.SIGKILL)
+    second.join(200)
+    assert second.exitcode == 0, told[1].read_text()
+    assert content(out) == undisturbed
+    assert max(finished for _, finished in times_done(out).values()) == 1
+
+
+def test_a_failing_run_is_tried_once_by_all_and_both_say_so(file, tmp_path):
+    text = file.read_text().replace("data.seeds: [13, 21]", "data.seeds: [13, 21], data.limit: -1")
+    broken = file.with_name("broken.yaml")
+    broken.write_text(text.replace("seeds: [13]\no", "seeds: [13]\ntargets: [ag_news]\no"))
+    out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
+    both = [start(path, "run", broken, "--out", out, "--workers", "1") for path in told]
+    for process in both:
+        process.join(200)
+    assert [process.exitcode for process in both] == [1, 1]
+    for path in told:
+        assert path.read_text().count("FAILED") == 2 and "missing: MTL/upstream-13" in path.read_text()
+    assert (out / "MTL/upstream-13/log.txt").read_text().count("study: mpt fit") == 1
+    failure = json.loads((out / "MTL/upstream-13/failed.json").read_text())
+    # Whoever comes afterwards tries again.
+    again = start(tmp_path / "third", "run", broken, "--out", out, "--workers", "1")
+    again.join(200)
+    assert "2 runs to do" in (tmp_path / "third").read_text()
+    anew = json.loads((out / "MTL/upstream-13/failed.json").read_text())
+    assert anew["reason"] == failure["reason"] and anew["id"] != failure["id"]
+
+
+def test_a_unit_is_claimed_whole_or_not_at_all(file, tmp_path):
+    one, two, three, *_ = plan(load_study(file), tmp_path)
+    with claim([two]) as held:
+        assert held
+        with claim([one, two, three]) as refused:
+            assert not refused
+        with claim([three, one]) as free:
+            assert free
+        assert run_unit((two,), {}) == {two.key: "elsewhere"}
+    with claim([one, two, three]) as held:
+        assert held
+
+
+def test_only_failures_since_one_came_count(file, tmp_path):
+    cell, other, *_ = plan(load_study(file), tmp_path)
+    fail(cell, "of old")
+    past = failures([cell, other])
+    assert settled(cell, past) is None and settled(other, past) is None
+    fail(cell, "anew")
+    fail(other, "anew")
+    assert settled(cell, past) == "failed" and settled(other, past) == "failed"
+
+
+def test_processes_of_different_studies_do_not_mix(file, tmp_path):
+    cells, begun = plan(load_study(file), tmp_path), []
+    changed = [replace(cells[0], fingerprint="other", recipe=(*cells[0].recipe, "--x=1")), *cells[1:]]
+    with join(cells, tmp_path, lambda: begun.append("first")) as others:
+        assert not others
+        with join(cells, tmp_path, lambda: begun.append("second")) as others:
+            assert others
+        with pytest.raises(UserError, match=f"another .* is at work .* {cells[0].key}: .*--x=1.* another --out"):
+            join(changed, tmp_path, lambda: begun.append("third")).__enter__()
+        with pytest.raises(UserError, match=rf"other runs \(1 differ, such as {cells[-1].key}\)"):
+            join(cells[:-1], tmp_path, lambda: begun.append("fourth")).__enter__()
+    with join(changed, tmp_path, lambda: begun.append("fifth")) as others:
+        assert not others
+    assert begun == ["first", "fifth"]
+
+
+def test_without_flock_one_process_a_folder(file, tmp_path, monkeypatch):
+    cells = plan(load_study(file), tmp_path)
+    monkeypatch.setattr(claims, "fcntl", None)
+    with (
+        join(cells, tmp_path, lambda: None),
+        claim(cells) as held,
+        pytest.raises(UserError, match="another mpt study run is at work"),
+        join(cells, tmp_path, lambda: None),
+    ):
+        pass
+    assert held

@@ -1,0 +1,65 @@
+"""No link leads out of a study's folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.toy import Mpt
+from support.toy_study import write_study
+
+
+@pytest.mark.parametrize("place", ["PT", "study.json", "PT/a/result.json", ".claims", "report"])
+def test_a_folder_with_a_link_is_refused_and_nothing_outside_is_touched(place, capsys, tmp_path):
+    mpt, out, outside = Mpt(capsys), tmp_path / "out", tmp_path / "outside"
+    (out / "PT" / "a").mkdir(parents=True)
+    (out / "study.json").write_text(json.dumps({"settings": [], "runs": []}))
+    outside.mkdir()
+    link = out / place
+    if link.is_dir():
+        (link / "a").rmdir()
+        link.rmdir()
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside)
+    if place == "study.json":
+        link.unlink()
+        link.symlink_to(outside.with_suffix(".json"))
+        outside.with_suffix(".json").write_text(json.dumps({"settings": [], "runs": []}))
+    file = write_study(tmp_path, "mpt-tiny")
+    for words in (["plan", file, "--out", out], ["run", file, "--out", out], ["report", out]):
+        ended = mpt("study", *words)
+        assert ended.code == 2 and f"study {out}: {place} leads out of its folder by a link" in ended.err
+    assert not any(outside.iterdir())
+
+
+def test_a_run_is_in_its_study(capsys, tmp_path):
+    (tmp_path / "study.json").write_text(json.dumps({"settings": [], "runs": [{"key": "PT/../../x"}]}))
+    ended = Mpt(capsys)("study", "report", tmp_path)
+    assert ended.code == 2 and "PT/../../x would lie outside" in ended.err
+
+
+RUN = {"key": "PT/a", "method": "PT", "stage": "downstream", "target": "a", "seed": 13, "learning_rate": None}
+RESULT = {"metric": "ACC", "score": 0.5, "dev_score": None, "seconds": 1.0, "versions": {}, "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("study", "result", "said"),
+    [
+        ("[" * 10_000, "{}", "study.json cannot be read"),
+        ("[]", "{}", "study.json holds no JSON object"),
+        ({"runs": None}, "{}", "study.json is not as mpt study run writes it"),
+        ({"runs": [{**RUN, "key": 5}]}, "{}", "study.json is not as mpt study run writes it"),
+        ({"more": 1, "runs": []}, "{}", "study.json is not as mpt study run writes it"),
+        ({"runs": [RUN]}, "[]", "result.json holds no JSON object"),
+        ({"runs": [RUN]}, json.dumps({**RESULT, "score": "good"}), "result.json has score 'good'"),
+        ({"runs": [RUN]}, json.dumps({**RESULT, "score": float("nan")}), "result.json has score nan"),
+        ({"runs": [RUN]}, json.dumps({**RESULT, "versions": []}), "result.json has versions []"),
+    ],
+)
+def test_a_folder_that_no_study_wrote_is_refused_in_a_sentence(study, result, said, capsys, tmp_path):
+    text = study if isinstance(study, str) else json.dumps({"settings": [], **study})
+    (tmp_path / "study.json").write_text(text)
+    (tmp_path / "PT" / "a").mkdir(parents=True)
+    (tmp_path / "PT" / "a" / "result.json").write_text(result)
+    ended = Mpt(capsys)("study", "report", tmp_path)
+    assert ended.code == 2 and said in ended.err and ended.err.count("\n") == 1

@@ -1,0 +1,72 @@
+"""A command that a signal ends says so by its exit code, and how to go on."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+
+import pytest
+from pytorch_lightning import Callback
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from support.toy import Mpt, json_lines, small_fit, write_toy
+from support.toy_study import write_study
+
+from mpt.study.plan.grid import plan
+from mpt.study.run.one import run_cell
+from mpt.study.run.results import FAILED
+from mpt.study.spec.study import load_study
+
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in CODES}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+class Ends(Callback):
+    """Sends this process a signal in the third step."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        if batch_idx == 2:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_fit_goes_on_from_where_it_was(number, capsys, tmp_path, monkeypatch, model_folder):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    mpt = Mpt(capsys)
+    root = write_toy(tmp_path / "data")
+    options = ["--config", "prompt_tuning", *small_fit(model_folder("t5"), root, tmp_path / "run")]
+    ended = mpt("fit", *options, "--trainer.callbacks+=test_signals.Ends", f"--trainer.callbacks.number={number:d}")
+    assert ended.code == CODES[number]
+    said = f"mpt: stopped by {number.name}; the same command with --ckpt_path last goes on"
+    assert ended.err.splitlines()[-1] == said
+    assert mpt("fit", *options, "--ckpt_path", "last").code == 0
+    assert [row["step"] for row in json_lines(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_every_command_ends_alike(number, capsys, monkeypatch):
+    monkeypatch.setattr("mpt.cli.configs.run_configs_command", lambda rest: signal.raise_signal(number))
+    before = signal.getsignal(signal.SIGTERM)
+    ended = Mpt(capsys)("configs", "list")
+    assert (ended.code, ended.err) == (CODES[number], f"mpt: stopped by {number.name}; the same command goes on\n")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):
+    def stopped(*_: object) -> None:
+        raise SIGTERMException
+
+    monkeypatch.setattr("mpt.fit.command.run_lightning", stopped)
+    cell = plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")[0]
+    assert run_cell(cell) == "failed"
+    assert json.loads((cell.folder / FAILED).read_text())["reason"].startswith("it was stopped by SIGTERM;")
