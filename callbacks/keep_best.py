@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
-from mpt.callbacks.steps import batches_per_step
+from mpt.data.modules.steps import batches_per_step
 from mpt.util.errors import Diverged, NotFinite, UserError
 from mpt.util.files import check_below
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.callbacks.steps import batches_per_step
+from mpt.data.modules.steps import batches_per_step
 from mpt.util.errors import UserError
 from mpt.util.files import check_below, clear_left
 

@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from mpt.callbacks.steps import batches_per_step
+from mpt.data.modules.steps import batches_per_step
 from mpt.util.checkpoints import LAST
 
 

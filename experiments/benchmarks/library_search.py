@@ -105,9 +105,9 @@ def draw(number: int, length: int) -> Any:
 
 
 def fill(library_class: Any, job: dict[str, Any]) -> dict[str, float]:
-    from mpt.library.recipe import Recipe
+    from mpt.library.recipe import KeyRecipe
 
-    library = library_class.create(job["folder"], Recipe("mpt-tiny", job["length"], 20, 0.3, 8, 13))
+    library = library_class.create(job["folder"], KeyRecipe("mpt-tiny", job["length"], 20, 0.3, 8, 13))
     there = len(list((library.folder / "prompts").glob("*")))
     start = time.perf_counter()
     for number in range(there, job["entries"]):

@@ -38,10 +38,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
 from mpt.backbone.model import FrozenBackbone
-from mpt.prompt.initialisers import SampledVocabulary, Vocabulary
+from mpt.prompt.initialisers import InitContext, SampledVocabulary
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.environment import commit, versions
 from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import run_pack
@@ -61,7 +61,7 @@ OVERRIDES: dict[str, Any] = {"trainer.logger": False}
 class Nudged(SampledVocabulary):
     """A start whose numbers are off by a relative 1e-6, a standard deviation."""
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         start = super().__call__(length, vocabulary)
         return start * (1 + 1e-6 * torch.randn(start.shape, generator=torch.Generator().manual_seed(0)))
 
@@ -136,7 +136,7 @@ def study(options: argparse.Namespace, nudged: bool, folder: Path) -> Path:
     return path
 
 
-def run(cells: Sequence[Cell], size: int, steps: int) -> dict[tuple[str, int], Done]:
+def run(cells: Sequence[PlannedRun], size: int, steps: int) -> dict[tuple[str, int], Done]:
     """Do all cells, ``size`` side by side at most: what they left, by target and seed."""
     done = {}
     for unit in units(cells, size):

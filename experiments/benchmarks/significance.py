@@ -37,15 +37,15 @@ LEVEL, SHIFT = 0.05, 3.0
 
 def normal(*scales: float) -> Draw:
     """Effects of targets, draws (and upstream seeds) with these deviations, and a rest of 1."""
-    return parts(lambda dice, shape: dice.standard_normal(shape), *scales)
+    return parts(lambda rng, shape: rng.standard_normal(shape), *scales)
 
 
 def parts(source: Callable[[np.random.Generator, tuple[int, ...]], Array], *scales: float) -> Draw:
-    def draw(dice: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
-        effects = source(dice, (count, *shape))
+    def draw(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
+        effects = source(rng, (count, *shape))
         for axis, scale in enumerate(scales):
             alone = [count] + [size if other == axis else 1 for other, size in enumerate(shape)]
-            effects = effects + scale * source(dice, tuple(alone))
+            effects = effects + scale * source(rng, tuple(alone))
         return effects
 
     return draw
@@ -54,12 +54,12 @@ def parts(source: Callable[[np.random.Generator, tuple[int, ...]], Array], *scal
 def gains(low: float, high: float, effect: float = 0.0, other_is_baseline: bool = True) -> Draw:
     """Relative gains of accuracies that deviate by 0.1 between draws, of targets whose means are uniform."""
 
-    def draw(dice: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
-        mean = dice.uniform(low, high, (count, shape[0], 1))
+    def draw(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
+        mean = rng.uniform(low, high, (count, shape[0], 1))
 
         def scores(own: float) -> Array:
-            level = mean + own * dice.standard_normal((count, shape[0], 1))
-            return np.clip(level + 0.1 * dice.standard_normal((count, *shape)), 0.02, 1)
+            level = mean + own * rng.standard_normal((count, shape[0], 1))
+            return np.clip(level + 0.1 * rng.standard_normal((count, *shape)), 0.02, 1)
 
         base, one = scores(0), scores(effect)
         other = base if other_is_baseline else scores(effect)
@@ -68,13 +68,13 @@ def gains(low: float, high: float, effect: float = 0.0, other_is_baseline: bool 
     return draw
 
 
-def student3(dice: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return dice.standard_t(3, shape)
+def student3(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.standard_t(3, shape)
 
 
-def skewed(dice: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
+def skewed(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
     """Exponential effects of targets, of mean zero and deviation 3."""
-    return 3 * (dice.standard_exponential((count, shape[0], 1)) - 1) + dice.standard_normal((count, *shape))
+    return 3 * (rng.standard_exponential((count, shape[0], 1)) - 1) + rng.standard_normal((count, *shape))
 
 
 SCENARIOS: dict[str, Draw] = {
@@ -114,14 +114,14 @@ def over_targets(effects: Array) -> Array:
     return 2 * stdtr(count - 1, -np.abs(means.mean(axis=1)) / error)
 
 
-def bootstrap(effects: Array, dice: np.random.Generator, draws: int = 1000) -> Array:
+def bootstrap(effects: Array, rng: np.random.Generator, draws: int = 1000) -> Array:
     """p of a percentile bootstrap that draws targets and draws again, each with replacement."""
     table = effects.mean(axis=3) if effects.ndim == 4 else effects
     count, targets, seeds = table.shape
     p = np.empty(count)
     for i in range(count):
-        rows = dice.multinomial(targets, [1 / targets] * targets, draws) / targets
-        columns = dice.multinomial(seeds, [1 / seeds] * seeds, draws) / seeds
+        rows = rng.multinomial(targets, [1 / targets] * targets, draws) / targets
+        columns = rng.multinomial(seeds, [1 / seeds] * seeds, draws) / seeds
         means = np.einsum("bt,ts,bs->b", rows, table[i], columns, optimize=True)
         p[i] = min(1, 2 * min((means <= 0).mean(), (means >= 0).mean()))
     return p
@@ -133,15 +133,15 @@ def rows(replicates: int, seed: int) -> Iterator[dict[str, object]]:
     todo += [(name, draw, size) for name, draw in SCENARIOS.items() for size in SIZES]
     todo += [(name, draw, size) for name, draw in UPSTREAM.items() for size in WITH_UPSTREAM]
     for number, (name, draw, size) in enumerate(todo):
-        dice = np.random.default_rng([seed, number])
-        effects = draw(dice, replicates, size)
+        rng = np.random.default_rng([seed, number])
+        effects = draw(rng, replicates, size)
         means = effects.mean(axis=tuple(range(1, effects.ndim)))
         # The ratio's small bias is part of the null, and is not to be counted as power.
-        apart = effects + SHIFT * means.std() * np.sign(dice.random((replicates, *[1] * len(size))) - 0.5)
+        apart = effects + SHIFT * means.std() * np.sign(rng.random((replicates, *[1] * len(size))) - 0.5)
         few = effects[: max(1, replicates // 20)]
         found = {
             "error": calibrated(effects),
-            "error_bootstrap": bootstrap(few, dice),
+            "error_bootstrap": bootstrap(few, rng),
             "error_over_targets": over_targets(effects),
             "power": calibrated(apart),
             "power_over_targets": over_targets(apart),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpt.adapt.rows import Row, Table, lines, read_rows
+from mpt.adapt.rows import RowTable, TaskRow, lines, read_rows
 from mpt.data.modules.examples import FewShotData
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.task import FewShot, Task
@@ -29,7 +29,7 @@ _SWAPPED = "if the label stands first, say --input 2 --output 1, else "
 
 
 @dataclass(frozen=True)
-class Source:
+class ExampleFiles:
     """Where the examples are, and how they are to be read.
 
     Attributes:
@@ -67,9 +67,9 @@ class Examples:
     """
 
     task: Task
-    train: list[Row]
-    dev: list[Row]
-    test: list[Row]
+    train: list[TaskRow]
+    dev: list[TaskRow]
+    test: list[TaskRow]
     told: list[str] = field(default_factory=list)
 
     def data(self, batch_size: int, seed: int) -> FewShotData:
@@ -81,7 +81,7 @@ class Examples:
         return data
 
 
-def read_examples(source: Source) -> Examples:
+def read_examples(source: ExampleFiles) -> Examples:
     """Read the files and see to it that they can be learned from.
 
     Raises:
@@ -137,7 +137,7 @@ def read_examples(source: Source) -> Examples:
 # What the outputs are --------------------------------------------------------------------------------------------
 
 
-def _labels(source: Source, train: Sequence[Row], told: list[str]) -> tuple[str, ...]:
+def _labels(source: ExampleFiles, train: Sequence[TaskRow], told: list[str]) -> tuple[str, ...]:
     """The label words; empty for free text."""
     counts = Counter(row.output for row in train)
     if source.labels:
@@ -181,7 +181,7 @@ def _holds(text: str, words: str) -> bool:
     return re.search(rf"\b{re.escape(words)}\b", text, re.IGNORECASE) is not None
 
 
-def _metric(source: Source, tables: dict[str, Table], labels: Sequence[str], told: list[str]) -> str:
+def _metric(source: ExampleFiles, tables: dict[str, RowTable], labels: Sequence[str], told: list[str]) -> str:
     metric = source.metric
     if metric is None:
         outputs = [row.output for row in tables["train"].rows]
@@ -206,7 +206,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _check_labels(table: Table, labels: Sequence[str], source: Source, told: list[str]) -> None:
+def _check_labels(table: RowTable, labels: Sequence[str], source: ExampleFiles, told: list[str]) -> None:
     """Refuse labels that no training example has."""
     unseen: dict[str, list[int]] = defaultdict(list)
     for row in table.rows:
@@ -226,7 +226,7 @@ def _check_labels(table: Table, labels: Sequence[str], source: Source, told: lis
     )
 
 
-def _check_trained(train: Sequence[Row], labels: Sequence[str], source: Source, told: list[str]) -> None:
+def _check_trained(train: Sequence[TaskRow], labels: Sequence[str], source: ExampleFiles, told: list[str]) -> None:
     missing = [label for label in labels if label not in {row.output for row in train}]
     if missing:
         told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
@@ -235,9 +235,9 @@ def _check_trained(train: Sequence[Row], labels: Sequence[str], source: Source, 
 # Who is in what --------------------------------------------------------------------------------------------------
 
 
-def _without_repeats(source: Source, table: Table, told: list[str]) -> list[Row]:
+def _without_repeats(source: ExampleFiles, table: RowTable, told: list[str]) -> list[TaskRow]:
     """Each record once, and a word on inputs that have several outputs."""
-    first: dict[tuple[str, str], Row] = {}
+    first: dict[tuple[str, str], TaskRow] = {}
     repeated = []
     for row in table.rows:
         if first.setdefault((row.input, row.output), row) is not row:
@@ -253,14 +253,14 @@ def _without_repeats(source: Source, table: Table, told: list[str]) -> list[Row]
     return rows
 
 
-def _swapped(source: Source, rows: Sequence[Row]) -> bool:
+def _swapped(source: ExampleFiles, rows: Sequence[TaskRow]) -> bool:
     """Whether the inputs, taken by their place, look like labels and the outputs like texts."""
     inputs, outputs = ({text for text in texts} for texts in zip(*((r.input, r.output) for r in rows), strict=True))
     few = len(rows) >= _LEAST and len(inputs) <= len(rows) // 2 < len(outputs)
     return few and source.input is None and source.output is None
 
 
-def _apart(train: list[Row], dev: Table, name: str, file: Path, told: list[str]) -> list[Row]:
+def _apart(train: list[TaskRow], dev: RowTable, name: str, file: Path, told: list[str]) -> list[TaskRow]:
     """Train without the inputs of dev, so that dev tells what was learned and not what was remembered."""
     shared = _shared(train, dev.rows)
     if not shared:
@@ -270,12 +270,12 @@ def _apart(train: list[Row], dev: Table, name: str, file: Path, told: list[str])
     return [row for row in train if row.input not in inputs]
 
 
-def _shared(rows: Sequence[Row], others: Sequence[Row]) -> list[int]:
+def _shared(rows: Sequence[TaskRow], others: Sequence[TaskRow]) -> list[int]:
     inputs = {row.input for row in others}
     return [row.line for row in rows if row.input in inputs]
 
 
-def _check_enough(source: Source, rows: Sequence[Row], labels: Sequence[str]) -> None:
+def _check_enough(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str]) -> None:
     if len(rows) < _LEAST:
         raise UserError(
             f"{source.train} has {len(rows)} different example{'s' if len(rows) > 1 else ''}; at least {_LEAST} are "
@@ -293,9 +293,9 @@ def _check_enough(source: Source, rows: Sequence[Row], labels: Sequence[str]) ->
             raise UserError(f"{source.train} has no example of the label {label!r} of --labels; add some")
 
 
-def _split(source: Source, rows: Sequence[Row], labels: Sequence[str]) -> tuple[list[Row], list[Row]]:
+def _split(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str]) -> tuple[list[TaskRow], list[TaskRow]]:
     """Train and dev, of each label in the same shares; in the file's order."""
-    dice = np.random.default_rng((source.seed, 7))
+    rng = np.random.default_rng((source.seed, 7))
     counts = Counter(row.input for row in rows)
     share = min(source.dev_share, MOST_DEV / len(rows))
     groups: dict[str, list[int]] = defaultdict(list)
@@ -306,7 +306,7 @@ def _split(source: Source, rows: Sequence[Row], labels: Sequence[str]) -> tuple[
         # An input that has several outputs stays in train, for it must not be in both.
         free = [place for place in places if counts[rows[place].input] == 1]
         wanted = min(max(1, round(share * len(places))), len(places) - 1, len(free))
-        chosen.update(dice.permutation(free)[:wanted].tolist() if wanted else ())
+        chosen.update(rng.permutation(free)[:wanted].tolist() if wanted else ())
     swapped, alone = _swapped(source, rows), sum(counts[row.input] == 1 for row in rows)
     if not chosen or (swapped and alone < 0.1 * len(rows)):
         raise UserError(

@@ -13,8 +13,8 @@ import torch
 from rich.console import Console
 
 from mpt.adapt.device import few_threads
-from mpt.adapt.progress import Steps
-from mpt.adapt.tuning import Job, Tuned, plain_start, tune
+from mpt.adapt.progress import TuningProgress
+from mpt.adapt.tuning import Tuned, TuningJob, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC
@@ -22,7 +22,7 @@ from mpt.data.modules.examples import FewShotData
 from mpt.data.tasks.task import Shots
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import backbone_facts
 from mpt.util.errors import UserError
 from mpt.util.files import only_one
@@ -69,7 +69,7 @@ class Wanted:
 
 def learn(
     folder: Path,
-    recipe: Recipe,
+    recipe: KeyRecipe,
     lesson: Lesson,
     options: BackboneOptions,
     terminal: Console,
@@ -117,9 +117,9 @@ def learn(
             continue
         work = folder / WORK / _digest(pack, lesson, recipe, fingerprint, options)
         with only_one(work, f"another mpt library learn is at work on {pack[0].name} in {folder}"):
-            jobs = [Job(one.name, data[one.name], start, recipe.learning_rate) for one in pack]
+            jobs = [TuningJob(one.name, data[one.name], start, recipe.learning_rate) for one in pack]
             title = f"{number} of {len(packs)}: {pack[0].task} and {len(pack) - 1} more" if pack[1:] else pack[0].task
-            with Steps(terminal, title, lesson.steps) as bar:
+            with TuningProgress(terminal, title, lesson.steps) as bar:
                 tuned = tune(
                     backbone,
                     jobs,
@@ -190,7 +190,9 @@ def _add(
     return True
 
 
-def _digest(pack: Sequence[Wanted], lesson: Lesson, recipe: Recipe, fingerprint: str, options: BackboneOptions) -> str:
+def _digest(
+    pack: Sequence[Wanted], lesson: Lesson, recipe: KeyRecipe, fingerprint: str, options: BackboneOptions
+) -> str:
     rest = {name: value for name, value in asdict(lesson).items() if name not in ("tasks", "seeds")}
     known = [[one.name for one in pack], rest, asdict(recipe), fingerprint, asdict(options)]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]

@@ -14,7 +14,7 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, markup=False, width=160, soft_wrap=True)
 
 
-class Steps:
+class TuningProgress:
     """A bar of steps with the best dev scores so far; where there is no terminal, a line now and then.
 
     Args:
@@ -41,7 +41,7 @@ class Steps:
             transient=True,
         )
 
-    def __enter__(self) -> Steps:
+    def __enter__(self) -> TuningProgress:
         self.bar.start()
         self.task = self.bar.add_task(self.title, total=self.steps, scores="")
         return self

@@ -25,7 +25,7 @@ _SEP = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Record:
+class FileRecord:
     """One record of a file.
 
     Attributes:
@@ -38,7 +38,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Records:
+class FileRecords:
     """What a file holds.
 
     Attributes:
@@ -49,10 +49,10 @@ class Records:
 
     file: Path
     kind: str
-    rows: list[Record]
+    rows: list[FileRecord]
 
 
-def read_records(path: Path) -> Records:
+def read_records(path: Path) -> FileRecords:
     """Read a file by its suffix.
 
     A byte order mark is taken away, and Windows line ends of records, but not those within a quoted cell; a carriage
@@ -73,10 +73,10 @@ def read_records(path: Path) -> Records:
     if "\n" not in text:
         text = text.replace("\r", "\n")
     if suffix in _CSV:
-        return Records(path, "csv", _csv(path, text))
+        return FileRecords(path, "csv", _csv(path, text))
     if suffix in _TSV:
-        return Records(path, "tsv", _tsv(text))
-    return Records(path, "json", _json(path, text))
+        return FileRecords(path, "tsv", _tsv(text))
+    return FileRecords(path, "json", _json(path, text))
 
 
 def _text(path: Path) -> str:
@@ -87,7 +87,7 @@ def _text(path: Path) -> str:
     return utf8_text(path, content)
 
 
-def _csv(path: Path, text: str) -> list[Record]:
+def _csv(path: Path, text: str) -> list[FileRecord]:
     csv.field_size_limit(_LONGEST_CELL)
     lines = [f"{part}\n" for part in text.split("\n")]
     if lines[-1] == "\n":
@@ -99,12 +99,12 @@ def _csv(path: Path, text: str) -> list[Record]:
     # Quotes behind a space are quotes all the same, where there are such.
     spaced = any(cell[:1] == " " and cell.lstrip()[:1] == '"' for row in _rows(lines, delimiter) for cell in row)
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=spaced)
-    found: list[Record] = []
+    found: list[FileRecord] = []
     begins = skipped + 1
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                found.append(Record(begins, row))
+                found.append(FileRecord(begins, row))
             begins = skipped + reader.line_num + 1
     except csv.Error as error:
         why = (
@@ -151,26 +151,26 @@ def _rows(lines: list[str], delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _tsv(text: str) -> list[Record]:
+def _tsv(text: str) -> list[FileRecord]:
     # Not splitlines, which would also end a record at other Unicode line separators.
     lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return [Record(number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [FileRecord(number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _json(path: Path, text: str) -> list[Record]:
+def _json(path: Path, text: str) -> list[FileRecord]:
     if text.lstrip().startswith("["):
         try:
             rows = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is no JSON list: {_why(error)}") from None
-        found = [Record(number, row) for number, row in enumerate(rows, start=1)]
+        found = [FileRecord(number, row) for number, row in enumerate(rows, start=1)]
         where = "entry"
     else:
         found = []
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
                 try:
-                    found.append(Record(number, json.loads(line)))
+                    found.append(FileRecord(number, json.loads(line)))
                 except (ValueError, RecursionError) as error:
                     raise UserError(f"{path}, line {number} is not JSON: {_why(error)}") from None
         where = "line"

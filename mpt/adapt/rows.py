@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpt.adapt.records import Record, Records, read_records
+from mpt.adapt.records import FileRecord, FileRecords, read_records
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -21,7 +21,7 @@ _NO_QUOTES = "; a TSV has no quotes: texts that hold line breaks or tabs want a 
 
 
 @dataclass(frozen=True)
-class Row:
+class TaskRow:
     """An example and the line of the file that it begins on."""
 
     line: int
@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass
-class Table:
+class RowTable:
     """The rows of a file.
 
     Attributes:
@@ -48,11 +48,11 @@ class Table:
     """
 
     file: Path
-    rows: list[Row]
+    rows: list[TaskRow]
     told: list[str] = field(default_factory=list)
 
 
-def read_rows(path: Path, input: str | None = None, output: str | None = None, header: bool | None = None) -> Table:
+def read_rows(path: Path, input: str | None = None, output: str | None = None, header: bool | None = None) -> RowTable:
     """The examples of a file.
 
     Args:
@@ -83,7 +83,7 @@ def lines(numbers: Sequence[int]) -> str:
 # Tables ------------------------------------------------------------------------------------------------------------
 
 
-def _of_table(records: Records, input: str | None, output: str | None, header: bool | None) -> Table:
+def _of_table(records: FileRecords, input: str | None, output: str | None, header: bool | None) -> RowTable:
     path, first = records.file, records.rows[0]
     assert isinstance(first.cells, list)
     names = [cell.strip() for cell in first.cells]
@@ -108,7 +108,7 @@ def _of_table(records: Records, input: str | None, output: str | None, header: b
         told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
     # CrossFit's files have further gold outputs behind further tabs.
     several = records.kind == "tsv" and not header and output is None
-    found: list[Row] = []
+    found: list[TaskRow] = []
     left_out: list[tuple[int, str]] = []
     for record in rows:
         cells = record.cells
@@ -133,7 +133,7 @@ def _quoted(cell: str) -> bool:
     return len(cell.strip()) > 1 and cell.strip()[0] == cell.strip()[-1] == '"'
 
 
-def _has_header(records: Records, names: list[str], asked: list[str]) -> tuple[bool, str]:
+def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tuple[bool, str]:
     """Whether the first record is a header, and what to say of a guess."""
     lower = [name.lower() for name in names]
     if any(name in names for name in asked):
@@ -191,7 +191,7 @@ def _both(path: Path, columns: list[int | None], names: list[str], width: int, k
 # JSON --------------------------------------------------------------------------------------------------------------
 
 
-def _of_objects(records: Records, input: str | None, output: str | None) -> Table:
+def _of_objects(records: FileRecords, input: str | None, output: str | None) -> RowTable:
     path, first = records.file, records.rows[0]
     assert isinstance(first.cells, dict)
     names = list(first.cells)
@@ -204,7 +204,7 @@ def _of_objects(records: Records, input: str | None, output: str | None) -> Tabl
             raise UserError(f"{path} has no key {asked!r} for --{what}; {nearest(asked, names)}")
         chosen.append(name)
     told = [] if input and output else [f"the input is the key {chosen[0]}, the output {chosen[1]}"]
-    found: list[Row] = []
+    found: list[TaskRow] = []
     left_out: list[tuple[int, str]] = []
     for record in records.rows:
         cells = record.cells
@@ -218,7 +218,7 @@ def _of_objects(records: Records, input: str | None, output: str | None) -> Tabl
     return _table(path, found, left_out, told)
 
 
-def _as_text(path: Path, record: Record, name: str, value: Any) -> str:
+def _as_text(path: Path, record: FileRecord, name: str, value: Any) -> str:
     if value is None or value != value:  # NaN, as which a missing value is often saved, though JSON has no such number
         return ""
     if isinstance(value, bool):
@@ -241,20 +241,20 @@ def _as_text(path: Path, record: Record, name: str, value: Any) -> str:
 # Both --------------------------------------------------------------------------------------------------------------
 
 
-def _take(line: int, source: str, outputs: list[str], found: list[Row], left_out: list[tuple[int, str]]) -> None:
+def _take(line: int, source: str, outputs: list[str], found: list[TaskRow], left_out: list[tuple[int, str]]) -> None:
     kept = tuple(text for text in (text.strip() for text in outputs) if text)
     if not kept:
         left_out.append((line, "output"))
     elif not source.strip():
         left_out.append((line, "input"))
     else:
-        found.append(Row(line, Example(source, kept)))
+        found.append(TaskRow(line, Example(source, kept)))
 
 
-def _table(path: Path, found: list[Row], left_out: list[tuple[int, str]], told: list[str]) -> Table:
+def _table(path: Path, found: list[TaskRow], left_out: list[tuple[int, str]], told: list[str]) -> RowTable:
     for what in ("output", "input"):
         if numbers := [line for line, empty in left_out if empty == what]:
             told.append(f"left out, because the {what} is empty: {lines(numbers)}")
     if not found:
         raise UserError(f"{path} has no record with both an input and an output")
-    return Table(path, found, told)
+    return RowTable(path, found, told)

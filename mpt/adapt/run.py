@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mpt.adapt.device import few_threads
 from mpt.adapt.examples import Examples
-from mpt.adapt.progress import Steps
-from mpt.adapt.tuning import Job, Tuned, answers, early_prompts, plain_start, tune
+from mpt.adapt.progress import TuningProgress
+from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.examples import FewShotData
@@ -161,7 +161,7 @@ def _search(
     start = plain_start(backbone, recipe.prompt_length, recipe.seed)
     with terminal.status(f"the task's key: {recipe.key_steps} steps"):
         data = examples.data(recipe.batch_size, choices.seed)
-        job = Job(examples.task.name, data, start, recipe.learning_rate)
+        job = TuningJob(examples.task.name, data, start, recipe.learning_rate)
         key = early_prompts(backbone, [job], recipe.key_steps)[0]
     hits = library.search(key, choices.top, by=choices.by, fingerprint=fingerprint, exclude_tasks=choices.exclude)
     if not hits:
@@ -198,10 +198,10 @@ def _tune(
 ) -> list[Try]:
     rate = choices.learning_rate or library.recipe.learning_rate
     starts = [(NO_TRANSFER, start), *((hit.entry.name, library.value(hit.entry)) for hit in hits)]
-    jobs = [Job(name, data, prompt, rate) for name, prompt in starts]
+    jobs = [TuningJob(name, data, prompt, rate) for name, prompt in starts]
     state = work / f"{_digest(examples, choices, rate, starts, backbone)}.pt"
     title = f"tuning without transfer and from {len(hits)} retrieved"
-    with Steps(terminal, title, choices.steps) as steps:
+    with TuningProgress(terminal, title, choices.steps) as steps:
         tuned = tune(
             backbone,
             jobs,

@@ -17,14 +17,14 @@ from mpt.data.modules.examples import FewShotData
 from mpt.data.tasks.task import Example
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.side_by_side import Lane, SideBySide
-from mpt.prompt.initialisers import Initialiser, SampledVocabulary, Vocabulary
+from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary
 from mpt.util.errors import UserError, one_line
 
 Told = Callable[[SideBySide], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class TuningJob:
     """One prompt to tune.
 
     Attributes:
@@ -78,7 +78,7 @@ def plain_start(backbone: FrozenBackbone, length: int, seed: int, init: Initiali
     It is what :class:`mpt.learn.PromptTuning` starts from with that seed.
     """
     tokenizer = backbone.tokenizer
-    vocabulary = Vocabulary(
+    vocabulary = InitContext(
         embeddings=backbone.embeddings,
         tokenize=lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
         special_ids=frozenset(tokenizer.all_special_ids),
@@ -90,7 +90,7 @@ def plain_start(backbone: FrozenBackbone, length: int, seed: int, init: Initiali
     return (init or SampledVocabulary())(length, vocabulary).cpu()
 
 
-def early_prompts(backbone: FrozenBackbone, jobs: Sequence[Job], steps: int, seed: int = 0) -> list[Tensor]:
+def early_prompts(backbone: FrozenBackbone, jobs: Sequence[TuningJob], steps: int, seed: int = 0) -> list[Tensor]:
     """Only the prompts after so many steps, each ``[P, H]`` on the CPU: the keys of tasks that are to be looked up.
 
     Raises:
@@ -107,7 +107,7 @@ def early_prompts(backbone: FrozenBackbone, jobs: Sequence[Job], steps: int, see
 
 def tune(
     backbone: FrozenBackbone,
-    jobs: Sequence[Job],
+    jobs: Sequence[TuningJob],
     *,
     steps: int,
     every: int,
@@ -177,14 +177,14 @@ def answers(
     assert data.fewshot is not None
     own.fewshot = replace(data.fewshot, test=list(examples))
     own.task, own.labels = data.task, data.labels
-    lanes = _lanes(backbone, [Job(str(i), own, prompt, 0.0) for i, prompt in enumerate(prompts)])
+    lanes = _lanes(backbone, [TuningJob(str(i), own, prompt, 0.0) for i, prompt in enumerate(prompts)])
     for lane in lanes:
         lane.best_prompt = lane.prompt.detach()
     scores = SideBySide(backbone, lanes, max_steps=1, every=1).test()
     return [(scores[lane.name][1], lane.outputs) for lane in lanes]
 
 
-def _lanes(backbone: FrozenBackbone, jobs: Sequence[Job]) -> list[Lane]:
+def _lanes(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[Lane]:
     device = next(backbone.model.parameters()).device
     lanes = []
     for job in jobs:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mpt.analysis.matrix import Transfer, transfers_by
 from mpt.analysis.transfers import Transfers, mean
 from mpt.present.figure_style import COLOURS, bare, new_figure, save
-from mpt.present.table import Cell, Table, p_value
+from mpt.present.table import Table, TableCell, p_value
 
 LEVEL = 0.05
 _ACROSS = 4
@@ -64,7 +64,7 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, int]:
 
 def correlation_table(found: Sequence[Correlation]) -> Table:
     """A row per target and measure; r in bold where p over the source tasks is below 0.05."""
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     bold = set()
     for i, row in enumerate(found):
         if row.task_p < LEVEL:

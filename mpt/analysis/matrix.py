@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpt.analysis.transfers import Transfers, error_reduction, mean
 from mpt.present.heatmap import draw_heatmap
-from mpt.present.table import Cell, Table
+from mpt.present.table import Table, TableCell
 
 COLUMNS = ["source", "target", "error_reduction", "score", "baseline", "similarity", "runs"]
 
@@ -78,7 +78,7 @@ def matrix_table(transfers: Transfers) -> Table:
     sources, targets, values = matrix(transfers)
     columns = [*zip(*values, strict=True), [_average(line) for line in values]]
     bold = {(i, 1 + j) for j, column in enumerate(columns) for i in _best(column)}
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         [source, *map(_percent, line), _percent(_average(line))] for source, line in zip(sources, values, strict=True)
     ]
     bases = [mean([score for (name, _), score in transfers.base.items() if name == target]) for target in targets]

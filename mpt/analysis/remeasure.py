@@ -16,7 +16,7 @@ from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)
-class Keys:
+class TaskKeys:
     """Task embeddings of one setting: those of the source prompts that were tried, and those of the targets.
 
     Attributes:
@@ -44,7 +44,7 @@ class Keys:
         return torch.cat([self.source_keys, self.target_keys])
 
 
-def read_keys(transfers: Transfers, library: Library) -> Keys:
+def read_keys(transfers: Transfers, library: Library) -> TaskKeys:
     """The keys behind a setting's trials.
 
     Raises:
@@ -60,7 +60,7 @@ def read_keys(transfers: Transfers, library: Library) -> Keys:
     if len(targets) < len(wanted):
         raise UserError("the study's results do not say where the targets' keys are")
     keys = [load_prompt(transfers.keys[place]).weight for place in targets]
-    return Keys(
+    return TaskKeys(
         sources=transfers.sources,
         source_tasks=[entry.task for entry in chosen],
         source_keys=library.keys(chosen),
@@ -69,7 +69,9 @@ def read_keys(transfers: Transfers, library: Library) -> Keys:
     )
 
 
-def measured(transfers: Transfers, keys: Keys, measures: Sequence[str] = tuple(SIMILARITIES)) -> dict[str, Transfers]:
+def measured(
+    transfers: Transfers, keys: TaskKeys, measures: Sequence[str] = tuple(SIMILARITIES)
+) -> dict[str, Transfers]:
     """The same trials with the similarities of each measure, and with the tasks that the library names."""
     tasks = dict(zip(keys.sources, keys.source_tasks, strict=True))
     named = replace(transfers, trials=[replace(trial, task=tasks[trial.source]) for trial in transfers.trials])

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from mpt.analysis.transfers import Transfers, Trial, error_reduction, mean
+from mpt.analysis.transfers import SourceTrial, Transfers, error_reduction, mean
 from mpt.present.figure_style import BASELINE, COLOURS, bare, new_figure, save
-from mpt.present.table import Cell, Measured, Table
+from mpt.present.table import Measured, Table, TableCell
 from mpt.study.scores.scores import mean_std
 
 
@@ -56,12 +56,12 @@ def default_ks(count: int) -> list[int]:
     return [k for k in ks if k < count] + [count]
 
 
-def rankings(transfers: Transfers) -> dict[tuple[str, int], list[Trial]]:
+def rankings(transfers: Transfers) -> dict[tuple[str, int], list[SourceTrial]]:
     """By target and seed all source prompts, the most similar first; those of equal similarity by name.
 
     Targets and seeds that lack a source which others have are left out.
     """
-    found: dict[tuple[str, int], list[Trial]] = {}
+    found: dict[tuple[str, int], list[SourceTrial]] = {}
     for trial in sorted(transfers.trials, key=lambda trial: (-trial.similarity, trial.source)):
         found.setdefault((trial.target, trial.seed), []).append(trial)
     most = max(map(len, found.values()), default=0)
@@ -114,7 +114,7 @@ def search_table(transfers: Transfers, cuts: Sequence[Cut]) -> Table:
     ranked = rankings(transfers)
     base = {place: transfers.base[place] for place in ranked}
     score = Measured(_percent(base), _deviation(base))
-    rows: list[list[Cell]] = [[transfers.baseline, "", score, "", "", "", "", "", ""]]
+    rows: list[list[TableCell]] = [[transfers.baseline, "", score, "", "", "", "", "", ""]]
     for cut in cuts:
         name = f"top {cut.k}" if cut.removed else f"all {cut.k}"
         changes = [f"{cut.gain:+.1f}", _signed(cut.reduction)]
@@ -155,13 +155,13 @@ def draw_search_space(path: Path, transfers: Transfers, cuts: Sequence[Cut]) -> 
     save(figure, path)
 
 
-def _best(trials: Sequence[Trial], choice: str) -> float:
+def _best(trials: Sequence[SourceTrial], choice: str) -> float:
     """Test score of the best by dev or test score; of equals the mean."""
     highest = max(getattr(trial, choice) for trial in trials)
     return mean([trial.score for trial in trials if getattr(trial, choice) == highest])
 
 
-def _by_chance(trials: Sequence[Trial], k: int) -> float:
+def _by_chance(trials: Sequence[SourceTrial], k: int) -> float:
     """The test score to be expected of the best on dev of k trials drawn without order or return.
 
     The best of k is the i-th of all n, from the best on, if it is drawn and the k - 1 others come from those behind it:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpt.study.plan.planned_run import PLACE
-from mpt.study.run.results import Facts, Record, read_study
+from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.scores.scores import Score, choose
 from mpt.study.spec.settings import Setting
 from mpt.util.errors import UserError
@@ -17,7 +17,7 @@ from mpt.util.names import nearest
 
 
 @dataclass(frozen=True)
-class Trial:
+class SourceTrial:
     """A target learned from one source prompt with one seed.
 
     Attributes:
@@ -62,7 +62,7 @@ class Transfers:
     by: str
     targets: list[str]
     base: dict[tuple[str, int], float]
-    trials: list[Trial]
+    trials: list[SourceTrial]
     missing: int
     library: str
     keys: dict[tuple[str, int], Path]
@@ -139,7 +139,7 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
 
 
-def _most_sources(out: Path, facts: Facts, records: Sequence[Record]) -> str:
+def _most_sources(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) -> str:
     """The method with the most sources."""
     sources: dict[str, set[str]] = {}
     for record in records:
@@ -160,9 +160,9 @@ def _most_sources(out: Path, facts: Facts, records: Sequence[Record]) -> str:
 
 def _setting(
     out: Path,
-    facts: Facts,
+    facts: StudyFacts,
     setting: Setting,
-    records: Sequence[Record],
+    records: Sequence[RunRecord],
     method: str,
     baseline: str,
     tasks: Mapping[str, str],
@@ -176,7 +176,7 @@ def _setting(
         and record.method in (method, baseline)
     ]
     base = {(row.target, row.seed): row.score for row in choose([row for row in own if row.method == baseline])}
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[RunRecord]] = {}
     options: dict[str, str] = {}
     keys: dict[tuple[str, int], Path] = {}
     for record in own:
@@ -209,9 +209,9 @@ def _setting(
     )
 
 
-def _trial(row: Score, source: str, result: Mapping[str, object], tasks: Mapping[str, str]) -> Trial:
+def _trial(row: Score, source: str, result: Mapping[str, object], tasks: Mapping[str, str]) -> SourceTrial:
     similarity = result.get("similarity")
-    return Trial(
+    return SourceTrial(
         target=row.target,
         seed=row.seed,
         source=source,
@@ -222,7 +222,7 @@ def _trial(row: Score, source: str, result: Mapping[str, object], tasks: Mapping
     )
 
 
-def _options(record: Record) -> dict[str, str]:
+def _options(record: RunRecord) -> dict[str, str]:
     """The options of a run's command line."""
     words = (record.result or {}).get("recipe", [])
     return dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mpt.data.synthetic.instructions import lesson
 from mpt.data.synthetic.lexicon import vocabulary
-from mpt.util.dice import Dice
+from mpt.util.stable_random import StableRandom
 
 SENTINELS = 32
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
@@ -29,9 +29,9 @@ def build_tokenizer(model_max_length: int = 512) -> PreTrainedTokenizerFast:
     inside it) and taken away again in decoding.
     """
     counts = Counter(dict.fromkeys(vocabulary(), 1))
-    dice = Dice("tokenizer")
+    rng = StableRandom("tokenizer")
     for _ in range(20_000):
-        for text in lesson(dice, 0.5):
+        for text in lesson(rng, 0.5):
             counts.update(text.split())
     total = sum(counts.values())
     space = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(" ")[0][0]

@@ -19,7 +19,7 @@ from mpt.backbone.generation import generation_config
 from mpt.backbone.loading import BackboneOptions, load
 from mpt.util.errors import UserError
 
-Options = Sequence[str] | Sequence[Sequence[str]]
+Candidates = Sequence[str] | Sequence[Sequence[str]]
 
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
 """What configurations call the number of positions, where encoder and decoder do not have their own."""
@@ -83,7 +83,7 @@ class Backbone(nn.Module):
         return self.encode.decode(ids if self.decoder_only else ids[:, 1:])
 
     @torch.no_grad()
-    def score(self, prompt: Tensor | None, batch: Batch, options: Options) -> Tensor:
+    def score(self, prompt: Tensor | None, batch: Batch, options: Candidates) -> Tensor:
         """Log-likelihood of each candidate answer, ``[B, n]``.
 
         Args:
@@ -300,7 +300,7 @@ def _row_nll(logits: Tensor, labels: Tensor) -> Tensor:
     return flat.view(labels.shape).sum(1)
 
 
-def _per_row(options: Options, rows: int) -> list[list[str]]:
+def _per_row(options: Candidates, rows: int) -> list[list[str]]:
     if options and isinstance(options[0], str):
         return [list(options)] * rows  # type: ignore[arg-type]
     if len(options) != rows or len({len(row) for row in options}) != 1:

@@ -86,14 +86,14 @@ def run_adapt_command(arguments: list[str]) -> None:
 
 
 def _adapt(options: argparse.Namespace) -> None:
-    from mpt.adapt.examples import Source, read_examples
+    from mpt.adapt.examples import ExampleFiles, read_examples
 
     out = Path(options.out)
     begin = time.monotonic()
     _check(options)
     check_out(out)
     examples = read_examples(
-        Source(
+        ExampleFiles(
             train=options.train,
             dev=options.dev,
             test=options.test,

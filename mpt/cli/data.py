@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpt.data.build.build import SEEDS, Job
+from mpt.data.build.build import SEEDS, BuildJob
 from mpt.data.build.raw import raw_tasks
 from mpt.data.tasks.known import catalogue, read_task
 from mpt.data.tasks.mixtures import load_mixture
@@ -106,7 +106,7 @@ def _build(options: argparse.Namespace) -> bool:
     terminal = console()
     tasks, unknown = _tasks(options)
     jobs = [
-        Job(task, options.root, tuple(options.k), tuple(options.seeds), options.raw, options.overwrite)
+        BuildJob(task, options.root, tuple(options.k), tuple(options.seeds), options.raw, options.overwrite)
         for task in tasks
     ]
     if unknown:

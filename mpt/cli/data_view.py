@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from mpt.data.build.verify import Verdict
-from mpt.data.build.workers import Outcome
+from mpt.data.build.workers import BuildOutcome
 
 
 def console() -> Console:
@@ -19,7 +19,7 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, width=160, soft_wrap=True)
 
 
-def watched(outcomes: Iterable[Outcome], total: int, console: Console) -> Iterator[Outcome]:
+def watched(outcomes: Iterable[BuildOutcome], total: int, console: Console) -> Iterator[BuildOutcome]:
     """The outcomes as they come, each told in a line (but for reasons), above a bar where there is a terminal."""
     with Progress(
         SpinnerColumn(),
@@ -39,7 +39,7 @@ def watched(outcomes: Iterable[Outcome], total: int, console: Console) -> Iterat
             yield outcome
 
 
-def print_outcomes(console: Console, outcomes: Sequence[Outcome], root: Path) -> None:
+def print_outcomes(console: Console, outcomes: Sequence[BuildOutcome], root: Path) -> None:
     """How many tasks were built, were there already and failed, the last with their reasons; where the files are."""
     table = Table(title="mpt data build", title_justify="left", title_style="bold")
     table.add_column("result")

@@ -12,7 +12,7 @@ from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Shots
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.util.errors import UserError
 
 
@@ -55,7 +55,7 @@ def run_learn(options: argparse.Namespace) -> bool:
     )
     if options.at_once is not None and options.at_once < 1:
         raise UserError(f"--at-once must be at least 1, not {options.at_once}")
-    recipe = Recipe(
+    recipe = KeyRecipe(
         backbone=options.backbone,
         prompt_length=options.prompt_length,
         key_steps=options.key_steps,

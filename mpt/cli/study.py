@@ -77,14 +77,14 @@ def run_study_command(arguments: list[str]) -> None:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    from mpt.cli.study_view import Live, print_left_out, print_report
+    from mpt.cli.study_view import StudyProgress, print_left_out, print_report
     from mpt.present.terminal import console
     from mpt.study.plan.grid import chosen, plan
     from mpt.study.plan.grouping import default_size
     from mpt.study.report.write import log_report, write_report
     from mpt.study.run.claims import is_logged, join, reporting, set_logged
     from mpt.study.run.grid import run_cells, unfinished
-    from mpt.study.run.pool import Pool
+    from mpt.study.run.pool import ProcessPool
     from mpt.study.run.results import REPORT, begun_with, refuse_strange, write_study
     from mpt.study.spec.settings import settings
     from mpt.util.machine import default_workers
@@ -113,23 +113,23 @@ def _run(options: argparse.Namespace) -> bool:
         pass
     with ExitStack() as stack:
         others = stack.enter_context(join(cells, out, begin))
-        hire: Callable[..., Workers] = Pool
+        make_workers: Callable[..., Workers] = ProcessPool
         if options.ray is not None:
             from mpt.study.run.ray_pool import on_ray
 
             cluster = stack.enter_context(on_ray(options.ray, options.gpus_per_run, out))
-            hire, workers = cluster.hire, options.workers or cluster.places()
+            make_workers, workers = cluster.make_workers, options.workers or cluster.places()
         if others:
             terminal.print(f"another mpt study run is at work in {out}: the runs are shared", markup=False)
         todo = unfinished(cells)
         if options.only:
             # For a scheduler, which has many of these at work: the report is made when they have ended.
-            with Live(terminal) as live:
-                lost = run_cells(chosen(cells, options.only), workers, live, hire)
+            with StudyProgress(terminal) as live:
+                lost = run_cells(chosen(cells, options.only), workers, live, make_workers)
             terminal.print(f"the report: mpt study report {out}", markup=False)
             return bool(lost)
-        with Live(terminal) as live:
-            run_cells(cells, workers, live, hire, study.side_by_side or default_size(cells))
+        with StudyProgress(terminal) as live:
+            run_cells(cells, workers, live, make_workers, study.side_by_side or default_size(cells))
     trouble = None
     with reporting(out):
         report = write_report(out)

@@ -17,7 +17,7 @@ from mpt.data.fewshot.missing import absent, what_to_do
 from mpt.present.terminal import console
 from mpt.study.forecast.estimate import Estimate, estimate
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.reach import tell_reach
 from mpt.study.run.grid import unfinished
 from mpt.study.run.results import RESULT, begun_with, read_json, refuse_strange, several_upstream
@@ -98,14 +98,14 @@ def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
     return places, absent(dict.fromkeys(tasks), study.root) if there else list(dict.fromkeys(tasks))
 
 
-def _is_finished(cell: Cell) -> bool:
+def _is_finished(cell: PlannedRun) -> bool:
     path = cell.folder / RESULT
     return bool(cell.fingerprint) and path.is_file() and read_json(path)["fingerprint"] == cell.fingerprint
 
 
-def _table(study: Study, cells: Sequence[Cell], left: Sequence[Cell]) -> Table:
+def _table(study: Study, cells: Sequence[PlannedRun], left: Sequence[PlannedRun]) -> Table:
     """A row for each method, stage and setting."""
-    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str, str], list[PlannedRun]] = {}
     for cell in cells:
         groups.setdefault((cell.method, cell.stage, cell.partition or "shared"), []).append(cell)
     todo = {cell.key for cell in left}
@@ -128,7 +128,7 @@ def _table(study: Study, cells: Sequence[Cell], left: Sequence[Cell]) -> Table:
     return shown
 
 
-def _grid(cells: Sequence[Cell]) -> str:
+def _grid(cells: Sequence[PlannedRun]) -> str:
     """``10 targets × 5 seeds × 3 upstream seeds × 4 rates``."""
     targets = {cell.target for cell in cells if cell.target is not None}
     starts = {cell.upstream_seed for cell in cells} if several_upstream(cells) else set()
@@ -142,7 +142,7 @@ def _grid(cells: Sequence[Cell]) -> str:
     return " × ".join(parts)
 
 
-def _order(cells: Sequence[Cell]) -> str:
+def _order(cells: Sequence[PlannedRun]) -> str:
     upstream = sum(cell.stage == "upstream" for cell in cells)
     late = sum(cell.stage == "upstream" and bool(cell.needs) for cell in cells)
     waiting = sum(bool(cell.needs) for cell in cells) - late
@@ -171,7 +171,7 @@ def _tell_missing(terminal: Console, study: Study, places: Sequence[Setting], mi
 
 
 def _tell_estimate(
-    terminal: Console, study: Study, cells: Sequence[Cell], left: Sequence[Cell], asked: int | None
+    terminal: Console, study: Study, cells: Sequence[PlannedRun], left: Sequence[PlannedRun], asked: int | None
 ) -> None:
     workers = asked if asked is not None else study.workers or default_workers()
     terminal.print("Measuring a few steps of each kind of run …")

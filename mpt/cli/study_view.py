@@ -19,14 +19,14 @@ from rich.progress import (
 
 from mpt.data.fewshot.missing import absent
 from mpt.present.terminal import print_table
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import Report
 from mpt.study.report.tables import arg_table, pace_table, score_table, sure_table
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
 
 
-class Live:
+class StudyProgress:
     """A line for every finished run, and below them a bar where there is a terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -45,7 +45,7 @@ class Live:
         self.count = 0
         self.total = 0
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> StudyProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,7 +62,7 @@ class Live:
             self.bar = self.progress.add_task("runs", total=todo)
             self.progress.start()
 
-    def finished(self, cell: Cell, result: dict[str, Any]) -> None:
+    def finished(self, cell: PlannedRun, result: dict[str, Any]) -> None:
         test = (
             f"dev {_score(result['dev_score'])}  test {_score(result['score'])}"
             if cell.stage == "downstream"
@@ -71,11 +71,11 @@ class Live:
         place = f"  {cell.partition}" if cell.partition is not None else ""
         self._line(cell, f"{test:<22}{result['seconds']:6.1f} s{place}" + ("  (resumed)" if result["resumed"] else ""))
 
-    def failed(self, cell: Cell, reason: str) -> None:
+    def failed(self, cell: PlannedRun, reason: str) -> None:
         place = f" on {cell.partition}" if cell.partition is not None else ""
         self._line(cell, f"FAILED{place}: {reason}", style="red")
 
-    def _line(self, cell: Cell, text: str, style: str | None = None) -> None:
+    def _line(self, cell: PlannedRun, text: str, style: str | None = None) -> None:
         self.count += 1
         rate = f" lr {cell.learning_rate:g}" if cell.learning_rate is not None else ""
         rate = (f" rank {cell.rank}" if cell.rank is not None else "") + rate

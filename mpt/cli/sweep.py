@@ -35,22 +35,22 @@ def run_sweep_command(arguments: list[str]) -> None:
 
 
 def _trial(words: Sequence[str]) -> bool:
-    from mpt.cli.study_view import Live
+    from mpt.cli.study_view import StudyProgress
     from mpt.present.terminal import console
     from mpt.study.plan.grid import plan
     from mpt.study.run.grid import run_cells
-    from mpt.sweep.options import bench_of, read_trial
+    from mpt.sweep.options import read_trial, setup_of
     from mpt.sweep.results import as_options
     from mpt.sweep.tracking import TrialRun, without_agent
     from mpt.sweep.trial import outcome
 
     options, values = read_trial(words)
-    bench = bench_of(options)
+    bench = setup_of(options)
     cells = plan(bench.with_trials([values]), bench.out)
     terminal = console()
     terminal.print(f"trial {bench.name(values)} in {bench.out}: {as_options(values)}", markup=False)
     tracked = TrialRun(bench, values)
-    with without_agent(), Live(terminal) as live:
+    with without_agent(), StudyProgress(terminal) as live:
         run_cells(cells, _workers(options.workers, bench.study.workers), live)
     row = outcome(bench, values, cells)
     tracked.log(row)
@@ -86,11 +86,11 @@ def _run(words: Sequence[str]) -> bool:
 
 
 def _sweep(options: argparse.Namespace) -> bool:
-    from mpt.cli.study_view import Live
+    from mpt.cli.study_view import StudyProgress
     from mpt.present.terminal import console
     from mpt.study.run.results import REPORT
     from mpt.sweep.file import load_sweep
-    from mpt.sweep.options import bench_of, read_trial
+    from mpt.sweep.options import read_trial, setup_of
     from mpt.sweep.results import BEST, HEATMAP, TRIALS, as_options, best_of, show, write_sweep
     from mpt.sweep.run import Search
     from mpt.sweep.tracking import log_sweep
@@ -100,7 +100,7 @@ def _sweep(options: argparse.Namespace) -> bool:
     given, fixed = read_trial(sweep.words)
     if options.out is not None:
         given.out = options.out
-    bench = bench_of(given)
+    bench = setup_of(given)
     workers = _workers(options.workers if options.workers is not None else given.workers, bench.study.workers)
     folder = bench.out / REPORT / sweep.name
     terminal = console()
@@ -108,7 +108,7 @@ def _sweep(options: argparse.Namespace) -> bool:
     terminal.print(f"sweep {sweep.name} in {bench.out}: {bench.method.name} on {tasks}", markup=False)
     if sweep.stops_early:
         terminal.print("early_terminate is not done here: every trial goes on to its end", markup=False)
-    search = Search(sweep, bench, fixed, folder, workers, lambda: Live(terminal))
+    search = Search(sweep, bench, fixed, folder, workers, lambda: StudyProgress(terminal))
     outcomes = search.run(options.count, options.seed, not options.no_references)
     columns, rows = write_sweep(folder, sweep.name, outcomes, search.notes, search.own, bench)
     title = f"{sweep.name}: ARG over {bench.study.baseline} on the validation tasks (%)"

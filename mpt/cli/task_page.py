@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from mpt.data.catalogue.recipe import Recipe, Record, Source
+from mpt.data.catalogue.recipe import DataSource, ExampleRecipe, Record
 from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks.mixtures import load_mixture, mixture_names
 from mpt.data.tasks.partitions import load_partition, partition_names
@@ -70,7 +70,7 @@ def _lines(task: Task) -> Iterator[str]:
         yield "How its records are made is not in the catalogue."
 
 
-def _recipe(recipe: Recipe) -> Iterator[str]:
+def _recipe(recipe: ExampleRecipe) -> Iterator[str]:
     source = recipe.source
     for i, step in enumerate(recipe.steps):
         options = ", ".join(f"{name}={_shown(value)}" for name, value in step.options.items())
@@ -86,7 +86,7 @@ def _recipe(recipe: Recipe) -> Iterator[str]:
         yield _fact("note", recipe.note)
 
 
-def _test_list(source: Source) -> str:
+def _test_list(source: DataSource) -> str:
     if source.test:
         splits = " + ".join(source.test)
         return splits if source.test_share is None else f"the first {source.test_share:.0%} of {splits}, shuffled"

@@ -7,7 +7,7 @@ from pytorch_lightning import Trainer
 from mpt.util.errors import UserError
 
 
-def check_interval(trainer: Trainer, accumulated: int, where: str) -> None:
+def check_eval_interval(trainer: Trainer, accumulated: int, where: str) -> None:
     """Refuse to evaluate, and save, in the middle of a step: a resumed run would finish it with half its gradient.
 
     Args:

@@ -12,7 +12,7 @@ EXPLODED = 100.0
 """An inner loop that carries a prompt this many times its own norm away has exploded."""
 
 
-def runaway(
+def first_exploded_episode(
     start: Tensor, adapted: Tensor, scale: float, tasks: Sequence[str], numbers: Mapping[str, Tensor]
 ) -> tuple[str, str] | None:
     """Task of the first episode whose inner loop ran away, and what is to be seen of that.

@@ -20,7 +20,7 @@ from mpt.backbone.loading import refuse_unsafe_dtype
 from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.examples import TextData
-from mpt.learn.accumulation import check_interval
+from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.shared_gradient import devices, stop_together
 from mpt.learn.targets import check_targets
 from mpt.metrics import crossfit as metrics
@@ -111,7 +111,7 @@ class Learner(LightningModule):
         Raises:
             UserError: naming the option and what to use instead.
         """
-        check_interval(trainer, trainer.accumulate_grad_batches, "trainer")
+        check_eval_interval(trainer, trainer.accumulate_grad_batches, "trainer")
 
     @property
     def starts_learned(self) -> bool:

@@ -15,8 +15,8 @@ from mpt.backbone.encoding import Batch
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import token_mean
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, join
-from mpt.learn.accumulation import check_interval
-from mpt.learn.divergence import runaway
+from mpt.learn.accumulation import check_eval_interval
+from mpt.learn.divergence import first_exploded_episode
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
@@ -97,7 +97,7 @@ class MetaPromptTuning(PromptTuning):
             raise UserError(
                 f"model.learn_inner_lr: {type(algorithm).__name__} cannot learn inner rates; MAML and FoMAML can"
             )
-        if parallel_episodes > 1 and not algorithm.side_by_side:
+        if parallel_episodes > 1 and not algorithm.batches_episodes:
             raise UserError(
                 f"model.parallel_episodes must be 1 with {type(algorithm).__name__}, which takes one prompt"
             )
@@ -165,7 +165,7 @@ class MetaPromptTuning(PromptTuning):
                     f"trainer.{option} does not act on meta-gradients, which the learner applies itself; "
                     f"use model.{option}"
                 )
-        check_interval(trainer, self.accumulate_grad_batches, "model")
+        check_eval_interval(trainer, self.accumulate_grad_batches, "model")
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -236,7 +236,9 @@ class MetaPromptTuning(PromptTuning):
             rate = self.inner_rate()
             adapted = self.algorithm.adapt(self._loss, self.prompt.weight, support, rate, self.validation_steps)
             numbers = {"a gradient": adapted.abs().sum()}
-            trouble = runaway(self.prompt.weight.detach(), adapted, self._ordinary_norm, [episode.task], numbers)
+            trouble = first_exploded_episode(
+                self.prompt.weight.detach(), adapted, self._ordinary_norm, [episode.task], numbers
+            )
             if trouble:
                 self._exploded = self._exploded or self._exploded_loop(*trouble)
                 continue
@@ -310,7 +312,9 @@ class MetaPromptTuning(PromptTuning):
             "query loss": result.query_loss,
             "meta-gradient": result.gradient.norm(dim=(-2, -1)),
         }
-        trouble = runaway(self.prompt.weight.detach(), result.adapted, self._ordinary_norm, tasks, numbers)
+        trouble = first_exploded_episode(
+            self.prompt.weight.detach(), result.adapted, self._ordinary_norm, tasks, numbers
+        )
         return self._exploded_loop(*trouble) if trouble else None
 
     def _exploded_loop(self, task: str, seen: str) -> str:
@@ -353,7 +357,7 @@ class MetaPromptTuning(PromptTuning):
             self.log(f"{stage}/score", sum(scores.values()) / len(scores), prog_bar=True)
 
     def _check_algorithm(self) -> None:
-        if self.algorithm.twice and str(self.backbone.options.attention).startswith("flash"):
+        if self.algorithm.needs_double_backward and str(self.backbone.options.attention).startswith("flash"):
             raise UserError(
                 f"{self.algorithm!r} differentiates the model twice, which {self.backbone.options.attention} cannot; "
                 "set backbone_options.attention to sdpa, or hessian to finite_difference"

@@ -14,7 +14,7 @@ from mpt.learn.learner import Learner
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.library.retrieved import Retrieved
 from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
-from mpt.prompt.initialisers import Initialiser, SampledVocabulary, SavedPrompt, Vocabulary
+from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, SavedPrompt
 from mpt.prompt.soft import SoftPrompt
 from mpt.util.errors import UserError
 
@@ -92,9 +92,9 @@ class PromptTuning(Learner):
     def starts_learned(self) -> bool:
         return isinstance(self.init, SavedPrompt | Retrieved)
 
-    def _vocabulary(self, labels: tuple[str, ...]) -> Vocabulary:
+    def _vocabulary(self, labels: tuple[str, ...]) -> InitContext:
         tokenizer = self.backbone.tokenizer
-        return Vocabulary(
+        return InitContext(
             embeddings=self.backbone.embeddings,
             tokenize=lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
             special_ids=frozenset(tokenizer.all_special_ids),

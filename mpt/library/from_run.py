@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mpt.library.entry import amount
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import links_below, refuse_links
@@ -40,7 +40,7 @@ class Run:
     key: StoredPrompt
     value: StoredPrompt
     facts: dict[str, Any]
-    recipe: Recipe
+    recipe: KeyRecipe
     decoder_only: bool
 
     @property
@@ -72,7 +72,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
     key, value = load_prompt(folder / EARLY / f"step-{step}"), load_prompt(folder / VALUE)
     if key.facts.get("step", step) != step:
         raise UserError(f"{folder / EARLY / f'step-{step}'} says that it is of step {key.facts['step']}")
-    recipe = Recipe(
+    recipe = KeyRecipe(
         backbone=_of(config, path, "model.init_args.backbone", str),
         prompt_length=len(value.weight),
         key_steps=step,

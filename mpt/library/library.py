@@ -42,7 +42,7 @@ from mpt.library.entry import (
 )
 from mpt.library.from_run import read_run
 from mpt.library.index import Index
-from mpt.library.recipe import FILE, Recipe, as_json, read_recipe
+from mpt.library.recipe import FILE, KeyRecipe, as_json, read_recipe
 from mpt.library.search import Changed, Hit, search
 from mpt.library.shard import task_mark
 from mpt.library.similarity import SIMILARITIES
@@ -79,7 +79,7 @@ class Library:
         self.folder = folder
         self.hub = hub
         refuse_links(folder, (FILE, PROMPTS), f"library {hub or folder}")
-        self.recipe: Recipe = read_recipe(folder)
+        self.recipe: KeyRecipe = read_recipe(folder)
         self._strays: dict[str, str] = {}
         self._told: set[str] = set()
         own = not hub and not folder.resolve().is_relative_to(SHIPPED)
@@ -111,7 +111,7 @@ class Library:
         raise UserError(f"library {where}: no such folder, and no library that ships with the package{hint}")
 
     @classmethod
-    def create(cls, folder: str | Path, recipe: Recipe) -> Library:
+    def create(cls, folder: str | Path, recipe: KeyRecipe) -> Library:
         """A new library, or the one that is there if its recipe is the same.
 
         Raises:
@@ -129,7 +129,7 @@ class Library:
         library.check_recipe(recipe)
         return library
 
-    def check_recipe(self, recipe: Recipe, end: str = "") -> None:
+    def check_recipe(self, recipe: KeyRecipe, end: str = "") -> None:
         """Refuse keys that were made in another way.
 
         Raises:

@@ -17,7 +17,7 @@ _LAST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class KeyRecipe:
     """Prompt tuning for ``key_steps`` steps: the prompt it leaves is a task's key (SPoT, section 3.2).
 
     All keys start from the same prompt, that of ``seed``, so that they differ by what their tasks taught.
@@ -51,12 +51,12 @@ class Recipe:
             raise UserError(f"a library's learning_rate must be above 0, not {self.learning_rate}")
 
 
-def as_json(recipe: Recipe) -> dict[str, Any]:
+def as_json(recipe: KeyRecipe) -> dict[str, Any]:
     """What ``library.json`` holds."""
     return {"format": _FORMAT, "recipe": asdict(recipe)}
 
 
-def read_recipe(folder: Path) -> Recipe:
+def read_recipe(folder: Path) -> KeyRecipe:
     """The recipe of a library's folder.
 
     Raises:
@@ -74,13 +74,13 @@ def read_recipe(folder: Path) -> Recipe:
     given = content.get("recipe")
     kinds: dict[str, Any] = {"backbone": str, "learning_rate": (int, float)}
     if not isinstance(given, dict):
-        raise UserError(f"{path}: recipe must be an object with {', '.join(field.name for field in fields(Recipe))}")
-    for field in fields(Recipe):
+        raise UserError(f"{path}: recipe must be an object with {', '.join(field.name for field in fields(KeyRecipe))}")
+    for field in fields(KeyRecipe):
         value = given.get(field.name)
         if isinstance(value, bool) or not isinstance(value, kinds.get(field.name, int)):
             raise UserError(f"{path}: recipe.{field.name} must be {_told(field.name)}, not {value!r}")
     try:
-        return Recipe(**{field.name: given[field.name] for field in fields(Recipe)})
+        return KeyRecipe(**{field.name: given[field.name] for field in fields(KeyRecipe)})
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mpt.library.retrieval import Measure, Order, Retrieval, told
 from mpt.library.similarity import weighted_average
-from mpt.prompt.initialisers import Initialiser, Vocabulary, _check
+from mpt.prompt.initialisers import InitContext, Initialiser, _check
 from mpt.util.errors import UserError
 
 
@@ -54,7 +54,7 @@ class Retrieved(Initialiser):
         self.origin: dict[str, Any] = {}
         """Once called: ``source`` (name of the entry) and ``similarity``, in a list each for an average."""
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         last = self.rank or self.top_k or 0
         library, key, hits = self.retrieval.ranked(first=last)
         _check(key, self.retrieval.key, length, vocabulary)

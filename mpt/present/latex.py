@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mpt.present.table import Cell, Table
+from mpt.present.table import Table, TableCell
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -64,7 +64,7 @@ def _row(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Cell, bold: bool) -> str:
+def _cell(cell: TableCell, bold: bool) -> str:
     if isinstance(cell, str) or math.isnan(cell.mean):
         text = escape(str(cell))
         return f"\\textbf{{{text}}}" if bold else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpt.present.blocks import Block, Bullets, Code, Figure, Heading, Paragraph
-from mpt.present.table import Cell, Table
+from mpt.present.table import Table, TableCell
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -36,5 +36,5 @@ def _table(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     return str(cell).replace("|", "\\|")

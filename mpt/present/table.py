@@ -25,7 +25,7 @@ class Measured:
         return f"{self.mean:+.1f}" if self.signed else f"{self.mean:.1f}"
 
 
-Cell = str | Measured
+TableCell = str | Measured
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Table:
     """
 
     head: list[str]
-    rows: list[list[Cell]]
+    rows: list[list[TableCell]]
     texts: int = 1
     bold: frozenset[tuple[int, int]] = frozenset()
     rules: frozenset[int] = frozenset()

@@ -1,6 +1,6 @@
 """Where a prompt starts: small callables that compose.
 
-Each maps a :class:`Vocabulary` (the backbone's embeddings and tokenizer) and a length P to a
+Each maps a :class:`InitContext` (the backbone's embeddings and tokenizer) and a length P to a
 matrix ``[P, H]``. Lester et al. (2021) compare uniform, sampled-vocabulary and class-label starts; SPoT (Vu
 et al. 2022) starts from another task's prompt.
 """
@@ -20,7 +20,7 @@ from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class InitContext:
     """What an initialiser may look at.
 
     Attributes:
@@ -47,7 +47,7 @@ class Vocabulary:
 class Initialiser:
     """Base of all initialisers."""
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         """A starting value, ``[length, H]``."""
         raise TypeError(f"{type(self).__name__} does not say how a prompt starts")
 
@@ -64,9 +64,9 @@ class Uniform(Initialiser):
         self.bound = bound
         self.seed = _checked(seed)
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         width = vocabulary.embeddings.shape[1]
-        return (torch.rand(length, width, generator=_dice(vocabulary, self.seed)) * 2 - 1) * self.bound
+        return (torch.rand(length, width, generator=_generator(vocabulary, self.seed)) * 2 - 1) * self.bound
 
 
 class SampledVocabulary(Initialiser):
@@ -85,12 +85,12 @@ class SampledVocabulary(Initialiser):
         self.most_common = most_common
         self.seed = _checked(seed)
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         words = [i for i in range(len(vocabulary.embeddings)) if i not in vocabulary.special_ids]
         common = torch.tensor(words[: self.most_common])
         rounds = -(-length // len(common))
-        dice = _dice(vocabulary, self.seed)
-        drawn = torch.cat([torch.randperm(len(common), generator=dice) for _ in range(rounds)])
+        rng = _generator(vocabulary, self.seed)
+        drawn = torch.cat([torch.randperm(len(common), generator=rng) for _ in range(rounds)])
         return _rows(vocabulary, common[drawn[:length]].tolist())
 
 
@@ -106,7 +106,7 @@ class ClassLabels(Initialiser):
         self.labels = labels
         self.backoff = backoff or SampledVocabulary()
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         labels = tuple(self.labels or vocabulary.labels)
         if not labels:
             raise UserError("init ClassLabels: the task has no labels; give labels, or use SampledVocabulary")
@@ -125,7 +125,7 @@ class TaskNames(Initialiser):
     def __init__(self, backoff: Initialiser | None = None) -> None:
         self.backoff = backoff or SampledVocabulary()
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         if not vocabulary.tasks:
             raise UserError("init TaskNames: the data name no task; use SampledVocabulary")
         names = [re.sub("[_-]", " ", name) for name in vocabulary.tasks]
@@ -144,7 +144,7 @@ class FromText(Initialiser):
         self.text = text
         self.backoff = backoff or SampledVocabulary()
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         ids = vocabulary.tokenize(self.text)
         if not ids:
             raise UserError(f"init FromText: the text {self.text!r} has no tokens")
@@ -161,7 +161,7 @@ class SavedPrompt(Initialiser):
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def __call__(self, length: int, vocabulary: Vocabulary) -> Tensor:
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         stored = load_prompt(self.path)
         _check(stored, self.path, length, vocabulary)
         return stored.weight
@@ -173,7 +173,7 @@ def _checked(seed: int | None) -> int | None:
     return seed
 
 
-def _dice(vocabulary: Vocabulary, seed: int | None) -> torch.Generator:
+def _generator(vocabulary: InitContext, seed: int | None) -> torch.Generator:
     """What draws a start. One that had a seed of its own alone would be the same start in all runs of a study, whose
     effect nothing would average out.
     """
@@ -183,7 +183,7 @@ def _dice(vocabulary: Vocabulary, seed: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed[0]))
 
 
-def _check(stored: StoredPrompt, where: str, length: int, vocabulary: Vocabulary) -> None:
+def _check(stored: StoredPrompt, where: str, length: int, vocabulary: InitContext) -> None:
     """That a prompt fits the model and the length that is asked for."""
     check_fits(stored, where, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint())
     if len(stored.weight) != length:
@@ -192,18 +192,18 @@ def _check(stored: StoredPrompt, where: str, length: int, vocabulary: Vocabulary
         )
 
 
-def _rows(vocabulary: Vocabulary, ids: Sequence[int]) -> Tensor:
+def _rows(vocabulary: InitContext, ids: Sequence[int]) -> Tensor:
     return vocabulary.embeddings[torch.tensor(ids, device=vocabulary.embeddings.device)].float().cpu()
 
 
-def _means(texts: Sequence[str], length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:
+def _means(texts: Sequence[str], length: int, vocabulary: InitContext, backoff: Initialiser) -> Tensor:
     """A row per text that has tokens, their mean, and then the backoff's."""
     ids = [vocabulary.tokenize(text) for text in texts]
     rows = [_rows(vocabulary, tokens).mean(0, keepdim=True) for tokens in ids if tokens]
     return _fill(torch.cat(rows) if rows else None, length, vocabulary, backoff)
 
 
-def _fill(first: Tensor | None, length: int, vocabulary: Vocabulary, backoff: Initialiser) -> Tensor:
+def _fill(first: Tensor | None, length: int, vocabulary: InitContext, backoff: Initialiser) -> Tensor:
     have = 0 if first is None else min(len(first), length)
     if have == length and first is not None:
         return first[:length]

@@ -39,8 +39,8 @@ def propose(
     distributions = {name: _distribution(optuna, parameter) for name, parameter in parameters.items()}
     known = [values for values, _ in history]
     for attempt in range(20):
-        dice = seed + 1000 * len(history) + attempt
-        sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, constant_liar=True, seed=dice)
+        rng = seed + 1000 * len(history) + attempt
+        sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, constant_liar=True, seed=rng)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         for values, arg in history:
             state = optuna.trial.TrialState.RUNNING if arg is None else optuna.trial.TrialState.COMPLETE

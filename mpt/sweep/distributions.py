@@ -23,12 +23,12 @@ class Choice:
 
     values: tuple[Value, ...]
 
-    def draw(self, dice: random.Random) -> Value:
-        return dice.choice(self.values)
+    def draw(self, rng: random.Random) -> Value:
+        return rng.choice(self.values)
 
 
 @dataclass(frozen=True)
-class Steps:
+class SteppedRange:
     """Multiples of ``step`` from ``low`` to ``high``, both included: ``q_uniform``, and whole numbers by steps of 1."""
 
     low: float
@@ -41,8 +41,8 @@ class Steps:
         first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
         return tuple(canonical(_rounded(number * self.step, 12)) for number in range(first, last + 1))
 
-    def draw(self, dice: random.Random) -> Value:
-        return dice.choice(self.values)
+    def draw(self, rng: random.Random) -> Value:
+        return rng.choice(self.values)
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Range:
     high: float
     log: bool = False
 
-    def draw(self, dice: random.Random) -> Value:
+    def draw(self, rng: random.Random) -> Value:
         if self.log:
-            return self.clip(math.exp(dice.uniform(math.log(self.low), math.log(self.high))))
-        return self.clip(dice.uniform(self.low, self.high))
+            return self.clip(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+        return self.clip(rng.uniform(self.low, self.high))
 
     def clip(self, value: float) -> Value:
         """The nearest number of four digits in the range."""
         return canonical(min(max(_rounded(value, _DIGITS), self.low), self.high))
 
 
-Parameter = Choice | Steps | Range
+Parameter = Choice | SteppedRange | Range
 
 
 def canonical(value: Any) -> Value:
@@ -109,12 +109,12 @@ def read_parameter(content: Any, where: str) -> Parameter:
     if name == "int_uniform":
         if not float(low).is_integer() or not float(high).is_integer():
             raise UserError(f"{where}: min and max must be whole numbers for int_uniform")
-        return Steps(low, high, 1)
+        return SteppedRange(low, high, 1)
     if name == "q_uniform":
         step = _number({"q": 1, **content}, "q", where)
         if step <= 0:
             raise UserError(f"{where}: q must be above 0, not {step:g}")
-        return Steps(low, high, step)
+        return SteppedRange(low, high, step)
     return Range(low, high, log=name == "log_uniform_values")
 
 

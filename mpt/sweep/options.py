@@ -13,7 +13,7 @@ from mpt.fit.configs import find_config
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import is_sweep, load_sweep
 from mpt.sweep.sampling import Values
-from mpt.sweep.trial import Bench, prepare
+from mpt.sweep.trial import TrialSetup, prepare
 from mpt.util.errors import UserError
 
 
@@ -76,7 +76,7 @@ def read_trial(words: Sequence[str]) -> tuple[argparse.Namespace, Values]:
     return options, values
 
 
-def bench_of(options: argparse.Namespace) -> Bench:
+def setup_of(options: argparse.Namespace) -> TrialSetup:
     """What the options name."""
     return prepare(_file(options.file), options.method, options.out, options.seeds, options.validation, options.setting)
 

@@ -17,13 +17,13 @@ from rich.table import Table
 
 from mpt.present.heatmap import draw_heatmap
 from mpt.sweep.sampling import Values
-from mpt.sweep.trial import Bench, Outcome
+from mpt.sweep.trial import TrialOutcome, TrialSetup
 from mpt.util.files import write_text
 
 TRIALS, HEATMAP, BEST = "trials.csv", "heatmap.png", "best.yaml"
 
 
-def best_of(outcomes: Sequence[Outcome]) -> Outcome | None:
+def best_of(outcomes: Sequence[TrialOutcome]) -> TrialOutcome | None:
     """The trial with the highest ARG, the first of equals; none if no trial has any."""
     done = [row for row in outcomes if not row.trouble]
     return max(done, key=lambda row: row.arg) if done else None
@@ -34,7 +34,7 @@ def as_options(values: Values) -> str:
     return " ".join(f"--{name}={_word(value)}" for name, value in values.items())
 
 
-def sheet(outcomes: Sequence[Outcome], notes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
+def sheet(outcomes: Sequence[TrialOutcome], notes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows of all trials, best first, those without ARG last.
 
     Args:
@@ -53,7 +53,12 @@ def sheet(outcomes: Sequence[Outcome], notes: dict[str, str]) -> tuple[list[str]
 
 
 def write_sweep(
-    folder: Path, title: str, outcomes: Sequence[Outcome], notes: dict[str, str], own: Collection[str], bench: Bench
+    folder: Path,
+    title: str,
+    outcomes: Sequence[TrialOutcome],
+    notes: dict[str, str],
+    own: Collection[str],
+    bench: TrialSetup,
 ) -> tuple[list[str], list[list[Any]]]:
     """Write ``trials.csv``, ``best.yaml`` and ``heatmap.png``; the sheet that went into the first.
 
@@ -84,7 +89,7 @@ def write_sweep(
     return columns, rows
 
 
-def draw(path: Path, title: str, outcomes: Sequence[Outcome], beside: Sequence[str], bench: Bench) -> None:
+def draw(path: Path, title: str, outcomes: Sequence[TrialOutcome], beside: Sequence[str], bench: TrialSetup) -> None:
     """The heatmap over the first two options that are numbers and differ between trials; none if there are not two.
 
     Where other options differ too, a field shows the best of its trials; where values were drawn from ranges, a field

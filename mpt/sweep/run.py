@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.grid import Watcher, run_cells, unfinished
 from mpt.study.run.results import read_json
 from mpt.sweep.bayes import propose
@@ -16,7 +16,7 @@ from mpt.sweep.distributions import canonical
 from mpt.sweep.file import Sweep
 from mpt.sweep.sampling import Values, drawn, grid
 from mpt.sweep.tracking import without_agent
-from mpt.sweep.trial import Bench, Outcome, outcome
+from mpt.sweep.trial import TrialOutcome, TrialSetup, outcome
 from mpt.util.errors import UserError
 from mpt.util.files import write_json
 
@@ -40,7 +40,7 @@ class Search:
     """
 
     sweep: Sweep
-    bench: Bench
+    bench: TrialSetup
     fixed: Values
     folder: Path
     workers: int
@@ -49,10 +49,10 @@ class Search:
     notes: dict[str, str] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
     done: int = 0
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, PlannedRun] = field(default_factory=dict)
     fresh: int = 0
 
-    def run(self, count: int | None, seed: int, references: bool) -> list[Outcome]:
+    def run(self, count: int | None, seed: int, references: bool) -> list[TrialOutcome]:
         """Do the trials that are not finished, and say what came of all.
 
         Args:
@@ -108,7 +108,7 @@ class Search:
         with without_agent(), self.watch() as watcher:
             run_cells(cells, self.workers, watcher)
 
-    def _outcomes(self, trials: Sequence[Values]) -> list[Outcome]:
+    def _outcomes(self, trials: Sequence[Values]) -> list[TrialOutcome]:
         return [outcome(self.bench, values, list(self.cells.values())) for values in trials]
 
     def _follow(self, count: int, seed: int) -> None:

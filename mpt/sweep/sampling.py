@@ -36,10 +36,10 @@ def drawn(parameters: Mapping[str, Parameter], count: int, seed: int) -> list[Va
     those of the smaller one.
     """
     found: list[Values] = []
-    dice = random.Random(f"sweep {seed}")
+    rng = random.Random(f"sweep {seed}")
     vain = 0
     while len(found) < count and vain < 1000:
-        values = {name: parameter.draw(dice) for name, parameter in parameters.items()}
+        values = {name: parameter.draw(rng) for name, parameter in parameters.items()}
         vain += 1
         if values not in found:
             found.append(values)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mpt.sweep.file import OBJECTIVE
 from mpt.sweep.sampling import Values
-from mpt.sweep.trial import Bench, Outcome
+from mpt.sweep.trial import TrialOutcome, TrialSetup
 from mpt.util.errors import one_line
 from mpt.util.wandb_runs import start_job, start_run, tracking_mode
 
@@ -27,7 +27,7 @@ class TrialRun:
         trouble: why nothing is logged; empty if all is well.
     """
 
-    def __init__(self, bench: Bench, values: Values) -> None:
+    def __init__(self, bench: TrialSetup, values: Values) -> None:
         self.trouble = ""
         self.run: Any = None
         by_agent = "WANDB_SWEEP_ID" in os.environ
@@ -56,7 +56,7 @@ class TrialRun:
         except Exception as error:
             self._failed(error)
 
-    def log(self, outcome: Outcome) -> None:
+    def log(self, outcome: TrialOutcome) -> None:
         """Log the objective, if there is one, and end the run."""
         if self.run is None:
             return
@@ -83,7 +83,7 @@ def without_agent() -> Iterator[None]:
 
 
 def log_sweep(
-    name: str, bench: Bench, columns: Sequence[str], rows: list[list[Any]], best: Outcome, figure: Path
+    name: str, bench: TrialSetup, columns: Sequence[str], rows: list[list[Any]], best: TrialOutcome, figure: Path
 ) -> str:
     """Log the trials as a table, the best setting and the heatmap, if there is one; why not, if that failed."""
     try:

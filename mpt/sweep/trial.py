@@ -15,8 +15,8 @@ import yaml
 
 from mpt.data.tasks.partitions import load_partition
 from mpt.fit.configs import find_config
-from mpt.study.plan.planned_run import Cell
-from mpt.study.run.results import FAILED, RESULT, Record, read_json, refuse_strange
+from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.run.results import FAILED, RESULT, RunRecord, read_json, refuse_strange
 from mpt.study.scores.gains import gains, target_gains
 from mpt.study.scores.scores import choose
 from mpt.study.spec.study import Method, Study, Variant, load_study
@@ -31,7 +31,7 @@ _LONGEST = 80
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrialSetup:
     """What all trials of a method share.
 
     Attributes:
@@ -89,7 +89,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """What came of a trial.
 
     Attributes:
@@ -111,7 +111,7 @@ class Outcome:
 
 def prepare(
     file: Path, method: str, out: Path | None, seeds: Sequence[int] = (), tasks: Sequence[str] = (), setting: str = ""
-) -> Bench:
+) -> TrialSetup:
     """A study with its validation tasks in the place of its targets.
 
     Args:
@@ -157,10 +157,10 @@ def prepare(
         seeds=tuple(seeds) or study.seeds,
         methods=(methods[study.baseline],),
     )
-    return Bench(study, chosen, out)
+    return TrialSetup(study, chosen, out)
 
 
-def outcome(bench: Bench, values: Values, cells: Sequence[Cell]) -> Outcome:
+def outcome(bench: TrialSetup, values: Values, cells: Sequence[PlannedRun]) -> TrialOutcome:
     """What the finished runs among a study's cells say of a trial; no ARG before all of its runs are finished."""
     name, baseline = bench.name(values), bench.study.baseline
     records = [_record(cell) for cell in cells if cell.method in (name, baseline)]
@@ -170,17 +170,17 @@ def outcome(bench: Bench, values: Values, cells: Sequence[Cell]) -> Outcome:
         # The first cause: a failed upstream run takes all that follow with it.
         first = next((record for record in lacking if record.failure), lacking[0])
         trouble = f"{first.key}: {first.failure}" if first.failure else f"{len(lacking)} runs are not finished"
-        return Outcome(values, name, math.nan, math.nan, {}, seconds, trouble)
+        return TrialOutcome(values, name, math.nan, math.nan, {}, seconds, trouble)
     scores = choose(records)
     (row,) = [row for row in gains(scores, baseline) if row.method == name]
     by_task = {t: mean for t, (mean, _) in target_gains(scores, baseline)[name].items() if not math.isnan(mean)}
     trouble = f"{baseline} scores nothing on any validation task" if math.isnan(row.mean) else ""
-    return Outcome(values, name, row.mean, row.std, by_task, seconds, trouble)
+    return TrialOutcome(values, name, row.mean, row.std, by_task, seconds, trouble)
 
 
-def _record(cell: Cell) -> Record:
+def _record(cell: PlannedRun) -> RunRecord:
     result, failed = cell.folder / RESULT, cell.folder / FAILED
-    return Record(
+    return RunRecord(
         cell.key,
         cell.method,
         cell.stage,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpt.adapt.examples import MOST_DEV, Source, read_examples
+from mpt.adapt.examples import MOST_DEV, ExampleFiles, read_examples
 from mpt.util.errors import UserError
 
 
@@ -23,7 +23,7 @@ def labelled(counts: dict[str, int], word: str = "text") -> list[tuple[str, str]
 
 
 def read(path: Path, **options):
-    return read_examples(Source(path, **options))
+    return read_examples(ExampleFiles(path, **options))
 
 
 def test_labels_are_seen_and_split_in_their_shares(tmp_path):

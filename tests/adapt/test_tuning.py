@@ -11,7 +11,7 @@ from support.small_models import t5
 from support.toy import write_toy
 from transformers.optimization import Adafactor
 
-from mpt.adapt.tuning import Job, answers, early_prompts, plain_start, tune
+from mpt.adapt.tuning import TuningJob, answers, early_prompts, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.examples import FewShotData
@@ -34,16 +34,16 @@ def root(tmp_path_factory) -> Path:
     return write_toy(tmp_path_factory.mktemp("data"), "toy", (13, 21))
 
 
-def jobs(backbone: FrozenBackbone, root: Path, *seeds: int) -> list[Job]:
+def jobs(backbone: FrozenBackbone, root: Path, *seeds: int) -> list[TuningJob]:
     made = []
     for seed in seeds:
         data = FewShotData("toy", str(root), seed, metric="QA-F1", batch_size=3)
         data.setup()
-        made.append(Job(f"toy-{seed}", data, plain_start(backbone, LENGTH, 7), RATE))
+        made.append(TuningJob(f"toy-{seed}", data, plain_start(backbone, LENGTH, 7), RATE))
     return made
 
 
-def by_hand(backbone: FrozenBackbone, job: Job, steps: int) -> torch.Tensor:
+def by_hand(backbone: FrozenBackbone, job: TuningJob, steps: int) -> torch.Tensor:
     prompt = job.start.clone().requires_grad_()
     optimizer = Adafactor([prompt], lr=RATE, weight_decay=1e-5, scale_parameter=False, relative_step=False)
     table, tokenizer = backbone.model.get_input_embeddings(), backbone.tokenizer
@@ -149,4 +149,4 @@ def test_numbers_that_do_not_fit(backbone, root):
     with pytest.raises(UserError, match="key_steps"):
         tune(backbone, made, steps=4, every=2, key_steps=5)
     with pytest.raises(UserError, match=r"toy-13.*lower the learning rate"):
-        early_prompts(backbone, [Job("toy-13", made[0].data, made[0].start * float("nan"), RATE)], 1)
+        early_prompts(backbone, [TuningJob("toy-13", made[0].data, made[0].start * float("nan"), RATE)], 1)

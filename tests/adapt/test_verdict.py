@@ -13,7 +13,7 @@ from support.small_models import bart, gpt2, llama, t5
 from transformers import AutoModelForSeq2SeqLM
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.rows import Row
+from mpt.adapt.rows import TaskRow
 from mpt.adapt.run import NO_TRANSFER, Found, Try, _best
 from mpt.adapt.tuning import Tuned
 from mpt.adapt.verdict import foreign, usage, verdict
@@ -33,7 +33,7 @@ def attempt(start: str, score: float, loss: float, step: int = 50, similarity: f
 
 
 def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Examples:
-    rows = [Row(i, Example(f"text {i}", (label,))) for i, label in enumerate(labels, start=1)]
+    rows = [TaskRow(i, Example(f"text {i}", (label,))) for i, label in enumerate(labels, start=1)]
     return Examples(Task("mine", "classification", metric, ("y", "n")), rows, rows, rows[:test])
 
 

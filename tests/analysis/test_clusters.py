@@ -18,16 +18,16 @@ from mpt.library.similarity import SIMILARITIES
 
 def families(seed: int = 0) -> tuple[torch.Tensor, list[str]]:
     """Two runs of each of six tasks of two kinds, in an order that mixes them, and one run of a task of neither."""
-    dice = torch.Generator().manual_seed(seed)
-    kinds = torch.randn(2, 5, 24, generator=dice) + 2 * torch.randn(2, 1, 24, generator=dice)
+    rng = torch.Generator().manual_seed(seed)
+    kinds = torch.randn(2, 5, 24, generator=rng) + 2 * torch.randn(2, 1, 24, generator=rng)
     keys, tasks = [], []
     for run in range(2):
         for i in range(6):
             own = torch.randn(5, 24, generator=torch.Generator().manual_seed(100 + i))
-            keys.append(kinds[i % 2] + 0.5 * own + 0.2 * torch.randn(5, 24, generator=dice))
+            keys.append(kinds[i % 2] + 0.5 * own + 0.2 * torch.randn(5, 24, generator=rng))
             tasks.append(f"kind{i % 2}-task{i}")
         if not run:
-            keys.append(torch.randn(5, 24, generator=dice))
+            keys.append(torch.randn(5, 24, generator=rng))
             tasks.append("stranger")
     return torch.stack(keys), tasks
 

@@ -44,9 +44,9 @@ def test_r_and_p_are_those_of_scipy_over_prompts_and_over_tasks(transfers):
 
 
 def test_pearson_by_its_definition():
-    dice = random.Random(2)
-    x = [dice.gauss(0, 1) for _ in range(12)]
-    y = [0.4 * value + dice.gauss(0, 1) for value in x]
+    rng = random.Random(2)
+    x = [rng.gauss(0, 1) for _ in range(12)]
+    y = [0.4 * value + rng.gauss(0, 1) for value in x]
     mx, my = sum(x) / 12, sum(y) / 12
     r = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
     r /= math.sqrt(sum((a - mx) ** 2 for a in x) * sum((b - my) ** 2 for b in y))

@@ -12,7 +12,7 @@ import pytest
 from support.all_tried import TRIED, write_tried
 
 from mpt.analysis.search_space import default_ks, draw_search_space, rankings, search_space, search_table
-from mpt.analysis.transfers import Transfers, Trial, read_transfers
+from mpt.analysis.transfers import SourceTrial, Transfers, read_transfers
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_all_at_random_are_all_to_the_last_bit(transfers):
 
 def test_more_sources_than_binomials_of_floats():
     """1,100 of which one is good: k drawn at random have it with probability k / 1,100."""
-    trials = [Trial("t", 13, f"s-{i}", "s", -i, float(not i), float(not i)) for i in range(1100)]
+    trials = [SourceTrial("t", 13, f"s-{i}", "s", -i, float(not i), float(not i)) for i in range(1100)]
     many = Transfers("many", "p", "All-on-dev", "PT", "per_token", ["t"], {("t", 13): 0.0}, trials, 0, "", {})
     for cut in search_space(many, [1, 550, 1099]):
         assert cut.kept == 1.0 and cut.by_chance == pytest.approx(cut.k / 1100)

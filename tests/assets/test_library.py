@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.adapt.tuning import Job, answers, early_prompts, plain_start
+from mpt.adapt.tuning import TuningJob, answers, early_prompts, plain_start
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
 from mpt.data.modules.examples import FewShotData
@@ -51,7 +51,7 @@ def test_a_key_is_made_by_the_recipe(library, backbone):
     data = FewShotData(entry.task, seed=entry.seed, k=entry.facts["k"], batch_size=recipe.batch_size)
     data.setup()
     start = plain_start(backbone, recipe.prompt_length, recipe.seed)
-    key = early_prompts(backbone, [Job(entry.name, data, start, recipe.learning_rate)], recipe.key_steps)[0]
+    key = early_prompts(backbone, [TuningJob(entry.name, data, start, recipe.learning_rate)], recipe.key_steps)[0]
     moved, mine = (library.key(entry) - start).flatten(), (key - start).flatten()
     # Rounding in another order grows over the steps, so alike and not equal.
     assert torch.cosine_similarity(moved, mine, 0) > 0.99

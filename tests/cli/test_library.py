@@ -15,7 +15,7 @@ from support.toy_library import RECIPE, draw, filled
 
 from mpt.library import share as hub_module
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import load_prompt, save_prompt
 from mpt.util.errors import UserError
 
@@ -48,7 +48,7 @@ def test_a_library_of_runs(mpt, runs, model_folder):
     added = mpt("library", "add", "library", runs / "run13", runs / "run21", "--key-steps", 2)
     assert added.code == 0 and "toy-13 (dev " in added.out and "toy-21 (dev " in added.out
     library = Library.open("library")
-    assert library.recipe == Recipe(str(model_folder("t5")), 4, 2, 0.3, 8, 13)
+    assert library.recipe == KeyRecipe(str(model_folder("t5")), 4, 2, 0.3, 8, 13)
     one, other = library.entries()
     assert (one.name, one.task, one.seed, other.seed) == ("toy-13", "toy", 13, 21)
     for entry, run in ((one, "run13"), (other, "run21")):
@@ -123,14 +123,14 @@ def changed(runs: Path, folder: Path, *changes: tuple[str, object]) -> Path:
     ],
 )
 def test_keys_that_were_made_otherwise_are_refused(name, value, said, runs, tmp_path):
-    library = Library.create(tmp_path / "library", Recipe("mpt-tiny", 4, 2, 0.3, 8, 13))
+    library = Library.create(tmp_path / "library", KeyRecipe("mpt-tiny", 4, 2, 0.3, 8, 13))
     with pytest.raises(UserError, match=said):
         library.add_run(changed(runs, tmp_path / "run", (name, value)))
     assert library.entries() == []
 
 
 def test_a_run_is_added_once_nothing_can_better_its_prompt(runs, tmp_path):
-    library = Library.create(tmp_path / "library", Recipe("mpt-tiny", 4, 2, 0.3, 8, 13))
+    library = Library.create(tmp_path / "library", KeyRecipe("mpt-tiny", 4, 2, 0.3, 8, 13))
     assert library.add_run(changed(runs, tmp_path / "odd", ("trainer.max_steps", 7)), "odd").facts["k"] == 16
 
     def stopped(patience: int) -> Path:
@@ -151,7 +151,7 @@ def test_a_run_is_added_once_nothing_can_better_its_prompt(runs, tmp_path):
 
 
 def test_what_a_studys_run_took_is_told_by_its_result(runs, tmp_path):
-    library = Library.create(tmp_path / "library", Recipe("mpt-tiny", 4, 2, 0.3, 8, 13))
+    library = Library.create(tmp_path / "library", KeyRecipe("mpt-tiny", 4, 2, 0.3, 8, 13))
     folder = changed(runs, tmp_path / "run")
     (folder / "result.json").write_text(json.dumps({"steps": 6, "examples": 45, "seconds": 2.5}))
     assert library.cost(library.add_run(folder)) == (6, 45, 2.5)
@@ -160,7 +160,7 @@ def test_what_a_studys_run_took_is_told_by_its_result(runs, tmp_path):
 
 
 def test_what_an_entrys_facts_do_not_tell_is_not_known(tmp_path):
-    library = Library.create(tmp_path / "library", Recipe("mpt-tiny", 3, 2, 0.3, 8, 13))
+    library = Library.create(tmp_path / "library", KeyRecipe("mpt-tiny", 3, 2, 0.3, 8, 13))
     for number, (facts, cost) in enumerate(
         [
             ({}, (None, None, None)),

@@ -13,8 +13,8 @@ from mpt.data.synthetic.scenes import make_scene
 from mpt.data.synthetic.suite import RECIPES
 from mpt.data.tasks.partitions import load_partition, partition_names
 from mpt.metrics.crossfit import METRICS
-from mpt.util.dice import Dice
 from mpt.util.errors import UserError
+from mpt.util.stable_random import StableRandom
 
 TASKS = synthetic_tasks()
 SUITE_PARTITIONS = [name for name in partition_names() if name.startswith("synthetic-")]
@@ -118,27 +118,27 @@ def test_twins_mean_the_same():
 
 @pytest.mark.parametrize("attribute", LEXICON)
 def test_a_scene_shows_the_value_that_was_asked_for(attribute):
-    dice = Dice(attribute)
+    rng = StableRandom(attribute)
     for value, words in LEXICON[attribute].items():
         stems = tuple(word.text for word in words)
         for _ in range(20):
-            assert any(word.startswith(stems) for word in make_scene(dice, {attribute: value}).text().split())
+            assert any(word.startswith(stems) for word in make_scene(rng, {attribute: value}).text().split())
 
 
 def test_dice_are_the_same_everywhere():
-    dice = Dice("a", 1)
+    rng = StableRandom("a", 1)
     # written down once: random.Random("a/1").random() is promised to stay
-    assert [dice.below(100) for _ in range(5)] == [33, 88, 78, 14, 54]
-    assert sorted(Dice(3).shuffled(range(9))) == list(range(9))
-    assert len(set(Dice(4).some(range(50), 20))) == 20
+    assert [rng.below(100) for _ in range(5)] == [33, 88, 78, 14, 54]
+    assert sorted(StableRandom(3).shuffled(range(9))) == list(range(9))
+    assert len(set(StableRandom(4).some(range(50), 20))) == 20
 
 
 def test_lessons_are_spelt_in_the_worlds_words_and_start_with_fixed_labels():
-    words, dice = set(vocabulary()), Dice("lessons")
+    words, rng = set(vocabulary()), StableRandom("lessons")
     for share in (0.0, 1.0):
         for _ in range(500):
-            source, target = lesson(dice, share)
-            assert set(f"{source} {target} {document(dice)}".split()) <= words
+            source, target = lesson(rng, share)
+            assert set(f"{source} {target} {document(rng)}".split()) <= words
             if source.startswith("sort") and share == 0.0:
                 names = source.split(" ; ")[0].split()[2:]
                 assert names[::2] == names[1::2]

@@ -19,8 +19,8 @@ def test_the_table_is_written(tmp_path, monkeypatch):
 
 
 def test_a_t_test_over_targets_takes_an_effect_of_draws_for_the_methods():
-    dice = np.random.default_rng(0)
-    effects = benchmark.normal(0, 3)(dice, 2000, (8, 5))
+    rng = np.random.default_rng(0)
+    effects = benchmark.normal(0, 3)(rng, 2000, (8, 5))
     assert (benchmark.over_targets(effects) < 0.05).mean() > 0.3
     assert (benchmark.calibrated(effects) < 0.05).mean() < 0.07
 

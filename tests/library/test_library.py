@@ -14,7 +14,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from mpt.library import entry as entry_module
 from mpt.library.library import Library, shipped_libraries
-from mpt.library.recipe import Recipe, as_json
+from mpt.library.recipe import KeyRecipe, as_json
 from mpt.library.similarity import SIMILARITIES
 from mpt.prompt.files import load_prompt
 from mpt.util.errors import UserError
@@ -142,7 +142,7 @@ def test_a_recipe_is_kept_and_another_refused(tmp_path):
     Library.create(tmp_path / "library", RECIPE)
     assert Library.create(tmp_path / "library", RECIPE).recipe == RECIPE
     with pytest.raises(UserError, match=r"were made with key_steps 20 \(not 30\), seed 13 \(not 21\)"):
-        Library.create(tmp_path / "library", Recipe("mpt-tiny", 3, 30, 0.3, 8, 21))
+        Library.create(tmp_path / "library", KeyRecipe("mpt-tiny", 3, 30, 0.3, 8, 21))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(UserError, match="there and no prompt library"):
@@ -228,7 +228,7 @@ def test_keys_of_two_backbones_are_not_mixed(tmp_path):
 
 
 def test_peft_loads_an_entry_as_it_lies(model_folder, tmp_path):
-    library = Library.create(tmp_path / "library", Recipe("t5", 3, 20, 0.3, 8, 13))
+    library = Library.create(tmp_path / "library", KeyRecipe("t5", 3, 20, 0.3, 8, 13))
     value = torch.randn(3, 32)
     facts = {"fingerprint": "f", "backbone": str(model_folder("t5"))}
     entry = library.add("some", torch.randn(3, 32), value, facts, decoder_only=False)

@@ -18,7 +18,7 @@ from mpt.library.library import Library
 from mpt.library.retrieval import Retrieval, candidates, digest
 from mpt.library.retrieved import Retrieved
 from mpt.prompt.files import save_prompt
-from mpt.prompt.initialisers import Vocabulary
+from mpt.prompt.initialisers import InitContext
 from mpt.util.errors import UserError
 
 HERE, OTHER = "f", "g"
@@ -49,7 +49,7 @@ def cosines(library: Library) -> dict[str, float]:
     return found
 
 
-def vocabulary(**changes: Any) -> Vocabulary:
+def vocabulary(**changes: Any) -> InitContext:
     given: dict[str, Any] = {
         "embeddings": torch.zeros(5, WIDTH),
         "tokenize": list,
@@ -59,7 +59,7 @@ def vocabulary(**changes: Any) -> Vocabulary:
         "fingerprint": lambda: HERE,
         "generator": torch.Generator(),
     }
-    return Vocabulary(**{**given, **changes})
+    return InitContext(**{**given, **changes})
 
 
 def start(init: Retrieved, **changes: Any) -> Tensor:

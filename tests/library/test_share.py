@@ -14,7 +14,7 @@ from support.toy_library import RECIPE, draw, filled, found
 from mpt.library import share as hub_module
 from mpt.library.entry import Entry
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.library.share import pull, push
 from mpt.util.errors import UserError
 
@@ -92,7 +92,7 @@ def test_another_entry_of_a_name_is_never_replaced(hub, tmp_path):
 
 def test_libraries_of_two_recipes_are_not_mixed(hub, tmp_path):
     push(filled(tmp_path / "library", 1), "me/prompts")
-    other = Library.create(tmp_path / "other", Recipe("mpt-tiny", 3, 30, 0.3, 8, 13))
+    other = Library.create(tmp_path / "other", KeyRecipe("mpt-tiny", 3, 30, 0.3, 8, 13))
     other.add("a", *draw(1), {"fingerprint": "f"}, decoder_only=False)
     with pytest.raises(UserError, match=r"key_steps 30 \(not 20\); those of me/prompts were not"):
         push(other, "me/prompts")

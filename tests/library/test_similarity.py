@@ -24,11 +24,11 @@ from mpt.util.errors import UserError
 
 
 def draw(count: int, length: int, width: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     # A common part, as prompts have that start alike, and tokens of very different lengths.
-    common = torch.randn(1, 1, width, generator=dice, dtype=torch.float64)
-    scale = torch.rand(count, length, 1, generator=dice, dtype=torch.float64).exp() * 3
-    return (scale * (common + torch.randn(count, length, width, generator=dice, dtype=torch.float64))).to(dtype)
+    common = torch.randn(1, 1, width, generator=rng, dtype=torch.float64)
+    scale = torch.rand(count, length, 1, generator=rng, dtype=torch.float64).exp() * 3
+    return (scale * (common + torch.randn(count, length, width, generator=rng, dtype=torch.float64))).to(dtype)
 
 
 def cosine(x: list[float], y: list[float]) -> float:

@@ -14,12 +14,12 @@ from mpt.prompt.files import save_prompt
 from mpt.prompt.initialisers import (
     ClassLabels,
     FromText,
+    InitContext,
     Initialiser,
     SampledVocabulary,
     SavedPrompt,
     TaskNames,
     Uniform,
-    Vocabulary,
 )
 from mpt.prompt.soft import SoftPrompt
 from mpt.util.errors import UserError
@@ -28,7 +28,7 @@ WIDTH = 6
 EMBEDDINGS = torch.arange(50.0).view(50, 1) + torch.linspace(0, 0.5, WIDTH)  # row i lies in [i, i + 0.5]
 
 
-def vocabulary(seed: int = 0, **changes: Any) -> Vocabulary:
+def vocabulary(seed: int = 0, **changes: Any) -> InitContext:
     words = {"yes": [10], "no": [11], "not at all": [12, 13, 17], "": []}
     given: dict[str, Any] = {
         "embeddings": EMBEDDINGS,
@@ -39,7 +39,7 @@ def vocabulary(seed: int = 0, **changes: Any) -> Vocabulary:
         "fingerprint": lambda: "f00",
         "generator": torch.Generator().manual_seed(seed),
     }
-    return Vocabulary(**{**given, **changes})
+    return InitContext(**{**given, **changes})
 
 
 def ids(rows: Tensor) -> list[int]:

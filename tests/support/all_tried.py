@@ -9,9 +9,9 @@ import torch
 from support.by_hand import record, setting, write_folder
 
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import save_prompt
-from mpt.study.run.results import Record
+from mpt.study.run.results import RunRecord
 
 LENGTH, WIDTH = 4, 12
 SOURCES = ["s-a-1", "s-a-2", "s-b-1", "s-c-1", "s-d-1"]
@@ -46,7 +46,7 @@ class Made:
     library: Path
 
 
-def tried_records(library: Path) -> list[Record]:
+def tried_records(library: Path) -> list[RunRecord]:
     """PT with a run each, every source with two learning rates, of which the better on dev has the score of TRIED."""
     rows = [record("PT", target, seed, score) for (target, seed), score in BASE.items()]
     for target, tried in TRIED.items():
@@ -67,15 +67,15 @@ def tried_records(library: Path) -> list[Record]:
     return rows
 
 
-def write_tried(folder: Path, records: list[Record] | None = None) -> Made:
+def write_tried(folder: Path, records: list[RunRecord] | None = None) -> Made:
     """A study's folder, its library beside it, and keys that are as similar as random ones are."""
-    dice = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     made = Made(folder / "study", folder / "library")
 
     def prompt() -> torch.Tensor:
-        return torch.randn(LENGTH, WIDTH, generator=dice) + 1
+        return torch.randn(LENGTH, WIDTH, generator=rng) + 1
 
-    library = Library.create(made.library, Recipe("mpt-tiny", LENGTH, 50, 0.3, 8, 13))
+    library = Library.create(made.library, KeyRecipe("mpt-tiny", LENGTH, 50, 0.3, 8, 13))
     for name in SOURCES:
         facts = {"fingerprint": "abc", "task": TASKS[name], "seed": int(name[-1])}
         library.add(name, prompt(), prompt(), facts, decoder_only=False)

@@ -117,12 +117,12 @@ def build(folder: Path, family: str, shape: dict[str, Any]) -> Path:
     torch.manual_seed(0)
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model = auto.from_config(config)
-    dice = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for weight in model.parameters():
         if weight.dim() >= 2:
-            weight.data.normal_(0, 0.3, generator=dice)
+            weight.data.normal_(0, 0.3, generator=rng)
         elif weight.numel() > 1 and weight.abs().max() == 0:
-            weight.data.normal_(1, 0.2, generator=dice)
+            weight.data.normal_(1, 0.2, generator=rng)
     model.save_pretrained(folder)
     byte_tokenizer(config.is_encoder_decoder, pad_token="<pad>", bos_token="<s>").save_pretrained(folder)
     return folder

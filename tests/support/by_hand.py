@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpt.study.run.results import Record
+from mpt.study.run.results import RunRecord
 from mpt.util.files import write_json
 
 #           PT           MTL           (score on target a, score on target b)
@@ -19,7 +19,7 @@ def record(
     dev: float = 0.5,
     rate: float | None = None,
     partition: str | None = None,
-) -> Record:
+) -> RunRecord:
     result = {
         "metric": "ACC",
         "score": score,
@@ -29,12 +29,12 @@ def record(
         "versions": {"torch": "2"},
     }
     folder = f"{method}/{partition}" if partition else method
-    return Record(
+    return RunRecord(
         f"{folder}/{target}-{seed}-{rate}", method, "downstream", target, seed, rate, result, partition=partition
     )
 
 
-def one_partition() -> list[Record]:
+def one_partition() -> list[RunRecord]:
     """PT and MTL with the scores of :data:`BY_SEED`."""
     rows = []
     for seed, (pt, mtl) in BY_SEED.items():
@@ -47,7 +47,7 @@ def setting(name: str, *targets: str) -> dict[str, object]:
     return {"name": name, "given": f"{name}.yaml", "targets": targets, "sources": ["s"]}
 
 
-def write_folder(out: Path, records: list[Record], **facts: object) -> None:
+def write_folder(out: Path, records: list[RunRecord], **facts: object) -> None:
     content = {
         "name": "hand",
         "file": "hand.yaml",

@@ -18,7 +18,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from mpt.data.build.build import Job
+from mpt.data.build.build import BuildJob
 from mpt.data.tasks.known import read_task
 from mpt.data.tasks.task import Task
 
@@ -43,7 +43,7 @@ def write_raw(folder: Path, task: str, train: int = 100, test: int = 10, labels:
     return folder
 
 
-class Deadly(Job):
+class Deadly(BuildJob):
     """A job whose process dies at it."""
 
     @property
@@ -51,7 +51,7 @@ class Deadly(Job):
         os._exit(9)
 
 
-class Slow(Job):
+class Slow(BuildJob):
     """A job that takes a while."""
 
     @property

@@ -8,7 +8,7 @@ import torch
 from support.toy_study import STUDY, write_study
 
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 
 P, H = 3, 32
 
@@ -40,10 +40,10 @@ RETRIEVING = STUDY.partition("  MTL:")[0].replace("[0.5, 0.3]", "[]") + METHODS.
 
 def write_library(folder: Path, fingerprint: str, backbone: Path | str, tasks: tuple[str, ...]) -> Library:
     """A library of random prompts, one of each task, or one of each time that a task is named."""
-    library = Library.create(folder, Recipe(str(backbone), P, key_steps=4, learning_rate=0.3, batch_size=4, seed=5))
+    library = Library.create(folder, KeyRecipe(str(backbone), P, key_steps=4, learning_rate=0.3, batch_size=4, seed=5))
     for number, task in enumerate(tasks):
-        dice = torch.Generator().manual_seed(number)
-        key, value = (torch.randn(P, H, generator=dice) for _ in range(2))
+        rng = torch.Generator().manual_seed(number)
+        key, value = (torch.randn(P, H, generator=rng) for _ in range(2))
         facts = {"fingerprint": fingerprint, "task": task, "seed": number, "dev_score": 0.5}
         library.add(f"{task}-{number}", key, value, facts, decoder_only=False)
     return library

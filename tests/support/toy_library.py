@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from mpt.library.library import Library
-from mpt.library.recipe import Recipe
+from mpt.library.recipe import KeyRecipe
 from mpt.library.similarity import per_token
 
 WIDTH = 4
-RECIPE = Recipe("mpt-tiny", 3, 20, 0.3, 8, 13)
+RECIPE = KeyRecipe("mpt-tiny", 3, 20, 0.3, 8, 13)
 
 
 def draw(seed: int) -> tuple[Tensor, Tensor]:

@@ -44,11 +44,11 @@ def write_tasks(root: Path) -> Path:
     for task, labels in LABELS.items():
         for seed in SEEDS:
             for split, size in (("train", 8), ("dev", 6), ("test", 10)):
-                dice = random.Random(f"{task} {split} {seed if split != 'test' else ''}")
+                rng = random.Random(f"{task} {split} {seed if split != 'test' else ''}")
                 lines = []
                 for i in range(size):
                     letters = "abcdef" if i % 2 else "uvwxyz"
-                    lines.append("".join(dice.choices(letters, k=8)) + f"\t{labels[i % 2]}\n")
+                    lines.append("".join(rng.choices(letters, k=8)) + f"\t{labels[i % 2]}\n")
                 path = root / task / f"{task}_16_{seed}_{split}.tsv"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text("".join(lines), encoding="utf-8")

@@ -10,7 +10,7 @@ from mpt.study.plan.grid import plan
 from mpt.study.run.check import check
 from mpt.sweep.distributions import Choice
 from mpt.sweep.file import is_sweep, load_sweep
-from mpt.sweep.options import bench_of, read_trial
+from mpt.sweep.options import read_trial, setup_of
 from mpt.sweep.sampling import grid
 from mpt.util.errors import UserError
 
@@ -50,7 +50,7 @@ def test_the_trials_of_wandb_are_ours(name, tmp_path):
         options, read = read_trial(words)
         assert read == values
     options.out = tmp_path
-    bench = bench_of(options)
+    bench = setup_of(options)
     first = plan(bench.with_trials([values]), bench.out)[0]
     assert first.stage == "upstream" and check([first]) is None  # the command line takes them
     assert set(sweep.parameters) == {"model.algorithm.inner_lr", "model.optimizer.lr"}

@@ -11,13 +11,13 @@ import pytest
 
 from mpt.sweep import results
 from mpt.sweep.results import as_options, best_of, draw
-from mpt.sweep.trial import Outcome
+from mpt.sweep.trial import TrialOutcome
 
 BENCH: Any = SimpleNamespace(study=SimpleNamespace(baseline="PT"))
 
 
-def trial(arg: float, trouble: str = "", **values) -> Outcome:
-    return Outcome(values, str(values), arg, math.nan, {}, 1.0, trouble)
+def trial(arg: float, trouble: str = "", **values) -> TrialOutcome:
+    return TrialOutcome(values, str(values), arg, math.nan, {}, 1.0, trouble)
 
 
 @pytest.fixture

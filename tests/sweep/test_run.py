@@ -16,7 +16,7 @@ from support.wandb_file import read
 from mpt.cli.sweep import run_sweep_command
 from mpt.sweep import run as run_module
 from mpt.sweep.file import load_sweep
-from mpt.sweep.options import bench_of, read_trial
+from mpt.sweep.options import read_trial, setup_of
 from mpt.sweep.results import best_of
 from mpt.sweep.run import Search
 from mpt.util.errors import UserError
@@ -136,7 +136,7 @@ def search(folder: Path, text: str = SWEEP, workers: int = 1) -> Search:
     file = load_sweep(write_sweep(folder, write_study(folder), text))
     options, fixed = read_trial(file.words)
     options.out = folder / "out"
-    bench = bench_of(options)
+    bench = setup_of(options)
     return Search(file, bench, fixed, folder / "report", workers, contextlib.nullcontext)
 
 

@@ -12,9 +12,9 @@ from support.toy_sweep import SWEEP, VALIDATION, write_study, write_sweep
 
 from mpt.fit.configs import find_config
 from mpt.study.plan.grid import plan
-from mpt.sweep.options import bench_of, read_trial
+from mpt.sweep.options import read_trial, setup_of
 from mpt.sweep.tracking import without_agent
-from mpt.sweep.trial import Bench, outcome, prepare
+from mpt.sweep.trial import TrialSetup, outcome, prepare
 from mpt.util.errors import UserError
 from mpt.util.files import write_json
 
@@ -27,7 +27,7 @@ def file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def bench(file, tmp_path) -> Bench:
+def bench(file, tmp_path) -> TrialSetup:
     return prepare(file, "FoMAML", tmp_path / "out")
 
 
@@ -112,7 +112,7 @@ def test_words_as_people_and_agents_write_them(file, tmp_path):
     typed = ["--model.optimizer.lr", "5.0", "--model.algorithm.inner_lr=5e-1"]
     options, values = read_trial([*words, *typed])
     assert values == RATES and list(values) == sorted(values)
-    assert bench_of(options).study.seeds == (21,)
+    assert setup_of(options).study.seeds == (21,)
     assert read_trial([*words, "--a.b=True", "--a.c=[1, 2.0]", "--a.d=x"])[1] == {
         "a.b": True,
         "a.c": (1, 2),
@@ -144,7 +144,7 @@ def test_a_sweep_file_names_the_study_itself(file, tmp_path):
 def test_mistakes(file, tmp_path, words, said):
     with pytest.raises(UserError) as error:
         options, values = read_trial([str(file), "--out", str(tmp_path), *words])
-        bench = bench_of(options)
+        bench = setup_of(options)
         plan(bench.with_trials([values]), bench.out)
     assert said in str(error.value)
 

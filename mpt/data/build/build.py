@@ -32,7 +32,7 @@ _SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
-class Job:
+class BuildJob:
     """What is asked for.
 
     Attributes:
@@ -85,7 +85,7 @@ class Result(str):
         return result
 
 
-def build(asked: Job, fetch: Fetch) -> Result:
+def build(asked: BuildJob, fetch: Fetch) -> Result:
     """Make a task's files unless they are there.
 
     The folder changes from what it was to what was asked for in one step; files of other draws stay in it.
@@ -126,7 +126,7 @@ def build(asked: Job, fetch: Fetch) -> Result:
     return Result("built", lossy.note)
 
 
-def _servable(job: Job, pool: list[Record]) -> tuple[Job, str]:
+def _servable(job: BuildJob, pool: list[Record]) -> tuple[BuildJob, str]:
     """The job without the sizes for which the pool leaves no dev example, and a sentence's beginning about these.
 
     Raises:
@@ -160,7 +160,7 @@ def check_inside(root: Path, name: str) -> None:
         raise UserError(f"{folder} is a file; it must be the task's folder, so move the file away.")
 
 
-def _refuse_what_was_made_otherwise(job: Job, builds: list[dict[str, Any]]) -> None:
+def _refuse_what_was_made_otherwise(job: BuildJob, builds: list[dict[str, Any]]) -> None:
     raw = raw_sums(job.raw, job.task.name) if job.raw is not None else None
     # What was made is known by what is in it: raw files may lie elsewhere now, and be what the hub gave.
     same = raw or next((entry["pool"] for entry in builds if origin(entry) == job.source), None)
@@ -178,11 +178,11 @@ def _refuse_what_was_made_otherwise(job: Job, builds: list[dict[str, Any]]) -> N
         raise UserError(_otherwise(job, f"not by mpt data build ({foreign[0]})"))
 
 
-def _otherwise(job: Job, how: str) -> str:
+def _otherwise(job: BuildJob, how: str) -> str:
     return f"{job.folder} holds files that were made {how}; --overwrite replaces them."
 
 
-def _is_there(job: Job, builds: list[dict[str, Any]]) -> bool:
+def _is_there(job: BuildJob, builds: list[dict[str, Any]]) -> bool:
     """Whether every file that is asked for is there, as it was written."""
     known = {name: sum for entry in builds for name, sum in entry["files"].items()}
     sums: dict[int, str] = {}  # by inode: the test files are one file by several names
@@ -198,7 +198,7 @@ def _is_there(job: Job, builds: list[dict[str, Any]]) -> bool:
     return True
 
 
-def _write_test(job: Job, folder: Path, records: Iterable[Record]) -> dict[str, str]:
+def _write_test(job: BuildJob, folder: Path, records: Iterable[Record]) -> dict[str, str]:
     """The test list under the name of every draw: one file with several names where the disk allows it."""
     names = [job.file(k, seed, "test") for k in job.sizes for seed in job.seeds]
     sum = _write(folder / names[0], records)
@@ -207,7 +207,7 @@ def _write_test(job: Job, folder: Path, records: Iterable[Record]) -> dict[str, 
     return dict.fromkeys(names, sum)
 
 
-def _write_draws(job: Job, folder: Path, pool: list[Record], lossy: Lossy) -> dict[str, str]:
+def _write_draws(job: BuildJob, folder: Path, pool: list[Record], lossy: Lossy) -> dict[str, str]:
     sums = {}
     for seed in job.seeds:
         order = shuffled(pool, seed)

@@ -10,12 +10,12 @@ import glob
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mpt.data.catalogue.recipe import Source
+from mpt.data.catalogue.recipe import DataSource
 from mpt.data.catalogue.template import Row
 from mpt.util.names import nearest
 from mpt.util.errors import UserError
 
-Fetch = Callable[[Source, str], list[Path]]
+Fetch = Callable[[DataSource, str], list[Path]]
 """From a source and a split to the split's Parquet files, in their order: :class:`Hub`, or a stand-in of it."""
 
 PATIENCE = 10
@@ -29,7 +29,7 @@ class Hub:
         self._names: dict[tuple[str, str], list[str]] = {}
         self._unreachable: Exception | None = None
 
-    def __call__(self, source: Source, split: str) -> list[Path]:
+    def __call__(self, source: DataSource, split: str) -> list[Path]:
         """The Parquet files of a split.
 
         Raises:
@@ -45,7 +45,7 @@ class Hub:
             raise self._no_network(f"its cache has {_folders(there)} of {source}, and not {wanted}")
         return files
 
-    def _listing(self, source: Source) -> list[str] | None:
+    def _listing(self, source: DataSource) -> list[str] | None:
         """The names of a data set's files, or None where the hub cannot be asked.
 
         One quick question: what the hub's library asks when it fetches files has no time limit.
@@ -89,7 +89,7 @@ class Hub:
         self._names[key] = [sibling.rfilename for sibling in info.siblings or []]
         return self._names[key]
 
-    def _snapshot(self, source: Source, wanted: str) -> Path:
+    def _snapshot(self, source: DataSource, wanted: str) -> Path:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
         from huggingface_hub.utils import disable_progress_bars
@@ -127,7 +127,7 @@ class Hub:
         )
 
 
-def split_folder(source: Source, split: str, names: Iterable[str]) -> str:
+def split_folder(source: DataSource, split: str, names: Iterable[str]) -> str:
     """Where a split's files lie in a data set: ``<config>/<split>``.
 
     A configuration that is the only one is taken whatever its name, for the hub's conversion names it anew when a data

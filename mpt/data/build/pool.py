@@ -9,14 +9,14 @@ from pathlib import Path
 
 from mpt.data.build.hub import Fetch, parquet_rows
 from mpt.data.build.raw import raw_files, raw_records
-from mpt.data.catalogue.recipe import Recipe, Record
+from mpt.data.catalogue.recipe import ExampleRecipe, Record
 from mpt.data.tasks.sampling import shuffled
 from mpt.data.tasks.task import Task
 from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)
-class Pool:
+class RecordPool:
     """What CrossFit draws from.
 
     Attributes:
@@ -28,13 +28,13 @@ class Pool:
     test: Iterable[Record]
 
 
-def raw_pool(task: Task, folder: Path) -> Pool:
+def raw_pool(task: Task, folder: Path) -> RecordPool:
     """From raw files, which are cut into train and test already; see :mod:`mpt.data.build.raw` for errors."""
     train, test = raw_files(folder, task.name)
-    return Pool(list(raw_records(train, task)), raw_records(test, task))
+    return RecordPool(list(raw_records(train, task)), raw_records(test, task))
 
 
-def hub_pool(task: Task, fetch: Fetch) -> Pool:
+def hub_pool(task: Task, fetch: Fetch) -> RecordPool:
     """From the task's source on the hub.
 
     Where the source has no test split, CrossFit shuffles the pool, and the last fifth is the test list. Where the test
@@ -58,18 +58,18 @@ def hub_pool(task: Task, fetch: Fetch) -> Pool:
             fetch(recipe.source, split)
         test = _records(task, recipe, recipe.source.test, fetch)
         if recipe.source.test_share is None:
-            return Pool(train, test)
+            return RecordPool(train, test)
         # 42 is CrossFit's seed wherever it takes a part.
         order = shuffled(list(test), 42)
-        return Pool(train, order[: int(recipe.source.test_share * len(order))])
+        return RecordPool(train, order[: int(recipe.source.test_share * len(order))])
     order = shuffled(train, recipe.source.holdout_seed)
     if recipe.source.holdout_sizes is not None:
         pool, rest = recipe.source.holdout_sizes
-        return Pool(order[:pool], order[pool : pool + rest])
-    return Pool(order[: int(0.8 * len(order))], order[int(recipe.source.holdout_test_from * len(order)) :])
+        return RecordPool(order[:pool], order[pool : pool + rest])
+    return RecordPool(order[: int(0.8 * len(order))], order[int(recipe.source.holdout_test_from * len(order)) :])
 
 
-def _records(task: Task, recipe: Recipe, splits: Iterable[str], fetch: Fetch) -> Iterator[Record]:
+def _records(task: Task, recipe: ExampleRecipe, splits: Iterable[str], fetch: Fetch) -> Iterator[Record]:
     labels = set(task.labels) if task.by_label else set()
     for split in splits:
         where = f"{recipe.source}, split {split}"

@@ -14,13 +14,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 
-from mpt.data.build.build import Job, Result, build
+from mpt.data.build.build import BuildJob, Result, build
 from mpt.data.build.hub import Fetch, Hub
 from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BuildOutcome:
     """How it went with a task.
 
     Attributes:
@@ -29,13 +29,13 @@ class Outcome:
         note: what else a user should know.
     """
 
-    job: Job
+    job: BuildJob
     result: str
     reason: str = ""
     note: str = ""
 
 
-def build_all(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+def build_all(jobs: Sequence[BuildJob], workers: int) -> Iterator[BuildOutcome]:
     """Build tasks and yield how it went as they finish; one that fails stops no other.
 
     Leaving the iterator early, as Ctrl-C does, ends the work at once: a task's folder is as it was, or finished.
@@ -56,20 +56,20 @@ def build_all(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
     # A process that is killed, perhaps for lack of memory, takes all of its pool with it: those that were not
     # finished go alone, so that one of them cannot harm the others again.
     for job in left.values():
-        yield next(_in_processes([job], 1), Outcome(job, "failed", _DEAD))
+        yield next(_in_processes([job], 1), BuildOutcome(job, "failed", _DEAD))
 
 
 _DEAD = "its process died, perhaps for lack of memory; try fewer --workers."
 
 
-def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+def _in_processes(jobs: Sequence[BuildJob], workers: int) -> Iterator[BuildOutcome]:
     """Outcomes, until all are there or a process died."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
     others, done = multiprocessing.active_children(), False
     try:
-        with _deaf():
-            futures: list[Future[Outcome]] = [pool.submit(_work, job) for job in jobs]
+        with _ignore_interrupts():
+            futures: list[Future[BuildOutcome]] = [pool.submit(_work, job) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
         done = True
@@ -84,7 +84,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     """Ignore Ctrl-C, as processes started meanwhile do for life: it reaches all, but the parent decides."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -114,21 +114,21 @@ def _prepare() -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _work(job: Job) -> Outcome:
+def _work(job: BuildJob) -> BuildOutcome:
     return attempt(job, _fetch)
 
 
-def attempt(job: Job, fetch: Fetch, make: Callable[[Job, Fetch], Result] = build) -> Outcome:
+def attempt(job: BuildJob, fetch: Fetch, make: Callable[[BuildJob, Fetch], Result] = build) -> BuildOutcome:
     """Build one task, and say how it went."""
     try:
         result = make(job, fetch)
-        return Outcome(job, str(result), note=result.note)
+        return BuildOutcome(job, str(result), note=result.note)
     except UserError as error:
-        return Outcome(job, "failed", str(error))
+        return BuildOutcome(job, "failed", str(error))
     except OSError as error:
-        return Outcome(job, "failed", f"{error.strerror or error}: {error.filename or job.folder}.")
+        return BuildOutcome(job, "failed", f"{error.strerror or error}: {error.filename or job.folder}.")
     except MemoryError:
-        return Outcome(job, "failed", "there is not enough memory; try fewer --workers.")
+        return BuildOutcome(job, "failed", "there is not enough memory; try fewer --workers.")
     except Exception as error:  # a fault of this package, which should not cost the other tasks
         traceback.print_exc()
-        return Outcome(job, "failed", f"{type(error).__name__}: {error}")
+        return BuildOutcome(job, "failed", f"{type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from itertools import zip_longest
 
-from mpt.data.catalogue.recipe import Recipe, Record
+from mpt.data.catalogue.recipe import ExampleRecipe, Record
 from mpt.util.errors import UserError
 from mpt.util.yaml_keys import shown
 
@@ -14,7 +14,7 @@ _PYTHONS = re.compile(r"to unpack|invalid literal|could not convert|zip\(\)|[Ff]
 """Values of another kind or length, in Python's words."""
 
 
-def check_example(recipe: Recipe, labels: Collection[str], where: str) -> None:
+def check_example(recipe: ExampleRecipe, labels: Collection[str], where: str) -> None:
     """Make the example's records of its rows, and of no other columns than the recipe lists.
 
     Args:
@@ -54,7 +54,7 @@ def check_example(recipe: Recipe, labels: Collection[str], where: str) -> None:
             )
 
 
-def _reason(error: BaseException, recipe: Recipe) -> str:
+def _reason(error: BaseException, recipe: ExampleRecipe) -> str:
     if isinstance(error, KeyError):
         return f"there is no {error.args[0]!r} (the columns that are read are {', '.join(recipe.columns)})"
     if isinstance(error, IndexError) and str(error).endswith("out of range"):

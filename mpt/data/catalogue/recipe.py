@@ -19,7 +19,7 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where the rows come from.
 
     Attributes:
@@ -71,7 +71,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ExampleRecipe:
     """From rows to records.
 
     Attributes:
@@ -87,7 +87,7 @@ class Recipe:
         example: see :class:`Sample`.
     """
 
-    source: Source
+    source: DataSource
     columns: tuple[str, ...]
     input: Template
     output: Template | None = None

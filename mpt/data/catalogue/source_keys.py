@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mpt.data.catalogue.recipe import Source
+from mpt.data.catalogue.recipe import DataSource
 from mpt.util.files import is_folder_name
 from mpt.util.yaml_keys import Keys, shown, whole
 
@@ -18,11 +18,11 @@ _REQUIRED = ("hub", "config", "revision", "train")
 _OPTIONAL = ("test", "holdout_seed", "holdout_sizes", "holdout_test_from", "test_share", "first")
 
 
-def source_of(content: Any) -> Source:
+def source_of(content: Any) -> DataSource:
     """Raises ValueError, with the key and what would be right, for what cannot be a source."""
     if isinstance(content, dict) and "elsewhere" in content:
         address = Keys(content, "source", ("elsewhere",)).text("elsewhere")
-        return Source(hub="", config="", revision="", train=(), elsewhere=address)
+        return DataSource(hub="", config="", revision="", train=(), elsewhere=address)
     keys = Keys(content, "source", _REQUIRED, _OPTIONAL)
     hub, revision = keys.text("hub"), keys.text("revision")
     if not _HUB.fullmatch(hub):
@@ -41,7 +41,7 @@ def source_of(content: Any) -> Source:
     test = _folders(keys, "test", keys.texts("test")) if "test" in keys else ()
     if both := [split for split in test if split in train]:
         raise ValueError(f"source.test must be of other splits than source.train, and {shown(both[0])} is in both")
-    return Source(
+    return DataSource(
         hub=hub,
         config=config,
         revision=revision,

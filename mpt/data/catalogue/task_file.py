@@ -2,8 +2,8 @@
 
 ``name``, ``type``, ``category``, ``metric``, ``by_label``, ``labels`` say what the task is; ``source``, ``columns``,
 ``rows``, ``input``, ``output`` or ``label``, ``version``, ``note``, ``example`` how its records are made
-(:class:`mpt.data.catalogue.recipe.Recipe`). ``labels`` maps the values of the column ``label`` to words, or lists the
-words of an ``output``. ``rows`` is a step, ``function`` and its options, or a list of such.
+(:class:`mpt.data.catalogue.recipe.ExampleRecipe`). ``labels`` maps the values of the column ``label`` to words, or
+lists the words of an ``output``. ``rows`` is a step, ``function`` and its options, or a list of such.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mpt.data.catalogue.recipe import Recipe, Record, Sample
+from mpt.data.catalogue.recipe import ExampleRecipe, Record, Sample
 from mpt.data.catalogue.source_keys import source_of
 from mpt.data.catalogue.steps import Step, check_options, row_function
 from mpt.data.catalogue.template import Template
@@ -102,7 +102,7 @@ def _check_word(word: Any, key: str) -> None:
         raise ValueError(f"{key} must be in one line and without tabs, not {shown(word)}")
 
 
-def _recipe(keys: Keys, words: Mapping[Any, str]) -> Recipe:
+def _recipe(keys: Keys, words: Mapping[Any, str]) -> ExampleRecipe:
     source = source_of(keys["source"])
     input = _template(keys, "input")
     output = _template(keys, "output") if "output" in keys else None
@@ -117,7 +117,7 @@ def _recipe(keys: Keys, words: Mapping[Any, str]) -> Recipe:
         raise ValueError("with rows, columns must list the source's columns that its functions and the templates take")
     else:
         columns = needed
-    return Recipe(
+    return ExampleRecipe(
         source=source,
         columns=columns,
         input=input,

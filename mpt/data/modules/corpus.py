@@ -19,8 +19,8 @@ from mpt.data.modules.streams import StreamSampler
 from mpt.data.modules.unlabelled import check_objective
 from mpt.data.synthetic.instructions import document, lesson
 from mpt.data.tasks.task import Example, Task
-from mpt.util.dice import Dice
 from mpt.util.errors import UserError
+from mpt.util.stable_random import StableRandom
 
 Pair = tuple[str, str]
 
@@ -85,31 +85,31 @@ class WorldData(TextData):
 
     def batches(self, chunk: int) -> list[list[Pair]]:
         """The batches of a chunk: examples of like length together, the batches in random order."""
-        dice = Dice("world", self.seed, chunk)
+        rng = StableRandom("world", self.seed, chunk)
         share = self.random_labels(chunk * self.chunk)
-        pairs = [self._pair(dice, share) for _ in range(self.chunk * self.batch_size)]
+        pairs = [self._pair(rng, share) for _ in range(self.chunk * self.batch_size)]
         pairs.sort(key=lambda pair: (len(pair[1].split()) > 3, len(pair[0].split())))
         n = self.batch_size
-        return dice.shuffled([pairs[i * n : (i + 1) * n] for i in range(self.chunk)])
+        return rng.shuffled([pairs[i * n : (i + 1) * n] for i in range(self.chunk)])
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         stream = _ChunkStream(self, **self._place())
         return DataLoader(stream, batch_size=None, num_workers=min(self.num_workers, 1))
 
     def val_dataloader(self) -> DataLoader[TextBatch]:
-        dice = Dice("world", "dev")
-        pairs = [lesson(dice, 1.0, 0.0) for _ in range(self.dev_size)]
+        rng = StableRandom("world", "dev")
+        pairs = [lesson(rng, 1.0, 0.0) for _ in range(self.dev_size)]
         pairs.sort(key=lambda pair: (len(pair[1].split()) > 3, len(pair[0].split())))
         return self._sequence([(source.split()[0], Example(source, (target,))) for source, target in pairs])
 
     def test_dataloader(self) -> DataLoader[TextBatch]:
         return self.val_dataloader()
 
-    def _pair(self, dice: Dice, random_labels: float) -> Pair:
-        if dice.chance(self.running_text):
-            words = document(dice).split()
-            return span_corruption(words, dice) if dice.chance(0.5) else prefix_lm(words, dice)
-        return lesson(dice, random_labels, self.words, self.fields)
+    def _pair(self, rng: StableRandom, random_labels: float) -> Pair:
+        if rng.chance(self.running_text):
+            words = document(rng).split()
+            return span_corruption(words, rng) if rng.chance(0.5) else prefix_lm(words, rng)
+        return lesson(rng, random_labels, self.words, self.fields)
 
 
 class _ChunkStream(IterableDataset[TextBatch]):
@@ -171,15 +171,17 @@ class TextFiles(TextData):
     def val_dataloader(self) -> Any:
         if not self.dev:
             return []
-        pairs = [self.pair(words, Dice("dev", i)) for i, words in enumerate(read_windows(self.dev, self.window))]
+        pairs = [
+            self.pair(words, StableRandom("dev", i)) for i, words in enumerate(read_windows(self.dev, self.window))
+        ]
         return self._sequence([("text", Example(source, (target,))) for source, target in pairs])
 
     def windows(self, numbers: Sequence[int]) -> list[list[str]]:
         return [self._windows[number] for number in numbers]
 
-    def pair(self, words: list[str], dice: Dice) -> Pair:
+    def pair(self, words: list[str], rng: StableRandom) -> Pair:
         """The (input, target) of a window."""
-        return OBJECTIVES[self.objective](words, dice)
+        return OBJECTIVES[self.objective](words, rng)
 
 
 class _WindowStream(IterableDataset[TextBatch]):
@@ -188,8 +190,8 @@ class _WindowStream(IterableDataset[TextBatch]):
 
     def __iter__(self) -> Iterator[TextBatch]:
         for number, rows in enumerate(self.sampler, start=self.sampler.start):
-            dice = Dice("text", self.data.seed, number, self.sampler.rank)
-            yield _batch([self.data.pair(words, dice) for words in self.data.windows(rows)], "text")
+            rng = StableRandom("text", self.data.seed, number, self.sampler.rank)
+            yield _batch([self.data.pair(words, rng) for words in self.data.windows(rows)], "text")
 
 
 def read_windows(files: Sequence[str], size: int) -> list[list[str]]:

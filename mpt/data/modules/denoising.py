@@ -8,12 +8,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from mpt.util.dice import Dice
+from mpt.util.stable_random import StableRandom
 
 Objective = Literal["prefix-lm", "span-corruption"]
 
 
-def span_corruption(words: list[str], dice: Dice, share: float = 0.15, span: float = 2.0) -> tuple[str, str]:
+def span_corruption(words: list[str], rng: StableRandom, share: float = 0.15, span: float = 2.0) -> tuple[str, str]:
     """Replace random spans by sentinels; the target lists what each sentinel stands for.
 
     Args:
@@ -26,8 +26,8 @@ def span_corruption(words: list[str], dice: Dice, share: float = 0.15, span: flo
     hidden = max(1, round(len(words) * share))
     spans = max(1, min(round(hidden / span), len(words) - hidden))
     # cut `hidden` words into spans, and the rest into the gaps around them
-    sizes = _split(dice, hidden, spans)
-    gaps = _split(dice, max(len(words) - hidden, spans), spans)
+    sizes = _split(rng, hidden, spans)
+    gaps = _split(rng, max(len(words) - hidden, spans), spans)
     source: list[str] = []
     target: list[str] = []
     at = 0
@@ -39,20 +39,20 @@ def span_corruption(words: list[str], dice: Dice, share: float = 0.15, span: flo
     return " ".join(source), " ".join([*target, f"<extra_id_{spans}>"])
 
 
-def _split(dice: Dice, total: int, parts: int) -> list[int]:
+def _split(rng: StableRandom, total: int, parts: int) -> list[int]:
     """``total`` as ``parts`` positive integers, every split equally likely."""
-    cuts = sorted(dice.some(range(1, total), parts - 1)) if total > 1 else []
+    cuts = sorted(rng.some(range(1, total), parts - 1)) if total > 1 else []
     edges = [0, *cuts, total]
     return [b - a for a, b in pairwise(edges)]
 
 
-def prefix_lm(words: list[str], dice: Dice) -> tuple[str, str]:
+def prefix_lm(words: list[str], rng: StableRandom) -> tuple[str, str]:
     """Split a text at a random point: the first part is the input, the rest the target; neither is empty.
 
     Args:
         words: two or more.
     """
-    at = 1 + dice.below(max(1, len(words) - 1))
+    at = 1 + rng.below(max(1, len(words) - 1))
     return " ".join(words[:at]), " ".join(words[at:])
 
 

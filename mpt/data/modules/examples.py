@@ -15,13 +15,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mpt.callbacks.steps import batches_per_step
 from mpt.data.fewshot.files import SYNTHETIC, load_examples, load_fewshot
 from mpt.data.fewshot.missing import Missing
 from mpt.data.fewshot.sources import check_sources, source_labels, source_names, source_outputs
 from mpt.data.modules.batch import EpisodeBatch, TextBatch, collate
 from mpt.data.modules.denoising import Objective
 from mpt.data.modules.references import References, check_references
+from mpt.data.modules.steps import batches_per_step
 from mpt.data.modules.streams import MixtureSampler, Placed, SequentialBatches, StreamSampler
 from mpt.data.modules.unlabelled import TextRows, check_objective, documents, refuse_text
 from mpt.data.tasks.mixing import SIZE_LIMIT, mixing_rates

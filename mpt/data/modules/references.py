@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from mpt.data.tasks.task import Example
-from mpt.util.dice import Dice
 from mpt.util.errors import UserError
+from mpt.util.stable_random import StableRandom
 
 References = Literal["first", "drawn"]
 
@@ -30,5 +30,5 @@ def drawn(example: Example, *place: object) -> Example:
     targets = example.targets
     if len(targets) == 1:
         return example
-    chosen = Dice("reference", *place).below(len(targets))
+    chosen = StableRandom("reference", *place).below(len(targets))
     return Example(example.input, (targets[chosen], *targets[:chosen], *targets[chosen + 1 :]))

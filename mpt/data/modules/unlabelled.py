@@ -14,8 +14,8 @@ from mpt.data.modules.batch import TextBatch, collate
 from mpt.data.modules.denoising import OBJECTIVES, Objective
 from mpt.data.modules.references import References, drawn
 from mpt.data.tasks.task import Example, is_text
-from mpt.util.dice import Dice
 from mpt.util.errors import UserError
+from mpt.util.stable_random import StableRandom
 
 
 def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:
@@ -85,8 +85,8 @@ class TextRows(Dataset[TextBatch]):
         name, example = self.rows[number]
         if name not in self.texts:
             return name, drawn(example, self.seed, place) if self.references == "drawn" else example
-        dice = Dice("unlabelled", self.seed, place)
+        rng = StableRandom("unlabelled", self.seed, place)
         words = example.targets[0].split()
-        first = dice.below(max(1, len(words) - self.window + 1))
-        source, target = self.pair(words[first : first + self.window], dice)
+        first = rng.below(max(1, len(words) - self.window + 1))
+        source, target = self.pair(words[first : first + self.window], rng)
         return name, Example(source, (target,))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mpt.data.synthetic.suite import RECIPES, Recipe
+from mpt.data.synthetic.suite import RECIPES, TaskRecipe
 from mpt.data.tasks.sampling import sample
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
-from mpt.util.dice import Dice
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+from mpt.util.stable_random import StableRandom
 
 TEST_SIZE = 200
 _POOL = 4  # training examples that a seed can draw from, in units of what it draws
@@ -46,15 +46,15 @@ def synthetic_fewshot(task: str, seed: int, k: Shots | None = None) -> FewShot:
     return FewShot(recipe.task, seed, k, train, dev, test)
 
 
-def _examples(recipe: Recipe, part: str, n: int, taken: set[str]) -> list[Example]:
+def _examples(recipe: TaskRecipe, part: str, n: int, taken: set[str]) -> list[Example]:
     """``n`` examples with different inputs, none in ``taken``, labels in turn."""
-    dice = Dice(recipe.task.name, part)
+    rng = StableRandom(recipe.task.name, part)
     labels = recipe.task.labels or ("",)
     seen = set(taken)
     out: list[Example] = []
     tries = 0
     while len(out) < n:
-        text, target = recipe.make(dice, labels[len(out) % len(labels)])
+        text, target = recipe.make(rng, labels[len(out) % len(labels)])
         tries += 1
         if text in seen and tries < 20 * n:
             continue

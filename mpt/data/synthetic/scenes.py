@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from mpt.data.synthetic.lexicon import ADJECTIVES, BY_TEXT, GRAMMAR, LEXICON, noun_forms, verb_forms
-from mpt.util.dice import Dice
+from mpt.util.stable_random import StableRandom
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ class Scene:
         )
         return " ".join(filter(None, parts))
 
-    def twin(self, dice: Dice, p: float = 0.6) -> Scene:
+    def twin(self, rng: StableRandom, p: float = 0.6) -> Scene:
         """The same scene in other words: each word replaced by its twin with probability ``p``."""
 
         def swap(word: str) -> str:
-            return BY_TEXT[word].twin if word and dice.chance(p) else word
+            return BY_TEXT[word].twin if word and rng.chance(p) else word
 
         def phrase(np: Phrase) -> Phrase:
             return replace(np, noun=swap(np.noun), adjective=swap(np.adjective))
@@ -113,7 +113,7 @@ _OPTIONAL = ("place", "hour", "manner", "certainty")
 
 
 def make_scene(
-    dice: Dice,
+    rng: StableRandom,
     fixed: dict[str, str] | None = None,
     extras: float = 0.35,
     adjectives: float = 0.5,
@@ -131,30 +131,30 @@ def make_scene(
     values = dict(fixed)
 
     def word(attribute: str) -> str:
-        value = fixed.get(attribute) or dice.pick(tuple(LEXICON[attribute]))
+        value = fixed.get(attribute) or rng.pick(tuple(LEXICON[attribute]))
         values[attribute] = value
-        return dice.pick(LEXICON[attribute][value]).text
+        return rng.pick(LEXICON[attribute][value]).text
 
     def grammar(attribute: str) -> str:
-        values[attribute] = fixed.get(attribute) or dice.pick(GRAMMAR[attribute])
+        values[attribute] = fixed.get(attribute) or rng.pick(GRAMMAR[attribute])
         return values[attribute]
 
     tense = grammar("tense")
-    denied = (fixed.get("denial") or ("no" if dice.chance(0.25) else "yes")) == "no"
+    denied = (fixed.get("denial") or ("no" if rng.chance(0.25) else "yes")) == "no"
     values["denial"] = "no" if denied else "yes"
 
     wanted = [a for a in fixed if a in ADJECTIVES]
-    named = "gender" in fixed or ("agent" not in fixed and "count" not in fixed and dice.chance(0.2))
-    slots = ["thing"] if named else dice.shuffled(("subject", "thing"))
-    others = dice.shuffled([a for a in ADJECTIVES if a not in fixed])
+    named = "gender" in fixed or ("agent" not in fixed and "count" not in fixed and rng.chance(0.2))
+    slots = ["thing"] if named else rng.shuffled(("subject", "thing"))
+    others = rng.shuffled([a for a in ADJECTIVES if a not in fixed])
     chosen = dict(zip(slots, wanted, strict=False))
     for slot in slots:
-        if slot not in chosen and dice.chance(adjectives):
+        if slot not in chosen and rng.chance(adjectives):
             chosen[slot] = others.pop()
 
     def phrase(noun: str, plural: bool, slot: str) -> Phrase:
         adjective = word(chosen[slot]) if slot in chosen else ""
-        return Phrase(noun, dice.pick(_DETERMINERS[plural]), adjective, plural)
+        return Phrase(noun, rng.pick(_DETERMINERS[plural]), adjective, plural)
 
     if named:
         subject = Phrase(word("gender"))
@@ -163,6 +163,6 @@ def make_scene(
         plural = grammar("count") == "many"
         subject = phrase(word("agent"), plural, "subject")
     verb = word("action")
-    thing = phrase(word("thing"), dice.chance(0.4), "thing")
-    optional = {a: word(a) if a in fixed or dice.chance(extras) else "" for a in _OPTIONAL}
+    thing = phrase(word("thing"), rng.chance(0.4), "thing")
+    optional = {a: word(a) if a in fixed or rng.chance(extras) else "" for a in _OPTIONAL}
     return Scene(subject, verb, thing, tense, denied, **optional, values=values)  # type: ignore[arg-type]

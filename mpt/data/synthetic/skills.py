@@ -19,7 +19,7 @@ from mpt.data.synthetic.lexicon import (
     verb_forms,
 )
 from mpt.data.synthetic.scenes import Scene, make_scene
-from mpt.util.dice import Dice
+from mpt.util.stable_random import StableRandom
 
 # attributes whose class a sentence shows
 SORTABLE = tuple(a for a in VALUES)
@@ -36,15 +36,15 @@ _OPPOSED = ("sentiment", "size", "age", "heat")
 _NOUNS = {v: [w.text for w in words] for a in ("agent", "thing", "place") for v, words in LEXICON[a].items()}
 
 
-def sort(dice: Dice, attribute: str, value: str) -> str:
+def sort(rng: StableRandom, attribute: str, value: str) -> str:
     """A sentence that shows ``value`` of ``attribute``."""
-    return make_scene(dice, {attribute: value}).text()
+    return make_scene(rng, {attribute: value}).text()
 
 
-def find(dice: Dice, part: str) -> tuple[str, str]:
+def find(rng: StableRandom, part: str) -> tuple[str, str]:
     """A sentence, and its word of class ``part``, as it stands there."""
-    value = dice.pick(VALUES[part])
-    scene = make_scene(dice, {part: value})
+    value = rng.pick(VALUES[part])
+    scene = make_scene(rng, {part: value})
     return scene.text(), shown(scene, part)
 
 
@@ -62,18 +62,18 @@ def shown(scene: Scene, part: str) -> str:
     return str(getattr(scene, part))
 
 
-def rewrite(dice: Dice, rule: str) -> tuple[str, str]:
+def rewrite(rng: StableRandom, rule: str) -> tuple[str, str]:
     """A sentence and the same one rewritten by ``rule``."""
     fixed = {
-        "past": {"tense": dice.pick(("present", "future"))},
-        "present": {"tense": dice.pick(("past", "future"))},
-        "future": {"tense": dice.pick(("past", "present"))},
+        "past": {"tense": rng.pick(("present", "future"))},
+        "present": {"tense": rng.pick(("past", "future"))},
+        "future": {"tense": rng.pick(("past", "present"))},
         "deny": {"denial": "yes"},
         "affirm": {"denial": "no"},
-        "front": {"place": dice.pick(VALUES["place"])},
+        "front": {"place": rng.pick(VALUES["place"])},
         "passive": {"denial": "yes"},
     }.get(rule, {})
-    scene = make_scene(dice, fixed, extras=0.2, adjectives=0.4)
+    scene = make_scene(rng, fixed, extras=0.2, adjectives=0.4)
     if rule in ("past", "present", "future"):
         out = replace(scene, tense=rule).text()
     elif rule in ("deny", "affirm"):
@@ -85,7 +85,7 @@ def rewrite(dice: Dice, rule: str) -> tuple[str, str]:
     elif rule == "passive":
         out = scene.passive()
     elif rule == "twin":
-        out = scene.twin(dice, 1.0).text()
+        out = scene.twin(rng, 1.0).text()
     elif rule == "plain":
         bare = replace(scene, place="", hour="", manner="", certainty="")
         out = replace(
@@ -96,68 +96,68 @@ def rewrite(dice: Dice, rule: str) -> tuple[str, str]:
     return scene.text(), out
 
 
-def compare(dice: Dice, same: bool, change: str | None = None, twins: float = 0.6) -> tuple[str, str]:
+def compare(rng: StableRandom, same: bool, change: str | None = None, twins: float = 0.6) -> tuple[str, str]:
     """Two sentences that say the same in other words, or differ by one ``change`` of content."""
-    scene = make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
-    other = scene.twin(dice, twins)
+    scene = make_scene(rng, {"count": rng.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
+    other = scene.twin(rng, twins)
     if not same:
-        other = _changed(dice, other, change or dice.pick(CHANGES))
-    text = other.passive() if not other.denied and dice.chance(0.15) else other.text()
+        other = _changed(rng, other, change or rng.pick(CHANGES))
+    text = other.passive() if not other.denied and rng.chance(0.15) else other.text()
     return scene.text(), text
 
 
-def compare_words(dice: Dice, same: bool, most: int = 3, twins: float = 0.6) -> tuple[str, str]:
+def compare_words(rng: StableRandom, same: bool, most: int = 3, twins: float = 0.6) -> tuple[str, str]:
     """Like :func:`compare`, for one to ``most`` words in the place of sentences."""
-    attributes = dice.some([a for a in LEXICON if a != "gender"], 1 + dice.below(most))
-    first = [_any(dice, a) for a in attributes]
-    second = [BY_TEXT[w].twin if dice.chance(twins) else w for w in first]
+    attributes = rng.some([a for a in LEXICON if a != "gender"], 1 + rng.below(most))
+    first = [_any(rng, a) for a in attributes]
+    second = [BY_TEXT[w].twin if rng.chance(twins) else w for w in first]
     if not same:
-        at = dice.below(len(first))
-        second[at] = _other_word(dice, first[at])
+        at = rng.below(len(first))
+        second[at] = _other_word(rng, first[at])
     return " ".join(first), " ".join(second)
 
 
-def _other_word(dice: Dice, word: str) -> str:
+def _other_word(rng: StableRandom, word: str) -> str:
     """Another word of the same attribute that is neither ``word`` nor its twin."""
     known = BY_TEXT[word]
     pool = [w.text for ws in LEXICON[known.attribute].values() for w in ws if w.text not in (word, known.twin)]
-    return dice.pick(pool)
+    return rng.pick(pool)
 
 
-def _changed(dice: Dice, scene: Scene, change: str) -> Scene:
+def _changed(rng: StableRandom, scene: Scene, change: str) -> Scene:
     if change == "all":
-        return make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
+        return make_scene(rng, {"count": rng.pick(("one", "many"))}, extras=0.15, adjectives=0.4)
     if change == "adjective":
         for slot in ("subject", "thing"):
             phrase = getattr(scene, slot)
             if phrase.adjective:
-                return replace(scene, **{slot: replace(phrase, adjective=_other_word(dice, phrase.adjective))})
+                return replace(scene, **{slot: replace(phrase, adjective=_other_word(rng, phrase.adjective))})
         change = "thing"
     if change == "denial":
         return replace(scene, denied=not scene.denied)
     if change == "action":
-        return replace(scene, verb=_other_word(dice, scene.verb))
+        return replace(scene, verb=_other_word(rng, scene.verb))
     if change == "swap":
         a, b = scene.subject, scene.thing
         if a.noun != b.noun:
             return replace(scene, subject=b, thing=a)
         change = "thing"
     phrase = getattr(scene, change)
-    return replace(scene, **{change: replace(phrase, noun=_other_word(dice, phrase.noun))})
+    return replace(scene, **{change: replace(phrase, noun=_other_word(rng, phrase.noun))})
 
 
-def choose(dice: Dice, value: str, options: int = 3, attribute: str | None = None) -> tuple[list[str], str]:
+def choose(rng: StableRandom, value: str, options: int = 3, attribute: str | None = None) -> tuple[list[str], str]:
     """``options`` words of which one has ``value`` (of ``attribute``), and that word."""
     attribute = attribute or attribute_of(value)
     table = LEXICON[attribute]
-    answer = dice.pick(table[value]).text
+    answer = rng.pick(table[value]).text
     others = [v for v in table if v != value]
     wrong: list[str] = []
     while len(wrong) < options - 1:
-        word = dice.pick(table[dice.pick(others)]).text
+        word = rng.pick(table[rng.pick(others)]).text
         if word not in wrong:
             wrong.append(word)
-    return dice.shuffled([answer, *wrong]), answer
+    return rng.shuffled([answer, *wrong]), answer
 
 
 def attribute_of(value: str) -> str:
@@ -165,76 +165,76 @@ def attribute_of(value: str) -> str:
     return next(a for a, values in VALUES.items() if value in values)
 
 
-def know(dice: Dice, rule: str, words: int = 1) -> tuple[str, str]:
+def know(rng: StableRandom, rule: str, words: int = 1) -> tuple[str, str]:
     """Single words and what ``rule`` makes of each: its kind, twin, plural, past, opposite..."""
-    pairs = [_known(dice, rule) for _ in range(words)]
+    pairs = [_known(rng, rule) for _ in range(words)]
     return " ".join(a for a, _ in pairs), " ".join(b for _, b in pairs)
 
 
-def _known(dice: Dice, rule: str) -> tuple[str, str]:
+def _known(rng: StableRandom, rule: str) -> tuple[str, str]:
     if rule == "kind":
-        value = dice.pick(tuple(_NOUNS))
-        return dice.pick(_NOUNS[value]), value
+        value = rng.pick(tuple(_NOUNS))
+        return rng.pick(_NOUNS[value]), value
     if rule == "twin":
-        word = _any(dice, dice.pick(("agent", "thing", "action", "sentiment", "size", "place")))
+        word = _any(rng, rng.pick(("agent", "thing", "action", "sentiment", "size", "place")))
         return word, BY_TEXT[word].twin
     if rule in ("many", "one"):
-        forms = noun_forms(_any(dice, dice.pick(("agent", "thing"))))
+        forms = noun_forms(_any(rng, rng.pick(("agent", "thing"))))
         return (forms[0], forms[1]) if rule == "many" else (forms[1], forms[0])
     if rule == "past":
-        forms_of = verb_forms(_any(dice, "action"))
-        return forms_of[dice.pick(("base", "third"))], forms_of["past"]
+        forms_of = verb_forms(_any(rng, "action"))
+        return forms_of[rng.pick(("base", "third"))], forms_of["past"]
     if rule == "opposite":
-        attribute = dice.pick(_OPPOSED)
-        word = _any(dice, attribute)
+        attribute = rng.pick(_OPPOSED)
+        word = _any(rng, attribute)
         return word, next(v for v in VALUES[attribute] if v != BY_TEXT[word].value)
     raise ValueError(f"no such word rule: {rule}")
 
 
-def read(dice: Dice, asked: str, facts: int = 2) -> tuple[str, str, str]:
+def read(rng: StableRandom, asked: str, facts: int = 2) -> tuple[str, str, str]:
     """``(question, passage, answer)`` about one of some short facts, one per name."""
-    names = dice.some([w.text for ws in LEXICON["gender"].values() for w in ws], facts)
-    target = dice.below(facts)
+    names = rng.some([w.text for ws in LEXICON["gender"].values() for w in ws], facts)
+    target = rng.below(facts)
     sentences, answer, question = [], "", ""
     for i, name in enumerate(names):
         if asked == "where":
-            word = _any(dice, "place")
+            word = _any(rng, "place")
             sentences.append(f"{name} is in the {word} .")
             wanted = f"where is {name} ?"
         elif asked == "what":
-            word = _any(dice, "thing")
-            sentences.append(f"{name} {verb_forms(_any(dice, 'action'))['past']} the {word} .")
+            word = _any(rng, "thing")
+            sentences.append(f"{name} {verb_forms(_any(rng, 'action'))['past']} the {word} .")
             wanted = f"what of {name} ?"
         elif asked == "who":
             word = name
-            place = _any(dice, "place")
+            place = _any(rng, "place")
             sentences.append(f"{name} is in the {place} .")
             wanted = f"who in the {place} ?"
         elif asked == "how":
-            word = _any(dice, "manner")
-            sentences.append(f"{name} did {verb_forms(_any(dice, 'action'))['base']} {word} .")
+            word = _any(rng, "manner")
+            sentences.append(f"{name} did {verb_forms(_any(rng, 'action'))['base']} {word} .")
             wanted = f"how did {name} ?"
         else:  # which: two words, adjective and noun
-            attribute = dice.pick(tuple(ADJECTIVES))
-            word = f"{_any(dice, attribute)} {_any(dice, 'thing')}"
-            sentences.append(f"{name} {verb_forms(_any(dice, 'action'))['past']} the {word} .")
+            attribute = rng.pick(tuple(ADJECTIVES))
+            word = f"{_any(rng, attribute)} {_any(rng, 'thing')}"
+            sentences.append(f"{name} {verb_forms(_any(rng, 'action'))['past']} the {word} .")
             wanted = f"which of {name} ?"
         if i == target:
             answer, question = word, wanted
     return question, " ".join(sentences), answer
 
 
-def _any(dice: Dice, attribute: str) -> str:
+def _any(rng: StableRandom, attribute: str) -> str:
     table = LEXICON[attribute]
-    return dice.pick(table[dice.pick(tuple(table))]).text
+    return rng.pick(table[rng.pick(tuple(table))]).text
 
 
-def judge(dice: Dice, right: bool, fault: str | None = None) -> str:
+def judge(rng: StableRandom, right: bool, fault: str | None = None) -> str:
     """A grammatical sentence, or one with a ``fault``."""
-    scene = make_scene(dice, {"count": dice.pick(("one", "many"))}, extras=0.1, adjectives=0.3)
+    scene = make_scene(rng, {"count": rng.pick(("one", "many"))}, extras=0.1, adjectives=0.3)
     if right:
         return scene.text()
-    fault = fault or dice.pick(GRAMMAR_FAULTS)
+    fault = fault or rng.pick(GRAMMAR_FAULTS)
     if fault == "agreement":
         plural = scene.subject.plural
         words = replace(scene, tense="present", subject=replace(scene.subject, plural=not plural)).verb_phrase()
@@ -249,18 +249,18 @@ def judge(dice: Dice, right: bool, fault: str | None = None) -> str:
     return " ".join(words_)
 
 
-def count(dice: Dice, value: str, most: int = 4) -> tuple[str, str]:
+def count(rng: StableRandom, value: str, most: int = 4) -> tuple[str, str]:
     """A list of nouns and how many of them are of kind ``value`` (a digit)."""
-    n = 1 + dice.below(most)
+    n = 1 + rng.below(most)
     others = [v for v in _NOUNS if v != value]
-    words = dice.some(_NOUNS[value], n)
-    words += [dice.pick(_NOUNS[dice.pick(others)]) for _ in range(dice.below(3))]
-    return " ".join(dice.shuffled(words)), DIGITS[n]
+    words = rng.some(_NOUNS[value], n)
+    words += [rng.pick(_NOUNS[rng.pick(others)]) for _ in range(rng.below(3))]
+    return " ".join(rng.shuffled(words)), DIGITS[n]
 
 
-def listed(dice: Dice, rule: str, length: int | None = None) -> tuple[str, str]:
+def listed(rng: StableRandom, rule: str, length: int | None = None) -> tuple[str, str]:
     """A list of words and what ``rule`` makes of it."""
-    words = dice.some([word for nouns in _NOUNS.values() for word in nouns], length or 3 + dice.below(3))
+    words = rng.some([word for nouns in _NOUNS.values() for word in nouns], length or 3 + rng.below(3))
     out = {
         "first": words[:1],
         "second": words[1:2],

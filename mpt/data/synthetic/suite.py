@@ -7,84 +7,86 @@ from dataclasses import dataclass
 
 from mpt.data.synthetic import skills
 from mpt.data.tasks.task import Task
-from mpt.util.dice import Dice
+from mpt.util.stable_random import StableRandom
 
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TaskRecipe:
     """A task and how one (input, target) of it is made; ``make`` gets the label wanted ("" if free text)."""
 
     task: Task
-    make: Callable[[Dice, str], Pair]
+    make: Callable[[StableRandom, str], Pair]
 
 
-def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC") -> Recipe:
+def _sort(name: str, attribute: str, labels: str, style: str, metric: str = "ACC") -> TaskRecipe:
     """``labels``: "value=label ..."; two values may share a label."""
     values = dict(pair.split("=") for pair in labels.split())
     by_label: dict[str, list[str]] = {}
     for value, label in values.items():
         by_label.setdefault(label, []).append(value)
 
-    def make(dice: Dice, label: str) -> Pair:
-        return skills.styled(skills.sort(dice, attribute, dice.pick(by_label[label])), style, attribute), label
+    def make(rng: StableRandom, label: str) -> Pair:
+        return skills.styled(skills.sort(rng, attribute, rng.pick(by_label[label])), style, attribute), label
 
-    return Recipe(Task(name, "classification", metric, tuple(by_label)), make)
+    return TaskRecipe(Task(name, "classification", metric, tuple(by_label)), make)
 
 
-def _same(name: str, yes: str, no: str, style: str, metric: str = "ACC", change: str | None = None) -> Recipe:
-    def make(dice: Dice, label: str) -> Pair:
-        first, second = skills.compare(dice, label == yes, change)
+def _same(name: str, yes: str, no: str, style: str, metric: str = "ACC", change: str | None = None) -> TaskRecipe:
+    def make(rng: StableRandom, label: str) -> Pair:
+        first, second = skills.compare(rng, label == yes, change)
         return skills.styled(f"{first} | {second}", style, "same"), label
 
-    return Recipe(Task(name, "paraphrase", metric, (yes, no)), make)
+    return TaskRecipe(Task(name, "paraphrase", metric, (yes, no)), make)
 
 
-def _judge(name: str, yes: str, no: str, style: str, metric: str, fault: str | None = None) -> Recipe:
-    def make(dice: Dice, label: str) -> Pair:
-        return skills.styled(skills.judge(dice, label == yes, fault), style, "judge"), label
+def _judge(name: str, yes: str, no: str, style: str, metric: str, fault: str | None = None) -> TaskRecipe:
+    def make(rng: StableRandom, label: str) -> Pair:
+        return skills.styled(skills.judge(rng, label == yes, fault), style, "judge"), label
 
-    return Recipe(Task(name, "other", metric, (yes, no)), make)
+    return TaskRecipe(Task(name, "other", metric, (yes, no)), make)
 
 
-def _free(name: str, type: str, metric: str, make: Callable[[Dice], Pair], style: str = "", field: str = "") -> Recipe:
-    def styled(dice: Dice, label: str) -> Pair:
-        text, answer = make(dice)
+def _free(
+    name: str, type: str, metric: str, make: Callable[[StableRandom], Pair], style: str = "", field: str = ""
+) -> TaskRecipe:
+    def styled(rng: StableRandom, label: str) -> Pair:
+        text, answer = make(rng)
         return skills.styled(text, style, field), answer
 
-    return Recipe(Task(name, type, metric), styled)
+    return TaskRecipe(Task(name, type, metric), styled)
 
 
-def _find(name: str, part: str, style: str) -> Recipe:
+def _find(name: str, part: str, style: str) -> TaskRecipe:
     """Two sentences with a word of the class each; the second one's is wanted."""
 
-    def make(dice: Dice) -> Pair:
-        first, _ = skills.find(dice, part)
-        second, answer = skills.find(dice, part)
+    def make(rng: StableRandom) -> Pair:
+        first, _ = skills.find(rng, part)
+        second, answer = skills.find(rng, part)
         return f"{first} {second}", answer
 
     return _free(name, "qa", "EM", make, style, f"which {part}")
 
 
-def _read(name: str, asked: str, style: str, metric: str = "EM", facts: int = 2) -> Recipe:
-    def make(dice: Dice) -> Pair:
-        question, passage, answer = skills.read(dice, asked, facts)
+def _read(name: str, asked: str, style: str, metric: str = "EM", facts: int = 2) -> TaskRecipe:
+    def make(rng: StableRandom) -> Pair:
+        question, passage, answer = skills.read(rng, asked, facts)
         return f"{question} {passage}", answer
 
     return _free(name, "qa", metric, make, style)
 
 
-def _choose(name: str, value: str, attribute: str, style: str, options: int = 3) -> Recipe:
-    def make(dice: Dice) -> Pair:
-        words, answer = skills.choose(dice, value, options, attribute)
+def _choose(name: str, value: str, attribute: str, style: str, options: int = 3) -> TaskRecipe:
+    def make(rng: StableRandom) -> Pair:
+        words, answer = skills.choose(rng, value, options, attribute)
         return skills.options_text(words), answer
 
     return _free(name, "qa", "ACC", make, style, value)
 
 
-def _rewrite(name: str, rule: str, style: str) -> Recipe:
-    return _free(name, "generation", "Rouge-L", lambda dice: skills.rewrite(dice, rule), style, rule)
+def _rewrite(name: str, rule: str, style: str) -> TaskRecipe:
+    return _free(name, "generation", "Rouge-L", lambda rng: skills.rewrite(rng, rule), style, rule)
 
 
 # attribute value = label word
@@ -184,4 +186,4 @@ _RECIPES = (
     _free("syn-form-past", "other", "EM", lambda d: skills.know(d, "past", 2), "tweet", "past"),
 )
 
-RECIPES: dict[str, Recipe] = {r.task.name: r for r in _RECIPES}
+RECIPES: dict[str, TaskRecipe] = {r.task.name: r for r in _RECIPES}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mpt.data.catalogue.recipe import Recipe
+from mpt.data.catalogue.recipe import ExampleRecipe
 
 Shots = int | Literal["all"]
 """The size of a draw: a number, or the whole training pool."""
@@ -50,7 +50,7 @@ class Task:
     labels: tuple[str, ...] = ()
     category: str = ""
     by_label: bool = False
-    recipe: Recipe | None = field(default=None, repr=False)
+    recipe: ExampleRecipe | None = field(default=None, repr=False)
     suite: str = field(default="", repr=False, compare=False)
 
 

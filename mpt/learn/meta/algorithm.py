@@ -69,10 +69,10 @@ class MetaAlgorithm:
     learns_rates = False
     """Whether inner rates can be learned along (Meta-SGD)."""
 
-    twice = False
+    needs_double_backward = False
     """Whether it differentiates the model twice, which fused attention kernels cannot."""
 
-    side_by_side = True
+    batches_episodes = True
     """Whether it takes the episodes of several prompts ``[M, P, H]`` at once."""
 
     def __init__(self, inner_lr: float = 3e-5, inner_steps: int = 1) -> None:
@@ -107,9 +107,9 @@ class MetaAlgorithm:
         steps: int | None = None,
     ) -> Tensor:
         """The prompt after ``steps`` (``inner_steps``) gradient steps on the support batches, ``[P, H]``, detached."""
-        return descend(loss, prompt, support, self.rate(rate), steps or self.inner_steps)[1]
+        return descend(loss, prompt, support, self.resolve_rate(rate), steps or self.inner_steps)[1]
 
-    def rate(self, learned: Tensor | None) -> Tensor | float:
+    def resolve_rate(self, learned: Tensor | None) -> Tensor | float:
         """The inner rates to use."""
         return self.inner_lr if learned is None else learned.detach()
 

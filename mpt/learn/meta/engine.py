@@ -19,7 +19,7 @@ from mpt.util.errors import UserError
 from mpt.util.random_state import RandomState
 
 
-class Unrolled(Protocol):
+class UnrolledPrompt(Protocol):
     """A prompt on its way through the inner loop, in a library's hands."""
 
     def prompt(self) -> Tensor:
@@ -32,7 +32,7 @@ class Unrolled(Protocol):
         """Of the query loss, back to the start or, to first order, to the adapted prompt alone; ``[P, H]``."""
 
 
-class Engine(MetaAlgorithm):
+class WrappedMAML(MetaAlgorithm):
     """Base of the wrappers. Subclasses say which library and which order.
 
     The library sees a :class:`~mpt.prompt.soft.SoftPrompt`, never the backbone, whose weights it would clone at each
@@ -41,7 +41,7 @@ class Engine(MetaAlgorithm):
     """
 
     first_order = False
-    side_by_side = False
+    batches_episodes = False
 
     def __call__(
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None
@@ -70,7 +70,7 @@ class Engine(MetaAlgorithm):
         return MetaGradient(gradient.detach(), adapted, support_loss, query_loss.detach(), support_loss_after)
 
     @abstractmethod
-    def _unroll(self, module: SoftPrompt) -> Unrolled:
+    def _unroll(self, module: SoftPrompt) -> UnrolledPrompt:
         """The module at the start of an inner loop."""
 
     def _attention(self):

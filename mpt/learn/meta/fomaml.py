@@ -25,7 +25,7 @@ class FoMAML(MetaAlgorithm):
     def __call__(
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None
     ) -> MetaGradient:
-        trajectory, adapted = descend(loss, prompt, support, self.rate(rate), self.inner_steps)
+        trajectory, adapted = descend(loss, prompt, support, self.resolve_rate(rate), self.inner_steps)
         query_loss, gradient = gradient_of(loss, adapted, query)
         rate_gradient = None
         if rate is not None:

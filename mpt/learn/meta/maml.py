@@ -47,7 +47,7 @@ class MAML(MetaAlgorithm):
         self.hessian = hessian
 
     @property
-    def twice(self) -> bool:  # type: ignore[override]
+    def needs_double_backward(self) -> bool:  # type: ignore[override]
         return self.hessian != "finite_difference"
 
     def __call__(
@@ -55,7 +55,7 @@ class MAML(MetaAlgorithm):
     ) -> MetaGradient:
         if self.hessian == "graph":
             return self._through_one_graph(loss, prompt, support, query, rate)
-        alpha = self.rate(rate)
+        alpha = self.resolve_rate(rate)
         with self._trajectory_attention(prompt.device):
             trajectory, adapted = descend(loss, prompt, support, alpha, self.inner_steps)
         query_loss, vector = gradient_of(loss, adapted, query)
@@ -75,7 +75,7 @@ class MAML(MetaAlgorithm):
         """The loss by the attention of the inner steps, hence under their masks."""
 
         def as_in_step(prompt: Tensor, batch: Batch) -> Tensor:
-            with twice_differentiable() if self.twice else nullcontext():
+            with twice_differentiable() if self.needs_double_backward else nullcontext():
                 return loss(prompt, batch)
 
         return as_in_step

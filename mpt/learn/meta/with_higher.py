@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mpt.learn.meta.engine import Engine, Unrolled
+from mpt.learn.meta.engine import UnrolledPrompt, WrappedMAML
 from mpt.prompt.soft import SoftPrompt
 
 
-class HigherMAML(Engine):
+class HigherMAML(WrappedMAML):
     """MAML by ``higher.innerloop_ctx``: the same gradient as ``MAML(hessian="graph")``.
 
     Args:
@@ -17,10 +17,10 @@ class HigherMAML(Engine):
         inner_steps: gradient steps on the support set; memory grows with them.
     """
 
-    twice = True
+    needs_double_backward = True
 
-    def _unroll(self, module: SoftPrompt) -> Unrolled:
-        return _InnerLoop(module, self.inner_lr, self.first_order)
+    def _unroll(self, module: SoftPrompt) -> UnrolledPrompt:
+        return _HigherLoop(module, self.inner_lr, self.first_order)
 
 
 class HigherFoMAML(HigherMAML):
@@ -32,10 +32,10 @@ class HigherFoMAML(HigherMAML):
     """
 
     first_order = True
-    twice = False
+    needs_double_backward = False
 
 
-class _InnerLoop:
+class _HigherLoop:
     def __init__(self, module: SoftPrompt, lr: float, first_order: bool) -> None:
         import higher  # only those who choose it pay for its import
 

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpt.learn.meta.engine import Engine, Unrolled
+from mpt.learn.meta.engine import UnrolledPrompt, WrappedMAML
 from mpt.prompt.soft import SoftPrompt
 from mpt.util.errors import UserError
 
 
-class Learn2LearnMAML(Engine):
+class Learn2LearnMAML(WrappedMAML):
     """MAML by ``learn2learn.algorithms.MAML``: the same gradient as ``MAML(hessian="graph")``.
 
     Args:
@@ -29,14 +29,14 @@ class Learn2LearnMAML(Engine):
         UserError: if learn2learn is not installed or does not load.
     """
 
-    twice = True
+    needs_double_backward = True
 
     def __init__(self, inner_lr: float = 3e-5, inner_steps: int = 1) -> None:
         super().__init__(inner_lr, inner_steps)
         _maml(type(self).__name__)  # before anything is trained
 
-    def _unroll(self, module: SoftPrompt) -> Unrolled:
-        return _InnerLoop(_maml(type(self).__name__)(module, lr=self.inner_lr, first_order=self.first_order))
+    def _unroll(self, module: SoftPrompt) -> UnrolledPrompt:
+        return _Learn2LearnLoop(_maml(type(self).__name__)(module, lr=self.inner_lr, first_order=self.first_order))
 
 
 class Learn2LearnFoMAML(Learn2LearnMAML):
@@ -51,10 +51,10 @@ class Learn2LearnFoMAML(Learn2LearnMAML):
     """
 
     first_order = True
-    twice = False
+    needs_double_backward = False
 
 
-class _InnerLoop:
+class _Learn2LearnLoop:
     def __init__(self, learner: Any) -> None:
         self.learner, self.clone = learner, learner.clone()
 

@@ -16,7 +16,7 @@ from mpt.study.forecast.calibrate import Speed, Trial, calibrate
 from mpt.study.plan.foreign import foreign
 from mpt.study.plan.grouping import are_small
 from mpt.study.plan.library import unretrieved
-from mpt.study.plan.planned_run import PLACE, Cell, option
+from mpt.study.plan.planned_run import PLACE, PlannedRun, option
 from mpt.util.machine import cores, gpu_names
 
 _SAME = (
@@ -48,7 +48,7 @@ class Kind:
         speed: as measured.
     """
 
-    cells: list[Cell]
+    cells: list[PlannedRun]
     speed: Speed = field(default_factory=Speed)
 
     @property
@@ -78,7 +78,7 @@ class Estimate:
     threads: int
 
 
-def kinds_of(cells: Sequence[Cell]) -> list[Kind]:
+def kinds_of(cells: Sequence[PlannedRun]) -> list[Kind]:
     """Runs of one stage whose command lines differ in nothing that decides how long a step takes."""
     kinds: dict[tuple[str, ...], Kind] = {}
     for cell in cells:
@@ -87,7 +87,7 @@ def kinds_of(cells: Sequence[Cell]) -> list[Kind]:
     return list(kinds.values())
 
 
-def estimate(cells: Sequence[Cell], left: Sequence[Cell], root: str, workers: int) -> Estimate:
+def estimate(cells: Sequence[PlannedRun], left: Sequence[PlannedRun], root: str, workers: int) -> Estimate:
     """Measure one run of each kind that is left, in a temporary folder, and add up.
 
     Args:
@@ -121,7 +121,7 @@ def estimate(cells: Sequence[Cell], left: Sequence[Cell], root: str, workers: in
     return Estimate(kinds, seconds, elapsed(left, seconds, workers), workers, threads)
 
 
-def run_seconds(cell: Cell, speed: Speed, measured: Cell, sizes: Sizes) -> float:
+def run_seconds(cell: PlannedRun, speed: Speed, measured: PlannedRun, sizes: Sizes) -> float:
     """What a run takes, from what was measured on another of its kind.
 
     An evaluation takes time in proportion to its batches. A run whose data are not there counts as the measured one.
@@ -140,7 +140,7 @@ def run_seconds(cell: Cell, speed: Speed, measured: Cell, sizes: Sizes) -> float
     return seconds + evaluations * judged + math.ceil(own.test / batch) * speed.test
 
 
-def elapsed(cells: Sequence[Cell], seconds: Mapping[str, float], workers: int) -> float:
+def elapsed(cells: Sequence[PlannedRun], seconds: Mapping[str, float], workers: int) -> float:
     """Seconds from start to end, if each run goes to the worker that is free first, upstream runs before others."""
     free = [0.0] * workers
     ends: dict[str, float] = {}
@@ -167,7 +167,7 @@ class Sizes:
         self.root = root
         self.known: dict[tuple[Any, ...], Size] = {}
 
-    def of(self, cell: Cell) -> Size:
+    def of(self, cell: PlannedRun) -> Size:
         k, metric, limit = (option(cell, f"data.{name}") for name in ("k", "metric", "test_examples"))
         key = (cell.target, k, metric, limit)
         if key not in self.known:
@@ -178,13 +178,13 @@ class Sizes:
         return self.known[key]
 
 
-def evaluates(cell: Cell) -> bool:
+def evaluates(cell: PlannedRun) -> bool:
     """Whether a run is judged on the way: downstream on dev, upstream where there are validation tasks."""
     interval = option(cell, "trainer.val_check_interval")
     return isinstance(interval, int) and (cell.stage == "downstream" or bool(option(cell, "data.validation")))
 
 
-def _representative(kind: Kind, sizes: Sizes) -> Cell | None:
+def _representative(kind: Kind, sizes: Sizes) -> PlannedRun | None:
     """The run to measure: downstream, one on the target whose inputs are of middling length."""
     there = [cell for cell in kind.cells if cell.fingerprint]
     if not there or there[0].stage == "upstream":
@@ -195,7 +195,7 @@ def _representative(kind: Kind, sizes: Sizes) -> Cell | None:
     return ordered[len(ordered) // 2]
 
 
-def _trial(cell: Cell, folder: Path) -> Trial:
+def _trial(cell: PlannedRun, folder: Path) -> Trial:
     words = [word for word in cell.recipe if not word.startswith(("--trainer.logger", "--trainer.default_root_dir="))]
     # What is learned upstream first is as long, or as large, as what the config starts from.
     from_upstream = any(PLACE in word for word in words)

@@ -86,7 +86,7 @@ def _measure(trial: Trial) -> Speed:
 
 
 def _time(trial: Trial, times: int) -> Speed:
-    from mpt.callbacks.steps import batches_per_step
+    from mpt.data.modules.steps import batches_per_step
     from mpt.fit.command import RunCLI, run_lightning
 
     class Looking(RunCLI):

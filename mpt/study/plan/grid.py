@@ -6,17 +6,19 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mpt.study.plan.library import Shelf
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.library import StudyLibrary
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.planner import Planner
-from mpt.study.plan.retrieving import Retrieving
+from mpt.study.plan.retrieving import RetrievingPlanner
 from mpt.study.spec.settings import Setting, settings
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
 
-def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absent: Collection[str] = ()) -> list[Cell]:
+def plan(
+    study: Study, out: Path, places: Sequence[Setting] | None = None, absent: Collection[str] = ()
+) -> list[PlannedRun]:
     """Every run of the study: first all upstream runs, then method by method, target by target, seed by seed.
 
     A method with several upstream seeds has for each target and seed a run from each of their prompts. With several
@@ -36,11 +38,11 @@ def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absen
         UserError: an unknown partition, task or config file; a draw that is not there or is malformed.
     """
     planner = Planner(study, out, settings(study) if places is None else list(places), frozenset(absent))
-    shelf = Shelf(study)
-    planner.check_sources(shelf)
-    retrieving = Retrieving(planner, shelf)
-    upstream: list[Cell] = []
-    downstream: list[Cell] = []
+    library_of_study = StudyLibrary(study)
+    planner.check_sources(library_of_study)
+    retrieving = RetrievingPlanner(planner, library_of_study)
+    upstream: list[PlannedRun] = []
+    downstream: list[PlannedRun] = []
     for method in study.methods:
         if method.retrieve is not None:
             for cell in retrieving.cells(method):
@@ -52,7 +54,7 @@ def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absen
                     for seed in study.seeds:
                         downstream += planner.downstream(method, setting, partition, target, seed, None)
             continue
-        starts: dict[int, Cell] = {}
+        starts: dict[int, PlannedRun] = {}
         for setting in planner.settings:
             if not (starts and study.shares_upstream):
                 seeds = method.upstream.seeds or study.seeds
@@ -66,7 +68,7 @@ def plan(study: Study, out: Path, places: Sequence[Setting] | None = None, absen
     return [*retrieving.keys.values(), *upstream, *downstream]
 
 
-def chosen(cells: Sequence[Cell], keys: Sequence[str]) -> list[Cell]:
+def chosen(cells: Sequence[PlannedRun], keys: Sequence[str]) -> list[PlannedRun]:
     """Some runs, and those that they start from, in the order of the plan.
 
     Args:

@@ -11,7 +11,7 @@ import yaml
 
 from mpt.backbone.loading import ASSETS
 from mpt.fit.configs import find_config
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 
 OWN = (
     "seed_everything",
@@ -33,7 +33,7 @@ of them take 0.62 of the CPU time of ordinary runs (experiments/benchmarks/side_
 each call costs whatever the model's size, which a larger model feels less."""
 
 
-def default_size(cells: Sequence[Cell]) -> int:
+def default_size(cells: Sequence[PlannedRun]) -> int:
     """How many runs this machine trains side by side where a study does not say: 1 where that is not faster.
 
     Args:
@@ -46,7 +46,7 @@ def default_size(cells: Sequence[Cell]) -> int:
     return _ON_CPU if are_small(cells) else 1
 
 
-def are_small(cells: Sequence[Cell]) -> bool:
+def are_small(cells: Sequence[PlannedRun]) -> bool:
     """Whether all backbones of a plan have a few megabytes of weights, so that a second thread waits more than it
     works: where other processes want the cores as well, many times so.
     """
@@ -62,7 +62,7 @@ def _is_small(backbone: str) -> bool:
     return bool(files) and sum(path.stat().st_size for path in files) < _SMALL
 
 
-def units(cells: Sequence[Cell], size: int) -> list[tuple[Cell, ...]]:
+def units(cells: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]]:
     """Every run in a unit of at most ``size``, those of a unit alike but for :data:`OWN`.
 
     Only downstream runs of prompt tuning share a unit, and such as start from the same prompt, from none, or from one
@@ -74,11 +74,11 @@ def units(cells: Sequence[Cell], size: int) -> list[tuple[Cell, ...]]:
         cells: the whole plan, whatever is finished of it: a run that is resumed must meet the same neighbours.
         size: most runs of a unit.
     """
-    alike: dict[tuple[object, ...], list[Cell]] = {}
+    alike: dict[tuple[object, ...], list[PlannedRun]] = {}
     shared = {cell.key for cell in cells if cell.target is None}
     for cell in cells:
         alike.setdefault(_kind(cell, shared), []).append(cell)
-    found: list[tuple[Cell, ...]] = []
+    found: list[tuple[PlannedRun, ...]] = []
     for group in alike.values():
         number = -(-len(group) // max(1, size))
         ends = [len(group) * place // number for place in range(number + 1)]
@@ -87,7 +87,7 @@ def units(cells: Sequence[Cell], size: int) -> list[tuple[Cell, ...]]:
     return sorted(found, key=lambda unit: place[unit[0].key])
 
 
-def _kind(cell: Cell, shared: set[str]) -> tuple[object, ...]:
+def _kind(cell: PlannedRun, shared: set[str]) -> tuple[object, ...]:
     options = dict(word.removeprefix("--").partition("=")[::2] for word in cell.recipe[1:])
     if cell.stage != "downstream" or _learner(options["config"], options.get("model")) != "PromptTuning":
         return (cell.key,)

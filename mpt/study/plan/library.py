@@ -64,7 +64,7 @@ class Start:
     options: dict[str, Any]
 
 
-class Shelf:
+class StudyLibrary:
     """A study's library as the plan needs it: read once, and only if a method retrieves."""
 
     def __init__(self, study: Study) -> None:

@@ -16,7 +16,7 @@ PLACE = "{study}"
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedRun:
     """One run of a study.
 
     Attributes:
@@ -75,7 +75,7 @@ class Cell:
         return [word.replace(PLACE, str(self.out)) for word in self.recipe]
 
 
-def option(cell: Cell, name: str) -> Any:
+def option(cell: PlannedRun, name: str) -> Any:
     """What a run's command line or config file says about an option; none if neither does."""
     section, _, rest = name.partition(".")
     for word in reversed(cell.recipe):

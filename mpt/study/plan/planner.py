@@ -17,8 +17,8 @@ from mpt.data.tasks.task import Shots
 from mpt.fit.configs import find_config
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import draw_digest, sources_digest, weights_digest
-from mpt.study.plan.library import Shelf, Start
-from mpt.study.plan.planned_run import PLACE, Cell
+from mpt.study.plan.library import Start, StudyLibrary
+from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
 from mpt.study.plan.start_options import start_options
 from mpt.study.spec.settings import Setting
@@ -49,7 +49,7 @@ class Planner:
         for setting in self.settings:
             yield setting.name, setting, list(setting.targets)
 
-    def upstream(self, method: Method, stage: Stage, setting: Setting, seed: int) -> Cell:
+    def upstream(self, method: Method, stage: Stage, setting: Setting, seed: int) -> PlannedRun:
         data: dict[str, Any] = {"data.partition": setting.given}
         if self.study.sources or setting.sources != load_partition(setting.given).source:
             # By name: what is learned on must not change with what is in the folder when the run starts.
@@ -68,7 +68,7 @@ class Planner:
             read = [*setting.sources, sources_digest(self.study.root, setting.sources, options.get("data.k"))]
         return self.cell(method, stage, "upstream", partition, None, seed, None, options, read, None)
 
-    def check_sources(self, shelf: Shelf) -> None:
+    def check_sources(self, library_of_study: StudyLibrary) -> None:
         """Complain of all draws that upstream runs read and that are not there.
 
         Raises:
@@ -82,7 +82,7 @@ class Planner:
                 options = self.options(method, stage, setting, None, "", 0, {}, setting.source_k)
                 tasks = setting.sources
                 if method.retrieve is not None:
-                    tasks = shelf.tasks(method.retrieve, setting, setting.backbone or self.study.backbone)
+                    tasks = library_of_study.tasks(method.retrieve, setting, setting.backbone or self.study.backbone)
                 there = [task for task in tasks if task not in self.absent]
                 found |= lacking(_config(stage.config, self.study)[1], options, there)
         complain(found, self.study.root, self.study.file)
@@ -94,9 +94,9 @@ class Planner:
         partition: str | None,
         target: str,
         seed: int,
-        start: Cell | None,
+        start: PlannedRun | None,
         retrieved: Start | None = None,
-    ) -> Iterator[Cell]:
+    ) -> Iterator[PlannedRun]:
         """A run for each learning rate.
 
         Args:
@@ -123,7 +123,7 @@ class Planner:
             cell = self.cell(method, stage, "downstream", partition, target, seed, rate, options, read, start, rank)
             yield replace(cell, upstream_seed=own)
 
-    def start(self, method: Method, start: Cell) -> Mapping[str, str]:
+    def start(self, method: Method, start: PlannedRun) -> Mapping[str, str]:
         """The options by which a downstream run starts from what its upstream run learned."""
         assert method.upstream is not None
         texts = self.config(method.upstream.config)[1], self.config(method.downstream.config)[1]
@@ -188,9 +188,9 @@ class Planner:
         rate: float | None,
         options: Mapping[str, Any],
         read: list[str] | None,
-        start: Cell | None,
+        start: PlannedRun | None,
         rank: int | None = None,
-    ) -> Cell:
+    ) -> PlannedRun:
         recipe = ("fit", *(f"--{name}={_word(value)}" for name, value in options.items()))
         # The config counts by its text, not by the path it was found at.
         backbone = options["model.backbone"]
@@ -198,7 +198,7 @@ class Planner:
         content = [recipe[2:], self.config(stage.config)[1], read, weights]
         content.append(start.fingerprint if start else None)
         known = read is not None and not (start is not None and not start.fingerprint)
-        return Cell(
+        return PlannedRun(
             key=options["trainer.default_root_dir"].removeprefix(f"{PLACE}/"),
             method=method.name,
             stage=kind,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.outputs import Outputs
 from mpt.study.plan.fingerprints import read_draw
-from mpt.study.plan.planned_run import Cell, option
+from mpt.study.plan.planned_run import PlannedRun, option
 from mpt.util.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BUNDLED, ENOUGH = "mpt-tiny", 24
 _READ = ("--config=", "--model.backbone", "--data.")
 
 
-def tell_reach(cells: Sequence[Cell], root: str) -> Iterator[str]:
+def tell_reach(cells: Sequence[PlannedRun], root: str) -> Iterator[str]:
     """Sentences on targets some of whose outputs are cut or cannot be written, or two of whose labels are one.
 
     Args:
@@ -73,7 +73,7 @@ def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:
     return replace(draws[0], splits=splits, labels=labels, drawn=drawn)
 
 
-def _backbone(cell: Cell) -> tuple[str, str | None, int | None]:
+def _backbone(cell: PlannedRun) -> tuple[str, str | None, int | None]:
     given = option(cell, "model.backbone_options") or {}
 
     def of(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpt.data.tasks.task import Shots
 from mpt.study.plan.fingerprints import sources_digest
-from mpt.study.plan.library import Shelf
+from mpt.study.plan.library import StudyLibrary
 from mpt.study.plan.source_draws import data_options
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
@@ -15,30 +15,30 @@ from mpt.study.spec.study import Method, Stage
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
-    from mpt.study.plan.planned_run import Cell
+    from mpt.study.plan.planned_run import PlannedRun
     from mpt.study.plan.planner import Planner
 
 
-class Retrieving:
+class RetrievingPlanner:
     """Plans such methods target by target, since each has a key of its own.
 
     Attributes:
         keys: the runs that make the targets' keys, by key; all methods share them.
     """
 
-    def __init__(self, planner: Planner, shelf: Shelf) -> None:
+    def __init__(self, planner: Planner, library_of_study: StudyLibrary) -> None:
         self.planner = planner
-        self.shelf = shelf
-        self.keys: dict[str, Cell] = {}
+        self.library_of_study = library_of_study
+        self.keys: dict[str, PlannedRun] = {}
 
-    def cells(self, method: Method) -> Iterator[Cell]:
+    def cells(self, method: Method) -> Iterator[PlannedRun]:
         """The runs of a method that retrieves, beside those that make the keys."""
         seeds, stage = self.planner.study.seeds, method.upstream
         for setting in self.planner.settings:
             self.check_key(method, setting)
             partition = setting.name if self.planner.study.has_several else None
             for target in setting.targets:
-                learned: dict[int, Cell] = {}
+                learned: dict[int, PlannedRun] = {}
                 for seed in seeds:
                     if stage is None:
                         yield from self.from_prompts(method, setting, partition, target, seed)
@@ -49,7 +49,7 @@ class Retrieving:
                             yield learned[own]
                         yield from self.planner.downstream(method, setting, partition, target, seed, learned[own])
 
-    def embedding(self, setting: Setting, target: str, seed: int) -> Cell:
+    def embedding(self, setting: Setting, target: str, seed: int) -> PlannedRun:
         """The run that makes a target's key, which all methods share."""
         partition = None if self.planner.study.shares_downstream else setting.name
         method = Method(EMBEDDING, Stage(EMBEDDING))
@@ -58,7 +58,7 @@ class Retrieving:
         options = self.planner.options(
             method, method.downstream, setting, partition, name, seed, data, setting.target_k
         )
-        options = self.shelf.key_options(options)
+        options = self.library_of_study.key_options(options)
         read = self.planner.draw(target, seed, options.get("data.k"), options.get("data.metric"))
         cell = self.planner.cell(
             method, method.downstream, "upstream", partition, target, seed, None, options, read, None
@@ -67,23 +67,23 @@ class Retrieving:
 
     def from_prompts(
         self, method: Method, setting: Setting, partition: str | None, target: str, seed: int
-    ) -> Iterator[Cell]:
+    ) -> Iterator[PlannedRun]:
         """Downstream from each of the retrieved prompts, or from their average."""
         key = self.embedding(setting, target, seed)
         backbone = setting.backbone or self.planner.study.backbone
         length = self.planner.given(method.downstream, setting, "model.prompt_length")
-        for start in self.shelf.starts(method, setting, backbone, length, key.prompt, seed):
+        for start in self.library_of_study.starts(method, setting, backbone, length, key.prompt, seed):
             yield from self.planner.downstream(method, setting, partition, target, seed, key, start)
 
     def on_retrieved(
         self, method: Method, stage: Stage, setting: Setting, partition: str | None, target: str, seed: int
-    ) -> Cell:
+    ) -> PlannedRun:
         """An upstream run on the tasks that a target's key retrieves, perhaps with the target's own."""
         assert method.retrieve is not None
         key = self.embedding(setting, target, seed)
         backbone = setting.backbone or self.planner.study.backbone
-        data = self.shelf.data(method, setting, backbone, key.prompt, seed)
-        tasks = self.shelf.tasks(method.retrieve, setting, backbone)
+        data = self.library_of_study.data(method, setting, backbone, key.prompt, seed)
+        tasks = self.library_of_study.tasks(method.retrieve, setting, backbone)
         mixed = method.retrieve.use == "mixture"
         k = self.shots(method, method.downstream, setting)
         if mixed:

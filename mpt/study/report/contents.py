@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpt.study.report.costs import Cost, read_costs
 from mpt.study.report.paper import Stated, stated_of
-from mpt.study.run.results import Facts, Record, read_study
+from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.scores.convergence import Convergence, convergence
 from mpt.study.scores.gains import Gain, gains
 from mpt.study.scores.oracle import oracle_scores, with_oracles
@@ -60,9 +60,9 @@ class Report:
         files: what has been written of it, below the study's report folder.
     """
 
-    facts: Facts
+    facts: StudyFacts
     sections: list[Section]
-    records: list[Record]
+    records: list[RunRecord]
     missing: list[tuple[str, str]]
     rival: str | None = None
     costs: list[Cost] = field(default_factory=list)
@@ -92,7 +92,7 @@ def together(sections: Sequence[Section]) -> list[Section]:
     return [replace(section, comparisons=own) for section, own in zip(sections, rows, strict=True)]
 
 
-def rival_of(facts: Facts, against: str | None) -> str | None:
+def rival_of(facts: StudyFacts, against: str | None) -> str | None:
     """The method that others are compared with beside the baseline, see :func:`build_report`."""
     others = [method for method in facts.methods if method != facts.baseline]
     if against is None:
@@ -112,7 +112,9 @@ def compared(scores: Sequence[Score], baseline: str, rival: str | None) -> tuple
     return gained, [compare(scores, baseline, *pair) for pair in pairs]
 
 
-def _section(out: Path, facts: Facts, setting: Setting, records: Sequence[Record], rival: str | None) -> Section:
+def _section(
+    out: Path, facts: StudyFacts, setting: Setting, records: Sequence[RunRecord], rival: str | None
+) -> Section:
     own = [
         record for record in records if record.target in setting.targets and record.partition in (None, setting.name)
     ]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mpt.study.run.results import Facts, Record
+from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
-    from mpt.present.table import Cell, Table
+    from mpt.present.table import Table, TableCell
 
 COST_COLUMNS = ["method", "part", "runs", "steps", "examples", "seconds"]
 
@@ -87,7 +87,7 @@ class Cost:
         return self.part in ("keys", "library")
 
 
-def read_costs(out: Path, facts: Facts, records: Sequence[Record]) -> list[Cost]:
+def read_costs(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) -> list[Cost]:
     """The costs of a study's methods, setting by setting, in the order of the study file.
 
     Reads the libraries that its runs name, and the ``config.yaml`` of upstream runs whose results do not tell their
@@ -99,7 +99,7 @@ def read_costs(out: Path, facts: Facts, records: Sequence[Record]) -> list[Cost]
 
 
 def upstream_costs(
-    facts: Facts, records: Sequence[Record], libraries: Mapping[Source, Sequence[Spent] | None]
+    facts: StudyFacts, records: Sequence[RunRecord], libraries: Mapping[Source, Sequence[Spent] | None]
 ) -> list[Cost]:
     """:func:`read_costs` of what has been read; pure.
 
@@ -134,7 +134,7 @@ def costs_table(costs: Sequence[Cost], setting: str) -> Table:
     """A row per method of a setting: what it learned upstream, and what that took; to be read with :data:`READING`."""
     from mpt.present.table import Table  # which knows the report, of which this may be a part
 
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for method in dict.fromkeys(cost.method for cost in costs if cost.setting == setting):
         own = [cost for cost in costs if (cost.setting, cost.method) == (setting, method)]
         learned = ", ".join(_told(cost) for cost in own)
@@ -167,7 +167,7 @@ def examples_of(config: Any, steps: int) -> int | None:
         return None
 
 
-def _of_runs(cost: Cost, records: Sequence[Record]) -> Cost | None:
+def _of_runs(cost: Cost, records: Sequence[RunRecord]) -> Cost | None:
     """A part with what its upstream runs took, of which nothing is known without a result; None if there are none."""
     results = [record.result for record in records if record.stage == "upstream"]
     if not results:
@@ -194,7 +194,7 @@ def _told(cost: Cost) -> str:
     return f"{cost.runs} {what}{'' if cost.runs == 1 else 's'}"
 
 
-def _source(record: Record) -> Source | None:
+def _source(record: RunRecord) -> Source | None:
     """The library that a run took something from."""
     words = [word[2:].split("=", 1) for word in (record.result or {}).get("recipe", ()) if word.startswith("--")]
     options = {word[0]: word[-1] for word in words}
@@ -217,12 +217,12 @@ def _read_library(source: Source) -> list[Spent] | None:
             return None
     except (UserError, OSError):
         return None
-    # By the rule of mpt.study.plan.library.Shelf.candidates, as far as names go.
+    # By the rule of mpt.study.plan.library.StudyLibrary.candidates, as far as names go.
     own = [entry for entry in entries if Path(entry.backbone).name == Path(backbone).name]
     return [library.cost(entry) for entry in own or entries]
 
 
-def _with_examples(out: Path, record: Record) -> Record:
+def _with_examples(out: Path, record: RunRecord) -> RunRecord:
     """A record whose result tells its examples, where its steps and its config do."""
     result = record.result
     if result is None or record.stage != "upstream" or result.get("examples") is not None or "steps" not in result:

@@ -12,7 +12,7 @@ from mpt.present.figure_style import COLOURS, colours
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.curves import draw_convergence
 from mpt.study.report.tables import PAPER
-from mpt.study.run.results import Facts
+from mpt.study.run.results import StudyFacts
 from mpt.study.scores.gains import target_gains
 from mpt.study.scores.scores import target_scores
 
@@ -62,7 +62,7 @@ def _take_away(report: Report, folder: Path, kept: set[str]) -> None:
         (folder / file).unlink(missing_ok=True)
 
 
-def _shown(facts: Facts, section: Section) -> list[str]:
+def _shown(facts: StudyFacts, section: Section) -> list[str]:
     """The methods that curves are drawn of."""
     if not facts.is_crowded:
         return facts.methods
@@ -70,7 +70,7 @@ def _shown(facts: Facts, section: Section) -> list[str]:
     return [facts.baseline, *(row.method for row in best)]
 
 
-def _gains(facts: Facts, section: Section) -> Chart:
+def _gains(facts: StudyFacts, section: Section) -> Chart:
     if facts.is_crowded:
         # Only the averages, a line each, the best above.
         rows = sorted(section.gains, key=lambda row: -row.mean if not math.isnan(row.mean) else math.inf)
@@ -104,7 +104,7 @@ def _gains(facts: Facts, section: Section) -> Chart:
     )
 
 
-def _scores(facts: Facts, section: Section) -> Chart:
+def _scores(facts: StudyFacts, section: Section) -> Chart:
     scored = target_scores(section.scores)
     metric = {row.target: row.metric for row in section.scores}
     bars = {
@@ -139,11 +139,11 @@ def _beside(sections: list[Section]) -> str:
     return f"{PAPER} (2023), {', '.join(backbones)}"
 
 
-def _spread(facts: Facts) -> str:
+def _spread(facts: StudyFacts) -> str:
     return ", mean and deviation over draws" if len(facts.seeds) > 1 else ""
 
 
-def _title(facts: Facts, section: Section | None, what: str) -> str:
+def _title(facts: StudyFacts, section: Section | None, what: str) -> str:
     kind = "synthetic tasks" if facts.root == SYNTHETIC else f"data in {Path(facts.root).name}"
     settings = facts.settings if section is None else [section.setting]
     backbones = dict.fromkeys(Path(setting.backbone or facts.backbone).name for setting in settings)

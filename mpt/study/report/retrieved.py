@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpt.present.table import Cell, Table
+from mpt.present.table import Table, TableCell
 from mpt.study.report.contents import Report, Section
-from mpt.study.run.results import Record, several_upstream
+from mpt.study.run.results import RunRecord, several_upstream
 from mpt.study.scores.scores import Score
 
 READING = (
@@ -36,7 +36,7 @@ def retrieved_table(report: Report, section: Section) -> Table | None:
     if not found:
         return None
     seeds = report.facts.seeds
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         [*names, *("; ".join(own.get(seed, [])) for seed in seeds)] for names, own in found.items()
     ]
     methods = [method for method, _ in found]
@@ -44,7 +44,7 @@ def retrieved_table(report: Report, section: Section) -> Table | None:
     return Table(["method", "target", *(f"seed {seed}" for seed in seeds)], rows, texts=2 + len(seeds), rules=rules)
 
 
-def _upstream(score: Score, downstream: Record, records: Sequence[Record]) -> Record | None:
+def _upstream(score: Score, downstream: RunRecord, records: Sequence[RunRecord]) -> RunRecord | None:
     """The upstream run that was for this target; in a folder that does not say which, the same seed's or the one."""
     own = [
         record
@@ -56,7 +56,7 @@ def _upstream(score: Score, downstream: Record, records: Sequence[Record]) -> Re
     return next((record for record in own if record.seed == seed), own[0] if len(own) == 1 else None)
 
 
-def _told(record: Record | None) -> str:
+def _told(record: RunRecord | None) -> str:
     if record is None or record.result is None or "source" not in record.result:
         return ""
     names, values = record.result["source"], record.result["similarity"]

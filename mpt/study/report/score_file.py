@@ -10,7 +10,7 @@ from pathlib import Path
 from mpt.data.tasks.partitions import load_partition
 from mpt.study.report.contents import Report, Section, compared, rival_of, together
 from mpt.study.report.paper import Stated, stated
-from mpt.study.run.results import Facts
+from mpt.study.run.results import StudyFacts
 from mpt.study.scores.convergence import Convergence
 from mpt.study.scores.scores import Score
 from mpt.study.spec.settings import Setting
@@ -43,7 +43,7 @@ def report_of_scores(path: Path, name: str, baseline: str, against: str | None =
     for partition, rows in by_partition.items():
         if all(row.method != baseline for row in rows):
             raise UserError(f"{path}: the partition {partition} has no scores of the baseline {baseline}")
-    facts = Facts(
+    facts = StudyFacts(
         name=name,
         file=str(path),
         backbone="",

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from mpt.metrics.crossed import Estimate
-from mpt.present.table import Cell, Measured, Table, p_value
+from mpt.present.table import Measured, Table, TableCell, p_value
 from mpt.study.report.contents import Report, Section
-from mpt.study.run.results import Facts
+from mpt.study.run.results import StudyFacts
 from mpt.study.scores.convergence import SHARES
 from mpt.study.scores.gains import Gain
 from mpt.study.scores.oracle import is_oracle
@@ -17,14 +17,14 @@ from mpt.study.scores.scores import target_scores
 PAPER = "Qin et al."
 
 
-def score_table(facts: Facts, section: Section) -> Table:
+def score_table(facts: StudyFacts, section: Section) -> Table:
     """A row per target of a setting, a column per method, then ARG and the mean difference in points; the best of each
     in bold, other than oracles. Of many methods (a search) it is the other way round.
     """
     fair = [method for method in facts.methods if not is_oracle(facts, method)]  # the oracles come after them
     scored = target_scores(section.scores)
     metric = {row.target: row.metric for row in section.scores}
-    lines: list[list[Cell]] = []
+    lines: list[list[TableCell]] = []
     best: list[list[int]] = []
     for target in section.targets:
         found = [scored.get((method, target)) for method in facts.methods]
@@ -62,7 +62,7 @@ def arg_table(report: Report) -> Table:
     methods = [method for method in report.facts.methods if method != report.facts.baseline]
     own = [{row.method: row for row in section.gains} for section in report.sections]
     columns = [[_arg(found.get(method)) for method in methods] for found in own]
-    rows: list[list[Cell]] = [[method, *cells] for method, *cells in zip(methods, *columns, strict=True)]
+    rows: list[list[TableCell]] = [[method, *cells] for method, *cells in zip(methods, *columns, strict=True)]
     fair = len(methods) - len(report.facts.oracles)
     bold = {(i, 1 + j) for j, cells in enumerate(columns) for i in _best_args(cells[:fair])}
     rules = set()
@@ -86,9 +86,9 @@ def sure_table(report: Report, section: Section) -> Table:
     backbones = dict.fromkeys(row.backbone for row in section.stated.values())
     theirs = [f"{PAPER}, {', '.join(backbones)}"] if backbones else []
     head = ["method", "against", "ARG difference (%)", "95 % interval", "p", "p (Holm)", "points", "95 % interval"]
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for row in section.comparisons:
-        cells: list[Cell] = [row.method, row.other, f"{row.arg.mean:+.1f}", interval(row.arg), p_value(row.arg.p)]
+        cells: list[TableCell] = [row.method, row.other, f"{row.arg.mean:+.1f}", interval(row.arg), p_value(row.arg.p)]
         cells += [p_value(row.p_holm), f"{row.points.mean:+.1f}", interval(row.points)]
         if math.isnan(row.arg.mean):
             cells[2:] = ["undefined", "", "", "", *(cells[6:] if not math.isnan(row.points.mean) else ["missing", ""])]
@@ -99,9 +99,9 @@ def sure_table(report: Report, section: Section) -> Table:
     return Table([*head, *theirs], rows, texts=2, rules=frozenset({first} if first else ()))
 
 
-def draw_table(facts: Facts, section: Section) -> Table:
+def draw_table(facts: StudyFacts, section: Section) -> Table:
     """The mean difference in points of each draw, and the number of targets with a relative gain."""
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         [
             row.method,
             *(f"{row.points_by_draw[draw]:+.1f}" if draw in row.points_by_draw else "missing" for draw in facts.seeds),
@@ -112,13 +112,13 @@ def draw_table(facts: Facts, section: Section) -> Table:
     return Table(["method", *map(str, facts.seeds), "targets"], rows)
 
 
-def pace_table(facts: Facts, section: Section) -> Table | None:
+def pace_table(facts: StudyFacts, section: Section) -> Table | None:
     """The step by which half of a method's runs have reached each share of the baseline's dev score; none where the
     runs left no evaluations.
     """
     found = {(row.method, row.share): row for row in section.convergence.reached}
     methods = [method for method in facts.methods if any(place[0] == method for place in found)]
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     bold: set[tuple[int, int]] = set()
     for method in methods:
         steps = [found[method, share] for share in SHARES]
@@ -136,20 +136,20 @@ def interval(value: Estimate) -> str:
     return "" if math.isnan(value.low) else f"{value.low:+.1f} to {value.high:+.1f}"
 
 
-def _arg(row: Gain | None) -> Cell:
+def _arg(row: Gain | None) -> TableCell:
     return Measured(row.mean, row.std, signed=True) if row is not None else "missing"
 
 
-def _points(row: Gain | None) -> Cell:
+def _points(row: Gain | None) -> TableCell:
     return Measured(row.points, math.nan, signed=True) if row is not None else "missing"
 
 
-def _stated(section: Section, method: str) -> Cell:
+def _stated(section: Section, method: str) -> TableCell:
     row = section.stated.get(method)
     return Measured(row.mean, math.nan, signed=True) if row is not None else ""
 
 
-def _best_args(cells: Sequence[Cell]) -> list[int]:
+def _best_args(cells: Sequence[TableCell]) -> list[int]:
     return _best([cell.mean if isinstance(cell, Measured) else math.nan for cell in cells])
 
 

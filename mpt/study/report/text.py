@@ -14,7 +14,7 @@ from mpt.study.report.costs import costs_table
 from mpt.study.report.figures import GAINS, OVERVIEW, PACE, SCORES
 from mpt.study.report.retrieved import READING, retrieved_table, retrieves
 from mpt.study.report.tables import arg_table, draw_table, pace_table, score_table, sure_table
-from mpt.study.run.results import Facts
+from mpt.study.run.results import StudyFacts
 from mpt.study.scores.significance import METHOD
 
 
@@ -76,7 +76,7 @@ def _costs_reading(report: Report) -> list[Block]:
     return [Paragraph(f"What it cost upstream: {COSTS}")] if report.costs else []
 
 
-def _what(facts: Facts) -> str:
+def _what(facts: StudyFacts) -> str:
     places = ", ".join(f"{setting.given} ({len(setting.targets)} targets)" for setting in facts.settings)
     parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
     parts += [f"backbone {facts.backbone}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
@@ -84,7 +84,7 @@ def _what(facts: Facts) -> str:
     return f"{', '.join(parts)}, draws {', '.join(map(str, facts.seeds))}."
 
 
-def _cautions(facts: Facts) -> list[Block]:
+def _cautions(facts: StudyFacts) -> list[Block]:
     """What is left out, and what the numbers cannot say."""
     blocks: list[Block] = [
         Paragraph(sentence) for setting in facts.settings if (sentence := setting.left_out(facts.root))
@@ -197,7 +197,7 @@ def _paper(sections: Sequence[Section]) -> list[Block]:
     ]
 
 
-def _pace(facts: Facts, section: Section, figures: Sequence[Figure]) -> list[Block]:
+def _pace(facts: StudyFacts, section: Section, figures: Sequence[Figure]) -> list[Block]:
     table = pace_table(facts, section)
     if table is None:
         return [Paragraph("The runs have left no evaluations to read this from.")]

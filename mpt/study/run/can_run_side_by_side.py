@@ -15,7 +15,7 @@ from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile, ResumePoint
 from mpt.data.modules.examples import FewShotData
 from mpt.fit.command import RunCLI, run_lightning
 from mpt.learn import PromptTuning
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.util.errors import UserError
 
 CALLBACKS = (KeepBest, MetricsFile, PredictionsFile, ResumePoint, EarlyStopping)
@@ -70,7 +70,7 @@ class _NoTrainer(RunCLI):
         raise _Ready(Parsed(self.model, self.datamodule, options, config.as_dict(), text))
 
 
-def parse(cell: Cell) -> Parsed:
+def parse(cell: PlannedRun) -> Parsed:
     """Parse a run's words as ``mpt fit`` does, seed everything, and make learner and data.
 
     Raises:

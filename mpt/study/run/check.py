@@ -8,11 +8,11 @@ import logging
 import re
 from collections.abc import Sequence
 
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.util.errors import UserError
 
 
-def check(cells: Sequence[Cell]) -> str | None:
+def check(cells: Sequence[PlannedRun]) -> str | None:
     """Parse the options of some runs without doing them: what is wrong with the first that cannot be
     parsed.
     """

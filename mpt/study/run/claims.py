@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import FAILED, difference, is_finished, read_json
 from mpt.util.errors import UserError
 from mpt.util.files import only_one, write_json, write_text
@@ -28,11 +28,11 @@ Failures = Mapping[str, str]
 
 CLAIMS = ".claims"
 _DOOR, _PRESENT, _REPORT = "door", "present", "report"  # locks
-_COMPANY, _PLAN, _LOGGED = "company", "plan.json", "logged"
+_COMPANY, _PLAN, _LOGGED = "group_at_work", "plan.json", "logged"
 
 
 @contextmanager
-def claim(unit: Sequence[Cell]) -> Iterator[bool]:
+def claim(unit: Sequence[PlannedRun]) -> Iterator[bool]:
     """Hold all runs of a unit, or none: whether they are held."""
     if fcntl is None:  # nobody else is at work, see join()
         yield True
@@ -52,13 +52,13 @@ def claim(unit: Sequence[Cell]) -> Iterator[bool]:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def failures(cells: Sequence[Cell]) -> Failures:
+def failures(cells: Sequence[PlannedRun]) -> Failures:
     """The failures on record, by run: those of the past, if asked before the work begins."""
     paths = {cell.key: cell.folder / FAILED for cell in cells}
     return {key: _failure(path) for key, path in paths.items() if path.is_file()}
 
 
-def settled(cell: Cell, past: Failures) -> str | None:
+def settled(cell: PlannedRun, past: Failures) -> str | None:
     """Whether a run is ``"finished"``, or has ``"failed"``; none if it is still to be done.
 
     Args:
@@ -79,7 +79,7 @@ def _failure(path: Path) -> str:
 
 
 @contextmanager
-def join(cells: Sequence[Cell], out: Path, begin: Callable[[], object]) -> Iterator[bool]:
+def join(cells: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> Iterator[bool]:
     """Be at work in a study's folder: whether others are already.
 
     Args:
@@ -127,15 +127,15 @@ def reporting(out: Path) -> Iterator[None]:
 def is_logged(out: Path) -> bool:
     """Whether one of this company has logged the report."""
     path = out / CLAIMS / _LOGGED
-    return path.is_file() and path.read_text(encoding="utf-8") == company(out)
+    return path.is_file() and path.read_text(encoding="utf-8") == group_at_work(out)
 
 
 def set_logged(out: Path) -> None:
     """Say that the report is logged."""
-    write_text(out / CLAIMS / _LOGGED, company(out) or "")
+    write_text(out / CLAIMS / _LOGGED, group_at_work(out) or "")
 
 
-def company(out: Path) -> str | None:
+def group_at_work(out: Path) -> str | None:
     """The name of those at work in a study's folder: of the first process, and of all that came while any was there."""
     try:
         return (out / CLAIMS / _COMPANY).read_text(encoding="utf-8")
@@ -157,13 +157,13 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-def _write_plan(cells: Sequence[Cell], out: Path) -> None:
+def _write_plan(cells: Sequence[PlannedRun], out: Path) -> None:
     runs = {cell.key: {"fingerprint": cell.fingerprint, "recipe": cell.recipe} for cell in cells}
     write_json(out / CLAIMS / _PLAN, {"runs": runs})
     write_text(out / CLAIMS / _COMPANY, uuid.uuid4().hex)
 
 
-def _check_plan(cells: Sequence[Cell], theirs: Mapping[str, Any], busy: str) -> None:
+def _check_plan(cells: Sequence[PlannedRun], theirs: Mapping[str, Any], busy: str) -> None:
     end = "wait for it, or give another --out"
     for cell in cells:
         if cell.key in theirs and theirs[cell.key]["fingerprint"] != cell.fingerprint:

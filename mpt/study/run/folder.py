@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import FAILED, LOG, RESULT, STARTED
 from mpt.util.files import write_json
 
 
-def fail(cell: Cell, reason: str) -> None:
+def fail(cell: PlannedRun, reason: str) -> None:
     """Record why a run has no result."""
     # The name tells this failure from one before it.
     facts = {"reason": reason, "arguments": cell.arguments, "log": str(cell.folder / LOG), "id": uuid.uuid4().hex}
@@ -34,18 +34,18 @@ def retrieved(learner: Any, data: Any) -> dict[str, Any]:
     return dict(getattr(getattr(learner, "init", None), "origin", None) or {})
 
 
-def _digits(value: Any) -> float:
+def digits(value: Any) -> float:
     """As many digits as Lightning's float32 has."""
     return float(f"{float(value):.7g}")
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Take away what an unfinished run of ours left; never anything else."""
     if (folder / STARTED).is_file() and not (folder / RESULT).exists():
         shutil.rmtree(folder)
 
 
-def _let_go() -> None:
+def end_run() -> None:
     """End the W&B run and free the model, so that the next run in this process starts as in a fresh one."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
@@ -54,7 +54,7 @@ def _let_go() -> None:
 
 
 @contextlib.contextmanager
-def _output_to(log: Path) -> Iterator[None]:
+def output_to(log: Path) -> Iterator[None]:
     """Send everything this process prints, from C too, to a file; exceptions end there with their
     traceback.
     """

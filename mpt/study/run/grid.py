@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mpt.study.plan.grouping import are_small, units
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures, claim, failures, settled
 from mpt.study.run.folder import fail
-from mpt.study.run.pool import Pool
+from mpt.study.run.pool import ProcessPool
 from mpt.study.run.results import FAILED, RESULT, is_finished, read_json
 from mpt.util.errors import UserError
 
-Unit = tuple[Cell, ...]
+Unit = tuple[PlannedRun, ...]
 LOOK_EVERY = 0.5
 """Seconds after which a run of another process is looked at again."""
 
@@ -26,18 +26,18 @@ class Watcher(Protocol):
     def begins(self, todo: int, done: int, workers: int) -> None:
         """``todo`` runs are left, ``done`` were finished before."""
 
-    def finished(self, cell: Cell, result: dict[str, Any]) -> None:
+    def finished(self, cell: PlannedRun, result: dict[str, Any]) -> None:
         """A run has a result."""
 
-    def failed(self, cell: Cell, reason: str) -> None:
+    def failed(self, cell: PlannedRun, reason: str) -> None:
         """A run has none, and why."""
 
 
 class Workers(Protocol):
-    """Who does the runs: :class:`mpt.study.run.pool.Pool` or its like.
+    """Who does the runs: :class:`mpt.study.run.pool.ProcessPool` or its like.
 
     Attributes:
-        workers: each with ``unit``, the runs it is at, ``idle``, ``send(word, content)`` and ``epitaph()``.
+        workers: each with ``unit``, the runs it is at, ``idle``, ``send(word, content)`` and ``death_reason()``.
         retries: how often a run is done again whose worker died over it.
     """
 
@@ -47,7 +47,7 @@ class Workers(Protocol):
     def receive(self, seconds: float | None = None) -> Sequence[tuple[Any, tuple[str, Any] | None]]:
         """Wait, at most so many seconds, until some worker says something or dies (None), and what."""
 
-    def check(self, cells: Sequence[Cell]) -> str | None:
+    def check(self, cells: Sequence[PlannedRun]) -> str | None:
         """Have the options of some runs parsed: what is wrong with them."""
 
     def replace(self, worker: Any) -> Any:
@@ -57,7 +57,7 @@ class Workers(Protocol):
         """End all workers."""
 
 
-def unfinished(cells: Sequence[Cell]) -> list[Cell]:
+def unfinished(cells: Sequence[PlannedRun]) -> list[PlannedRun]:
     """The runs that have no result yet.
 
     Raises:
@@ -67,19 +67,19 @@ def unfinished(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def run_cells(
-    cells: Sequence[Cell],
+    cells: Sequence[PlannedRun],
     workers: int,
     watcher: Watcher,
-    hire: Callable[[int, Failures, int | None], Workers] = Pool,
+    make_workers: Callable[[int, Failures, int | None], Workers] = ProcessPool,
     side_by_side: int = 1,
-) -> list[Cell]:
+) -> list[PlannedRun]:
     """Do all unfinished runs and return those that failed.
 
     A run starts as soon as what it needs is finished; upstream runs, which others wait for, go first. One
     that fails takes only those that need it with it. What another process is doing is left to it and waited for.
 
     Args:
-        hire: makes the workers of their number, the failures that do not count and the most threads of each.
+        make_workers: makes the workers of their number, the failures that do not count and the most threads of each.
         side_by_side: most downstream runs that a worker trains as one batch; the cells are the whole plan then.
 
     Raises:
@@ -90,7 +90,7 @@ def run_cells(
     watcher.begins(len(left), len(cells) - len(left), workers)
     if not left:
         return []
-    pool = hire(workers, past, 1 if are_small(cells) else None)
+    pool = make_workers(workers, past, 1 if are_small(cells) else None)
     clean = False
     try:
         _check(pool, left)
@@ -101,9 +101,9 @@ def run_cells(
     return lost
 
 
-def _check(pool: Workers, left: Sequence[Cell]) -> None:
+def _check(pool: Workers, left: Sequence[PlannedRun]) -> None:
     """Have one run of each kind parsed: a wrong option should be known now, not after the upstream runs."""
-    kinds: dict[tuple[str, str], Cell] = {}
+    kinds: dict[tuple[str, str], PlannedRun] = {}
     for cell in left:
         kinds.setdefault((cell.method, cell.stage), cell)
     if wrong := pool.check(list(kinds.values())):
@@ -118,7 +118,12 @@ class _Grid:
     """
 
     def __init__(
-        self, cells: Sequence[Cell], left: Sequence[Cell], past: Failures, watcher: Watcher, side_by_side: int
+        self,
+        cells: Sequence[PlannedRun],
+        left: Sequence[PlannedRun],
+        past: Failures,
+        watcher: Watcher,
+        side_by_side: int,
     ) -> None:
         todo = {cell.key for cell in left}
         self.left: list[Unit] = [unit for unit in units(cells, side_by_side) if any(cell.key in todo for cell in unit)]
@@ -126,11 +131,11 @@ class _Grid:
         self.elsewhere: dict[Unit, float] = {}  # when to look again
         self.deaths: Counter[Unit] = Counter()
         self.finished = {cell.key for cell in cells} - todo
-        self.lost: dict[str, Cell] = {}
+        self.lost: dict[str, PlannedRun] = {}
         self.past = past
         self.watcher = watcher
 
-    def run(self, pool: Workers) -> list[Cell]:
+    def run(self, pool: Workers) -> list[PlannedRun]:
         while True:
             for worker in pool.workers:
                 if worker.idle:
@@ -142,7 +147,7 @@ class _Grid:
                 if message is not None:
                     self.hear(unit, message[1])
                 else:
-                    self.bury(unit, worker.epitaph(), pool.retries)
+                    self.worker_died(unit, worker.death_reason(), pool.retries)
                     pool.replace(worker)
             for unit in list(self.elsewhere):
                 self.settle(unit)
@@ -166,7 +171,7 @@ class _Grid:
         if "elsewhere" in ended.values() and not self.settle(unit):
             self.later(unit)
 
-    def bury(self, unit: Unit, reason: str, retries: int) -> None:
+    def worker_died(self, unit: Unit, reason: str, retries: int) -> None:
         """A worker died over a unit."""
         self.deaths[unit] += 1
         with claim(unit) as held:  # another process may have taken it over already
@@ -196,7 +201,7 @@ class _Grid:
             self.take(cell, state)
         return True
 
-    def take(self, cell: Cell, state: str | None) -> None:
+    def take(self, cell: PlannedRun, state: str | None) -> None:
         """A run has ended, once."""
         if cell.key in self.finished or cell.key in self.lost:
             return
@@ -206,7 +211,7 @@ class _Grid:
         else:
             self.lose(cell, read_json(cell.folder / FAILED)["reason"])
 
-    def lose(self, cell: Cell, reason: str) -> None:
+    def lose(self, cell: PlannedRun, reason: str) -> None:
         self.lost[cell.key] = cell
         self.watcher.failed(cell, reason)
         for whole in [unit for unit in self.left if any(cell.key in other.needs for other in unit)]:

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.environment import environment
-from mpt.study.run.folder import _clear, _digits, _let_go, _output_to, fail, retrieved
+from mpt.study.run.folder import clear, digits, end_run, fail, output_to, retrieved
 from mpt.study.run.results import FAILED, LOG, RESULT, STARTED, read_json
 from mpt.util.checkpoints import BadCheckpoint
 from mpt.util.errors import NotFinite, UserError, mistake_behind, one_line
@@ -16,7 +16,7 @@ from mpt.util.files import write_json
 from mpt.util.signals import signal_behind
 
 
-def run_cell(cell: Cell) -> str:
+def run_cell(cell: PlannedRun) -> str:
     """Do one run in its folder, from its checkpoint if it has one, and write its result or why there is
     none: ``"finished"`` or ``"failed"``.
     """
@@ -24,14 +24,14 @@ def run_cell(cell: Cell) -> str:
     start = time.monotonic()
     resumed = _resumable(cell)
     if not resumed:
-        _clear(folder)
+        clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILED).unlink(missing_ok=True)
     write_json(folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
     try:
-        with _output_to(folder / LOG):
+        with output_to(folder / LOG):
             result = _fit_and_test(cell, resumed)
-            _let_go()
+            end_run()
             result["seconds"] = round(result["seconds"] + time.monotonic() - start, 2)
             write_json(folder / RESULT, result)
             print(f"study: finished in {result['seconds']:.1f} s")
@@ -39,8 +39,8 @@ def run_cell(cell: Cell) -> str:
         mistake = mistake_behind(error)
         if resumed and (mistake is None or isinstance(mistake, BadCheckpoint)):
             # A kill can leave half a checkpoint, which is worth no more than none.
-            _let_go()
-            _clear(folder)
+            end_run()
+            clear(folder)
             return run_cell(cell)
         fail(cell, str(mistake or one_line(error)))
         return "failed"
@@ -50,13 +50,13 @@ def run_cell(cell: Cell) -> str:
         fail(cell, f"it was stopped by {ended_by.name}; the study, started again, goes on with it")
         return "failed"
     finally:
-        _let_go()
+        end_run()
     # Its use was to resume, and with a fine-tuned model it is the largest file.
     _checkpoint(cell).unlink(missing_ok=True)
     return "finished"
 
 
-def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
+def _fit_and_test(cell: PlannedRun, resumed: bool) -> dict[str, Any]:
     from mpt.callbacks import KeepBest
     from mpt.fit.command import RunCLI, run_lightning
 
@@ -87,7 +87,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
         **cell.known,
         "metric": None,
         "score": None,
-        "dev_score": _digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
+        "dev_score": digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
         "best_step": keeper.best_step if keeper else None,
         "steps": trainer.global_step,
         "examples": getattr(cli.model, "examples", None),
@@ -98,7 +98,7 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     if cell.stage == "downstream":
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
         result["metric"] = cli.datamodule.task.metric
-        result["score"] = _digits(trainer.callback_metrics["test/score"])
+        result["score"] = digits(trainer.callback_metrics["test/score"])
     return {
         **result,
         "resumed": resumed,
@@ -110,14 +110,14 @@ def _fit_and_test(cell: Cell, resumed: bool) -> dict[str, Any]:
     }
 
 
-def _resumable(cell: Cell) -> bool:
+def _resumable(cell: PlannedRun) -> bool:
     started = cell.folder / STARTED
     if not (started.is_file() and _checkpoint(cell).is_file()):
         return False
     return read_json(started)["fingerprint"] == cell.fingerprint
 
 
-def _checkpoint(cell: Cell) -> Path:
+def _checkpoint(cell: PlannedRun) -> Path:
     from mpt.callbacks import ResumePoint
 
     return ResumePoint.path(cell.folder)

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures
 from mpt.study.run.worker import work
 from mpt.util.machine import cores, gpu_names
@@ -28,12 +28,12 @@ class Worker:
         self.connection: Connection
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=work, args=(theirs, threads, device, past), daemon=True)
-        with _deaf():
+        with _ignore_interrupts():
             self.process.start()
         theirs.close()  # so that the death of the worker closes the pipe
         self.device = device
         self.past = past
-        self.unit: tuple[Cell, ...] = ()
+        self.unit: tuple[PlannedRun, ...] = ()
 
     def send(self, word: str, content: Any) -> None:
         """Give it work."""
@@ -46,7 +46,7 @@ class Worker:
         """Whether it can be given work."""
         return not self.unit
 
-    def epitaph(self) -> str:
+    def death_reason(self) -> str:
         """Why it is dead."""
         self.process.join(timeout=5)
         return f"its process died ({_signal(self.process.exitcode)})"
@@ -59,7 +59,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     """Ignore Ctrl-C, as processes started meanwhile do for life: it reaches all, but the parent decides."""
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -68,7 +68,7 @@ def _deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-class Pool:
+class ProcessPool:
     """Several workers sharing this machine's cores, or its GPUs one by one.
 
     Args:
@@ -97,7 +97,7 @@ class Pool:
                     news.append((worker, None))
         return news
 
-    def check(self, cells: Sequence[Cell]) -> str | None:
+    def check(self, cells: Sequence[PlannedRun]) -> str | None:
         """Have the options of some runs parsed: what is wrong with them."""
         self.workers[0].send("check", cells)
         for _, message in self.receive():

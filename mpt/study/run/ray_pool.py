@@ -16,8 +16,8 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-from mpt.study.plan.planned_run import Cell
-from mpt.study.run.claims import Failures, company
+from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.run.claims import Failures, group_at_work
 from mpt.study.run.worker import answer, prepare
 from mpt.util.distribution import install
 from mpt.util.errors import UserError
@@ -46,7 +46,7 @@ class Cluster:
             raise UserError(f"--ray needs Ray ({error}): {install('ray')}") from error
         self.ray: Any = ray
         self.out = out
-        _knock(address or os.environ.get("RAY_ADDRESS", ""))
+        _check_reachable(address or os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(address=address or None, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -66,7 +66,7 @@ class Cluster:
         """How many runs it can do at once."""
         return sum(places for _, places in self.nodes)
 
-    def hire(self, workers: int, past: Failures, most_threads: int | None = None) -> RayPool:
+    def make_workers(self, workers: int, past: Failures, most_threads: int | None = None) -> RayPool:
         """That many workers, each with a share of the cores and at most so many threads."""
         cores = min(max(1, floor(cpus / places)) for cpus, places in self.nodes)
         if not self.share and workers < self.places():
@@ -79,7 +79,7 @@ class Cluster:
         self.ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Where no one listens, Ray would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not (host and port.isdigit()):
@@ -125,7 +125,7 @@ class Runner:
         """Load what takes seconds; why it cannot work here, if so."""
         with contextlib.suppress(OSError):
             os.chdir(self.folder)
-        if company(out) != name:
+        if group_at_work(out) != name:
             return (
                 f"the node {platform.node()} does not see {out} as the machine does that starts the study; a study on "
                 "Ray needs an --out that all nodes share, under the same path"
@@ -149,9 +149,9 @@ class RayWorker:
 
     def __init__(self, pool: RayPool) -> None:
         self.actor = pool.new_actor()
-        self.unit: tuple[Cell, ...] = ()
+        self.unit: tuple[PlannedRun, ...] = ()
         self.is_ready = False
-        self.coming: Any = self.actor.ready.remote(pool.cluster.out, company(pool.cluster.out))
+        self.coming: Any = self.actor.ready.remote(pool.cluster.out, group_at_work(pool.cluster.out))
         self.error = ""
 
     @property
@@ -164,13 +164,13 @@ class RayWorker:
         self.unit = content if word == "run" else ()
         self.coming = self.actor.answer.remote(word, content)
 
-    def epitaph(self) -> str:
+    def death_reason(self) -> str:
         """Why it is dead."""
         return f"its worker on the Ray cluster died again and again ({self.error})"
 
 
 class RayPool:
-    """Several actors on a cluster, with the interface of :class:`mpt.study.run.pool.Pool`.
+    """Several actors on a cluster, with the interface of :class:`mpt.study.run.pool.ProcessPool`.
 
     One that is lost with its node, or by itself, is replaced by another as soon as there is room; a run that is lost
     with it is done again, twice at most, from where it was.
@@ -180,7 +180,7 @@ class RayPool:
 
     def __init__(self, cluster: Cluster, workers: int, cores: int, past: Failures, threads: int) -> None:
         self.cluster, self.cores, self.past, self.threads = cluster, cores, past, threads
-        self.stillborn = 0
+        self.failed_starts = 0
         self.workers = [RayWorker(self) for _ in range(workers)]
 
     def new_actor(self) -> Any:
@@ -214,34 +214,34 @@ class RayPool:
                 raise UserError(said)
             else:
                 worker.is_ready = True
-                self.stillborn = 0
+                self.failed_starts = 0
         return news
 
     def _died(self, worker: RayWorker, error: Exception) -> None:
         worker.error = f"{type(error).__name__}: {_first_line(error)}"
         if not worker.is_ready:
-            self.stillborn += 1
-            if self.stillborn > self.retries + len(self.workers):
+            self.failed_starts += 1
+            if self.failed_starts > self.retries + len(self.workers):
                 raise UserError(f"no worker comes to life on the Ray cluster: {_last_line(error)}")
 
-    def check(self, cells: Sequence[Cell]) -> str | None:
+    def check(self, cells: Sequence[PlannedRun]) -> str | None:
         """Have the options of some runs parsed: what is wrong with them."""
         asked: RayWorker | None = None
         for _ in range(10 * (self.retries + 1)):
             while asked is None:
                 asked = next((worker for worker in self.workers if worker.idle), None)
                 if asked is None:
-                    self._mourn(self.receive())
+                    self._replace_dead(self.receive())
             asked.send("check", cells)
             while asked in self.workers:
                 for worker, message in self.receive():
                     if worker is asked and message is not None:
                         return message[1]
-                    self._mourn([(worker, message)])
+                    self._replace_dead([(worker, message)])
             asked = None
         raise UserError(f"workers on the Ray cluster die while they parse options: {self.workers[0].error}")
 
-    def _mourn(self, news: Sequence[tuple[RayWorker, Any]]) -> None:
+    def _replace_dead(self, news: Sequence[tuple[RayWorker, Any]]) -> None:
         for worker, message in news:
             if message is None:
                 self.replace(worker)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpt.data.tasks.task import Shots
 from mpt.study.plan.library import changed_library
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError, one_line
@@ -22,7 +22,7 @@ REPORT, SCORES, ARG, PAGE = "report", "scores.csv", "arg.csv", "report.md"
 
 
 @dataclass(frozen=True)
-class Record:
+class RunRecord:
     """One planned run and what is known of it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Record:
             host) beside the rest; none until it is finished.
         failure: why it failed, if it did.
         partition: the one it belongs to; none if it belongs to all that have its target.
-        upstream_seed: as in :class:`mpt.study.plan.planned_run.Cell`; none in folders from before it was told.
+        upstream_seed: as in :class:`mpt.study.plan.planned_run.PlannedRun`; none in folders from before it was told.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Facts:
+class StudyFacts:
     """What a report says about a study beside its numbers.
 
     Attributes:
@@ -76,9 +76,9 @@ class Facts:
         return len(self.methods) > 9
 
 
-def write_study(study: Study, places: Sequence[Setting], cells: Sequence[Cell], out: Path) -> None:
+def write_study(study: Study, places: Sequence[Setting], cells: Sequence[PlannedRun], out: Path) -> None:
     """Write what was planned into the study's folder."""
-    facts = Facts(
+    facts = StudyFacts(
         name=study.name,
         file=study.file,
         backbone=study.backbone,
@@ -94,7 +94,7 @@ def write_study(study: Study, places: Sequence[Setting], cells: Sequence[Cell], 
     write_json(out / STUDY, {**asdict(facts), "runs": runs})
 
 
-def read_study(out: Path) -> tuple[Facts, list[Record]]:
+def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
     """What was planned in a study's folder, and the state of each run.
 
     Raises:
@@ -112,10 +112,10 @@ def read_study(out: Path) -> tuple[Facts, list[Record]]:
                 raise UserError(f"{out / STUDY}: the run {run['key']} would lie outside of the study's folder")
         content["settings"] = [Setting(**setting) for setting in content["settings"]]
         records = [
-            Record(**run, result=_result(out / run["key"], run["stage"]), failure=_failure(out / run["key"]))
+            RunRecord(**run, result=_result(out / run["key"], run["stage"]), failure=_failure(out / run["key"]))
             for run in content.pop("runs")
         ]
-        return Facts(**content), records
+        return StudyFacts(**content), records
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{out / STUDY} is not as mpt study run writes it ({one_line(error)}); delete it, and mpt study run writes "
@@ -132,7 +132,7 @@ def refuse_strange(out: Path) -> None:
     refuse_links(out, links_below(out, skip="wandb"), f"study {out}")  # W&B links to its log; none of us reads that
 
 
-def several_upstream(runs: Iterable[Cell | Record]) -> list[str]:
+def several_upstream(runs: Iterable[PlannedRun | RunRecord]) -> list[str]:
     """Methods with runs from several upstream prompts for each of their seeds, by order of appearance."""
     found: dict[str, dict[int, set[int | None]]] = {}
     for run in runs:
@@ -149,7 +149,7 @@ def begun_with(study: Study, out: Path) -> dict[str, Setting]:
     return {setting.name: setting for setting in facts.settings} if facts.root == study.root else {}
 
 
-def is_finished(cell: Cell) -> bool:
+def is_finished(cell: PlannedRun) -> bool:
     """Whether a run has its result.
 
     Raises:
@@ -167,7 +167,7 @@ def is_finished(cell: Cell) -> bool:
     return True
 
 
-def difference(cell: Cell, stored: Mapping[str, Any]) -> str:
+def difference(cell: PlannedRun, stored: Mapping[str, Any]) -> str:
     """In what a run differs from the one of that name that was recorded."""
     old, new = stored["recipe"][2:], list(cell.recipe[2:])
     if old != new:

@@ -26,10 +26,10 @@ from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
 from mpt.fit.earlier import set_aside
 from mpt.learn.side_by_side import Lane, SideBySide
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.can_run_side_by_side import PRECISIONS, Parsed, device, obstacle, parse
 from mpt.study.run.environment import environment
-from mpt.study.run.folder import _clear, _digits, _let_go, _output_to, fail, retrieved
+from mpt.study.run.folder import clear, digits, end_run, fail, output_to, retrieved
 from mpt.study.run.one import run_cell
 from mpt.study.run.results import FAILED, LOG, RESULT, STARTED
 from mpt.util.errors import UserError, mistake_behind, one_line
@@ -45,7 +45,7 @@ PACKS = ".packs"
 class _Run:
     """A run of a pack: what it is to do, and how far it is."""
 
-    cell: Cell
+    cell: PlannedRun
     parsed: Parsed
     lane: Lane
 
@@ -55,7 +55,7 @@ class _Run:
         return None if part is None else self.cell.folder / part.name
 
 
-def run_pack(cells: Sequence[Cell]) -> dict[str, str]:
+def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
     """Do the runs of a pack, from its state if it left one: what became of each, ``"finished"`` or ``"failed"``.
 
     Those that cannot be done side by side (:func:`mpt.study.run.can_run_side_by_side.obstacle`), and all if their pack
@@ -74,7 +74,7 @@ def run_pack(cells: Sequence[Cell]) -> dict[str, str]:
             # Each of them alone will do, or say what is wrong with it.
             log.warning("not side by side: %s", mistake_behind(error) or one_line(error))
         finally:
-            _let_go()
+            end_run()
     for cell in cells:
         if cell.key not in ended:
             ended[cell.key] = "finished" if _is_done(cell) else run_cell(cell)
@@ -82,7 +82,7 @@ def run_pack(cells: Sequence[Cell]) -> dict[str, str]:
     return ended
 
 
-def _is_done(cell: Cell) -> bool:
+def _is_done(cell: PlannedRun) -> bool:
     """Whether a run was finished before; then it takes part for its neighbours' sake only."""
     return (cell.folder / RESULT).is_file()
 
@@ -90,7 +90,7 @@ def _is_done(cell: Cell) -> bool:
 class _Pack:
     """Cells that are trained side by side, and where their state lies."""
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
+    def __init__(self, cells: Sequence[PlannedRun]) -> None:
         self.cells = list(cells)
         name = hashlib.sha256(json.dumps([[cell.key, cell.fingerprint] for cell in cells]).encode()).hexdigest()[:16]
         self.state = cells[0].out / PACKS / f"{name}.pt"
@@ -102,7 +102,7 @@ class _Pack:
     def run(self) -> dict[str, str]:
         self.state.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
-        with _output_to(self.log):
+        with output_to(self.log):
             self._prepare()
             if len(self.runs) < 2:
                 return self.ended
@@ -151,7 +151,7 @@ class _Pack:
             for run in self.runs:
                 run.lane.prompt.data = run.lane.prompt.data.to(where)
 
-    def _lane(self, cell: Cell, parsed: Parsed) -> Lane:
+    def _lane(self, cell: PlannedRun, parsed: Parsed) -> Lane:
         prompt: nn.Parameter = parsed.learner.prompt.weight
         optimizer = parsed.learner.make_optimizer()
         scheduler = None if parsed.learner.lr_scheduler is None else parsed.learner.lr_scheduler(optimizer)
@@ -189,7 +189,7 @@ class _Pack:
             if _is_done(cell):
                 continue
             if not resumed:
-                _clear(folder)
+                clear(folder)
             (folder / FAILED).unlink(missing_ok=True)
             if not (folder / STARTED).is_file():
                 set_aside(folder)
@@ -239,8 +239,8 @@ class _Pack:
         result = {
             **cell.known,
             "metric": metric,
-            "score": _digits(score),
-            "dev_score": _digits(lane.best),
+            "score": digits(score),
+            "dev_score": digits(lane.best),
             "best_step": lane.best_step,
             "steps": lane.steps,
             "examples": lane.examples,
@@ -264,7 +264,7 @@ class _Pack:
         if tracker is False:
             return
         try:
-            with _output_to(run.cell.folder / LOG):
+            with output_to(run.cell.folder / LOG):
                 tracker.log_hyperparams({"config": run.parsed.config})
                 rows = [{"step": step, "train/loss": loss} for step, loss in run.lane.losses]
                 for row in sorted([*rows, *run.lane.history, tested], key=lambda row: row["step"]):
@@ -275,9 +275,9 @@ class _Pack:
         except Exception as error:
             log.warning("%s is not on W&B: %s", run.cell.key, one_line(error))
         finally:
-            _let_go()
+            end_run()
 
-    def _fail(self, cell: Cell, reason: str) -> None:
+    def _fail(self, cell: PlannedRun, reason: str) -> None:
         if _is_done(cell):
             return
         cell.folder.mkdir(parents=True, exist_ok=True)
@@ -285,7 +285,7 @@ class _Pack:
         fail(cell, reason)
         self.ended[cell.key] = "failed"
 
-    def _others(self, cell: Cell) -> str:
+    def _others(self, cell: PlannedRun) -> str:
         return ", ".join(run.cell.key for run in self.runs if run.cell is not cell)
 
 
@@ -309,4 +309,4 @@ def _seeded(seed: Any) -> Iterator[None]:
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if name == "step" else _digits(value) for name, value in row.items()}
+    return {name: value if name == "step" else digits(value) for name, value in row.items()}

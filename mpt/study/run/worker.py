@@ -13,7 +13,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.check import check
 from mpt.study.run.claims import Failures, claim, settled
 from mpt.study.run.one import run_cell
@@ -64,7 +64,7 @@ def _die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_unit(unit: tuple[Cell, ...], past: Failures) -> dict[str, str]:
+def run_unit(unit: tuple[PlannedRun, ...], past: Failures) -> dict[str, str]:
     """Do the runs of a unit: what became of each, by key; ``"elsewhere"`` if another process is at it, or was.
 
     Args:

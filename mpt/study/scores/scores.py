@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mpt.study.run.results import Record
+from mpt.study.run.results import RunRecord
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Score:
     upstream_seed: int | None = None
 
 
-def choose(records: Sequence[Record]) -> list[Score]:
+def choose(records: Sequence[RunRecord]) -> list[Score]:
     """For each method, target, seed and upstream seed the run with the best dev score (the first of equals), and its
     test score.
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from support.crossfit_files import SEEDS, crossfit_folder, own_task, rows, write_branch, write_own, write_raw
 
-from mpt.data.build.build import Job, build
+from mpt.data.build.build import BuildJob, build
 from mpt.data.build.checksums import md5
 from mpt.data.build.lossy import Lossy
 from mpt.data.catalogue.recipe import Record
@@ -31,7 +31,7 @@ def job(tmp_path):
     task = own_task(tmp_path)
 
     def make(**fields):
-        return Job(**{"task": task, "root": tmp_path / "root", "seeds": (13, 21), "raw": raw, **fields})
+        return BuildJob(**{"task": task, "root": tmp_path / "root", "seeds": (13, 21), "raw": raw, **fields})
 
     return make
 
@@ -62,9 +62,9 @@ def test_the_files_of_every_draw_and_what_they_hold(job, tmp_path):
 
 
 def test_sizes_and_draws_are_crossfits_by_default(tmp_path):
-    assert Job(own_task(tmp_path), tmp_path).sizes == (16,)
-    assert Job(Task("free", "qa", "EM"), tmp_path).sizes == (32,)
-    assert Job(own_task(tmp_path), tmp_path).seeds == SEEDS
+    assert BuildJob(own_task(tmp_path), tmp_path).sizes == (16,)
+    assert BuildJob(Task("free", "qa", "EM"), tmp_path).sizes == (32,)
+    assert BuildJob(own_task(tmp_path), tmp_path).seeds == SEEDS
 
 
 def test_hub_and_raw_files_give_the_same(job, tmp_path):
@@ -84,7 +84,7 @@ def test_hub_and_raw_files_give_the_same(job, tmp_path):
 
 def test_crossfits_record_over_two_lines_is_built_and_loaded(tmp_path):
     raw = crossfit_folder() / "full"
-    build(Job(catalogue()["crows_pairs"], tmp_path, ("all",), (13,), raw), no_hub)
+    build(BuildJob(catalogue()["crows_pairs"], tmp_path, ("all",), (13,), raw), no_hub)
     draw = load_fewshot(tmp_path, "crows_pairs", 13)
     assert draw.k == "all"
     assert [example.input.count("\n") for example in (*draw.train, *draw.dev)].count(1) == 1
@@ -203,9 +203,9 @@ def test_another_source_is_refused_until_overwrite(job, tmp_path):
 def test_a_newer_catalogue_file_is_another_source(tmp_path):
     branch = write_branch(tmp_path / "branch", train=rows(80), validation=rows(9))
     fetch = lambda source, split: sorted((branch / source.config / split).iterdir())  # noqa: E731
-    build(Job(own_task(tmp_path), tmp_path / "root", seeds=(13,)), fetch)
+    build(BuildJob(own_task(tmp_path), tmp_path / "root", seeds=(13,)), fetch)
     with pytest.raises(UserError, match=r"made from who/what \(default\) at refs/convert/parquet \(version 1\)"):
-        build(Job(own_task(tmp_path / "new", version=2), tmp_path / "root", seeds=(13,)), fetch)
+        build(BuildJob(own_task(tmp_path / "new", version=2), tmp_path / "root", seeds=(13,)), fetch)
 
 
 def test_a_source_that_changed_is_refused_until_overwrite(job):

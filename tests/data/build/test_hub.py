@@ -12,11 +12,11 @@ from support.crossfit_files import SHA, cache_of, hub_of, own_task, rows, use_ca
 
 from mpt.data.build import hub
 from mpt.data.build.hub import Hub, parquet_rows, split_folder
-from mpt.data.catalogue.recipe import Source
+from mpt.data.catalogue.recipe import DataSource
 from mpt.data.tasks.known import catalogue
 from mpt.util.errors import UserError
 
-SOURCE = Source("who/what", "default", "refs/convert/parquet", ("train",), ("validation",))
+SOURCE = DataSource("who/what", "default", "refs/convert/parquet", ("train",), ("validation",))
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_the_hub_refuses_is_told(tmp_path, monkeypatch, refuse, complaint):
 
 
 def test_a_name_that_cannot_be_is_told(home):
-    source = Source("who/what/else", "default", "main", ("train",))
+    source = DataSource("who/what/else", "default", "main", ("train",))
     with pytest.raises(UserError, match="'who/what/else' cannot be the name of a data set"):
         Hub()(source, "train")
 

@@ -14,8 +14,8 @@ import pytest
 from support.crossfit_files import Deadly, Slow, own_task, write_own, write_raw
 from support.study_command import heed_ctrl_c
 
-from mpt.data.build.build import Job
-from mpt.data.build.workers import Outcome, attempt, build_all
+from mpt.data.build.build import BuildJob
+from mpt.data.build.workers import BuildOutcome, attempt, build_all
 from mpt.util.errors import UserError
 
 NAMES = [f"own{i}" for i in range(6)]
@@ -24,7 +24,7 @@ NAMES = [f"own{i}" for i in range(6)]
 @pytest.fixture
 def jobs(tmp_path):
     raw = tmp_path / "raw"
-    return [Job(own_task(tmp_path, name), tmp_path / "root", raw=write_raw(raw, name, 200)) for name in NAMES]
+    return [BuildJob(own_task(tmp_path, name), tmp_path / "root", raw=write_raw(raw, name, 200)) for name in NAMES]
 
 
 def tree(root: Path):
@@ -82,7 +82,7 @@ def test_every_error_is_an_outcome(jobs, capsys, error, reason):
     def make(job, fetch):
         raise error
 
-    assert attempt(jobs[0], lambda source, split: [], make) == Outcome(jobs[0], "failed", reason)
+    assert attempt(jobs[0], lambda source, split: [], make) == BuildOutcome(jobs[0], "failed", reason)
     assert ("Traceback" in capsys.readouterr().err) == isinstance(error, TypeError)
 
 

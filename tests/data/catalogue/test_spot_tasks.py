@@ -11,7 +11,7 @@ import pytest
 from support.crossfit_files import write_branch, write_own, write_raw
 
 from mpt.cli.task_page import task_page
-from mpt.data.build.build import Job, build
+from mpt.data.build.build import BuildJob, build
 from mpt.data.build.pool import hub_pool
 from mpt.data.fewshot.files import load_fewshot
 from mpt.data.tasks.known import catalogue, read_task
@@ -82,7 +82,7 @@ def test_a_task_is_built_from_parquet_files_of_its_sources_form(name, tmp_path):
     make, line = ROWS[name]
     fetch = branch_of(tmp_path / "branch", name, make)
     task = catalogue()[name]
-    result = build(Job(task, tmp_path / "root", (4, "all"), (13,)), fetch)
+    result = build(BuildJob(task, tmp_path / "root", (4, "all"), (13,)), fetch)
     assert result == "built" and not result.note, "every line is read back as it was"
     folder = tmp_path / "root" / name
     whole = [path.read_text() for path in sorted(folder.glob(f"{name}_all_13_*.tsv"))]
@@ -134,7 +134,7 @@ def test_a_label_without_a_word_is_told(tmp_path):
 def test_what_is_not_on_the_hub_is_built_from_raw_files(name, tmp_path):
     task = catalogue()[name]
     with pytest.raises(UserError, match=f"not on the hub but at {task.recipe.source.elsewhere}; build from raw files"):
-        build(Job(task, tmp_path / "root"), lambda *_: pytest.fail("the hub was asked"))
+        build(BuildJob(task, tmp_path / "root"), lambda *_: pytest.fail("the hub was asked"))
     raw = write_raw(tmp_path / "raw", name)
-    assert build(Job(task, tmp_path / "root", raw=raw), lambda *_: pytest.fail("the hub was asked")) == "built"
+    assert build(BuildJob(task, tmp_path / "root", raw=raw), lambda *_: pytest.fail("the hub was asked")) == "built"
     assert f"source      {task.recipe.source.elsewhere}\n" in task_page(task) and "splits" not in task_page(task)

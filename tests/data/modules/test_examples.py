@@ -7,10 +7,10 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser
 
-from mpt.callbacks.steps import batches_per_step
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.steps import batches_per_step
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 

@@ -142,7 +142,7 @@ def test_with_its_hessian_it_is_not_fomaml(episode, hessian):
 
 
 def test_which_of_them_differentiate_twice():
-    assert [MAML(0.1, 1, hessian).twice for hessian in HESSIANS] == [False, True, True]
+    assert [MAML(0.1, 1, hessian).needs_double_backward for hessian in HESSIANS] == [False, True, True]
 
 
 def test_an_unknown_hessian_is_refused():

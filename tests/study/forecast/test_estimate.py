@@ -11,12 +11,12 @@ from mpt.study.forecast.calibrate import Speed
 from mpt.study.forecast.estimate import Sizes, elapsed, evaluates, kinds_of, run_seconds
 from mpt.study.forecast.stopwatch import Stopwatch
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell, option
+from mpt.study.plan.planned_run import PlannedRun, option
 from mpt.study.spec.study import load_study
 
 
 @pytest.fixture
-def cells(tmp_path: Path) -> list[Cell]:
+def cells(tmp_path: Path) -> list[PlannedRun]:
     return plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")
 
 

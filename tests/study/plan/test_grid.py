@@ -11,7 +11,7 @@ from support.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_s
 
 from mpt.study.plan.fingerprints import read_draw, sources_digest
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.study import Stage, Study, Variant, load_study
 from mpt.util.errors import UserError
 
@@ -26,7 +26,7 @@ def of_two(tmp_path: Path) -> Study:
     return load_study(write_study_of_two(tmp_path, "mpt-tiny"))
 
 
-def one(cells: list[Cell], key: str) -> Cell:
+def one(cells: list[PlannedRun], key: str) -> PlannedRun:
     return next(cell for cell in cells if cell.key == key)
 
 

@@ -9,14 +9,14 @@ from support.toy_study import STUDY, write_study, write_study_of_two
 
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import are_small, default_size, units
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.grid import run_cells
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 
 
 @pytest.fixture
-def cells(tmp_path: Path) -> list[Cell]:
+def cells(tmp_path: Path) -> list[PlannedRun]:
     return plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")
 
 
@@ -100,10 +100,10 @@ def test_a_second_thread_is_for_large_backbones(tmp_path, size, threads):
     class Watcher:
         def begins(self, *_: object) -> None: ...
 
-    def hire(workers, past, most_threads):
+    def make_workers(workers, past, most_threads):
         raise Asked(workers, most_threads)
 
     cells = plan(load_study(write_study(tmp_path, folder)), tmp_path / "out")
     with pytest.raises(Asked) as asked:
-        run_cells(cells, 1, Watcher(), hire)
+        run_cells(cells, 1, Watcher(), make_workers)
     assert asked.value.args == (1, threads)

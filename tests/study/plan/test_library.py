@@ -22,8 +22,8 @@ from mpt.library.library import Library
 from mpt.library.similarity import SIMILARITIES
 from mpt.study.plan.grid import chosen, plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.library import Shelf
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.library import StudyLibrary
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.folder import fail
 from mpt.study.run.grid import run_cells
 from mpt.study.spec.retrieve import MEASURES, ORDERS
@@ -41,7 +41,7 @@ def study(tmp_path: Path) -> Study:
     return load_study(write_retrieving(tmp_path, "mpt-tiny"))
 
 
-def one(cells: list[Cell], key: str) -> Cell:
+def one(cells: list[PlannedRun], key: str) -> PlannedRun:
     return next(cell for cell in cells if cell.key == key)
 
 
@@ -207,14 +207,14 @@ class Pretend:
 
     def __init__(self, *_: object) -> None:
         self.workers = [self]
-        self.unit: tuple[Cell, ...] = ()
+        self.unit: tuple[PlannedRun, ...] = ()
         self.done: list[tuple[str, ...]] = []
 
     @property
     def idle(self) -> bool:
         return not self.unit
 
-    def send(self, word: str, unit: tuple[Cell, ...]) -> None:
+    def send(self, word: str, unit: tuple[PlannedRun, ...]) -> None:
         self.unit = unit
 
     def receive(self, seconds: float | None = None) -> list[tuple[Any, Any]]:
@@ -336,7 +336,7 @@ def test_a_backbone_of_another_name_is_known_by_its_weights(tmp_path):
         library.add(f"trec-mine-{number}", *torch.randn(2, P, H), facts, decoder_only=False)
     (method,) = [method for method in study.methods if method.name == "Top2"]
     for name in (backbone, "elsewhere/t5-tiny"):
-        found = Shelf(study).candidates(method.retrieve, *study_settings(study), name)
+        found = StudyLibrary(study).candidates(method.retrieve, *study_settings(study), name)
         assert [entry.name for entry in found] == ["emo-0", "emo-2", "trec-1", "trec-mine-0"]
 
 

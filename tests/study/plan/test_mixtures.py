@@ -13,7 +13,7 @@ from support.toy_study import STUDY, write_study
 from mpt.fit.configs import find_config
 from mpt.study.forecast.estimate import kinds_of
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.start_options import start_options
 from mpt.study.run.one import run_cell
 from mpt.study.spec.settings import settings
@@ -49,7 +49,7 @@ baseline: FT
 """
 
 
-def one(cells: list[Cell], key: str) -> Cell:
+def one(cells: list[PlannedRun], key: str) -> PlannedRun:
     return next(cell for cell in cells if cell.key == key)
 
 

@@ -13,7 +13,7 @@ from mpt.data.fewshot.files import load_fewshot
 from mpt.data.modules.examples import MixtureData
 from mpt.fit.configs import find_config
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 
@@ -41,7 +41,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def cells(place: Path, *changes: tuple[str, str]) -> dict[str, Cell]:
+def cells(place: Path, *changes: tuple[str, str]) -> dict[str, PlannedRun]:
     text = STUDY
     for old, new in changes:
         assert old in text
@@ -50,7 +50,7 @@ def cells(place: Path, *changes: tuple[str, str]) -> dict[str, Cell]:
     return {cell.key: cell for cell in plan(load_study(place / "study.yaml"), place / "out")}
 
 
-def of_data(cell: Cell) -> dict[str, Any]:
+def of_data(cell: PlannedRun) -> dict[str, Any]:
     """The data options of a run's command line that are of the target and of the sizes of draws."""
     words = dict(word.removeprefix("--").split("=", 1) for word in cell.arguments[1:])
     wanted = ("data.seed", "data.k", "data.target", "data.target_k")

@@ -15,13 +15,13 @@ from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.partitions import load_partition, partition_names
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.check import check
 from mpt.study.spec.study import Study, load_study
-from mpt.util.dice import Dice
+from mpt.util.stable_random import StableRandom
 
 SEEDS = (13, 21, 42, 87, 100)
-Planned = Callable[[str], list[Cell]]
+Planned = Callable[[str], list[PlannedRun]]
 STUDIES = sorted(name for name in shipped_configs() if name.startswith("studies/"))
 
 
@@ -73,7 +73,7 @@ def planned(crossfit: Path, shots: Path, full: Path) -> Planned:
     """The runs of a study, as if it were to learn on those data."""
 
     @cache
-    def cells(name: str) -> list[Cell]:
+    def cells(name: str) -> list[PlannedRun]:
         study = read(name)
         if study.root != SYNTHETIC:
             folders = {"shots": shots, "full": full}
@@ -191,7 +191,7 @@ def test_the_validation_tasks_are_drawn_from_the_rest_of_the_catalogue():
     random, validation = load_partition("random-to-random"), load_partition("random-to-validation")
     rest = sorted(set(catalogue("crossfit")) - {*random.source, *random.target})
     assert len(rest) == 26 and validation.source == random.source
-    assert validation.target == tuple(Dice("random-to-validation", 13).some(rest, 5))
+    assert validation.target == tuple(StableRandom("random-to-validation", 13).some(rest, 5))
 
 
 @pytest.mark.parametrize("name", ["q2_source", "q2_target", "q3", "q4", "search"])

@@ -20,12 +20,12 @@ from support.wandb_file import read
 
 from mpt.study.plan.grid import chosen, plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import build_report
 from mpt.study.report.csv_tables import scores_csv
 from mpt.study.report.retrieved import retrieved_table
 from mpt.study.run.grid import unfinished
-from mpt.study.run.results import Record, read_study, several_upstream
+from mpt.study.run.results import RunRecord, read_study, several_upstream
 from mpt.study.scores.convergence import convergence
 from mpt.study.scores.scores import choose
 from mpt.study.spec.study import Study, Variant, load_study
@@ -39,7 +39,7 @@ def study(tmp_path: Path) -> Study:
     return load_study(write_study(tmp_path, "mpt-tiny", SEVERAL))
 
 
-def mtl(cells: Sequence[Cell]) -> list[Cell]:
+def mtl(cells: Sequence[PlannedRun]) -> list[PlannedRun]:
     return [cell for cell in cells if cell.method == "MTL"]
 
 
@@ -167,7 +167,7 @@ def test_an_upstream_stage_on_retrieved_tasks_is_learned_from_the_key_of_its_own
 
 
 def test_the_rate_is_chosen_for_each_upstream_prompt():
-    def run(own: int | None, rate: float, dev: float, score: float) -> Record:
+    def run(own: int | None, rate: float, dev: float, score: float) -> RunRecord:
         return replace(record("MTL", "a", 13, score, dev, rate), key=f"{own}-{rate}", upstream_seed=own)
 
     rows = [run(5, 0.5, 0.6, 0.1), run(5, 0.3, 0.7, 0.2), run(21, 0.5, 0.9, 0.3), run(21, 0.3, 0.8, 0.4)]
@@ -261,7 +261,7 @@ def test_what_was_retrieved_is_told_for_each_upstream_prompt(tmp_path):
     rows = []
     for own, task in ((5, "emo"), (21, "trec")):
         taken = {"steps": 1, "seconds": 1.0, "source": [task], "similarity": [0.5], "device": "cpu", "versions": {}}
-        rows.append(Record(f"MTL/upstream-a-{own}", "MTL", "upstream", "a", own, None, taken))
+        rows.append(RunRecord(f"MTL/upstream-a-{own}", "MTL", "upstream", "a", own, None, taken))
         rows.append(replace(record("MTL", "a", 13, 0.5), key=f"MTL/a-13-up{own}", upstream_seed=own))
     write_folder(tmp_path, rows)
     stored = json.loads((tmp_path / "study.json").read_text())

@@ -25,32 +25,37 @@ from mpt.study.report.costs import (
     upstream_costs,
 )
 from mpt.study.report.csv_tables import _csv
-from mpt.study.run.results import Facts, Record, read_study
+from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.spec.settings import Setting
 
 TWO = [Setting("p", "p", ("a", "b"), ("s",)), Setting("q", "q", ("b", "c"), ("s",))]
-FACTS = Facts("hand", "h.yaml", "mpt-tiny", "synthetic", TWO, "PT", ["PT", "MTL", "Top1", "Mix", "Late"], [13, 21])
+FACTS = StudyFacts("hand", "h.yaml", "mpt-tiny", "synthetic", TWO, "PT", ["PT", "MTL", "Top1", "Mix", "Late"], [13, 21])
 SOURCE = ("shelf", "mpt-tiny", '["a"]', "abc")
 WORDS = ["fit", "--model.backbone=mpt-tiny"]
 TOP = [*WORDS, "--model.init.library=shelf", '--model.init.exclude=["a"]', "--model.init.digest=abc"]
-MIX = [*WORDS, "--data.retrieved.library=shelf", '--data.retrieved.exclude=["a"]', "--data.retrieved.digest=abc"]
+MIX = [
+    *WORDS,
+    "--data.retrieved.library=shelf",
+    '--data.retrieved.exclude=["a"]',
+    "--data.retrieved.digest=abc",
+]
 
 
 def upstream(
     method: str, key: str, spent: tuple | None, partition: str | None = None, target: str | None = None, recipe=WORDS
-) -> Record:
+) -> RunRecord:
     result = None if spent is None else dict(zip(("steps", "examples", "seconds"), spent, strict=True))
     result = None if result is None else {"recipe": recipe, **result}
-    return Record(f"{method}/{key}", method, "upstream", target, 13, None, result, partition=partition)
+    return RunRecord(f"{method}/{key}", method, "upstream", target, 13, None, result, partition=partition)
 
 
-def downstream(method: str, target: str, partition: str | None = None, recipe=WORDS) -> Record:
+def downstream(method: str, target: str, partition: str | None = None, recipe=WORDS) -> RunRecord:
     row = record(method, target, 13, 0.5, partition=partition)
     return replace(row, result={**(row.result or {}), "recipe": recipe, "steps": 99, "examples": 999})
 
 
 @pytest.fixture
-def records() -> list[Record]:
+def records() -> list[RunRecord]:
     return [
         *(upstream("embedding", f"{t}-13", (50, 400, 1.0), target=t) for t in "abc"),
         *(downstream("PT", t) for t in "abc"),
@@ -61,7 +66,7 @@ def records() -> list[Record]:
         *(downstream("MTL", t, p) for t, p in ("ap", "bp", "bq", "cq")),
         *(downstream("Top1", t, p, TOP) for t, p in ("ap", "bp")),
         *(upstream("Mix", f"upstream-{t}-13", (150, 3_600, 4.0), "p", t, MIX) for t in "ab"),
-        Record("Late/a-13", "Late", "downstream", "a", 13, None, partition="p"),
+        RunRecord("Late/a-13", "Late", "downstream", "a", 13, None, partition="p"),
     ]
 
 
@@ -124,7 +129,12 @@ def test_the_sheet_has_no_number_for_what_is_not_wholly_known(records):
         "seconds": "60.0",
     }  # fmt: skip
     shelf = next(row for row in rows if row["part"] == "library")
-    assert (shelf["runs"], shelf["steps"], shelf["examples"], shelf["seconds"]) == ("1", "600", "4800", "")
+    assert (
+        shelf["runs"],
+        shelf["steps"],
+        shelf["examples"],
+        shelf["seconds"],
+    ) == ("1", "600", "4800", "")
 
 
 FIXED = {
@@ -182,7 +192,11 @@ def test_a_folder_of_before_is_read_with_its_configs_and_its_library(of_before):
     assert found["p", "Top1", "keys"].examples == Amount(50 * 2 * 24)
     # The shipped library, made by 600 steps of 8 for each of 53 prompts, of which one may not be retrieved.
     shelf = found["p", "Top1", "library"]
-    assert (shelf.runs, shelf.steps, shelf.examples) == (52, Amount(52 * 600), Amount(52 * 600 * 8))
+    assert (shelf.runs, shelf.steps, shelf.examples) == (
+        52,
+        Amount(52 * 600),
+        Amount(52 * 600 * 8),
+    )
     assert shelf.seconds == Amount(0, False)
 
 

@@ -13,10 +13,10 @@ from support.by_hand import one_partition, record, write_folder
 from mpt.present.bars import _lines
 from mpt.present.figure_style import BASELINE, COLOURS, colours
 from mpt.study.report.write import write_report
-from mpt.study.run.results import Record
+from mpt.study.run.results import RunRecord
 
 
-def evaluations(folder: Path, records: list[Record]) -> None:
+def evaluations(folder: Path, records: list[RunRecord]) -> None:
     for row in records:
         lines = [{"step": step, "dev/score": value} for step, value in ((10, 0.2), (20, 0.5))]
         (folder / row.key / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

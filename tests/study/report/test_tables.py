@@ -13,7 +13,7 @@ from mpt.present.table import Measured, Table, p_value
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.paper import Stated
 from mpt.study.report.tables import arg_table, draw_table, interval, pace_table, score_table, sure_table
-from mpt.study.run.results import Facts
+from mpt.study.run.results import StudyFacts
 from mpt.study.scores.convergence import SHARES, Convergence, Reached
 from mpt.study.scores.gains import gains
 from mpt.study.scores.scores import choose
@@ -21,7 +21,7 @@ from mpt.study.scores.significance import compare
 from mpt.study.spec.settings import Setting
 
 PLACE = Setting("p", "p", ("a", "b"), ("s",))
-FACTS = Facts("hand", "hand.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", ["PT", "MTL", "FT", "X"], [13, 21])
+FACTS = StudyFacts("hand", "hand.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", ["PT", "MTL", "FT", "X"], [13, 21])
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mpt.cli.study_view import print_report
 from mpt.data.tasks.partitions import load_partition
 from mpt.present.terminal import console
 from mpt.study.report.write import log_report, write_report
-from mpt.study.run.results import Record
+from mpt.study.run.results import RunRecord
 from mpt.util.errors import UserError
 from mpt.util.files import write_json
 
@@ -30,12 +30,12 @@ def table_of(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def records() -> list[Record]:
+def records() -> list[RunRecord]:
     return one_partition()
 
 
 @pytest.fixture
-def of_two() -> list[Record]:
+def of_two() -> list[RunRecord]:
     """Partitions p (targets a, b) and q (targets b, c); PT and FT are shared, MTL is learned for each."""
     scores = {
         ("PT", None): {"a": (0.5, 0.8), "b": (0.4, 0.2), "c": (0.5, 0.5)},
@@ -58,7 +58,7 @@ def two(of_two, tmp_path) -> Path:
 
 
 def test_the_report_of_a_folder(records, tmp_path):
-    failed = Record("FT/a-13", "FT", "downstream", "a", 13, None)
+    failed = RunRecord("FT/a-13", "FT", "downstream", "a", 13, None)
     write_folder(tmp_path, [*records, failed])
     write_json(tmp_path / "FT" / "a-13" / "failed.json", {"reason": "no memory"})
     write_report(tmp_path)
@@ -87,7 +87,7 @@ def test_the_report_of_a_folder(records, tmp_path):
 
 
 def test_a_report_before_any_result_says_what_is_missing(tmp_path):
-    write_folder(tmp_path, [Record("PT/a-13", "PT", "downstream", "a", 13, None)])
+    write_folder(tmp_path, [RunRecord("PT/a-13", "PT", "downstream", "a", 13, None)])
     report = write_report(tmp_path)
     assert report.missing == [("PT/a-13", "not run yet")]
     assert (tmp_path / "report" / "arg.csv").read_text().count("\n") == 1
@@ -179,7 +179,7 @@ def test_the_terminal_shows_the_same_tables(two, capsys):
 
 def test_a_partition_whose_method_failed_says_so_and_the_other_stays(of_two, tmp_path):
     left = [row for row in of_two if (row.method, row.partition) != ("MTL", "q")]
-    failed = Record("MTL/q/b-13", "MTL", "downstream", "b", 13, None, partition="q")
+    failed = RunRecord("MTL/q/b-13", "MTL", "downstream", "b", 13, None, partition="q")
     write_folder(tmp_path, [*left, failed], settings=[setting("p", "a", "b"), setting("q", "b", "c")])
     report = write_report(tmp_path)
     assert report.missing == [("MTL/q/b-13", "not run yet")]
@@ -236,11 +236,11 @@ def test_every_file_of_a_report_is_told_and_there(two, capsys):
 
 def test_differences_are_in_a_sheet_and_on_the_page(tmp_path):
     """FT gains 10 % of PT's mean on every target, give or take a little, MTL as much as it loses."""
-    rows, dice = [], np.random.default_rng(0)
+    rows, rng = [], np.random.default_rng(0)
     for target in "abcd":
         for seed in (13, 21, 42):
             for method, score in (("PT", 0.5), ("MTL", 0.5), ("FT", 0.55)):
-                wiggle = 0.0 if method == "PT" else float(dice.normal(0, 0.003))
+                wiggle = 0.0 if method == "PT" else float(rng.normal(0, 0.003))
                 rows.append(record(method, target, seed, score + wiggle))
     write_folder(tmp_path, rows, settings=[setting("p", *"abcd")], seeds=[13, 21, 42])
     write_report(tmp_path)
@@ -285,7 +285,7 @@ def test_another_method_may_be_the_one_to_beat(two):
 def test_the_deviation_of_one_upstream_seed_is_said_to_be_missing(records, tmp_path):
     def page(*seeds: int) -> str:
         folder = tmp_path / str(len(seeds))
-        upstream = [Record(f"MTL/upstream-{seed}", "MTL", "upstream", None, seed, None) for seed in seeds]
+        upstream = [RunRecord(f"MTL/upstream-{seed}", "MTL", "upstream", None, seed, None) for seed in seeds]
         write_folder(folder, [*records, *upstream])
         write_report(folder)
         return (folder / "report" / "report.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from mpt.fit.configs import find_config
 from mpt.prompt.files import load_prompt
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import run_pack
 from mpt.study.spec.study import load_study
@@ -31,14 +31,14 @@ methods:
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory, model_folder) -> list[Cell]:
+def cells(tmp_path_factory: pytest.TempPathFactory, model_folder) -> list[PlannedRun]:
     """At a rate that moves nothing, so that what a run ends with is its start."""
     folder = tmp_path_factory.mktemp("null")
     text = STUDY.partition("methods:")[0].replace("overrides:\n", "overrides:\n  trainer.logger: false\n") + METHODS
     return plan(load_study(write_study(folder, model_folder("t5"), text)), folder / "out")
 
 
-def start(cell: Cell) -> Tensor:
+def start(cell: PlannedRun) -> Tensor:
     return load_prompt(cell.folder / "prompt").weight
 
 

@@ -91,15 +91,15 @@ def wait_for(what, seconds: float = 60) -> None:
 def test_ten_kills_at_random_moments(file, quiet, tmp_path):
     undisturbed, seconds = quiet
     out, told = tmp_path / "out", tmp_path / "told"
-    dice, written = random.Random(5), {}
+    rng, written = random.Random(5), {}
     for number in range(10):
         before = times(out, "started.json")
         process = start(told, "run", file, "--out", out, "--workers", "1")
         if number % 2:  # half of them while a run is at work, however slow the machine
             wait_for(lambda known=before: times(out, "started.json") != known or len(results(out)) == RUNS)
-            time.sleep(dice.uniform(0.0, seconds / 8))
+            time.sleep(rng.uniform(0.0, seconds / 8))
         else:
-            time.sleep(dice.uniform(0.0, seconds / 3))
+            time.sleep(rng.uniform(0.0, seconds / 3))
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             os.kill(process.pid, signal.SIGKILL)
         process.join()

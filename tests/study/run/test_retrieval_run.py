@@ -20,7 +20,7 @@ from support.small_models import t5
 from support.study_command import FOUND, results
 from support.study_library import RETRIEVING, write_library, write_retrieving
 
-from mpt.adapt.tuning import Job, plain_start, tune
+from mpt.adapt.tuning import TuningJob, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
@@ -31,7 +31,7 @@ from mpt.prompt.files import load_prompt
 from mpt.study.forecast.estimate import _trial, kinds_of
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import PLACE, Cell
+from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.report.contents import build_report
 from mpt.study.report.costs import examples_of
 from mpt.study.report.retrieved import retrieved_table
@@ -58,7 +58,7 @@ def file(tmp_path_factory) -> Path:
     return write_retrieving(folder, backbone, text.replace("max_steps: 6", "max_steps: 2"))
 
 
-def do(cells: Sequence[Cell]) -> None:
+def do(cells: Sequence[PlannedRun]) -> None:
     for unit in units(cells, 8):
         if not all((cell.folder / "result.json").exists() for cell in unit):
             assert set(run_unit(unit, {}).values()) == {"finished"}
@@ -117,7 +117,7 @@ def test_a_targets_key_is_made_as_a_librarys_are(done, file):
     recipe = Library.open(file.parent / "library").recipe
     data = FewShotData("ag_news", str(file.parent / "data"), seed=21, batch_size=recipe.batch_size)
     data.setup()
-    job = Job("key", data, plain_start(backbone, recipe.prompt_length, recipe.seed), recipe.learning_rate)
+    job = TuningJob("key", data, plain_start(backbone, recipe.prompt_length, recipe.seed), recipe.learning_rate)
     (tuned,) = tune(backbone, [job], steps=4, every=4, key_steps=recipe.key_steps)
     key = load_prompt(done / "embedding/ag_news-21/prompt").weight
     torch.testing.assert_close(tuned.key, key, atol=1e-4, rtol=1e-4)

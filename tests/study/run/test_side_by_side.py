@@ -22,7 +22,7 @@ from support.wandb_file import artifacts, read
 from mpt.prompt.files import load_prompt
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import Cell
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import PACKS, run_pack
 from mpt.study.spec.study import load_study
@@ -48,36 +48,36 @@ def file(tracked) -> Path:
     return path
 
 
-def pack(file: Path, out: Path) -> tuple[Cell, ...]:
+def pack(file: Path, out: Path) -> tuple[PlannedRun, ...]:
     cells = plan(load_study(file), out)
     return next(unit for unit in units(cells, 4) if len(unit) == 4)
 
 
 @pytest.fixture(scope="module")
-def done(tracked, tmp_path_factory) -> tuple[Cell, ...]:
+def done(tracked, tmp_path_factory) -> tuple[PlannedRun, ...]:
     """A pack, done."""
     cells = pack(tracked, tmp_path_factory.mktemp("done") / "out")
     assert run_pack(cells) == {cell.key: "finished" for cell in cells}
     return cells
 
 
-def changed(cell: Cell, *words: str) -> Cell:
+def changed(cell: PlannedRun, *words: str) -> PlannedRun:
     return replace(cell, recipe=(*cell.recipe, *words), fingerprint=cell.fingerprint + str(words))
 
 
-def results(cells: tuple[Cell, ...]) -> dict[str, Any]:
+def results(cells: tuple[PlannedRun, ...]) -> dict[str, Any]:
     return {cell.key: json.loads((cell.folder / "result.json").read_text()) for cell in cells}
 
 
-def numbers(cell: Cell) -> list[dict[str, float]]:
+def numbers(cell: PlannedRun) -> list[dict[str, float]]:
     return [json.loads(line) for line in (cell.folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def predictions(cell: Cell) -> list[dict[str, Any]]:
+def predictions(cell: PlannedRun) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (cell.folder / "predictions.jsonl").read_text().splitlines()]
 
 
-def bits(cells: tuple[Cell, ...]) -> list[Any]:
+def bits(cells: tuple[PlannedRun, ...]) -> list[Any]:
     """What must be the same after a kill."""
     names = ("metrics.jsonl", "predictions.jsonl", "prompt/adapter_model.safetensors", "prompt/mpt.json")
     return [[(cell.folder / name).read_bytes() for name in names] for cell in cells]

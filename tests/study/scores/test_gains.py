@@ -12,7 +12,7 @@ from support.by_hand import one_partition, record
 from support.paths import ROOT
 
 from mpt.study.report.paper import stated
-from mpt.study.run.results import Record
+from mpt.study.run.results import RunRecord
 from mpt.study.scores.effects import effects, mean_effect
 from mpt.study.scores.gains import gains, target_gains
 from mpt.study.scores.scores import Score, choose
@@ -30,7 +30,7 @@ AGREE = {
 
 
 @pytest.fixture
-def records() -> list[Record]:
+def records() -> list[RunRecord]:
     return one_partition()
 
 
@@ -120,8 +120,8 @@ def test_an_upstream_run_for_each_draw_is_no_factor_of_its_own(records):
 
 
 def test_the_difference_of_two_args_is_the_mean_of_their_effects():
-    dice = np.random.default_rng(0)
-    rows = [record(m, f"t{t}", s, dice.uniform(0.1, 0.9)) for m in ("PT", "A", "B") for t in range(4) for s in range(3)]
+    rng = np.random.default_rng(0)
+    rows = [record(m, f"t{t}", s, rng.uniform(0.1, 0.9)) for m in ("PT", "A", "B") for t in range(4) for s in range(3)]
     scores = choose(rows)
     arg = {row.method: row.mean for row in gains(scores, "PT")}
     assert mean_effect(effects(scores, "PT", "A", "B").relative) == pytest.approx(arg["A"] - arg["B"])

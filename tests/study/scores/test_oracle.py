@@ -8,13 +8,13 @@ from support.by_hand import record
 
 from mpt.analysis.search_space import search_space
 from mpt.analysis.transfers import read_transfers
-from mpt.study.run.results import Facts
+from mpt.study.run.results import StudyFacts
 from mpt.study.scores.gains import gains
 from mpt.study.scores.oracle import oracle_name, oracle_scores
 from mpt.study.spec.settings import Setting
 
 PLACE = Setting("p", "p", ("t", "u"), ("s",))
-FACTS = Facts(
+FACTS = StudyFacts(
     "hand", "h.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", ["PT", "All-on-dev"], [13, 21], None, ["All-on-dev"]
 )
 NAME = "Oracle (chosen on test)"
@@ -51,13 +51,13 @@ def test_its_scores_are_a_methods_like_any_others(tmp_path):
 
 def test_without_such_a_method_there_is_none_and_of_several_each_has_its_name(tmp_path):
     rows = tried_records(tmp_path)
-    none = Facts(
+    none = StudyFacts(
         *[
             getattr(FACTS, name)
             for name in ("name", "file", "backbone", "root", "settings", "baseline", "methods", "seeds")
         ]
     )
     assert none.oracles == [] and oracle_scores(none, rows) == []
-    several = Facts(**{**vars(FACTS), "oracles": ["All-on-dev", "Other"]})
+    several = StudyFacts(**{**vars(FACTS), "oracles": ["All-on-dev", "Other"]})
     assert {row.method for row in oracle_scores(several, rows)} == {"Oracle of All-on-dev (chosen on test)"}
     assert oracle_name(several, "Other") != oracle_name(several, "All-on-dev")

@@ -173,9 +173,9 @@ def test_a_question_without_candidates_or_a_number_of_none():
 
 
 def test_the_places_are_drawn_as_by_numpys_global_generator_and_not_from_it():
-    dice = random.Random(1)
+    rng = random.Random(1)
     columns = ["distractor1", "distractor2", "correct_answer"]
-    rows = [{c: f"{c} of {i}" for c in columns} | {"support": dice.choice(["", "See."])} for i in range(40)]
+    rows = [{c: f"{c} of {i}" for c in columns} | {"support": rng.choice(["", "See."])} for i in range(40)]
     state = np.random.get_state()
     shown = only(rows, choices.shuffled, "lettered", choices=columns, seed=42, needs="support")
     assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), state, strict=True))

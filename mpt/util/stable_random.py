@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Dice:
+class StableRandom:
     """A stream of choices fixed by its seed words.
 
     Python promises the same ``random()`` from the same seed on every version, and nothing about
