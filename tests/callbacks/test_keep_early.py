@@ -37,8 +37,8 @@ def keeping(path: Path, steps: list[int], *more: str, **options: object) -> tupl
     shipped = ["mpt.callbacks.KeepBest", "mpt.callbacks.MetricsFile", "mpt.callbacks.ResumePoint", *more]
     listed: list[dict[str, object]] = [{"class_path": name} for name in shipped]
     listed.append({"class_path": "mpt.callbacks.KeepEarly", "init_args": {"steps": steps, **options}})
-    if "learn.meta_toy.Cut" in more:
-        listed[shipped.index("learn.meta_toy.Cut")]["init_args"] = {"after": 5}
+    if "support.meta_toy.Cut" in more:
+        listed[shipped.index("support.meta_toy.Cut")]["init_args"] = {"after": 5}
     path.write_text(yaml.safe_dump({"trainer": {"callbacks": listed}}), encoding="utf-8")
     return "--config", str(path)
 
@@ -77,7 +77,7 @@ def test_cut_off_and_resumed_leaves_the_same_early_prompts(mpt, root, model_fold
     """Cut at step 5 and resumed from 4: step 3 is kept from before, 5 is kept again, 7 is still to come."""
     steps = {"trainer__max_steps": 8, "trainer__val_check_interval": 4}
     shipped = keeping(tmp_path / "shipped.yaml", [3, 4, 5, 7])
-    cut = keeping(tmp_path / "cut.yaml", [3, 4, 5, 7], "learn.meta_toy.Cut")
+    cut = keeping(tmp_path / "cut.yaml", [3, 4, 5, 7], "support.meta_toy.Cut")
     assert mpt("fit", *TUNING, *shipped, *small_fit(model_folder("t5"), root, tmp_path / "straight", **steps)).code == 0
     options = small_fit(model_folder("t5"), root, tmp_path / "cut", **steps)
     with pytest.raises(ConnectionError, match="power cut"):

@@ -27,7 +27,7 @@ def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, roo
     """The cut comes in the middle of a step where meta-batches are accumulated, and loses a step or more."""
     shipped = write_callbacks(tmp_path / "shipped.yaml", every_n_steps=2)
     cut = write_callbacks(
-        tmp_path / "cut.yaml", {"class_path": "learn.meta_toy.Cut", "init_args": {"after": 7}}, every_n_steps=2
+        tmp_path / "cut.yaml", {"class_path": "support.meta_toy.Cut", "init_args": {"after": 7}}, every_n_steps=2
     )
 
     def run(folder, callbacks, *more):

@@ -11,6 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from support.fake_hub import FakeHub, response
 from support.toy_library import RECIPE, draw, filled, found
 
+from mpt.library import download
 from mpt.library import share as hub_module
 from mpt.library.entry import Entry
 from mpt.library.library import Library
@@ -22,7 +23,7 @@ from mpt.util.errors import UserError
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     fake = FakeHub(tmp_path / "cache")
-    monkeypatch.setattr(hub_module, "HfApi", fake.api)
+    monkeypatch.setattr(download, "HfApi", fake.api)
     monkeypatch.setattr(hub_module, "get_token", lambda: "hf_token")
     return fake
 
@@ -154,7 +155,7 @@ def test_without_a_network_what_was_downloaded_serves(hub, tmp_path):
 @pytest.mark.parametrize("offline", [True, False])
 def test_the_real_client_without_a_network_gives_up_in_seconds(offline, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
-    monkeypatch.setattr(hub_module, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_token"))
+    monkeypatch.setattr(download, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_token"))
     monkeypatch.setattr(hub_module, "get_token", lambda: "hf_token")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     start = time.monotonic()

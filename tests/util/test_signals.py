@@ -45,7 +45,9 @@ def test_a_fit_goes_on_from_where_it_was(number, capsys, tmp_path, monkeypatch, 
     mpt = Mpt(capsys)
     root = write_toy(tmp_path / "data")
     options = ["--config", "prompt_tuning", *small_fit(model_folder("t5"), root, tmp_path / "run")]
-    ended = mpt("fit", *options, "--trainer.callbacks+=test_signals.Ends", f"--trainer.callbacks.number={number:d}")
+    ended = mpt(
+        "fit", *options, "--trainer.callbacks+=util.test_signals.Ends", f"--trainer.callbacks.number={number:d}"
+    )
     assert ended.code == CODES[number]
     said = f"mpt: stopped by {number.name}; the same command with --ckpt_path last goes on"
     assert ended.err.splitlines()[-1] == said
