@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install learn2learn quickstart test test-all lint format clean
+.PHONY: help install learn2learn quickstart test test-all lint format docs clean
 
 help:
 	@echo "make quickstart   prompt tuning, SPoT, three meta-learners and fine-tuning compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all     all of them"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite"
+	@echo "make docs         the documentation site, into site/; warnings are errors"
 	@echo "make install      only the environment: $(VENV), with the command $(BIN)/mpt"
 	@echo "make learn2learn  the optional learn2learn into $(VENV) as well"
 
@@ -57,5 +58,9 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "== built: site/index.html =="
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -121,3 +122,11 @@ def test_learn_knows_its_algorithms_and_they_do_not_know_it(arrows):
         if other.startswith("mpt.learn.") and not other.startswith("mpt.learn.meta.")
     ]
     assert not wrong
+
+
+def test_the_page_has_the_same_order():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, flags=re.M)
+    assert rows == [(str(row), room) for row, rooms in enumerate(ROOMS, 1) for room in rooms]
+    floors = re.findall(r"^- `(\w+)`: (.*)$", page, flags=re.M)
+    assert {room: tuple(re.findall(r"`(\w+)`", line)) for room, line in floors} == FLOORS

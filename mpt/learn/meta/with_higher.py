@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from mpt.learn.meta.engine import UnrolledPrompt, WrappedMAML
 from mpt.prompt.soft import SoftPrompt
+from mpt.util.distribution import install
+from mpt.util.errors import UserError
 
 
 class HigherMAML(WrappedMAML):
@@ -15,12 +19,19 @@ class HigherMAML(WrappedMAML):
     Args:
         inner_lr: inner learning rate.
         inner_steps: gradient steps on the support set; memory grows with them.
+
+    Raises:
+        UserError: if higher is not installed.
     """
 
     needs_double_backward = True
 
+    def __init__(self, inner_lr: float = 3e-5, inner_steps: int = 1) -> None:
+        super().__init__(inner_lr, inner_steps)
+        _higher(type(self).__name__)  # before anything is trained
+
     def _unroll(self, module: SoftPrompt) -> UnrolledPrompt:
-        return _HigherLoop(module, self.inner_lr, self.first_order)
+        return _HigherLoop(_higher(type(self).__name__), module, self.inner_lr, self.first_order)
 
 
 class HigherFoMAML(HigherMAML):
@@ -29,6 +40,9 @@ class HigherFoMAML(HigherMAML):
     Args:
         inner_lr: inner learning rate.
         inner_steps: gradient steps on the support set.
+
+    Raises:
+        UserError: if higher is not installed.
     """
 
     first_order = True
@@ -36,9 +50,7 @@ class HigherFoMAML(HigherMAML):
 
 
 class _HigherLoop:
-    def __init__(self, module: SoftPrompt, lr: float, first_order: bool) -> None:
-        import higher  # only those who choose it pay for its import
-
+    def __init__(self, higher: Any, module: SoftPrompt, lr: float, first_order: bool) -> None:
         optimizer = torch.optim.SGD(module.parameters(), lr=lr)
         context = higher.innerloop_ctx(
             module, optimizer, copy_initial_weights=False, track_higher_grads=not first_order
@@ -57,3 +69,11 @@ class _HigherLoop:
         (adapted,) = self.patched.parameters()
         (gradient,) = torch.autograd.grad(query_loss, adapted if self.start is None else self.start)
         return gradient
+
+
+def _higher(algorithm: str) -> Any:
+    try:
+        import higher  # only those who choose it pay for its import
+    except ModuleNotFoundError as error:
+        raise UserError(f"{algorithm} needs higher, which is not installed: {install('higher')}") from error
+    return higher

@@ -111,7 +111,7 @@ def _taken_out() -> dict[str, ModuleType]:
 
 
 def _maml(algorithm: str) -> Any:
-    remedy = 'make learn2learn installs it, or the command in the README\'s section "learn2learn"'
+    remedy = 'make learn2learn installs it, or the commands in docs/start.md, section "learn2learn"'
     try:
         return maml()
     except ModuleNotFoundError as error:

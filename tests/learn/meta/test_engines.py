@@ -192,7 +192,7 @@ def test_a_whole_learn2learn_that_is_imported_already_is_used(monkeypatch, uncac
 
 def test_learn2learn_that_is_not_installed(monkeypatch, uncached):
     monkeypatch.setitem(sys.modules, "learn2learn", None)
-    with pytest.raises(UserError, match=r"needs learn2learn, which is not installed; make learn2learn .*README"):
+    with pytest.raises(UserError, match=r"needs learn2learn, which is not installed; make learn2learn .*docs/start.md"):
         Learn2LearnMAML()
 
 
@@ -202,7 +202,13 @@ def test_learn2learn_that_does_not_load(monkeypatch, tmp_path, uncached):
     package.joinpath("__init__.py").write_text("whole = True")
     package.joinpath("algorithms", "maml.py").write_text("raise RuntimeError('no such operator')")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UserError, match=r"does not load \(no such operator\); .*README"):
+    with pytest.raises(UserError, match=r"does not load \(no such operator\); .*docs/start.md"):
         Learn2LearnFoMAML()
     assert importlib.import_module("learn2learn").whole, "an import by whoever wants all of it finds it"
     del sys.modules["learn2learn"]
+
+
+def test_higher_that_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "higher", None)
+    with pytest.raises(UserError, match=r"HigherFoMAML needs higher, which is not installed: pip install .*\[higher\]"):
+        HigherFoMAML()
