@@ -6,7 +6,8 @@ YAML's usual readers let the last of two equal keys win, make a date of ``2020-0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 }
 """What a word without quotes may stand for besides a text. Dates are texts."""
 
+_POWER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
+"""A number to every reader but YAML 1.1's, which wants the point and the sign of ``1.0e-5``."""
+
+Lines = Mapping[tuple[Any, ...], int]
+"""The line of each key, by the keys and numbers of list items that lead to it."""
+
 
 def read_text(path: Path, kind: str) -> str:
     """A file's text.
@@ -50,17 +57,31 @@ def read_text(path: Path, kind: str) -> str:
         raise UserError(f"Cannot read the {kind} {str(path)!r}: that cannot be a file's name.") from None
 
 
+def first_comment(text: str) -> str:
+    """The comment that a file begins with, of its first line: what the file is."""
+    first = text.split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
 def parse_yaml(text: str, where: str) -> Any:
-    """What a YAML text holds: texts, numbers, true and false, None, and lists and mappings of them.
+    """What a YAML text holds, as :func:`read_yaml` reads it."""
+    return read_yaml(text, where)[0]
+
+
+def read_yaml(text: str, where: str, merges: bool = False, powers: bool = True) -> tuple[Any, Lines]:
+    """What a YAML text holds: texts, numbers, true and false, None, and lists and mappings of them; and its lines.
 
     Args:
         where: the start of a complaint: ``The task file own.yaml``.
+        merges: take ``<<: *anchor``, the keys of another mapping below a mapping's own.
+        powers: read ``1e-5`` as a number.
 
     Raises:
         UserError: no YAML; a key that is there twice, a tag, a second document; by line and key.
     """
+    reader = _Reader(text, merges, powers)
     try:
-        return _Reader(text).document()
+        return reader.document(), reader.lines
     except _Mistake as mistake:
         raise UserError(f"{where}, line {mistake.line}: {mistake}.") from None
     except yaml.reader.ReaderError as error:
@@ -82,79 +103,105 @@ class _Mistake(Exception):
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, merges: bool, powers: bool) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, _Loader))
         self._anchors: dict[str, Any] = {}
+        self._merges, self._powers = merges, powers
+        self.lines: dict[tuple[Any, ...], int] = {}
 
     def document(self) -> Any:
         next(self._events)  # the start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None
-        content = self._value(next(self._events), "", 0)
+        content = self._value(next(self._events), ())
         next(self._events)  # the end of the document
         if not isinstance(event := next(self._events), yaml.StreamEndEvent):
             raise _Mistake(event, "a second document begins here, and a file holds one")
         return content
 
-    def _value(self, event: Any, key: str, depth: int) -> Any:
+    def _value(self, event: Any, place: tuple[Any, ...], depth: int = 0) -> Any:
         """The value that begins with an event.
 
         Args:
-            key: its key, dotted.
+            place: the keys and numbers of list items that lead to it.
             depth: how many lists and mappings it is in.
         """
-        at = f"{key}: " if key else ""
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise _Mistake(event, f"{at}*{event.anchor} stands for nothing: no &{event.anchor} ends before it")
+                told = f"*{event.anchor} stands for nothing: no &{event.anchor} ends before it"
+                raise _Mistake(event, _at(place) + told)
             return self._anchors[event.anchor]
         if event.tag is not None:
             tag = event.tag.replace(_TAG, "!!")
-            raise _Mistake(event, f"{at}the tag {tag} must not be there; put a text in quotes")
+            raise _Mistake(event, f"{_at(place)}the tag {tag} must not be there; put a text in quotes")
         if depth == _DEEPEST:
-            raise _Mistake(event, f"{at}lists and mappings lie in each other more than {_DEEPEST} deep")
+            raise _Mistake(event, f"{_at(place)}lists and mappings lie in each other more than {_DEEPEST} deep")
         value: Any
         if isinstance(event, yaml.ScalarEvent):
-            value = _plain(event, at) if event.implicit[0] else event.value
+            value = self._plain(event, place) if event.implicit[0] else event.value
         elif isinstance(event, yaml.SequenceStartEvent):
             value = []
             while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
-                value.append(self._value(item, key, depth + 1))
+                value.append(self._value(item, (*place, len(value)), depth + 1))
         else:
-            value = self._mapping(key, depth)
+            value = self._mapping(place, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = value
         return value
 
-    def _mapping(self, key: str, depth: int) -> dict[Any, Any]:
+    def _mapping(self, place: tuple[Any, ...], depth: int) -> dict[Any, Any]:
         content: dict[Any, Any] = {}
-        lines: dict[Any, int] = {}
+        below: dict[Any, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            name = self._value(event, key, depth + 1)
+            if self._merges and isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
+                below |= self._merged(next(self._events), place, depth)
+                continue
+            name = self._value(event, place, depth + 1)
             if isinstance(name, (list, dict)):
-                raise _Mistake(event, f"{key + ': ' if key else ''}a key must be a text, not a list or a mapping")
-            word = name if isinstance(name, str) else getattr(event, "value", "") or "without a name"
-            dotted = f"{key}.{word}" if key else word
+                raise _Mistake(event, f"{_at(place)}a key must be a text, not a list or a mapping")
+            own = (*place, name)
             if name in content:
-                raise _Mistake(event, f"the key {dotted} stands in line {lines[name]} already; keep one of them")
-            lines[name] = event.start_mark.line + 1
-            content[name] = self._value(next(self._events), dotted, depth + 1)
-        return content
+                word = name if isinstance(name, str) else getattr(event, "value", "") or "without a name"
+                raise _Mistake(
+                    event,
+                    f"the key {_dotted((*place, word))} stands in line {self.lines[own]} already; keep one of them",
+                )
+            self.lines[own] = event.start_mark.line + 1
+            content[name] = self._value(next(self._events), own, depth + 1)
+        return below | content
+
+    def _merged(self, event: Any, place: tuple[Any, ...], depth: int) -> dict[Any, Any]:
+        given = self._value(event, place, depth + 1)
+        found: dict[Any, Any] = {}
+        for part in reversed(given) if isinstance(given, list) else [given]:
+            if not isinstance(part, dict):
+                raise _Mistake(event, f"{_at(place)}<< takes over the keys of a mapping, or of several in a list")
+            found |= part
+        return found
+
+    def _plain(self, event: Any, place: tuple[Any, ...]) -> Any:
+        """What a word without quotes stands for."""
+        text: str = event.value
+        for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
+            if pattern.match(text):
+                if tag == f"{_TAG}merge":
+                    raise _Mistake(event, f"{_at(place)}the key << must not be there; write out what it stands for")
+                if tag not in _KINDS:
+                    return text
+                try:
+                    if len(text) > _LONGEST_NUMBER:
+                        raise ValueError
+                    return _KINDS[tag](yaml.ScalarNode(tag, text))
+                except ValueError:
+                    told = f"{text[:30]!r} is no number; put it in quotes if it is a text"
+                    raise _Mistake(event, _at(place) + told) from None
+        return float(text) if self._powers and _POWER.fullmatch(text) else text
 
 
-def _plain(event: Any, at: str) -> Any:
-    """What a word without quotes stands for."""
-    text: str = event.value
-    for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
-        if pattern.match(text):
-            if tag == f"{_TAG}merge":
-                raise _Mistake(event, f"{at}the key << must not be there; write out what it stands for")
-            if tag not in _KINDS:
-                return text
-            try:
-                if len(text) > _LONGEST_NUMBER:
-                    raise ValueError
-                return _KINDS[tag](yaml.ScalarNode(tag, text))
-            except ValueError:
-                raise _Mistake(event, f"{at}{text[:30]!r} is no number; put it in quotes if it is a text") from None
-    return text
+def _dotted(place: tuple[Any, ...]) -> str:
+    """The keys that lead somewhere; the numbers of list items are left out."""
+    return ".".join(str(part) for part in place if not isinstance(part, int) or isinstance(part, bool))
+
+
+def _at(place: tuple[Any, ...]) -> str:
+    return f"{dotted}: " if (dotted := _dotted(place)) else ""

@@ -10,19 +10,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 from mpt.util.names import nearest
-from mpt.util.yaml_file import parse_yaml, read_text
-from mpt.util.yaml_keys import shown
+from mpt.util.schema import FromFile, checking, listed, read_values
 
 _SHIPPED = Path(__file__).with_name("mixtures")
 _SUFFIXES = (".yaml", ".yml")
 
 
+def _is_a_folders(task: str) -> None:
+    if not is_folder_name(task):
+        raise ValueError(f"names {task!r}; a task is named by its folder, without a path")
+
+
+TaskName = Annotated[str, checking(_is_a_folders)]
+
+Tasks = Annotated[tuple[TaskName, ...], listed("task names")]
+
+
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(FromFile):
     """Source tasks that are learned on together.
 
     Attributes:
@@ -30,8 +40,10 @@ class Mixture:
     """
 
     name: str
-    tasks: tuple[str, ...]
+    tasks: Tasks
     about: str = field(default="", compare=False)
+
+    HIDDEN: ClassVar = ("name", "about")
 
 
 @cache
@@ -88,18 +100,4 @@ def _shipped(name: str) -> Mixture:
 
 
 def _read(path: Path) -> Mixture:
-    what = f"The mixture file {path}"
-    text = read_text(path, "mixture file")
-    content = parse_yaml(text, what)
-    if not isinstance(content, dict) or content.keys() != {"tasks"}:
-        raise UserError(f"{what} must hold the key tasks, a list of task names, and no other.")
-    tasks = content["tasks"]
-    if not isinstance(tasks, list) or not tasks or not all(isinstance(task, str) for task in tasks):
-        raise UserError(f"{what}: tasks must be a list of one task name or more, not {shown(tasks)}.")
-    for task in tasks:
-        if not is_folder_name(task):
-            raise UserError(f"{what}: tasks names {task!r}; a task is named by its folder, without a path.")
-    if twice := [task for task in dict.fromkeys(tasks) if tasks.count(task) > 1]:
-        raise UserError(f"{what} names a task twice: {', '.join(twice)}.")
-    first = text.split("\n", 1)[0]
-    return Mixture(path.stem, tuple(tasks), first.removeprefix("#").strip() if first.startswith("#") else "")
+    return read_values(path, "mixture file", Mixture, name=path.stem)

@@ -69,11 +69,11 @@ def test_a_mixture_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("tasks: []", "tasks must be a list of one task name or more, not a list"),
-        ("tasks: [1]", "tasks must be a list of one task name or more"),
-        ("task: [a]", "must hold the key tasks"),
-        ("[a]", "must hold the key tasks"),
-        ("tasks: [a, a]", "names a task twice: a"),
+        ("tasks: []", "tasks is empty; give at least one"),
+        ("tasks: [1]", "each of tasks must be a text, not 1: put it in quotes"),
+        ("task: [a]", "it has the unknown key task; did you mean tasks?"),
+        ("[a]", "it must be a mapping with the keys tasks, not a list"),
+        ("tasks: [a, a]", "tasks names 'a' twice"),
         ("tasks: [../a]", "'../a'; a task is named by its folder"),
     ],
 )
