@@ -113,15 +113,15 @@ def _adapt(options: argparse.Namespace) -> None:
     from mpt.adapt.verdict import tell
     from mpt.backbone.loading import BackboneOptions
     from mpt.library.library import Library
-    from mpt.library.similarity import SIMILARITIES
+    from mpt.library.pooling import MEASURES
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
     terminal = console()
     for sentence in examples.told:
         terminal.print(sentence)
-    if options.by not in SIMILARITIES:
-        raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(SIMILARITIES)}")
+    if options.by not in MEASURES:
+        raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     library = Library.open(options.library)
     library.check_excluded(options.exclude)
     terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")

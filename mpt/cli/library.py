@@ -121,7 +121,7 @@ def _show(rest: list[str]) -> None:
 def _search(rest: list[str]) -> None:
     from mpt.library.entry import KEY
     from mpt.library.from_run import EARLY
-    from mpt.library.similarity import SIMILARITIES
+    from mpt.library.pooling import MEASURES
     from mpt.present.columns import columns
     from mpt.prompt.files import load_prompt
 
@@ -130,7 +130,7 @@ def _search(rest: list[str]) -> None:
     parser.add_argument("key", type=Path, help="prompt folder of the key, or the folder of an entry or run that has it")
     parser.add_argument("-k", type=int, default=5, metavar="N", help="how many (default: 5)")
     told = "default: per_token, SPoT's choice; mpt adapt goes by average_token"
-    parser.add_argument("--by", default="per_token", help=f"{', '.join(SIMILARITIES)} ({told})")
+    parser.add_argument("--by", default="per_token", help=f"{', '.join(MEASURES)} ({told})")
     parser.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose entries are left out")
     options = parser.parse_args(rest)
     library = _open(options.where)

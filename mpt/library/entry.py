@@ -11,20 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-from mpt.prompt.files import StoredPrompt, load_prompt, save_prompt
+from mpt.prompt.files import StoredPrompt, read_prompt, save_prompt
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import is_folder_name, refuse_links
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 try:
     import fcntl
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
 
-KEY = "key"
+PROMPTS, KEY = "prompts", "key"
 FILES = ("adapter_model.safetensors", "adapter_config.json", "mpt.json")
 _PICKLED = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz"}
 PICKLED = "this may be a pickled file, which can run any code; a prompt is stored as adapter_model.safetensors"
@@ -81,7 +85,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_entry(folder: Path, prompt_length: int | None = None) -> tuple[Entry, Tensor]:
+def read_entry(folder: Path, prompt_length: int | None = None) -> tuple[Entry, npt.NDArray[np.float32]]:
     """An entry and its key ``[P, H]``, after everything in its folder was looked at.
 
     Args:
@@ -93,17 +97,17 @@ def read_entry(folder: Path, prompt_length: int | None = None) -> tuple[Entry, T
     try:
         check_name(folder.name)
         _refuse_unsafe(folder)
-        value, key = load_prompt(folder), load_prompt(folder / KEY)
-        entry = as_entry(folder, value.backbone, value.facts, list(value.weight.shape))
-        _check_pair(entry, value, key)
+        (value, backbone, facts), (key, _, key_facts) = read_prompt(folder), read_prompt(folder / KEY)
+        entry = as_entry(folder, backbone, facts, *value.shape)
+        _check_key(entry, list(key.shape), key_facts.get("fingerprint", entry.fingerprint))
     except Exception as error:  # whatever a stranger's files make the libraries raise, the other entries are served
         raise UserError(f"entry {folder.name}: {error if isinstance(error, UserError) else one_line(error)}") from error
     if prompt_length is not None and entry.prompt_length != prompt_length:
         raise UserError(f"entry {entry.name}: its prompt has {entry.prompt_length} rows, its library's {prompt_length}")
-    return entry, key.weight
+    return entry, key
 
 
-def as_entry(folder: Path, backbone: str, facts: dict[str, Any], shape: list[int]) -> Entry:
+def as_entry(folder: Path, backbone: str, facts: dict[str, Any], prompt_length: int, hidden_size: int) -> Entry:
     """An entry from its facts.
 
     Raises:
@@ -126,8 +130,8 @@ def as_entry(folder: Path, backbone: str, facts: dict[str, Any], shape: list[int
         seed=seed,
         backbone=backbone,
         fingerprint=fingerprint,
-        prompt_length=shape[0],
-        hidden_size=shape[1],
+        prompt_length=prompt_length,
+        hidden_size=hidden_size,
         dev_score=None if score is None or not math.isfinite(score) else float(score),
         facts=facts,
         folder=folder,
@@ -246,12 +250,9 @@ def is_pickled(path: Path) -> bool:
     return path.suffix.lower() in _PICKLED
 
 
-def _check_pair(entry: Entry, value: StoredPrompt, key: StoredPrompt) -> None:
-    if key.weight.shape != value.weight.shape:
-        raise UserError(f"its key is {list(key.weight.shape)}, but its value {list(value.weight.shape)}")
-    if key.facts.get("fingerprint", entry.fingerprint) != entry.fingerprint:
-        raise UserError(f"its key was learned on {key.facts['fingerprint']}, but its value on {entry.fingerprint}")
+def _check_key(entry: Entry, shape: list[int], fingerprint: str) -> None:
+    if shape != [entry.prompt_length, entry.hidden_size]:
+        raise UserError(f"its key is {shape}, but its value {[entry.prompt_length, entry.hidden_size]}")
+    if fingerprint != entry.fingerprint:
+        raise UserError(f"its key was learned on {fingerprint}, but its value on {entry.fingerprint}")
     json.dumps(entry.facts)
-
-
-PROMPTS = "prompts"

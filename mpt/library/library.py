@@ -19,11 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from mpt.library.entry import (
     KEY,
@@ -40,16 +36,17 @@ from mpt.library.entry import (
     sweep,
     write_entry,
 )
-from mpt.library.from_run import read_run
 from mpt.library.index import Index
+from mpt.library.pooling import MEASURES
 from mpt.library.recipe import FILE, KeyRecipe, as_json, read_recipe
-from mpt.library.search import Changed, Hit, search
-from mpt.library.shard import task_mark
-from mpt.library.similarity import SIMILARITIES
+from mpt.library.search import Hit, search
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import new_folder, refuse_links, write_json
 from mpt.util.names import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HUB = "hub:"
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "library"
@@ -142,7 +139,7 @@ class Library:
     @property
     def refused(self) -> dict[str, str]:
         """What is wrong with each entry that is left out, by name, as far as the last search or list noticed."""
-        return self._strays | self._index.complaints()
+        return self._strays | {name: complaint for name, (_, complaint) in self._index.refused.items()}
 
     # Adding -------------------------------------------------------------------------------------------------
 
@@ -183,6 +180,8 @@ class Library:
             UserError: the folder is no such run's, its key was made in another way than this library's, or
                 see :meth:`add`.
         """
+        from mpt.library.from_run import read_run
+
         read = read_run(Path(run), self.recipe.key_steps)
         # The backbone may be another: searches tell them apart by the fingerprint.
         self.check_recipe(replace(read.recipe, backbone=self.recipe.backbone), f"; those of the run {run} were not")
@@ -201,14 +200,9 @@ class Library:
 
     def entries(self, fingerprint: str | None = None) -> list[Entry]:
         """All entries by name, or those of one backbone."""
-        self._update()
-        changed = [self._index.changed(shard) for shard in self._index.shards.values()]
-        if any(changed):
-            self._update(frozenset().union(*changed))
-        rows = ((shard, row) for shard in self._index.shards.values() for row in np.flatnonzero(shard.alive).tolist())
-        found = (shard.entry(row, self._index.prompts) for shard, row in rows)
-        chosen = (entry for entry in found if fingerprint in (None, entry.fingerprint))
-        return sorted(chosen, key=lambda entry: entry.name)
+        self._update(thorough=True)
+        found = (row.entry(self._index.prompts) for row in self._index.rows.values())
+        return [entry for entry in found if fingerprint in (None, entry.fingerprint)]
 
     def rebuild(self) -> None:
         """Make the index anew from the folders, whatever it holds, and remove what killed processes left."""
@@ -250,10 +244,10 @@ class Library:
             UserError: there is one; names the nearest.
         """
         self._update()
-        there = [shard.rows["task"][shard.alive] for shard in self._index.shards.values()]
+        there = {row.task for row in self._index.rows.values()}
         for task in tasks:
-            if not any(task_mark(task) in marks for marks in there):
-                near = nearest(task, {entry.task for entry in self.entries()})
+            if task not in there:
+                near = nearest(task, there)
                 raise UserError(f"--exclude {task}: the library {self.folder} has no prompt of that task; {near}")
 
     def cost(self, entry: Entry) -> tuple[int | None, int | None, float | None]:
@@ -278,6 +272,8 @@ class Library:
         """``[N, P, H]``: the keys of entries of one backbone."""
         if len({entry.fingerprint for entry in entries}) > 1:
             raise UserError("keys of several backbones cannot be compared; choose entries by fingerprint")
+        import torch
+
         return torch.stack([self.key(entry) for entry in entries])
 
     def search(
@@ -294,7 +290,7 @@ class Library:
         Args:
             key: ``[P, H]``, made by the recipe of this library.
             k: how many; fewer if there are no more.
-            by: one of :data:`mpt.library.similarity.SIMILARITIES`. The index has what the cosines need; ``subspace``
+            by: one of :data:`mpt.library.pooling.MEASURES`. The index has what the cosines need; ``subspace``
                 reads every key, which takes a minute where there are 100,000.
             fingerprint: of the backbone that the key was made on.
             exclude_tasks: tasks whose entries are left out.
@@ -302,8 +298,8 @@ class Library:
         Raises:
             UserError: there is no such similarity, k is below 1, or the key is no ``[P, H]`` of this backbone.
         """
-        if by not in SIMILARITIES:
-            raise UserError(f"there is no similarity {by}; {nearest(by, SIMILARITIES)}")
+        if by not in MEASURES:
+            raise UserError(f"there is no similarity {by}; {nearest(by, MEASURES)}")
         if k < 1:
             raise UserError(f"a search finds k entries, at least 1, not {k}")
         if key.dim() != 2 or len(key) != self.recipe.prompt_length or not key.isfinite().all():
@@ -312,11 +308,9 @@ class Library:
                 f"the one sought is {list(key.shape)}"
             )
         self._update()
-        while True:
-            try:
-                return search(self._index, key.detach(), k, by, fingerprint, exclude_tasks)
-            except Changed as change:
-                self._update(change.marks)
+        hits = search(self._index, key.detach(), k, by, fingerprint, exclude_tasks)
+        self._tell()
+        return hits
 
     # Inside -------------------------------------------------------------------------------------------------
 
@@ -336,10 +330,10 @@ class Library:
         folder = self.folder / PROMPTS
         return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
-    def _update(self, doubted: frozenset[int] = frozenset()) -> None:
+    def _update(self, thorough: bool = False) -> None:
         strays = [path.name for path in self.folder.iterdir() if is_pickled(path)]
         self._strays = {name: f"{name}: {PICKLED}" for name in strays}
-        self._index.update(doubted)
+        self._index.update(thorough)
         self._tell()
 
     def _tell(self) -> None:

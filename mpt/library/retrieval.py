@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mpt.library.entry import files_of
-from mpt.library.similarity import SIMILARITIES
+from mpt.library.pooling import MEASURES, Measure
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.util.errors import UserError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mpt.library.library import Entry, Hit, Library
 
 Order = Literal["highest", "random", "lowest"]
-Measure = Literal["average_token", "per_token", "subspace"]
 ORDERS: tuple[str, ...] = get_args(Order)
 
 
@@ -61,7 +60,7 @@ class Retrieval:
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise UserError(f"retrieval: top_k must be at least 1, not {self.top_k}")
-        for name, known in (("by", tuple(SIMILARITIES)), ("order", ORDERS)):
+        for name, known in (("by", MEASURES), ("order", ORDERS)):
             if getattr(self, name) not in known:
                 raise UserError(f"retrieval: {name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
 

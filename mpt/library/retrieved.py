@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpt.library.retrieval import Measure, Order, Retrieval, told
+from mpt.library.pooling import Measure
+from mpt.library.retrieval import Order, Retrieval, told
 from mpt.library.similarity import weighted_average
 from mpt.prompt.initialisers import InitContext, Initialiser, _check
 from mpt.util.errors import UserError

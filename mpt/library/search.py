@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from mpt.library.entry import KEY, Entry
-from mpt.library.index import Index
-from mpt.library.shard import POOLS, Shard, task_mark
-from mpt.library.similarity import SIMILARITIES
-from mpt.prompt.files import load_prompt
+from mpt.library.index import Index, Row
+from mpt.library.pooling import POOLS
 from mpt.util.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _AT_ONCE = 512
 """Keys that are in memory at a time where a similarity needs them whole."""
@@ -33,66 +34,52 @@ class Hit:
     similarity: float
 
 
-class Changed(Exception):
-    """Entries' files are not those that the index was made from.
-
-    Attributes:
-        marks: of these entries.
-    """
-
-    def __init__(self, marks: frozenset[int]) -> None:
-        self.marks = marks
-
-
 def search(index: Index, key: Tensor, k: int, by: str, fingerprint: str, exclude_tasks: Collection[str]) -> list[Hit]:
     """See :meth:`mpt.library.library.Library.search`; the index is up to date with the folders' names.
 
     Raises:
-        Changed: an entry that would be among the hits is not as it was read.
         UserError: the backbone's keys have another hidden size.
     """
-    shard = _shard(index, fingerprint, key.shape[1])
-    if shard is None:
-        return []
-    excluded = np.array([task_mark(task) for task in exclude_tasks], "<u8")
-    wanted = shard.alive & ~np.isin(shard.rows["task"], excluded)
-    if by in POOLS:
-        similarities = np.where(wanted, shard.similarities(by, key), -np.inf)
-    else:
-        similarities = _by_whole_keys(index, shard, wanted, key, by)
-    hits: list[Hit] = []
-    for row in shard.best(similarities):
-        _check(index, shard, [row])
-        hits.append(Hit(shard.entry(row, index.prompts), float(similarities[row])))
-        if len(hits) == k:
-            break
-    return hits
+    if by not in POOLS:
+        index.update(thorough=True)  # every key will be read
+    while True:
+        rows = [row for row in _rows(index, fingerprint, key.shape[1]) if row.task not in exclude_tasks]
+        similarities = _pooled(rows, key, by) if by in POOLS else _whole(index, rows, key, by)
+        # Rows are in the order of names, and so are those of equal similarity.
+        best = [(rows[i], float(similarities[i])) for i in np.argsort(-similarities, kind="stable")[:k]]
+        if all(index.is_as_read(row) for row, _ in best):
+            return [Hit(row.entry(index.prompts), similarity) for row, similarity in best]
+        index.update(thorough=True)
 
 
-def _shard(index: Index, fingerprint: str, width: int) -> Shard | None:
-    shard = index.shard(fingerprint, width)
-    others = index.widths(fingerprint) - {width}
-    if shard is None and others:
+def _rows(index: Index, fingerprint: str, width: int) -> list[Row]:
+    own = [row for row in index.rows.values() if row.fingerprint == fingerprint]
+    rows = [row for row in own if row.hidden_size == width]
+    if own and not rows:
+        others = sorted({row.hidden_size for row in own})
         raise UserError(
             f"the keys of backbone {fingerprint} in {index.prompts.parent} have the hidden size "
-            f"{', '.join(map(str, sorted(others)))}, but the one sought has {width}"
+            f"{', '.join(map(str, others))}, but the one sought has {width}"
         )
-    return shard
+    return rows
 
 
-def _by_whole_keys(index: Index, shard: Shard, wanted: np.ndarray, key: Tensor, by: str) -> np.ndarray:
-    """``[rows]``, from the entries' folders; minus infinity where a row is not wanted."""
-    similarities = np.full(len(wanted), -np.inf)
-    rows = np.flatnonzero(wanted).tolist()
+def _pooled(rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[np.float32]:
+    """``[rows]``: similarities that are products of two vectors ``[H]``."""
+    sought = POOLS[by](key.double().cpu().numpy()[None])[0].astype("<f4")
+    stored = np.frombuffer(b"".join(getattr(row, by) for row in rows), "<f4")
+    return stored.reshape(len(rows), len(sought)) @ sought
+
+
+def _whole(index: Index, rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[Any]:
+    """``[rows]``: similarities of whole keys, which are read from their folders."""
+    import torch
+
+    from mpt.library.similarity import SIMILARITIES
+    from mpt.prompt.files import load_prompt
+
+    parts = []
     for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        _check(index, shard, part)
-        keys = torch.stack([load_prompt(index.prompts / shard.name(row) / KEY).weight for row in part])
-        similarities[part] = SIMILARITIES[by](key[None], keys)[0].numpy()
-    return similarities
-
-
-def _check(index: Index, shard: Shard, rows: list[int]) -> None:
-    if not all(index.is_as_read(shard, row) for row in rows):
-        # Rare, so that one look at every entry of this backbone is cheaper than one search for each.
-        raise Changed(index.changed(shard))
+        keys = [load_prompt(index.prompts / row.name / KEY).weight for row in rows[start : start + _AT_ONCE]]
+        parts.append(SIMILARITIES[by](key[None], torch.stack(keys))[0].numpy())
+    return np.concatenate(parts) if parts else np.empty(0)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from mpt.library.pooling import direction_of_mean, directions, mean_of_directions
 from mpt.util.errors import UserError
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
@@ -25,7 +26,7 @@ def pool_average(prompts: Tensor) -> Tensor:
 
     ``pool_average(a) @ pool_average(b).T`` is :func:`average_token`.
     """
-    return _pooled(prompts, lambda part: _directions(part.mean(1)))
+    return _pooled(prompts, direction_of_mean)
 
 
 def pool_per_token(prompts: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ def pool_per_token(prompts: Tensor) -> Tensor:
     Its own length is at most one, and the less the more a prompt's tokens differ from each other. A zero token counts
     as zero. ``pool_per_token(a) @ pool_per_token(b).T`` is :func:`per_token`.
     """
-    return _pooled(prompts, lambda part: _directions(part).mean(1))
+    return _pooled(prompts, mean_of_directions)
 
 
 def average_token(a: Tensor, b: Tensor) -> Tensor:
@@ -211,12 +212,6 @@ def _pooled(prompts: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([pool(part) for part in _pieces(prompts)]).to(_result_type(prompts))
 
 
-def _directions(vectors: Tensor) -> Tensor:
-    """``[..., H]``, each of length one; zeros stay."""
-    lengths = vectors.norm(dim=-1, keepdim=True)
-    return vectors / torch.where(lengths > 0, lengths, 1.0)
-
-
 def _bases(prompts: Tensor, energy: float) -> Tensor:
     """``[N, r, H]``, float64: orthonormal rows that span each prompt's subspace, filled up with zeros where another's
     has more dimensions.
@@ -243,7 +238,7 @@ def _spectrum(prompts: Tensor, energy: float) -> tuple[Tensor, Tensor]:
     # whose square is next to nothing beside the largest, which are past any smaller share.
     squares, left = torch.linalg.eigh(prompts @ prompts.transpose(1, 2))
     squares, right = squares.flip(1).clamp(min=0), left.flip(2).transpose(1, 2) @ prompts
-    return squares, _directions(right)
+    return squares, directions(right)
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:

@@ -4,17 +4,22 @@
 the backbone's fingerprint, task, method, seed, step, scores. Nothing is pickled.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from mpt.util.errors import UserError
 from mpt.util.files import links_below, new_folder, refuse_links, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TENSOR = "prompt_embeddings"
 _TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
@@ -47,6 +52,8 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         facts: what ``mpt.json`` should hold besides lengths; of these, PEFT's configuration has those of
             :func:`backbone_facts`.
     """
+    from safetensors.torch import save_file
+
     folder = Path(folder)
     length, width = weight.shape
     config = {
@@ -105,6 +112,21 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
     Raises:
         UserError: if it is not a prompt-tuning folder, or its files contradict one another.
     """
+    import torch
+
+    weight, backbone, facts = read_prompt(folder)
+    return StoredPrompt(torch.from_numpy(weight), backbone, facts)
+
+
+def read_prompt(folder: Path | str) -> tuple[npt.NDArray[np.float32], str, dict[str, Any]]:
+    """What :func:`load_prompt` reads, without torch, which takes over a second to import.
+
+    Returns:
+        weight ``[P, H]``, backbone and facts, see :class:`StoredPrompt`.
+
+    Raises:
+        UserError: see :func:`load_prompt`.
+    """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise UserError(f"prompt {folder}: no such folder")
@@ -117,23 +139,30 @@ def load_prompt(folder: Path | str) -> StoredPrompt:
     if not path.is_file():
         raise UserError(f"prompt {folder}: {_TENSORS} is missing")
     try:
-        with safe_open(path, framework="pt") as tensors:
+        with safe_open(path, framework="np") as tensors:
             if TENSOR not in tensors.keys():  # noqa: SIM118 (a safetensors file is no mapping)
                 raise UserError(f"prompt {folder}: {_TENSORS} holds {sorted(tensors.keys())}, not {TENSOR}")
-            weight = tensors.get_tensor(TENSOR).float()
+            known = tensors.get_slice(TENSOR).get_dtype() in ("F64", "F32", "F16")
+            weight = tensors.get_tensor(TENSOR).astype(np.float32) if known else _read_by_torch(path)
     except SafetensorError as error:
         raise UserError(f"prompt {folder}: {_TENSORS} is not a readable safetensors file ({error})") from error
     length, width = config.get("num_virtual_tokens"), config.get("token_dim")
-    if weight.dim() == 2 and len(weight) == 2 * (length or 0):
+    if weight.ndim == 2 and len(weight) == 2 * (length or 0):
         weight = weight[:length]  # PEFT's own encoder-decoder folders: the second half is never read
     if list(weight.shape) != [length, width]:
         raise UserError(
             f"prompt {folder}: {_TENSORS} holds {list(weight.shape)} but {_CONFIG} says [{length}, {width}]"
         )
-    if not weight.isfinite().all():
+    if not np.isfinite(weight).all():
         raise UserError(f"prompt {folder}: {_TENSORS} holds numbers that are not finite; learn it anew")
     facts = _read_json(folder / _FACTS) if (folder / _FACTS).is_file() else {}
-    return StoredPrompt(weight, str(config.get("base_model_name_or_path") or ""), facts)
+    return weight, str(config.get("base_model_name_or_path") or ""), facts
+
+
+def _read_by_torch(path: Path) -> npt.NDArray[np.float32]:
+    """A tensor of a type that NumPy does not know, such as bfloat16."""
+    with safe_open(path, framework="pt") as tensors:
+        return tensors.get_tensor(TENSOR).float().numpy()
 
 
 def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbone: str, fingerprint: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.toy import Mpt
 from support.toy_library import filled, found
 
+from mpt.library.index import FILE
 from mpt.library.library import Library
 from mpt.util.errors import UserError
 
@@ -30,7 +31,7 @@ def moved(path: Path, outside: Path) -> None:
     path.symlink_to(outside / path.name)
 
 
-@pytest.mark.parametrize("name", [".index", ".adding", ".index/current", ".index/lock", ".index/GENERATION"])
+@pytest.mark.parametrize("name", [".index", ".adding", f".index/{FILE}", f".index/{FILE}-journal", ".index/other"])
 def test_nothing_is_written_or_removed_where_a_link_leads(name, mpt, tmp_path):
     library, outside = filled(tmp_path / "library", 3), tmp_path / "outside"
     assert len(found(library)) == 3
@@ -40,11 +41,11 @@ def test_nothing_is_written_or_removed_where_a_link_leads(name, mpt, tmp_path):
         os.utime(outside / place, (0, 0))
         os.utime(outside / place.split("/")[0], (0, 0))
     (outside / "lock").write_text("kept")
-    place = library.folder / name.replace("GENERATION", (library.folder / ".index" / "current").read_text())
+    place = library.folder / name
     if place.is_dir():
         shutil.rmtree(place)
     place.unlink(missing_ok=True)
-    place.symlink_to(outside / "lock" if name.endswith("lock") else outside)
+    place.symlink_to(outside / "lock" if FILE in name else outside)
     before = seen(outside)
     for words in (["list"], ["show"], ["rebuild"]):
         ended = mpt("library", *words, library.folder)
