@@ -1,4 +1,7 @@
-"""A page as a list of blocks, which Markdown and HTML are written from. Texts know ``**bold**`` and ```code```."""
+"""A page as a list of blocks: its Markdown is written from them, and its HTML from that.
+
+Texts know ``**bold**`` and ```code```.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ def _block(block: Block) -> str:
     if isinstance(block, Code):
         return f"```\n{block.text}\n```"
     if isinstance(block, Figure):
-        return f"![{block.about}]({block.file})"
+        file = f"<{block.file}>" if set(block.file) & set(" ()") else block.file
+        return f"![{block.about}]({file})"
     return _table(block)
 
 

@@ -89,9 +89,26 @@ def test_texts_are_escaped_and_their_marks_are_tags(page):
 
 
 def test_the_best_is_bold_and_rules_are_drawn(page):
-    classes = [attributes.get("class") for attributes in page.of("td")]
-    assert classes == ["text", None, "text", "bold"]
+    styles = [attributes.get("style") for attributes in page.of("td")]
+    assert styles == ["text-align:left", "text-align:right"] * 2
+    assert [text for tag, text in page.texts if tag == "strong"] == ["not", "3.0"]
     assert [attributes.get("class") for attributes in page.of("tr")] == [None, None, "rule"]
+
+
+@pytest.mark.parametrize("name", ["_a_", "*a*", "__init__", "[a](http://b)", "<http://b>", "a\\_b", "![x](secret.png)"])
+def test_a_name_is_shown_as_it_is(name, tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"not of the page")
+    page = Page(html_page([Heading(1, name), Paragraph(f"of {name}"), Table([name], [[name]])], tmp_path))
+    assert [text for tag, text in page.texts if tag in ("h1", "p", "th", "td")] == [name, f"of {name}", name, name]
+    assert not page.of("img") and not page.of("a")
+
+
+@pytest.mark.parametrize("file", ["a b.png", "p q/é.png", "a(1.png", "a%20b.png"])
+def test_a_figure_of_whatever_name_is_inside(file, tmp_path):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(b"picture")
+    (image,) = Page(html_page([Figure(file, file, None, "x")], tmp_path)).of("img")
+    assert base64.b64decode(image["src"].partition(",")[2]) == b"picture"
 
 
 def test_the_contents_lead_to_the_sections(page):
