@@ -13,7 +13,7 @@ from typing import Any
 from mpt.analysis.clusters import Clusters, cluster, clusters_csv, draw_clusters
 from mpt.analysis.correlation import Correlation, correlation_table, correlations, draw_correlations, summary
 from mpt.analysis.matrix import COLUMNS, draw_matrix, matrix_table, transfers_by
-from mpt.analysis.remeasure import apart, measured, read_keys
+from mpt.analysis.remeasure import largest_difference, measured, read_keys
 from mpt.analysis.search_space import Cut, draw_search_space, rankings, search_space, search_table
 from mpt.analysis.transfers import Transfers
 from mpt.library.library import Library
@@ -77,15 +77,14 @@ def analyse(
     notes: list[str] = []
     own, keys = {transfers.by: transfers}, None
     try:
-        shelf = Library.open(library or transfers.library)
-        keys = read_keys(transfers, shelf)
+        keys = read_keys(transfers, Library.open(library or transfers.library))
     except UserError as error:
         if library is not None or by not in (None, transfers.by):
             raise
         notes.append(f"Only the similarities that the study wrote down are used, and no tasks are clustered: {error}.")
     else:
         own = measured(transfers, keys)
-        if (difference := apart(transfers, own[transfers.by])) > 1e-4:
+        if (difference := largest_difference(transfers, own[transfers.by])) > 1e-4:
             notes.append(
                 f"Similarities differ by up to {difference:.4f} from those that the study wrote down: its library or "
                 "its targets' keys have changed since."

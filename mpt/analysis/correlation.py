@@ -53,13 +53,13 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, int]:
     """r, two-sided p, and the number of pairs without NaN that they are of; NaN for fewer than three, or where all of
     one side are equal.
     """
-    from scipy.stats import pearsonr
+    from scipy.stats import linregress
 
     pairs = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
     if len(pairs) < 3 or any(max(side) - min(side) <= 1e-12 for side in zip(*pairs, strict=True)):
         return math.nan, math.nan, len(pairs)
-    result = pearsonr(*zip(*pairs, strict=True))
-    return float(result.statistic), float(result.pvalue), len(pairs)
+    result = linregress(*zip(*pairs, strict=True))
+    return float(result.rvalue), float(result.pvalue), len(pairs)
 
 
 def correlation_table(found: Sequence[Correlation]) -> Table:
@@ -94,6 +94,8 @@ def summary(found: Sequence[Correlation]) -> str:
 
 def draw_correlations(path: Path, transfers: Transfers) -> None:
     """SPoT's figure 5: a panel per target, a point per source prompt, the line of least squares, r and p above."""
+    from scipy.stats import linregress
+
     prompts = transfers_by(transfers, "source")
     found = {row.target: row for row in correlations(transfers)}
     down = -(-len(transfers.targets) // _ACROSS)
@@ -111,10 +113,10 @@ def draw_correlations(path: Path, transfers: Transfers) -> None:
         panel.axhline(0, color="#888888", linewidth=0.8)
         panel.scatter(x, y, s=22, color=COLOURS[0], alpha=0.75, linewidths=0)
         if not math.isnan(row.r):
-            ends = [min(x), max(x)]
-            panel.plot(ends, _line(x, y, ends), color=COLOURS[3], linewidth=1.6)
-        told = f"r = {_r(row.r)}, p {_equals(row.p)}" if not math.isnan(row.r) else "r undefined"
-        panel.set_title(f"{target}\n{told}", fontsize=9)
+            line, ends = linregress(x, y), [min(x), max(x)]
+            panel.plot(ends, [line.intercept + line.slope * end for end in ends], color=COLOURS[3], linewidth=1.6)
+        r_and_p = f"r = {_r(row.r)}, p {_equals(row.p)}" if not math.isnan(row.r) else "r undefined"
+        panel.set_title(f"{target}\n{r_and_p}", fontsize=9)
         panel.tick_params(labelsize=8)
         panel.locator_params(axis="x", nbins=5)
     figure.supxlabel(f"similarity of source and target ({transfers.by})", fontsize=10)
@@ -128,18 +130,10 @@ def _points(rows: Sequence[Transfer], target: str) -> tuple[list[float], list[fl
     return [row.similarity for row in own], [row.reduction for row in own]
 
 
-def _line(x: Sequence[float], y: Sequence[float], ends: Sequence[float]) -> list[float]:
-    """Of least squares, at two places."""
-    middle, height = mean(x), mean(y)
-    slope = math.fsum((a - middle) * (b - height) for a, b in zip(x, y, strict=True))
-    slope /= math.fsum((a - middle) ** 2 for a in x)
-    return [height + slope * (end - middle) for end in ends]
-
-
 def _r(value: float) -> str:
     return "undefined" if math.isnan(value) else f"{value:+.2f}"
 
 
 def _equals(p: float) -> str:
-    told = p_value(p)
-    return told if told.startswith("<") else f"= {told}"
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"

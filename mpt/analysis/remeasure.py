@@ -87,7 +87,7 @@ def measured(
     return found
 
 
-def apart(transfers: Transfers, again: Transfers) -> float:
+def largest_difference(transfers: Transfers, again: Transfers) -> float:
     """The largest difference between the similarities that a study wrote down and those measured again."""
     pairs = zip(transfers.trials, again.trials, strict=True)
     return max((abs(a.similarity - b.similarity) for a, b in pairs), default=0.0)

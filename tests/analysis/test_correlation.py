@@ -54,6 +54,18 @@ def test_pearson_by_its_definition():
     assert pearson([*x, math.nan], [*y, 1.0]) == pytest.approx((r, p, 12), abs=1e-9)
 
 
+def test_r_and_the_line_are_those_of_numpy(transfers, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("mpt.analysis.correlation.save", lambda figure, _: figures.append(figure))
+    draw_correlations(tmp_path / "some.png", transfers)
+    for row, panel in zip(correlations(transfers), figures[0].axes, strict=True):
+        x, y = np.array(panel.collections[0].get_offsets()).T
+        assert row.r == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-12)
+        ends, heights = panel.lines[1].get_data()
+        assert list(ends) == [x.min(), x.max()]
+        assert list(heights) == pytest.approx(list(np.polyval(np.polyfit(x, y, 1), ends)), rel=1e-12)
+
+
 @pytest.mark.parametrize(("x", "y"), [([1.0, 2.0], [1.0, 3.0]), ([0.5] * 4, [1.0, 2.0, 3.0, 4.0]), ([], [])])
 def test_too_few_or_equal_points_have_no_correlation(x, y):
     r, p, count = pearson(x, y)

@@ -31,7 +31,9 @@ def test_it_measures_what_it_prints(benchmark, tmp_path, capfd):
         (row,) = csv.DictReader(file)
     assert all(float(row[key]) > 0 for key in ("added_ms", "index_s", "load_s", "search_ms", "after_add_ms", "list_s"))
     assert float(row["search_ms"]) <= float(row["slowest_ms"])
-    assert float(row["index_mb"]) == pytest.approx(2 * 4 * 96 * 40 / 1e6, rel=0.6), "vectors, and as much in facts"
+    (index,) = (library / ".index").iterdir()
+    assert float(row["index_mb"]) == pytest.approx(index.stat().st_size / 1e6, rel=0.1)
+    assert float(row["index_mb"]) > 2 * 4 * 96 * 40 / 1e6, "the vectors, and facts"
     assert len(list((library / "prompts").iterdir())) == 40
 
 

@@ -21,8 +21,10 @@ Numbers = npt.NDArray[np.int64]
 class _Shared(DistributedSampler):
     """A sampler that shares its rows among devices by itself.
 
-    Lightning gives every sampler that is no DistributedSampler one of its own; being one keeps it away.
-    Nothing else of the base class is used, and its set-up, which needs a process group, is left out.
+    Lightning puts a DistributedSampler in place of every sampler that is none; being one keeps it away. The Trainer's
+    ``use_distributed_sampler=False`` would do so too, but for a user's own data loaders as well, whose rows nothing
+    would share out then, and not where a Trainer is made without it. Nothing else of the base class is used, and its
+    set-up, which needs a process group, is left out.
     """
 
     def __init__(self, rank: int, world_size: int) -> None:
