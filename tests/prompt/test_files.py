@@ -30,7 +30,6 @@ from transformers import (
     XGLMConfig,
 )
 
-from mpt.prompt import files as prompt_files
 from mpt.prompt.files import StoredPrompt, backbone_facts, check_fits, load_prompt, save_prompt
 from mpt.prompt.soft import SoftPrompt
 from mpt.util.errors import UserError
@@ -115,7 +114,7 @@ def test_a_lora_folder_is_refused(model_folder, tmp_path):
 # Replacing in one step --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["save_file", "write_json"])
+@pytest.mark.parametrize("stage", ["safetensors.torch.save_file", "mpt.prompt.files.write_json"])
 def test_a_failure_in_the_middle_keeps_the_old_folder(stage, tmp_path, monkeypatch):
     folder = saved(tmp_path / "prompt", note="old")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -123,7 +122,7 @@ def test_a_failure_in_the_middle_keeps_the_old_folder(stage, tmp_path, monkeypat
     def fail(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(prompt_files, stage, fail)
+    monkeypatch.setattr(stage, fail)
     with pytest.raises(OSError, match="no space"):
         saved(folder, rows=9, note="new")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
