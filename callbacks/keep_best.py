@@ -11,6 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
 from mpt.data.modules.steps import batches_per_step
+from mpt.record.folder import PROMPT
+from mpt.record.rows import DEV_SCORE, prompt_facts
 from mpt.util.errors import Diverged, NotFinite, UserError
 from mpt.util.files import check_below
 
@@ -28,7 +30,7 @@ class KeepBest(Callback):
         folder: folder under the run's folder (``trainer.default_root_dir``).
     """
 
-    def __init__(self, monitor: str | None = "dev/score", folder: str = "prompt") -> None:
+    def __init__(self, monitor: str | None = DEV_SCORE, folder: str = PROMPT) -> None:
         self.monitor = monitor
         self.folder = check_below(folder, "KeepBest: folder")
         self.best = -math.inf
@@ -150,10 +152,5 @@ class KeepBest(Callback):
             pl_module.check_learned()  # type: ignore[operator]
         if not trainer.is_global_zero:
             return
-        task = getattr(getattr(trainer, "datamodule", None), "task", None)
-        facts = {
-            "method": type(pl_module).__name__,
-            "task": task.name if task else None,
-            "step": step,
-        }
+        facts = prompt_facts(pl_module, getattr(trainer, "datamodule", None), step)
         pl_module.save_learned(self.path(trainer), facts | why)  # type: ignore[operator]

@@ -7,6 +7,8 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.data.modules.steps import batches_per_step
+from mpt.record.folder import EARLY
+from mpt.record.rows import prompt_facts
 from mpt.util.errors import UserError
 from mpt.util.files import check_below, clear_left
 
@@ -28,7 +30,7 @@ class KeepEarly(Callback):
             without having kept it.
     """
 
-    def __init__(self, steps: list[int], folder: str = "early") -> None:
+    def __init__(self, steps: list[int], folder: str = EARLY) -> None:
         if not steps or min(steps) < 1:
             raise UserError(f"KeepEarly: steps must be a list of whole numbers from 1 on, not {steps}")
         self.steps = sorted(set(steps))
@@ -65,6 +67,5 @@ class KeepEarly(Callback):
         pl_module.check_learned()  # type: ignore[operator]
         if not trainer.is_global_zero:
             return
-        task = getattr(getattr(trainer, "datamodule", None), "task", None)
-        facts = {"method": type(pl_module).__name__, "task": task.name if task else None, "step": step}
+        facts = prompt_facts(pl_module, getattr(trainer, "datamodule", None), step)
         pl_module.save_learned(self.path(trainer, step), facts)  # type: ignore[operator]

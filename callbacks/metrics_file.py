@@ -1,13 +1,14 @@
 """The run's numbers as a plain file beside its prompt."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.data.modules.steps import batches_per_step
-from mpt.util.files import check_below, write_text
+from mpt.record.folder import METRICS
+from mpt.record.rows import MetricsRow, read_metrics, write_metrics
+from mpt.util.files import check_below
 
 
 class MetricsFile(Callback):
@@ -21,14 +22,14 @@ class MetricsFile(Callback):
         name: file name under ``trainer.default_root_dir``.
     """
 
-    def __init__(self, name: str = "metrics.jsonl") -> None:
+    def __init__(self, name: str = METRICS) -> None:
         self.name = check_below(name, "MetricsFile: name")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = self._path(trainer)
         if trainer.is_global_zero and path.exists():
-            kept = [line for line in _whole(path) if json.loads(line)["step"] <= trainer.global_step]
-            write_text(path, "".join(f"{line}\n" for line in kept))
+            rows = read_metrics(path, cut_short=True)
+            write_metrics(path, [row for row in rows if row.step <= trainer.global_step])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -52,20 +53,13 @@ class MetricsFile(Callback):
     def _append(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        row: dict[str, Any] = {"step": trainer.global_step}
-        # Lightning keeps float32, which is not worth printing past its seventh digit.
-        row |= {name: float(f"{float(value):.7g}") for name, value in trainer.callback_metrics.items()}
-        line, path = json.dumps(row), self._path(trainer)
+        row = MetricsRow.of({"step": trainer.global_step, **trainer.callback_metrics})
+        path = self._path(trainer)
         if trainer.state.fn == "test" and path.exists():
             # A run that was killed after its training is resumed here, without a training that would see to this.
-            kept = _whole(path)
-            write_text(path, "".join(f"{line}\n" for line in (kept if kept[-1:] == [line] else [*kept, line])))
+            kept = read_metrics(path, cut_short=True)
+            write_metrics(path, kept if [last.line() for last in kept[-1:]] == [row.line()] else [*kept, row])
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-
-def _whole(path: Path) -> list[str]:
-    """The lines of a file but for one that a kill cut short."""
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+            file.write(row.line() + "\n")

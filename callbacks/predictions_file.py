@@ -1,12 +1,13 @@
 """What the model answered, beside the metric it earned."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mpt.util.files import check_below, write_text
+from mpt.record.folder import PREDICTIONS
+from mpt.record.rows import write_predictions
+from mpt.util.files import check_below
 
 
 class PredictionsFile(Callback):
@@ -16,7 +17,7 @@ class PredictionsFile(Callback):
         name: file name under ``trainer.default_root_dir``.
     """
 
-    def __init__(self, name: str = "predictions.jsonl") -> None:
+    def __init__(self, name: str = PREDICTIONS) -> None:
         self.name = check_below(name, "PredictionsFile: name")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -24,7 +25,7 @@ class PredictionsFile(Callback):
             return
         path = Path(trainer.default_root_dir) / self.name
         rows: Any = pl_module.outputs
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_predictions(path, rows)
         scored = pl_module.score_outputs()  # type: ignore[operator]
         result = f"{scored[0]} {scored[1]:.4f} on " if scored else ""
         print(f"{result}{len(rows)} examples; predictions in {path}")

@@ -7,7 +7,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from mpt.data.modules.steps import batches_per_step
-from mpt.util.checkpoints import LAST
+from mpt.record.folder import RunFolder
 
 
 class ResumePoint(Checkpoint):
@@ -23,11 +23,6 @@ class ResumePoint(Checkpoint):
     def __init__(self, every_n_steps: int = 100) -> None:
         self.every_n_steps = every_n_steps
 
-    @staticmethod
-    def path(folder: Path | str) -> Path:
-        """The checkpoint of a run's folder."""
-        return Path(folder) / LAST
-
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._save(trainer, pl_module)
@@ -42,4 +37,4 @@ class ResumePoint(Checkpoint):
 
     def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.check_learned()  # type: ignore[operator]
-        trainer.save_checkpoint(self.path(trainer.default_root_dir), weights_only=False)
+        trainer.save_checkpoint(RunFolder(Path(trainer.default_root_dir)).checkpoint, weights_only=False)

@@ -13,7 +13,7 @@ from support.paths import ROOT
 
 ROOMS = (
     ("util",),
-    ("metrics", "present", "backbone", "prompt"),
+    ("metrics", "present", "backbone", "prompt", "record"),
     ("library",),
     ("data",),
     ("learn", "callbacks", "assets"),

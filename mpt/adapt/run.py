@@ -23,8 +23,10 @@ from mpt.data.modules.examples import FewShotData
 from mpt.learn.targets import check_targets
 from mpt.library.library import Hit, Library
 from mpt.prompt.files import backbone_facts, save_prompt
+from mpt.record.folder import PREDICTIONS
+from mpt.record.rows import write_predictions
 from mpt.util.errors import UserError
-from mpt.util.files import new_folder, only_one, write_json, write_text
+from mpt.util.files import new_folder, only_one, write_json
 
 NO_TRANSFER = "no transfer"
 
@@ -293,8 +295,5 @@ def _save(
         same = {name: facts[name] for name in ("fingerprint", "task", "seed")} | backbone_facts(backbone.config)
         save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, same)
         for split, rows in found.outputs.items():
-            write_text(
-                fresh / f"{split}_predictions.jsonl",
-                "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
-            )
+            write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
         write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})

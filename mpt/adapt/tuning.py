@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.side_by_side import Lane, SideBySide
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary
 from mpt.util.errors import UserError, one_line
+from mpt.util.files import replacing
 
 Told = Callable[[SideBySide], None]
 
@@ -223,10 +223,8 @@ def _tuned(lane: Lane, key: Tensor | None, seconds: float) -> Tuned:
 
 def _evaluated(side: SideBySide, keys: dict[str, Tensor], begun: float, state: Path | None, told: Told | None) -> None:
     if state is not None:
-        state.parent.mkdir(parents=True, exist_ok=True)
-        fresh = state.with_name(f".{state.name}.{os.getpid()}.new")
-        torch.save({"side": side.state_dict(), "keys": keys, "seconds": time.monotonic() - begun}, fresh)
-        os.replace(fresh, state)
+        with replacing(state) as fresh:
+            torch.save({"side": side.state_dict(), "keys": keys, "seconds": time.monotonic() - begun}, fresh)
     if told is not None:
         told(side)
 

@@ -143,7 +143,7 @@ def _most_sources(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) ->
     """The method with the most sources."""
     sources: dict[str, set[str]] = {}
     for record in records:
-        source = (record.result or {}).get("source") if record.stage == "downstream" else None
+        source = record.source if record.stage == "downstream" else None
         if isinstance(source, str):
             sources.setdefault(record.method, set()).add(source)
     if not sources:
@@ -180,19 +180,18 @@ def _setting(
     options: dict[str, str] = {}
     keys: dict[tuple[str, int], Path] = {}
     for record in own:
-        source = (record.result or {}).get("source")
-        if record.method != method or not isinstance(source, str):
+        if record.method != method or not isinstance(record.source, str):
             continue
-        groups.setdefault(source, []).append(record)
-        options = _options(record)
+        groups.setdefault(record.source, []).append(record)
+        options = record.options
         if (key := options.get("model.init.key")) and record.target:
             keys[record.target, record.seed] = Path(key.replace(PLACE, str(out)))
     trials = []
     for source, group in groups.items():
-        results = {record.key: record.result or {} for record in group}
+        similarities = {record.key: record.result.similarity for record in group if record.result is not None}
         for row in choose(group):
             if (row.target, row.seed) in base:
-                trials.append(_trial(row, source, results[row.folder], tasks))
+                trials.append(_trial(row, source, similarities[row.folder], tasks))
     seen = {trial.target for trial in trials}
     return Transfers(
         study=facts.name,
@@ -209,8 +208,7 @@ def _setting(
     )
 
 
-def _trial(row: Score, source: str, result: Mapping[str, object], tasks: Mapping[str, str]) -> SourceTrial:
-    similarity = result.get("similarity")
+def _trial(row: Score, source: str, similarity: object, tasks: Mapping[str, str]) -> SourceTrial:
     return SourceTrial(
         target=row.target,
         seed=row.seed,
@@ -220,9 +218,3 @@ def _trial(row: Score, source: str, result: Mapping[str, object], tasks: Mapping
         score=row.score,
         dev_score=row.dev_score if row.dev_score is not None else -math.inf,
     )
-
-
-def _options(record: RunRecord) -> dict[str, str]:
-    """The options of a run's command line."""
-    words = (record.result or {}).get("recipe", [])
-    return dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)

@@ -120,10 +120,10 @@ def _show(rest: list[str]) -> None:
 
 def _search(rest: list[str]) -> None:
     from mpt.library.entry import KEY
-    from mpt.library.from_run import EARLY
     from mpt.library.pooling import MEASURES
     from mpt.present.columns import columns
     from mpt.prompt.files import load_prompt
+    from mpt.record.folder import EARLY
 
     parser = _parser("search", "The entries whose keys are most similar to a key, the most similar first.")
     parser.add_argument("where", help="a library")

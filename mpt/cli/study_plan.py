@@ -20,7 +20,7 @@ from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.reach import tell_reach
 from mpt.study.run.grid import unfinished
-from mpt.study.run.results import RESULT, begun_with, read_json, refuse_strange, several_upstream
+from mpt.study.run.results import begun_with, refuse_strange, several_upstream
 from mpt.study.spec.settings import Setting, learned_on, settings
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
@@ -51,7 +51,7 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
     print_left_out(terminal, [setting for setting in places if setting.missing or setting.held_out], study.root)
     terminal.print(_table(study, cells, left))
     terminal.print(_order(cells), markup=False)
-    if changed := [cell.key for cell in left if cell.fingerprint and (cell.folder / RESULT).is_file()]:
+    if changed := [cell.key for cell in left if cell.fingerprint and cell.files.is_finished]:
         some = f"{', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''}"
         terminal.print(
             f"{len(changed)} finished runs are not those of today's study file, data or backbone ({some}): mpt study "
@@ -99,8 +99,8 @@ def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
 
 
 def _is_finished(cell: PlannedRun) -> bool:
-    path = cell.folder / RESULT
-    return bool(cell.fingerprint) and path.is_file() and read_json(path)["fingerprint"] == cell.fingerprint
+    result = cell.files.result()
+    return bool(cell.fingerprint) and result is not None and result.fingerprint == cell.fingerprint
 
 
 def _table(study: Study, cells: Sequence[PlannedRun], left: Sequence[PlannedRun]) -> Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +18,7 @@ from rich.progress import (
 
 from mpt.data.fewshot.missing import absent
 from mpt.present.terminal import print_table
+from mpt.record.result import RunResult
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import Report
 from mpt.study.report.tables import arg_table, pace_table, score_table, sure_table
@@ -62,14 +62,14 @@ class StudyProgress:
             self.bar = self.progress.add_task("runs", total=todo)
             self.progress.start()
 
-    def finished(self, cell: PlannedRun, result: dict[str, Any]) -> None:
+    def finished(self, cell: PlannedRun, result: RunResult) -> None:
         test = (
-            f"dev {_score(result['dev_score'])}  test {_score(result['score'])}"
+            f"dev {_score(result.dev_score)}  test {_score(result.score)}"
             if cell.stage == "downstream"
-            else f"{result['steps']} steps"
+            else f"{result.steps} steps"
         )
         place = f"  {cell.partition}" if cell.partition is not None else ""
-        self._line(cell, f"{test:<22}{result['seconds']:6.1f} s{place}" + ("  (resumed)" if result["resumed"] else ""))
+        self._line(cell, f"{test:<22}{result.seconds:6.1f} s{place}" + ("  (resumed)" if result.resumed else ""))
 
     def failed(self, cell: PlannedRun, reason: str) -> None:
         place = f" on {cell.partition}" if cell.partition is not None else ""

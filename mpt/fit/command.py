@@ -18,13 +18,13 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 import mpt.data.modules.episodes
 import mpt.prompt.initialisers  # noqa: F401
 from mpt.backbone.loading import refuse_unsafe_dtype
-from mpt.callbacks import KeepBest, ResumePoint
+from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
 from mpt.data.modules.examples import TextData, check_stream
 from mpt.fit.configs import find_config
-from mpt.fit.earlier import set_aside
 from mpt.learn import Learner
-from mpt.util.checkpoints import LAST, find_checkpoint, read_checkpoint, refuse_unsafe
+from mpt.record.folder import CONFIG, OWN, RunFolder
+from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.util.errors import UserError, mistake_behind
 from mpt.util.files import held, refuse_links, write_text, writing_to
 from mpt.util.quiet import quiet_libraries
@@ -32,10 +32,6 @@ from mpt.util.signals import tell_devices
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
-
-
-_OWN = ("config.yaml", LAST, "metrics.jsonl", "predictions.jsonl", "prompt", "early", "model")
-"""What of a run's folder is read and written again."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -49,7 +45,7 @@ class SaveConfig(SaveConfigCallback):
         if stage == "fit":
             folder, config = Path(trainer.default_root_dir), self.config.clone()
             # That it went on from its own checkpoint is how the run went, not what it is.
-            if config.get("ckpt_path") == str(ResumePoint.path(folder).absolute()):
+            if config.get("ckpt_path") == str(RunFolder(folder).checkpoint.absolute()):
                 config.ckpt_path = None
             write_text(folder / self.config_filename, self.parser.dump(config, skip_none=False))
         for logger in trainer.loggers:
@@ -71,7 +67,7 @@ class RunCLI(LightningCLI):
         if trainer.default_root_dir is None:
             trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
         folder = Path(trainer.default_root_dir)
-        refuse_links(folder, _OWN, f"run {folder}")
+        refuse_links(folder, OWN, f"run {folder}")
         if config.get("ckpt_path") is not None:
             config.ckpt_path = str(find_checkpoint(str(config.ckpt_path), folder))
             self.checkpoint = read_checkpoint(Path(config.ckpt_path))
@@ -132,7 +128,7 @@ class RunCLI(LightningCLI):
         busy = f"another mpt fit is at work in {folder}; wait for it, or give another --trainer.default_root_dir"
         with writing_to(folder, "--trainer.default_root_dir"):
             self.holds.enter_context(held(folder, busy))
-            if not self.config[self.subcommand].get("ckpt_path") and set_aside(folder):
+            if not self.config[self.subcommand].get("ckpt_path") and RunFolder(folder).set_aside():
                 self.holds.enter_context(held(folder, busy))
 
     def _check_match(self, model: Learner) -> None:
@@ -223,7 +219,7 @@ def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
             resolved[i] = f"--config={path}"
         else:
             continue
-        if Path(path).name != "config.yaml":
+        if Path(path).name != CONFIG:
             name = Path(path).stem
     return resolved, name
 

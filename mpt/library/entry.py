@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpt.prompt.files import StoredPrompt, read_prompt, save_prompt
+from mpt.record.rows import dev_score
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import is_folder_name, refuse_links
 
@@ -114,7 +115,7 @@ def as_entry(folder: Path, backbone: str, facts: dict[str, Any], prompt_length: 
         UserError: they lack a fingerprint, or a fact is of the wrong kind.
     """
     fingerprint, task, seed = facts.get("fingerprint"), facts.get("task"), facts.get("seed")
-    score = facts.get("dev_score", facts.get("dev/score"))
+    score = dev_score(facts)
     if not isinstance(fingerprint, str) or not fingerprint:
         raise UserError("its facts have no fingerprint, so nothing says which backbone it belongs to")
     if not isinstance(task, str | None) or not isinstance(seed, int | None) or isinstance(seed, bool):

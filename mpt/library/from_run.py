@@ -15,13 +15,13 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from mpt.library.entry import amount
 from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import StoredPrompt, load_prompt
+from mpt.record.folder import CONFIG, EARLY, METRICS, RESULT, RunFolder
+from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import links_below, refuse_links
+from mpt.util.files import links_below, read_json, refuse_links
 
-EARLY, VALUE = "early", "prompt"
 MOST_COMMON = 5000
 """Tokens that the prompt to start from is drawn from, as :func:`mpt.adapt.tuning.plain_start` does."""
-_CONFIG, _METRICS, _RESULT = "config.yaml", "metrics.jsonl", "result.json"
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,18 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
     """
     folder = folder.expanduser()
     refuse_links(folder, links_below(folder, skip="wandb"), f"run {folder}")
-    path = folder / _CONFIG
+    files = RunFolder(folder)
+    path = files.config
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{folder} is no run's folder: it has no {_CONFIG}") from None
+        raise UserError(f"{folder} is no run's folder: it has no {CONFIG}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read ({error})") from error
-    step = _kept(folder, key_steps)
-    key, value = load_prompt(folder / EARLY / f"step-{step}"), load_prompt(folder / VALUE)
+    step = _kept(files, key_steps)
+    key, value = load_prompt(files.early_prompt(step)), load_prompt(files.prompt)
     if key.facts.get("step", step) != step:
-        raise UserError(f"{folder / EARLY / f'step-{step}'} says that it is of step {key.facts['step']}")
+        raise UserError(f"{files.early_prompt(step)} says that it is of step {key.facts['step']}")
     recipe = KeyRecipe(
         backbone=_of(config, path, "model.init_args.backbone", str),
         prompt_length=len(value.weight),
@@ -81,30 +82,32 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
         seed=_of(config, path, "seed_everything", int),
     )
     _check_plain(config, path)
-    steps = _steps(folder, config, path, value.facts)
+    steps = _steps(files, config, path, value.facts)
     facts = {**value.facts, "start_seed": recipe.seed, "seed": _of(config, path, "data.init_args.seed", int)}
     facts.setdefault("task", _of(config, path, "data.init_args.task", str))
     if (k := config["data"]["init_args"].get("k")) is not None:
         facts.setdefault("k", k)
-    if "dev/score" in facts:
-        facts["dev_score"] = facts.pop("dev/score")
-    facts |= {"steps": steps, "examples": steps * recipe.batch_size, **_recorded(folder)}
-    kind = json.loads((folder / VALUE / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
+    if DEV_SCORE in facts:
+        facts["dev_score"] = facts.pop(DEV_SCORE)
+    facts |= {"steps": steps, "examples": steps * recipe.batch_size, **_recorded(files)}
+    kind = json.loads((files.prompt / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
     return Run(key, value, facts, recipe, kind == "CAUSAL_LM")
 
 
-def _kept(folder: Path, key_steps: int | None) -> int:
-    steps = (path.name.removeprefix("step-") for path in (folder / EARLY).glob("step-*"))
+def _kept(files: RunFolder, key_steps: int | None) -> int:
+    steps = (path.name.removeprefix("step-") for path in files.early.glob("step-*"))
     kept = sorted(int(step) for step in steps if step.isdecimal())
     if not kept or (key_steps is not None and key_steps not in kept):
         wanted = f"step {key_steps}" if key_steps is not None else "an early step"
         there = f"of steps {', '.join(map(str, kept))}" if kept else "none"
         raise UserError(
-            f"{folder} has not kept the prompt of {wanted} ({there} in {EARLY}/), which would be its key; "
+            f"{files.path} has not kept the prompt of {wanted} ({there} in {EARLY}/), which would be its key; "
             "run it with the callback mpt.callbacks.KeepEarly"
         )
     if key_steps is None and len(kept) > 1:
-        raise UserError(f"{folder} has kept the prompts of steps {', '.join(map(str, kept))}; choose with --key-steps")
+        raise UserError(
+            f"{files.path} has kept the prompts of steps {', '.join(map(str, kept))}; choose with --key-steps"
+        )
     return kept[0] if key_steps is None else key_steps
 
 
@@ -145,52 +148,40 @@ def _check_plain(config: Any, path: Path) -> None:
         )
 
 
-def _recorded(folder: Path) -> dict[str, Any]:
+def _recorded(files: RunFolder) -> dict[str, Any]:
     """What the result of a study's run says that it took; nothing of a run that was done alone."""
     try:
-        result = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        result = read_json(files.path / RESULT)
+    except UserError:
         return {}
     names = ("steps", "examples", "seconds")
-    return {name: result[name] for name in names if isinstance(result, dict) and amount(result.get(name)) is not None}
+    return {name: result[name] for name in names if amount(result.get(name)) is not None}
 
 
-def _steps(folder: Path, config: Any, path: Path, facts: dict[str, Any]) -> int:
+def _steps(files: RunFolder, config: Any, path: Path, facts: dict[str, Any]) -> int:
     """The steps that a run made; a prompt that may not be the best of a whole run is refused."""
     end, every = _of(config, path, "trainer.max_steps", int), config["trainer"].get("val_check_interval")
     if end < 1:
         raise UserError(f"{path}: trainer.max_steps is {end}, so nothing says whether the run finished")
     # What a run does after its last evaluation changes nothing.
     last = end - end % every if type(every) is int and 0 < every <= end else end
-    rows, reached = _metrics(folder / _METRICS), facts.get("step", 0)
-    reached = max([reached if isinstance(reached, int) else 0, *(row["step"] for row in rows)])
+    rows, reached = read_metrics(files.metrics, cut_short=True), facts.get("step", 0)
+    reached = max([reached if isinstance(reached, int) else 0, *(row.step for row in rows)])
     if reached >= last:
         return end
     if _stopped_early(config, path, rows):
         return reached
     if not rows:
         raise UserError(
-            f"{folder} has no {_METRICS} that says whether the run finished; run it with the callback "
+            f"{files.path} has no {METRICS} that says whether the run finished; run it with the callback "
             "mpt.callbacks.MetricsFile"
         )
     raise UserError(
-        f"{folder} was stopped at step {reached} of {end}; go on with mpt fit --config {path} --ckpt_path last"
+        f"{files.path} was stopped at step {reached} of {end}; go on with mpt fit --config {path} --ckpt_path last"
     )
 
 
-def _metrics(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        # A run that is killed may leave half a line.
-        rows = [json.loads(line) for line in lines if line.endswith("}")]
-        return [{**row, "step": int(row["step"])} for row in rows]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no file of a run's evaluations: {one_line(error)}") from error
-
-
-def _stopped_early(config: Any, path: Path, rows: list[dict[str, Any]]) -> bool:
+def _stopped_early(config: Any, path: Path, rows: list[MetricsRow]) -> bool:
     """Whether the run's own early stopping ended it, as its evaluations tell."""
     callbacks = config["trainer"].get("callbacks") or []
     for part in callbacks if isinstance(callbacks, list) else [callbacks]:
@@ -198,7 +189,7 @@ def _stopped_early(config: Any, path: Path, rows: list[dict[str, Any]]) -> bool:
             if part["class_path"].rpartition(".")[2] != "EarlyStopping":
                 continue
             stopper = EarlyStopping(**{**part["init_args"], "verbose": False})
-            scores = [torch.tensor(float(row[stopper.monitor])) for row in rows if stopper.monitor in row]
+            scores = [torch.tensor(row.values[stopper.monitor]) for row in rows if stopper.monitor in row.values]
         except (KeyError, TypeError, ValueError, MisconfigurationException) as error:
             raise UserError(f"{path}: its EarlyStopping cannot be read ({one_line(error)})") from error
         if any(stopper._evaluate_stopping_criteria(score)[0] for score in scores):

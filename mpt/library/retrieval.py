@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mpt.library.entry import files_of
 from mpt.library.pooling import MEASURES, Measure
 from mpt.prompt.files import StoredPrompt, load_prompt
+from mpt.record.rows import seven_digits
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _from_hub(where: str) -> Library:
 
 def told(hits: Sequence[Hit], names: Sequence[str]) -> dict[str, Any]:
     """What a run's result says of what was retrieved: ``source`` and ``similarity``, in a list where several were."""
-    values = [float(f"{hit.similarity:.7g}") for hit in hits]
+    values = [seven_digits(hit.similarity) for hit in hits]
     if len(names) == 1:
         return {"source": names[0], "similarity": values[0]}
     return {"source": list(names), "similarity": values}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from mpt.util.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,5 @@ def save(figure: Figure, path: Path) -> None:
     """Write a whole PNG file or nothing."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fresh.write_bytes(buffer.getvalue())
-    os.replace(fresh, path)
+    with replacing(path) as fresh:
+        fresh.write_bytes(buffer.getvalue())

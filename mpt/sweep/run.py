@@ -10,7 +10,6 @@ from pathlib import Path
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.grid import Watcher, run_cells, unfinished
-from mpt.study.run.results import read_json
 from mpt.sweep.bayes import propose
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import Sweep
@@ -18,7 +17,7 @@ from mpt.sweep.sampling import Values, drawn, grid
 from mpt.sweep.tracking import without_agent
 from mpt.sweep.trial import TrialOutcome, TrialSetup, outcome
 from mpt.util.errors import UserError
-from mpt.util.files import write_json
+from mpt.util.files import read_json, write_json
 
 PROPOSED = "proposed.json"
 

@@ -16,7 +16,7 @@ import yaml
 from mpt.data.tasks.partitions import load_partition
 from mpt.fit.configs import find_config
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.results import FAILED, RESULT, RunRecord, read_json, refuse_strange
+from mpt.study.run.results import read_record, refuse_strange
 from mpt.study.scores.gains import gains, target_gains
 from mpt.study.scores.scores import choose
 from mpt.study.spec.study import Method, Study, Variant, load_study
@@ -160,11 +160,11 @@ def prepare(
     return TrialSetup(study, chosen, out)
 
 
-def outcome(bench: TrialSetup, values: Values, cells: Sequence[PlannedRun]) -> TrialOutcome:
-    """What the finished runs among a study's cells say of a trial; no ARG before all of its runs are finished."""
+def outcome(bench: TrialSetup, values: Values, runs: Sequence[PlannedRun]) -> TrialOutcome:
+    """What the finished runs among a study's say of a trial; no ARG before all of its runs are finished."""
     name, baseline = bench.name(values), bench.study.baseline
-    records = [_record(cell) for cell in cells if cell.method in (name, baseline)]
-    seconds = sum(float(record.result["seconds"]) for record in records if record.method == name and record.result)
+    records = [read_record(run.out, run.key, run.identity) for run in runs if run.method in (name, baseline)]
+    seconds = sum(record.result.seconds for record in records if record.method == name and record.result)
     lacking = [record for record in records if record.result is None]
     if lacking:
         # The first cause: a failed upstream run takes all that follow with it.
@@ -176,22 +176,6 @@ def outcome(bench: TrialSetup, values: Values, cells: Sequence[PlannedRun]) -> T
     by_task = {t: mean for t, (mean, _) in target_gains(scores, baseline)[name].items() if not math.isnan(mean)}
     trouble = f"{baseline} scores nothing on any validation task" if math.isnan(row.mean) else ""
     return TrialOutcome(values, name, row.mean, row.std, by_task, seconds, trouble)
-
-
-def _record(cell: PlannedRun) -> RunRecord:
-    result, failed = cell.folder / RESULT, cell.folder / FAILED
-    return RunRecord(
-        cell.key,
-        cell.method,
-        cell.stage,
-        cell.target,
-        cell.seed,
-        cell.learning_rate,
-        result=read_json(result) if result.is_file() else None,
-        failure=read_json(failed)["reason"] if failed.is_file() and not result.is_file() else None,
-        partition=cell.partition,
-        upstream_seed=cell.upstream_seed,
-    )
 
 
 def _setting(study: Study, setting: str) -> tuple[str, tuple[Variant, ...]]:

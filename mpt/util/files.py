@@ -155,17 +155,45 @@ def writing_to(folder: Path, option: str = "--out") -> Iterator[None]:
         raise UserError(f"cannot write to the folder {folder}: {why}; name another by {option}") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole text file or nothing."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write a file to; it takes the place of ``path`` in one step if the block ends well, and vanishes
+    otherwise.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fresh.write_text(text, encoding="utf-8", newline="")
-    os.replace(fresh, path)
+    try:
+        yield fresh
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file or nothing."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file or nothing."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote.
+
+    Raises:
+        UserError: it is not what was written.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; delete it, and the same command writes it anew")
+    return content
 
 
 def inside(folder: Path, path: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support.all_tried import BASE, SOURCES, TASKS, TRIED, tried_records, write_tried
-from support.by_hand import one_partition, record, setting, write_folder
+from support.by_hand import one_partition, record, setting, with_result, write_folder
 
 from mpt.analysis.transfers import error_reduction, read_transfers
 from mpt.util.errors import UserError
@@ -31,7 +31,7 @@ def test_settings_are_read_apart_and_a_run_of_all_counts_in_each(tmp_path):
     rows = [record("PT", "t", 13, 0.5)]
     for name, source in (("one", "x-1"), ("two", "y-1")):
         row = record("All-on-dev", "t", 13, 0.6, partition=name)
-        rows.append(replace(row, result={**(row.result or {}), "source": source, "similarity": 0.5}))
+        rows.append(with_result(row, source=source, similarity=0.5))
     settings = [setting("one", "t"), setting("two", "t"), setting("three", "t")]
     write_folder(tmp_path, rows, settings=settings, methods=["PT", "All-on-dev"], seeds=[13])
     found = read_transfers(tmp_path)
@@ -41,15 +41,12 @@ def test_settings_are_read_apart_and_a_run_of_all_counts_in_each(tmp_path):
 def test_the_method_that_tried_most_is_read_unless_one_is_named(tmp_path):
     rows = tried_records(tmp_path)
     few = [replace(row, method="Top1", key=f"Top1-{row.key}") for row in rows if row.key.endswith("rank0")]
-    average = [
-        replace(row, method="Mean", key=f"Mean-{row.key}", result={**(row.result or {}), "source": SOURCES})
-        for row in few
-    ]
+    average = [replace(with_result(row, source=SOURCES), method="Mean", key=f"Mean-{row.key}") for row in few]
     # An upstream run on one retrieved task names that task.
     tasks = [
         replace(row, method="MTL", stage="upstream", key=f"MTL-{row.key}") for row in rows if row.method == "All-on-dev"
     ]
-    tasks = [replace(row, result={**(row.result or {}), "source": row.key}) for row in tasks]
+    tasks = [with_result(row, source=row.key) for row in tasks]
     methods = ["PT", "MTL", "Top1", "Mean", "All-on-dev"]
     facts = {"settings": [setting("p", "t", "u")], "methods": methods, "seeds": [13, 21]}
     write_folder(tmp_path, [*rows, *few, *average, *tasks], **facts)

@@ -14,9 +14,9 @@ from support.small_models import t5
 from support.toy import Mpt, json_lines, small_fit, write_toy
 from support.toy_study import write_study
 
+from mpt.record.folder import STARTED
 from mpt.study.plan.grid import plan
 from mpt.study.run.one import run_cell
-from mpt.study.run.results import STARTED
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 from mpt.util.files import held, write_json

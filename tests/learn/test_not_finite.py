@@ -12,9 +12,9 @@ from support.toy_study import write_study
 
 from mpt.learn.learner import Learner
 from mpt.prompt.files import load_prompt
+from mpt.record.folder import FAILED, RESULT
 from mpt.study.plan.grid import plan
 from mpt.study.run.one import run_cell
-from mpt.study.run.results import FAILED, RESULT
 from mpt.study.spec.study import load_study
 
 CONFIG = ("--config", "prompt_tuning")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from support.by_hand import record, setting, write_folder
+from support.by_hand import record, setting, with_result, write_folder
 
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
@@ -62,8 +62,7 @@ def tried_records(library: Path) -> list[RunRecord]:
                 more["recipe"] = ["fit", *(f"--{name}={value}" for name, value in options.items())]
                 for rate, own, on_dev in ((0.3, score, dev), (0.5, 0.99, dev - 0.05)):
                     row = record("All-on-dev", target, seed, own, dev=on_dev, rate=rate)
-                    assert row.result is not None
-                    rows.append(replace(row, key=f"{row.key}-rank{rank}", result={**row.result, **more}))
+                    rows.append(replace(with_result(row, **more), key=f"{row.key}-rank{rank}"))
     return rows
 
 

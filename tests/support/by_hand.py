@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from mpt.record.result import RunResult
 from mpt.study.run.results import RunRecord
 from mpt.util.files import write_json
 
@@ -20,18 +22,39 @@ def record(
     rate: float | None = None,
     partition: str | None = None,
 ) -> RunRecord:
-    result = {
-        "metric": "ACC",
-        "score": score,
-        "dev_score": dev,
-        "seconds": 2.0,
-        "device": "cpu",
-        "versions": {"torch": "2"},
-    }
+    environment = {"device": "cpu", "versions": {"torch": "2"}}
+    result = RunResult(metric="ACC", score=score, dev_score=dev, seconds=2.0, environment=environment)
     folder = f"{method}/{partition}" if partition else method
+    return run_of(f"{folder}/{target}-{seed}-{rate}", method, "downstream", target, seed, rate, result, partition)
+
+
+def run_of(
+    key: str,
+    method: str,
+    stage: str,
+    target: str | None,
+    seed: int,
+    rate: float | None = None,
+    result: RunResult | None = None,
+    partition: str | None = None,
+) -> RunRecord:
+    """A run, finished if it has a result."""
     return RunRecord(
-        f"{folder}/{target}-{seed}-{rate}", method, "downstream", target, seed, rate, result, partition=partition
+        key=key,
+        method=method,
+        stage=stage,
+        target=target,
+        seed=seed,
+        learning_rate=rate,
+        result=result,
+        partition=partition,
     )
+
+
+def with_result(row: RunRecord, **changes: object) -> RunRecord:
+    """A finished run with another result."""
+    assert row.result is not None
+    return replace(row, result=replace(row.result, **changes))
 
 
 def one_partition() -> list[RunRecord]:
@@ -63,4 +86,5 @@ def write_folder(out: Path, records: list[RunRecord], **facts: object) -> None:
     write_json(out / "study.json", {**content, **facts, "runs": runs})
     for row in records:
         if row.result is not None:
-            write_json(out / row.key / "result.json", row.result)
+            told = {name: value for name, value in row.result.as_json().items() if value is not None}
+            write_json(out / row.key / "result.json", told)

@@ -12,9 +12,9 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from support.toy import Mpt, json_lines, small_fit, write_toy
 from support.toy_study import write_study
 
+from mpt.record.folder import FAILED
 from mpt.study.plan.grid import plan
 from mpt.study.run.one import run_cell
-from mpt.study.run.results import FAILED
 from mpt.study.spec.study import load_study
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}

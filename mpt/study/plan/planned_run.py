@@ -10,13 +10,15 @@ from typing import Any, Literal
 import yaml
 
 from mpt.fit.configs import find_config
+from mpt.record.folder import PROMPT, RunFolder
+from mpt.record.result import RunIdentity
 
 PLACE = "{study}"
 """Stands for the study's folder in a recipe, so that a moved folder is still the same study."""
 
 
-@dataclass(frozen=True)
-class PlannedRun:
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun(RunIdentity):
     """One run of a study.
 
     Attributes:
@@ -25,37 +27,21 @@ class PlannedRun:
             several upstream seeds, or ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below
             ``<method>/<setting>`` in a study of several; ``embedding/<target>-<seed>`` makes a target's key to the
             library.
-        target: the target task; of an upstream run the one that it is for alone, if it is not for all.
         recipe: the words of its ``mpt fit``, with :data:`PLACE` for the study's folder.
         needs: keys of the runs that must be finished before.
         fingerprint: digest of the recipe and of what it reads: config file, data, backbone, and the runs it
-            needs; a result is this cell's only if it carries the same.
+            needs; a result is this run's only if it carries the same.
         out: the study's folder.
-        partition: in a study of several, the setting whose sources this run learned from or whose options it has;
-            none for a run that is the same for all.
         rank: the place of the retrieved prompt that it starts from, if it starts from one.
-        upstream_seed: of a downstream run, the seed of the upstream run that it starts from; none if it has none.
     """
 
     key: str
-    method: str
     stage: Literal["upstream", "downstream"]
-    target: str | None
-    seed: int
-    learning_rate: float | None
     recipe: tuple[str, ...]
     needs: tuple[str, ...]
     fingerprint: str
     out: Path
-    partition: str | None = None
     rank: int | None = None
-    upstream_seed: int | None = None
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """What it is among the runs of the study, as its files and W&B say it."""
-        names = ("method", "stage", "partition", "target", "seed", "learning_rate", "upstream_seed")
-        return {name: getattr(self, name) for name in names}
 
     @property
     def folder(self) -> Path:
@@ -63,9 +49,14 @@ class PlannedRun:
         return self.out / self.key
 
     @property
+    def files(self) -> RunFolder:
+        """What is in it."""
+        return RunFolder(self.folder)
+
+    @property
     def prompt(self) -> str:
         """The folder of its prompt, as the recipes of others name it."""
-        return f"{PLACE}/{self.key}/prompt"
+        return f"{PLACE}/{self.key}/{PROMPT}"
 
     @property
     def arguments(self) -> list[str]:

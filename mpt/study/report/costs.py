@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from mpt.record.folder import RunFolder
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
@@ -172,7 +173,9 @@ def _of_runs(cost: Cost, records: Sequence[RunRecord]) -> Cost | None:
     results = [record.result for record in records if record.stage == "upstream"]
     if not results:
         return None
-    spent = [tuple((result or {}).get(name) for name in ("steps", "examples", "seconds")) for result in results]
+    spent = [
+        (None, None, None) if result is None else (result.steps, result.examples, result.seconds) for result in results
+    ]
     return _with(cost, sum(result is not None for result in results), spent)
 
 
@@ -196,8 +199,7 @@ def _told(cost: Cost) -> str:
 
 def _source(record: RunRecord) -> Source | None:
     """The library that a run took something from."""
-    words = [word[2:].split("=", 1) for word in (record.result or {}).get("recipe", ()) if word.startswith("--")]
-    options = {word[0]: word[-1] for word in words}
+    options = record.options
     for begin in ("model.init", "data.retrieved"):
         if library := options.get(f"{begin}.library"):
             exclude, digest = (options.get(f"{begin}.{name}", "") for name in ("exclude", "digest"))
@@ -225,10 +227,10 @@ def _read_library(source: Source) -> list[Spent] | None:
 def _with_examples(out: Path, record: RunRecord) -> RunRecord:
     """A record whose result tells its examples, where its steps and its config do."""
     result = record.result
-    if result is None or record.stage != "upstream" or result.get("examples") is not None or "steps" not in result:
+    if result is None or record.stage != "upstream" or result.examples is not None or result.steps is None:
         return record
     try:
-        config = yaml.safe_load((out / record.key / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load(RunFolder(out / record.key).config.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return record
-    return replace(record, result={**result, "examples": examples_of(config, result["steps"])})
+    return replace(record, result=replace(result, examples=examples_of(config, result.steps)))

@@ -18,7 +18,7 @@ READING = (
 
 def retrieves(report: Report) -> bool:
     """Whether any run took something from a library."""
-    return any(record.result is not None and "source" in record.result for record in report.records)
+    return any(record.source is not None for record in report.records)
 
 
 def retrieved_table(report: Report, section: Section) -> Table | None:
@@ -57,9 +57,7 @@ def _upstream(score: Score, downstream: RunRecord, records: Sequence[RunRecord])
 
 
 def _told(record: RunRecord | None) -> str:
-    if record is None or record.result is None or "source" not in record.result:
+    if record is None or record.result is None or (source := record.result.source) is None:
         return ""
-    names, values = record.result["source"], record.result["similarity"]
-    if isinstance(names, str):
-        names, values = [names], [values]
+    names, values = (part if isinstance(part, list) else [part] for part in (source, record.result.similarity))
     return ", ".join(f"{name} ({value:.3f})" for name, value in zip(names, values, strict=True))

@@ -237,9 +237,8 @@ def _again(report: Report, out: Path) -> list[Block]:
         base = report.facts.baseline
         return [Code(f"mpt study report --scores {report.facts.file} --baseline {base}{against} --out {out}")]
     results = [record.result for record in report.records if record.result is not None]
-    # Results of before had what they were made with beside the numbers.
-    made_with = [result.get("environment", result) for result in results]
-    seconds = sum(result["seconds"] for result in results)
+    made_with = [result.environment for result in results]
+    seconds = sum(result.seconds for result in results)
     versions: dict[str, set[str]] = {}
     for facts in made_with:
         for name, version in facts["versions"].items():

@@ -15,6 +15,7 @@ from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile, ResumePoint
 from mpt.data.modules.examples import FewShotData
 from mpt.fit.command import RunCLI, run_lightning
 from mpt.learn import PromptTuning
+from mpt.record.rows import DEV_SCORE
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.util.errors import UserError
 
@@ -100,9 +101,9 @@ def obstacle(parsed: Parsed) -> str | None:
         if type(part) not in CALLBACKS:
             return f"there is a callback {type(part).__name__}"
     keeper, stopper = parsed.callback(KeepBest), parsed.callback(EarlyStopping)
-    if keeper is None or keeper.monitor != "dev/score":
+    if keeper is None or keeper.monitor != DEV_SCORE:
         return "no KeepBest monitors dev/score"
-    if stopper is not None and (stopper.monitor != "dev/score" or stopper._check_on_train_epoch_end):
+    if stopper is not None and (stopper.monitor != DEV_SCORE or stopper._check_on_train_epoch_end):
         return "EarlyStopping does not monitor dev/score after each evaluation"
     if trainer["logger"] is not False and not isinstance(trainer["logger"], WandbLogger):
         return "the logger is not the Tracker"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.results import FAILED, difference, is_finished, read_json
+from mpt.study.run.results import difference, is_finished
 from mpt.util.errors import UserError
-from mpt.util.files import only_one, write_json, write_text
+from mpt.util.files import only_one, read_json, write_json, write_text
 
 try:
     import fcntl
@@ -52,13 +52,13 @@ def claim(unit: Sequence[PlannedRun]) -> Iterator[bool]:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def failures(cells: Sequence[PlannedRun]) -> Failures:
+def failures(runs: Sequence[PlannedRun]) -> Failures:
     """The failures on record, by run: those of the past, if asked before the work begins."""
-    paths = {cell.key: cell.folder / FAILED for cell in cells}
-    return {key: _failure(path) for key, path in paths.items() if path.is_file()}
+    found = {run.key: run.files.failure() for run in runs}
+    return {key: failure.id for key, failure in found.items() if failure is not None}
 
 
-def settled(cell: PlannedRun, past: Failures) -> str | None:
+def settled(run: PlannedRun, past: Failures) -> str | None:
     """Whether a run is ``"finished"``, or has ``"failed"``; none if it is still to be done.
 
     Args:
@@ -68,14 +68,10 @@ def settled(cell: PlannedRun, past: Failures) -> str | None:
     Raises:
         UserError: its result is that of another configuration.
     """
-    if is_finished(cell):
+    if is_finished(run):
         return "finished"
-    path = cell.folder / FAILED
-    return "failed" if path.is_file() and _failure(path) != past.get(cell.key) else None
-
-
-def _failure(path: Path) -> str:
-    return read_json(path).get("id", "")
+    failure = run.files.failure()
+    return "failed" if failure is not None and failure.id != past.get(run.key) else None
 
 
 @contextmanager
@@ -167,6 +163,8 @@ def _check_plan(cells: Sequence[PlannedRun], theirs: Mapping[str, Any], busy: st
     end = "wait for it, or give another --out"
     for cell in cells:
         if cell.key in theirs and theirs[cell.key]["fingerprint"] != cell.fingerprint:
-            raise UserError(f"{busy}, and not on today's {cell.key}: {difference(cell, theirs[cell.key])}; {end}")
+            raise UserError(
+                f"{busy}, and not on today's {cell.key}: {difference(cell, theirs[cell.key]['recipe'])}; {end}"
+            )
     if strange := sorted({cell.key for cell in cells} ^ set(theirs)):
         raise UserError(f"{busy} on a study of other runs ({len(strange)} differ, such as {strange[0]}); {end}")

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from mpt.record.folder import RESULT
+from mpt.record.result import RunResult, read_result
 from mpt.study.plan.grouping import are_small, units
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures, claim, failures, settled
-from mpt.study.run.folder import fail
 from mpt.study.run.pool import ProcessPool
-from mpt.study.run.results import FAILED, RESULT, is_finished, read_json
+from mpt.study.run.results import is_finished
 from mpt.util.errors import UserError
 
 Unit = tuple[PlannedRun, ...]
@@ -26,7 +27,7 @@ class Watcher(Protocol):
     def begins(self, todo: int, done: int, workers: int) -> None:
         """``todo`` runs are left, ``done`` were finished before."""
 
-    def finished(self, cell: PlannedRun, result: dict[str, Any]) -> None:
+    def finished(self, cell: PlannedRun, result: RunResult) -> None:
         """A run has a result."""
 
     def failed(self, cell: PlannedRun, reason: str) -> None:
@@ -181,7 +182,7 @@ class _Grid:
                     return
                 for cell in unit:
                     if settled(cell, self.past) is None:
-                        fail(cell, reason)
+                        cell.files.fail(reason, cell.arguments)
         if unit and not self.settle(unit):
             self.later(unit)
 
@@ -207,9 +208,10 @@ class _Grid:
             return
         if state == "finished":
             self.finished.add(cell.key)
-            self.watcher.finished(cell, read_json(cell.folder / RESULT))
+            self.watcher.finished(cell, read_result(cell.folder / RESULT))
         else:
-            self.lose(cell, read_json(cell.folder / FAILED)["reason"])
+            failure = cell.files.failure()
+            self.lose(cell, failure.reason if failure is not None else "it does not say why")
 
     def lose(self, cell: PlannedRun, reason: str) -> None:
         self.lost[cell.key] = cell
@@ -224,7 +226,7 @@ class _Grid:
             with claim(unit) as held:
                 for other in unit:
                     if held and settled(other, self.past) is None:
-                        fail(other, why)
+                        other.files.fail(why, other.arguments)
             for other in unit:
                 if other.key not in self.lost:
                     self.lose(other, why)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
+from mpt.record.result import RunResult
+from mpt.record.rows import seven_digits
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.environment import environment
-from mpt.study.run.folder import clear, digits, end_run, fail, output_to, retrieved
-from mpt.study.run.results import FAILED, LOG, RESULT, STARTED, read_json
 from mpt.util.checkpoints import BadCheckpoint
 from mpt.util.errors import NotFinite, UserError, mistake_behind, one_line
-from mpt.util.files import write_json
+from mpt.util.output import output_to
 from mpt.util.signals import signal_behind
 
 
@@ -20,43 +22,41 @@ def run_cell(cell: PlannedRun) -> str:
     """Do one run in its folder, from its checkpoint if it has one, and write its result or why there is
     none: ``"finished"`` or ``"failed"``.
     """
-    folder = cell.folder
+    folder = cell.files
     start = time.monotonic()
-    resumed = _resumable(cell)
+    resumed = folder.is_resumable(cell.fingerprint)
     if not resumed:
-        clear(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILED).unlink(missing_ok=True)
-    write_json(folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
+        folder.clear()
+    folder.start(cell.fingerprint, cell.recipe)
     try:
-        with output_to(folder / LOG):
+        with output_to(folder.log):
             result = _fit_and_test(cell, resumed)
             end_run()
-            result["seconds"] = round(result["seconds"] + time.monotonic() - start, 2)
-            write_json(folder / RESULT, result)
-            print(f"study: finished in {result['seconds']:.1f} s")
+            result = replace(result, seconds=round(result.seconds + time.monotonic() - start, 2))
+            folder.finish(cell.identity, result)
+            print(f"study: finished in {result.seconds:.1f} s")
     except Exception as error:
         mistake = mistake_behind(error)
         if resumed and (mistake is None or isinstance(mistake, BadCheckpoint)):
             # A kill can leave half a checkpoint, which is worth no more than none.
             end_run()
-            clear(folder)
+            folder.clear()
             return run_cell(cell)
-        fail(cell, str(mistake or one_line(error)))
+        folder.fail(str(mistake or one_line(error)), cell.arguments)
         return "failed"
     except SystemExit as stop:
         if (ended_by := signal_behind(stop)) is None:
             raise
-        fail(cell, f"it was stopped by {ended_by.name}; the study, started again, goes on with it")
+        folder.fail(f"it was stopped by {ended_by.name}; the study, started again, goes on with it", cell.arguments)
         return "failed"
     finally:
         end_run()
     # Its use was to resume, and with a fine-tuned model it is the largest file.
-    _checkpoint(cell).unlink(missing_ok=True)
+    folder.checkpoint.unlink(missing_ok=True)
     return "finished"
 
 
-def _fit_and_test(cell: PlannedRun, resumed: bool) -> dict[str, Any]:
+def _fit_and_test(cell: PlannedRun, resumed: bool) -> RunResult:
     from mpt.callbacks import KeepBest
     from mpt.fit.command import RunCLI, run_lightning
 
@@ -73,51 +73,53 @@ def _fit_and_test(cell: PlannedRun, resumed: bool) -> dict[str, Any]:
 
     arguments = cell.arguments
     if resumed:
-        arguments.append(f"--ckpt_path={_checkpoint(cell)}")
+        arguments.append(f"--ckpt_path={cell.files.checkpoint}")
     print(f"study: mpt {' '.join(arguments)}", flush=True)
     try:
         cli = run_lightning(arguments, Judged)
     except SystemExit as stop:
         if signal_behind(stop) is not None:
             raise
-        raise UserError(f"the command line was refused ({stop.code}); see {cell.folder / LOG}") from stop
+        raise UserError(f"the command line was refused ({stop.code}); see {cell.files.log}") from stop
     trainer: Any = cli.trainer
     keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)
-    result: dict[str, Any] = {
-        **cell.known,
-        "metric": None,
-        "score": None,
-        "dev_score": digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
-        "best_step": keeper.best_step if keeper else None,
-        "steps": trainer.global_step,
-        "examples": getattr(cli.model, "examples", None),
-    }
     if trainer.logger is not None:
-        trainer.logger.log_hyperparams(cell.known)
-    result |= retrieved(cli.model, cli.datamodule)
+        trainer.logger.log_hyperparams(cell.identity)
+    steps = trainer.global_step
+    taken = retrieved(cli.model, cli.datamodule)
+    tested: dict[str, Any] = {}
     if cell.stage == "downstream":
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
-        result["metric"] = cli.datamodule.task.metric
-        result["score"] = digits(trainer.callback_metrics["test/score"])
-    return {
-        **result,
-        "resumed": resumed,
-        "fingerprint": cell.fingerprint,
-        "recipe": cell.recipe,
-        "arguments": cell.arguments,
-        "environment": environment(str(trainer.strategy.root_device)),
-        "seconds": getattr(cli.model, "seconds_before", 0.0),  # of training before it was killed
-    }
+        score = seven_digits(trainer.callback_metrics["test/score"])
+        tested = {"metric": cli.datamodule.task.metric, "score": score}
+    return RunResult(
+        **tested,
+        dev_score=seven_digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
+        best_step=keeper.best_step if keeper else None,
+        steps=steps,
+        examples=getattr(cli.model, "examples", None),
+        **taken,
+        resumed=resumed,
+        fingerprint=cell.fingerprint,
+        recipe=cell.recipe,
+        arguments=cell.arguments,
+        environment=environment(str(trainer.strategy.root_device)),
+        seconds=getattr(cli.model, "seconds_before", 0.0),  # of training before it was killed
+    )
 
 
-def _resumable(cell: PlannedRun) -> bool:
-    started = cell.folder / STARTED
-    if not (started.is_file() and _checkpoint(cell).is_file()):
-        return False
-    return read_json(started)["fingerprint"] == cell.fingerprint
+def retrieved(learner: Any, data: Any) -> dict[str, Any]:
+    """What a run took from a library: ``source`` and ``similarity``, a list each where it was several; else nothing."""
+    if (taken := getattr(data, "retrieved", None)) is not None:
+        from mpt.library.retrieval import told
+
+        return told(taken.hits, [hit.entry.task for hit in taken.hits])
+    return dict(getattr(getattr(learner, "init", None), "origin", None) or {})
 
 
-def _checkpoint(cell: PlannedRun) -> Path:
-    from mpt.callbacks import ResumePoint
-
-    return ResumePoint.path(cell.folder)
+def end_run() -> None:
+    """End the W&B run and free the model, so that the next run in this process starts as in a fresh one."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+    gc.collect()

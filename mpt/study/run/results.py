@@ -2,47 +2,63 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mpt.data.tasks.task import Shots
+from mpt.record.folder import RunFolder
+from mpt.record.result import JUDGED, REPORTED, RunIdentity, RunResult
 from mpt.study.plan.library import changed_library
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import inside, links_below, refuse_links, write_json
+from mpt.util.files import inside, links_below, read_json, refuse_links, write_json
 
-STUDY, RESULT, FAILED, STARTED, LOG = "study.json", "result.json", "failed.json", "started.json", "log.txt"
+STUDY = "study.json"
 REPORT, SCORES, ARG, PAGE = "report", "scores.csv", "arg.csv", "report.md"
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RunRecord(RunIdentity):
     """One planned run and what is known of it.
 
     Attributes:
-        result: the content of its ``result.json``, with what is under its ``environment`` (versions, commit, device,
-            host) beside the rest; none until it is finished.
+        result: none until it is finished.
         failure: why it failed, if it did.
-        partition: the one it belongs to; none if it belongs to all that have its target.
-        upstream_seed: as in :class:`mpt.study.plan.planned_run.PlannedRun`; none in folders from before it was told.
     """
 
     key: str
-    method: str
-    stage: str
-    target: str | None
-    seed: int
-    learning_rate: float | None
-    result: dict[str, Any] | None = None
+    result: RunResult | None = None
     failure: str | None = None
-    partition: str | None = None
-    upstream_seed: int | None = None
+
+    @property
+    def source(self) -> str | list[str] | None:
+        """What it took from a library, if it is finished and took something."""
+        return self.result.source if self.result is not None else None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of its command line, if it is finished."""
+        words = self.result.recipe if self.result is not None else ()
+        return dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+
+
+def read_record(out: Path, key: str, identity: Mapping[str, Any], needed: Sequence[str] = ()) -> RunRecord:
+    """What is known of a run in a study's folder.
+
+    Args:
+        needed: what its result must have beside the score of a run that is judged.
+
+    Raises:
+        UserError: its files are not what was written.
+    """
+    folder = RunFolder(out / key)
+    needed = (*needed, *(JUDGED if identity["stage"] == "downstream" else ()))
+    failure = folder.failure()
+    return RunRecord(key=key, **identity, result=folder.result(needed), failure=failure.reason if failure else None)
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ class StudyFacts:
         return len(self.methods) > 9
 
 
-def write_study(study: Study, places: Sequence[Setting], cells: Sequence[PlannedRun], out: Path) -> None:
+def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedRun], out: Path) -> None:
     """Write what was planned into the study's folder."""
     facts = StudyFacts(
         name=study.name,
@@ -90,8 +106,8 @@ def write_study(study: Study, places: Sequence[Setting], cells: Sequence[Planned
         k=study.k,
         oracles=[method.name for method in study.methods if method.retrieve is not None and method.retrieve.tries_all],
     )
-    runs = [{"key": cell.key, **cell.known} for cell in cells]
-    write_json(out / STUDY, {**asdict(facts), "runs": runs})
+    told = [{"key": run.key, **run.identity} for run in runs]
+    write_json(out / STUDY, {**asdict(facts), "runs": told})
 
 
 def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
@@ -111,10 +127,7 @@ def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
             if not inside(out, out / run["key"]):
                 raise UserError(f"{out / STUDY}: the run {run['key']} would lie outside of the study's folder")
         content["settings"] = [Setting(**setting) for setting in content["settings"]]
-        records = [
-            RunRecord(**run, result=_result(out / run["key"], run["stage"]), failure=_failure(out / run["key"]))
-            for run in content.pop("runs")
-        ]
+        records = [read_record(out, run.pop("key"), run, REPORTED) for run in content.pop("runs")]
         return StudyFacts(**content), records
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -149,27 +162,28 @@ def begun_with(study: Study, out: Path) -> dict[str, Setting]:
     return {setting.name: setting for setting in facts.settings} if facts.root == study.root else {}
 
 
-def is_finished(cell: PlannedRun) -> bool:
+def is_finished(run: PlannedRun) -> bool:
     """Whether a run has its result.
 
     Raises:
         UserError: it is that of another configuration.
     """
-    path = cell.folder / RESULT
-    if not path.is_file():
+    stored = run.files.result()
+    if stored is None:
         return False
-    stored = read_json(path)
-    if stored["fingerprint"] != cell.fingerprint:
+    if stored.fingerprint != run.fingerprint:
         raise UserError(
-            f"the finished run {cell.folder} is not today's {cell.key}: {difference(cell, stored)}; "
+            f"the finished run {run.folder} is not today's {run.key}: {difference(run, stored.recipe)}; "
             "give another --out, or delete that folder to have the run done again"
         )
     return True
 
 
-def difference(cell: PlannedRun, stored: Mapping[str, Any]) -> str:
+def difference(run: PlannedRun, recipe: Sequence[str]) -> str:
     """In what a run differs from the one of that name that was recorded."""
-    old, new = stored["recipe"][2:], list(cell.recipe[2:])
+    if not recipe:
+        return "it does not say what it was done with"
+    old, new = list(recipe[2:]), list(run.recipe[2:])
     if old != new:
         gone = [word for word in old if word not in new]
         come = [word for word in new if word not in old]
@@ -179,46 +193,3 @@ def difference(cell: PlannedRun, stored: Mapping[str, Any]) -> str:
             f"it was done with {' '.join(gone) or 'fewer options'}, and the study now says {' '.join(come) or 'less'}"
         )
     return "its config file, its data, its backbone or the upstream run it started from has changed since"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that this package wrote.
-
-    Raises:
-        UserError: it is not what was written.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object; delete it, and the same command writes it anew")
-    return content
-
-
-_RESULT = {"seconds": float, "versions": dict, "device": str}
-_JUDGED = {"metric": str, "score": float, "dev_score": float}
-"""What a report cannot do without, of each run and of one that is judged."""
-
-
-def _result(folder: Path, stage: str) -> dict[str, Any] | None:
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    content = read_json(path)
-    content = {**content.pop("environment", {}), **content}  # device and versions once stood among the rest
-    for name, kind in {**_RESULT, **(_JUDGED if stage == "downstream" else {})}.items():
-        value = content.get(name)
-        is_kind = isinstance(value, int | float) and math.isfinite(value) if kind is float else isinstance(value, kind)
-        if not is_kind and (name, value) != ("dev_score", None):
-            raise UserError(
-                f"{path} has {name} {value!r}, which mpt study run does not write; delete its folder to have the run "
-                "done again"
-            )
-    return content
-
-
-def _failure(folder: Path) -> str | None:
-    if (folder / RESULT).is_file() or not (folder / FAILED).is_file():
-        return None
-    return str(read_json(folder / FAILED).get("reason", "it does not say why"))

@@ -24,16 +24,16 @@ from mpt.backbone.loading import refuse_unsafe_dtype
 from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
-from mpt.fit.earlier import set_aside
 from mpt.learn.side_by_side import Lane, SideBySide
+from mpt.record.result import RunResult
+from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metrics, write_predictions
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.can_run_side_by_side import PRECISIONS, Parsed, device, obstacle, parse
 from mpt.study.run.environment import environment
-from mpt.study.run.folder import clear, digits, end_run, fail, output_to, retrieved
-from mpt.study.run.one import run_cell
-from mpt.study.run.results import FAILED, LOG, RESULT, STARTED
+from mpt.study.run.one import end_run, retrieved, run_cell
 from mpt.util.errors import UserError, mistake_behind, one_line
-from mpt.util.files import write_json, write_text
+from mpt.util.files import replacing, write_text
+from mpt.util.output import output_to
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
     """
     ended: dict[str, str] = {}
     pack = _Pack(cells)
-    if len(cells) > 1 and not all(_is_done(cell) for cell in cells):
+    if len(cells) > 1 and not all(cell.files.is_finished for cell in cells):
         try:
             ended = pack.run()
         except Exception as error:
@@ -77,14 +77,9 @@ def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
             end_run()
     for cell in cells:
         if cell.key not in ended:
-            ended[cell.key] = "finished" if _is_done(cell) else run_cell(cell)
+            ended[cell.key] = "finished" if cell.files.is_finished else run_cell(cell)
     pack.state.unlink(missing_ok=True)
     return ended
-
-
-def _is_done(cell: PlannedRun) -> bool:
-    """Whether a run was finished before; then it takes part for its neighbours' sake only."""
-    return (cell.folder / RESULT).is_file()
 
 
 class _Pack:
@@ -185,35 +180,33 @@ class _Pack:
 
     def _begin(self, resumed: bool) -> None:
         for run in self.runs:
-            cell, folder = run.cell, run.cell.folder
-            if _is_done(cell):
+            cell, folder = run.cell, run.cell.files
+            if folder.is_finished:
                 continue
             if not resumed:
-                clear(folder)
-            (folder / FAILED).unlink(missing_ok=True)
-            if not (folder / STARTED).is_file():
-                set_aside(folder)
-            write_json(folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
-            write_text(folder / "config.yaml", run.parsed.text)
+                folder.clear()
+            if not folder.is_started:
+                folder.set_aside()
+            folder.start(cell.fingerprint, cell.recipe)
+            write_text(folder.config, run.parsed.text)
             write_text(
-                folder / LOG, f"study: mpt {' '.join(cell.arguments)}\nstudy: side by side with {self._others(cell)}\n"
+                folder.log, f"study: mpt {' '.join(cell.arguments)}\nstudy: side by side with {self._others(cell)}\n"
             )
 
     def _save(self, side_by_side: SideBySide) -> None:
-        fresh = self.state.with_suffix(f".{os.getpid()}.new")
-        torch.save({**side_by_side.state_dict(), "seconds": time.monotonic() - self.begun}, fresh)
-        os.replace(fresh, self.state)
+        with replacing(self.state) as fresh:
+            torch.save({**side_by_side.state_dict(), "seconds": time.monotonic() - self.begun}, fresh)
         for run in self.runs:
-            if not _is_done(run.cell) and (path := run.path(MetricsFile)) is not None:
-                write_text(path, "".join(f"{json.dumps(_rounded(row))}\n" for row in run.lane.history))
+            if not run.cell.files.is_finished and (path := run.path(MetricsFile)) is not None:
+                write_metrics(path, map(MetricsRow.of, run.lane.history))
 
     def _end(self, run: _Run, scored: tuple[str, float] | None, resumed: bool, seconds: float) -> None:
         """Write what a run leaves behind, its result last."""
         cell, lane = run.cell, run.lane
-        if _is_done(run.cell):
+        if cell.files.is_finished:
             self.ended[cell.key] = "finished"
             return
-        with (cell.folder / LOG).open("a", encoding="utf-8") as file:
+        with cell.files.log.open("a", encoding="utf-8") as file:
             file.write(self.log.read_text(encoding="utf-8", errors="replace"))
             if lane.ended is not None:
                 file.write(f"study: it ended at step {lane.steps}: {lane.ended}\n")
@@ -229,32 +222,31 @@ class _Pack:
         with torch.no_grad():
             learner.prompt.weight.copy_(lane.best_prompt)
         with _seeded(run.parsed.config["seed_everything"]):
-            facts = {"method": type(learner).__name__, "task": data.task.name, "step": lane.best_step}
+            facts = prompt_facts(learner, data, lane.best_step)
             learner.save_learned(cell.folder / keeper.folder, {**facts, keeper.monitor: lane.best})
         if (path := run.path(PredictionsFile)) is not None:
-            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lane.outputs))
+            write_predictions(path, lane.outputs)
         if (path := run.path(MetricsFile)) is not None:
-            write_text(path, "".join(f"{json.dumps(_rounded(row))}\n" for row in [*lane.history, tested]))
+            write_metrics(path, map(MetricsRow.of, [*lane.history, tested]))
         self._track(run, tested)
-        result = {
-            **cell.known,
-            "metric": metric,
-            "score": digits(score),
-            "dev_score": digits(lane.best),
-            "best_step": lane.best_step,
-            "steps": lane.steps,
-            "examples": lane.examples,
+        result = RunResult(
+            metric=metric,
+            score=seven_digits(score),
+            dev_score=seven_digits(lane.best),
+            best_step=lane.best_step,
+            steps=lane.steps,
+            examples=lane.examples,
             **retrieved(learner, data),
-            "resumed": resumed,
-            "fingerprint": cell.fingerprint,
-            "recipe": cell.recipe,
-            "arguments": cell.arguments,
-            "environment": environment(str(lane.prompt.device)),
-            "side_by_side": len(self.runs),
-            "seconds": round(seconds, 2),
-        }
-        write_json(cell.folder / RESULT, result)
-        with (cell.folder / LOG).open("a", encoding="utf-8") as file:
+            resumed=resumed,
+            fingerprint=cell.fingerprint,
+            recipe=cell.recipe,
+            arguments=cell.arguments,
+            environment=environment(str(lane.prompt.device)),
+            side_by_side=len(self.runs),
+            seconds=round(seconds, 2),
+        )
+        cell.files.finish(cell.identity, result)
+        with cell.files.log.open("a", encoding="utf-8") as file:
             file.write(f"study: finished in {seconds:.1f} s\n")
         self.ended[cell.key] = "finished"
 
@@ -264,12 +256,12 @@ class _Pack:
         if tracker is False:
             return
         try:
-            with output_to(run.cell.folder / LOG):
+            with output_to(run.cell.files.log):
                 tracker.log_hyperparams({"config": run.parsed.config})
                 rows = [{"step": step, "train/loss": loss} for step, loss in run.lane.losses]
                 for row in sorted([*rows, *run.lane.history, tested], key=lambda row: row["step"]):
                     tracker.log_metrics({"epoch": 0} | {k: v for k, v in row.items() if k != "step"}, row["step"])
-                tracker.log_hyperparams(run.cell.known)
+                tracker.log_hyperparams(run.cell.identity)
                 if isinstance(tracker, Tracker):
                     tracker.log_prompt(run.cell.folder / run.parsed.callback(KeepBest).folder)
         except Exception as error:
@@ -278,11 +270,11 @@ class _Pack:
             end_run()
 
     def _fail(self, cell: PlannedRun, reason: str) -> None:
-        if _is_done(cell):
+        if cell.files.is_finished:
             return
         cell.folder.mkdir(parents=True, exist_ok=True)
         print(f"study: {cell.key} failed: {reason}")
-        fail(cell, reason)
+        cell.files.fail(reason, cell.arguments)
         self.ended[cell.key] = "failed"
 
     def _others(self, cell: PlannedRun) -> str:
@@ -306,7 +298,3 @@ def _seeded(seed: Any) -> Iterator[None]:
     finally:
         if before is not None:
             os.environ["PL_GLOBAL_SEED"] = before
-
-
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if name == "step" else digits(value) for name, value in row.items()}

@@ -6,16 +6,15 @@ prompt kept so far, which is what a run would yield if it ended there; a run tha
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpt.record.folder import METRICS
+from mpt.record.rows import DEV_SCORE, read_metrics
 from mpt.study.scores.scores import Score, mean_std
-from mpt.util.errors import UserError
 
-METRICS = "metrics.jsonl"
 SHARES = (0.5, 0.8, 0.9, 1.0)
 
 Curve = list[tuple[int, float]]
@@ -95,17 +94,7 @@ def read_curve(path: Path) -> Curve:
     Raises:
         UserError: a line is not what was written.
     """
-    if not path.is_file():
-        return []
-    curve = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            if "dev/score" in row:
-                curve.append((int(row["step"]), float(row["dev/score"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}, line {number} is no evaluation of a run: {error!r}") from error
-    return curve
+    return [(row.step, row.values[DEV_SCORE]) for row in read_metrics(path) if DEV_SCORE in row.values]
 
 
 def kept(curve: Curve) -> Curve:

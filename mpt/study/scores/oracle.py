@@ -39,9 +39,8 @@ def oracle_scores(facts: StudyFacts, records: Sequence[RunRecord]) -> list[Score
     for method in facts.oracles:
         groups: dict[str, list[RunRecord]] = {}
         for record in records:
-            source = (record.result or {}).get("source")
-            if record.method == method and isinstance(source, str):
-                groups.setdefault(source, []).append(record)
+            if record.method == method and isinstance(record.source, str):
+                groups.setdefault(record.source, []).append(record)
         for row in (row for group in groups.values() for row in choose(group)):
             held = best.setdefault((method, row.target, row.seed), row)
             if row.score > held.score:

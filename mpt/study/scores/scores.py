@@ -45,13 +45,15 @@ def choose(records: Sequence[RunRecord]) -> list[Score]:
         if record.stage != "downstream" or record.target is None or record.result is None:
             continue
         result = record.result
+        if result.metric is None or result.score is None:
+            continue
         row = Score(
             method=record.method,
             target=record.target,
             seed=record.seed,
-            metric=result["metric"],
-            score=result["score"],
-            dev_score=result["dev_score"],
+            metric=result.metric,
+            score=result.score,
+            dev_score=result.dev_score,
             learning_rate=record.learning_rate,
             folder=record.key,
             upstream_seed=record.upstream_seed,

@@ -24,7 +24,6 @@ from mpt.study.plan.grid import chosen, plan
 from mpt.study.plan.grouping import units
 from mpt.study.plan.library import StudyLibrary
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.folder import fail
 from mpt.study.run.grid import run_cells
 from mpt.study.spec.retrieve import MEASURES, ORDERS
 from mpt.study.spec.settings import settings as study_settings
@@ -223,7 +222,7 @@ class Pretend:
         for cell in self.unit:
             ended[cell.key] = "failed" if cell.key == "embedding/ag_news-13" else "finished"
             if ended[cell.key] == "failed":
-                fail(cell, "no such luck")
+                cell.files.fail("no such luck", cell.arguments)
             else:
                 write_json(cell.folder / "result.json", {"fingerprint": cell.fingerprint})
         return [(self, ("ended", ended))]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from study.scores.test_convergence import write_curves
-from support.by_hand import one_partition, record, write_folder
+from support.by_hand import one_partition, record, run_of, write_folder
 from support.study_command import results
 from support.study_command import study as command
 from support.study_library import RETRIEVING, write_library, write_retrieving
@@ -18,6 +18,7 @@ from support.toy import Mpt
 from support.toy_study import STUDY, TWO, write_study, write_study_of_two
 from support.wandb_file import read
 
+from mpt.record.result import RunResult
 from mpt.study.plan.grid import chosen, plan
 from mpt.study.plan.grouping import units
 from mpt.study.plan.planned_run import PlannedRun
@@ -260,8 +261,9 @@ def test_done_once_it_is_finished_and_a_run_that_is_lost_asks_for_its_own_prompt
 def test_what_was_retrieved_is_told_for_each_upstream_prompt(tmp_path):
     rows = []
     for own, task in ((5, "emo"), (21, "trec")):
-        taken = {"steps": 1, "seconds": 1.0, "source": [task], "similarity": [0.5], "device": "cpu", "versions": {}}
-        rows.append(RunRecord(f"MTL/upstream-a-{own}", "MTL", "upstream", "a", own, None, taken))
+        made_with = {"device": "cpu", "versions": {}}
+        taken = RunResult(steps=1, seconds=1.0, source=[task], similarity=[0.5], environment=made_with)
+        rows.append(run_of(f"MTL/upstream-a-{own}", "MTL", "upstream", "a", own, None, taken))
         rows.append(replace(record("MTL", "a", 13, 0.5), key=f"MTL/a-13-up{own}", upstream_seed=own))
     write_folder(tmp_path, rows)
     stored = json.loads((tmp_path / "study.json").read_text())

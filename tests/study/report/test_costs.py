@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from support.by_hand import record, setting, write_folder
+from support.by_hand import record, run_of, setting, with_result, write_folder
 
 from mpt.library.library import Library
 from mpt.library.retrieval import candidates, digest
+from mpt.record.result import RunResult
 from mpt.study.report.costs import (
     COST_COLUMNS,
     READING,
@@ -44,14 +44,16 @@ MIX = [
 def upstream(
     method: str, key: str, spent: tuple | None, partition: str | None = None, target: str | None = None, recipe=WORDS
 ) -> RunRecord:
-    result = None if spent is None else dict(zip(("steps", "examples", "seconds"), spent, strict=True))
-    result = None if result is None else {"recipe": recipe, **result}
-    return RunRecord(f"{method}/{key}", method, "upstream", target, 13, None, result, partition=partition)
+    result = None
+    if spent is not None:
+        steps, examples, seconds = spent
+        result = RunResult(steps=steps, examples=examples, seconds=seconds, recipe=recipe)
+    return run_of(f"{method}/{key}", method, "upstream", target, 13, None, result, partition=partition)
 
 
 def downstream(method: str, target: str, partition: str | None = None, recipe=WORDS) -> RunRecord:
     row = record(method, target, 13, 0.5, partition=partition)
-    return replace(row, result={**(row.result or {}), "recipe": recipe, "steps": 99, "examples": 999})
+    return with_result(row, recipe=recipe, steps=99, examples=999)
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def records() -> list[RunRecord]:
         *(downstream("MTL", t, p) for t, p in ("ap", "bp", "bq", "cq")),
         *(downstream("Top1", t, p, TOP) for t, p in ("ap", "bp")),
         *(upstream("Mix", f"upstream-{t}-13", (150, 3_600, 4.0), "p", t, MIX) for t in "ab"),
-        RunRecord("Late/a-13", "Late", "downstream", "a", 13, None, partition="p"),
+        run_of("Late/a-13", "Late", "downstream", "a", 13, None, partition="p"),
     ]
 
 
@@ -175,10 +177,8 @@ def of_before(tmp_path) -> Path:
         downstream("PT", "a"),
         downstream("Top1", "a", None, recipe),
     ]
-    for row in rows:
-        assert row.result is not None
-        row.result.pop("examples")
-        row.result.update(versions={}, device="cpu")
+    made_with = {"versions": {}, "device": "cpu"}
+    rows = [with_result(row, examples=None, environment=made_with) for row in rows]
     write_folder(tmp_path, rows, settings=[setting("p", "a")], methods=["PT", "MTL", "Top1"])
     for key, config in (("MTL/upstream-13", FIXED), ("embedding/a-13", FIXED)):
         (tmp_path / key / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -205,7 +205,7 @@ def test_a_library_that_is_another_now_or_gone_is_not_known(of_before, old, new)
     facts, records = read_study(of_before)
     changed = []
     for row in records:
-        words = [word.replace(old, new) for word in (row.result or {}).get("recipe", [])]
-        changed.append(replace(row, result={**(row.result or {}), "recipe": words}))
+        assert row.result is not None
+        changed.append(with_result(row, recipe=[word.replace(old, new) for word in row.result.recipe]))
     assert changed != records
     assert by_part(read_costs(of_before, facts, changed))["p", "Top1", "library"].examples == Amount(0, False)

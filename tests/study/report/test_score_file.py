@@ -21,7 +21,7 @@ def mpt(capsys) -> Mpt:
 
 @pytest.fixture
 def file(tmp_path) -> Path:
-    rows = [f"p,{row.method},{row.target},{row.seed},{row.result['score']}" for row in one_partition()]
+    rows = [f"p,{row.method},{row.target},{row.seed},{row.result.score}" for row in one_partition()]
     path = tmp_path / "scores.csv"
     path.write_text("\n".join([HEAD, *rows]) + "\n")
     return path

@@ -27,9 +27,7 @@ FACTS = StudyFacts("hand", "hand.yaml", "mpt-tiny", "synthetic", [PLACE], "PT", 
 @pytest.fixture
 def section() -> Section:
     """MTL as in by_hand.py, +14.4 %, +5 points; FT +10 % everywhere; X has nothing."""
-    ft = [
-        record("FT", row.target, row.seed, 1.1 * row.result["score"]) for row in one_partition() if row.method == "PT"
-    ]
+    ft = [record("FT", row.target, row.seed, 1.1 * row.result.score) for row in one_partition() if row.method == "PT"]
     scores = choose([*one_partition(), *ft])
     pairs = [("MTL", "PT"), ("FT", "PT"), ("FT", "MTL")]
     compared = [compare(scores, "PT", *pair) for pair in pairs]

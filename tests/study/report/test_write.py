@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.by_hand import one_partition, record, setting, write_folder
+from support.by_hand import one_partition, record, run_of, setting, write_folder
 from support.wandb_file import read, settle
 
 from mpt.cli.study import run_study_command
@@ -58,7 +58,7 @@ def two(of_two, tmp_path) -> Path:
 
 
 def test_the_report_of_a_folder(records, tmp_path):
-    failed = RunRecord("FT/a-13", "FT", "downstream", "a", 13, None)
+    failed = run_of("FT/a-13", "FT", "downstream", "a", 13, None)
     write_folder(tmp_path, [*records, failed])
     write_json(tmp_path / "FT" / "a-13" / "failed.json", {"reason": "no memory"})
     write_report(tmp_path)
@@ -75,7 +75,7 @@ def test_the_report_of_a_folder(records, tmp_path):
         scores = list(csv.DictReader(file))
     assert len(scores) == 8
     assert {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in scores} == {
-        (r.method, r.target, str(r.seed)): r.result["score"] for r in records
+        (r.method, r.target, str(r.seed)): r.result.score for r in records
     }
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "| b (ACC) | 30.0 ± 14.1 | **37.5 ± 17.7** | missing |" in text
@@ -87,7 +87,7 @@ def test_the_report_of_a_folder(records, tmp_path):
 
 
 def test_a_report_before_any_result_says_what_is_missing(tmp_path):
-    write_folder(tmp_path, [RunRecord("PT/a-13", "PT", "downstream", "a", 13, None)])
+    write_folder(tmp_path, [run_of("PT/a-13", "PT", "downstream", "a", 13, None)])
     report = write_report(tmp_path)
     assert report.missing == [("PT/a-13", "not run yet")]
     assert (tmp_path / "report" / "arg.csv").read_text().count("\n") == 1
@@ -179,7 +179,7 @@ def test_the_terminal_shows_the_same_tables(two, capsys):
 
 def test_a_partition_whose_method_failed_says_so_and_the_other_stays(of_two, tmp_path):
     left = [row for row in of_two if (row.method, row.partition) != ("MTL", "q")]
-    failed = RunRecord("MTL/q/b-13", "MTL", "downstream", "b", 13, None, partition="q")
+    failed = run_of("MTL/q/b-13", "MTL", "downstream", "b", 13, None, partition="q")
     write_folder(tmp_path, [*left, failed], settings=[setting("p", "a", "b"), setting("q", "b", "c")])
     report = write_report(tmp_path)
     assert report.missing == [("MTL/q/b-13", "not run yet")]
@@ -285,7 +285,7 @@ def test_another_method_may_be_the_one_to_beat(two):
 def test_the_deviation_of_one_upstream_seed_is_said_to_be_missing(records, tmp_path):
     def page(*seeds: int) -> str:
         folder = tmp_path / str(len(seeds))
-        upstream = [RunRecord(f"MTL/upstream-{seed}", "MTL", "upstream", None, seed, None) for seed in seeds]
+        upstream = [run_of(f"MTL/upstream-{seed}", "MTL", "upstream", None, seed, None) for seed in seeds]
         write_folder(folder, [*records, *upstream])
         write_report(folder)
         return (folder / "report" / "report.md").read_text(encoding="utf-8")
@@ -325,11 +325,13 @@ def test_the_papers_numbers_stand_beside_ours_where_it_has_them(tmp_path):
 @pytest.mark.parametrize("nested", [True, False])
 def test_what_the_runs_were_made_with_is_told(nested, records, tmp_path):
     facts = {"versions": {"torch": "2.9", "numpy": "1.5"}, "device": "cuda:7"}
-    for i, row in enumerate(records):
-        for name in ("versions", "device"):
-            del row.result[name]
-        row.result.update({"environment": {**facts, "commit": f"abc{i % 2}", "host": "h"}} if nested else facts)
     write_folder(tmp_path, records)
+    for i, row in enumerate(records):
+        path = tmp_path / row.key / "result.json"
+        result = json.loads(path.read_text())
+        del result["environment"]
+        result |= {"environment": {**facts, "commit": f"abc{i % 2}", "host": "h"}} if nested else facts
+        write_json(path, result)
     write_report(tmp_path)
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     told = "on: cuda:7. Versions: torch 2.9, numpy 1.5" + ("; commits abc0, abc1." if nested else ".")

@@ -19,7 +19,6 @@ from support.toy_study import STUDY, write_study
 from mpt.study.plan.grid import plan
 from mpt.study.run import claims
 from mpt.study.run.claims import claim, failures, join, settled
-from mpt.study.run.folder import fail
 from mpt.study.run.worker import run_unit
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
@@ -176,11 +175,11 @@ def test_a_unit_is_claimed_whole_or_not_at_all(file, tmp_path):
 
 def test_only_failures_since_one_came_count(file, tmp_path):
     cell, other, *_ = plan(load_study(file), tmp_path)
-    fail(cell, "of old")
+    cell.files.fail("of old", cell.arguments)
     past = failures([cell, other])
     assert settled(cell, past) is None and settled(other, past) is None
-    fail(cell, "anew")
-    fail(other, "anew")
+    cell.files.fail("anew", cell.arguments)
+    other.files.fail("anew", other.arguments)
     assert settled(cell, past) == "failed" and settled(other, past) == "failed"
 
 

@@ -8,6 +8,10 @@ import pytest
 from support.toy import Mpt
 from support.toy_study import write_study
 
+from mpt.record.folder import RunFolder
+from mpt.record.result import RunResult
+from mpt.util.errors import UserError
+
 
 @pytest.mark.parametrize("place", ["PT", "study.json", "PT/a/result.json", ".claims", "report"])
 def test_a_folder_with_a_link_is_refused_and_nothing_outside_is_touched(place, capsys, tmp_path):
@@ -63,3 +67,54 @@ def test_a_folder_that_no_study_wrote_is_refused_in_a_sentence(study, result, sa
     (tmp_path / "PT" / "a" / "result.json").write_text(result)
     ended = Mpt(capsys)("study", "report", tmp_path)
     assert ended.code == 2 and said in ended.err and ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "holds no JSON object"),
+        ("null", "holds no JSON object"),
+        ('{"score": NaN}', "has score nan"),
+        ('{"score": "0.5"}', "has score '0.5'"),
+        ('{"steps": "many"}', "has steps 'many'"),
+        ('{"environment": [], "recipe": "fit"}', "has recipe 'fit'"),
+        ("{}", "it does not say what it was done with"),
+    ],
+)
+def test_a_damaged_result_is_named_before_any_run_is_done(text, said, capsys, tmp_path):
+    path = tmp_path / "out/PT/superglue-cb-21-lr0.5/result.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    ended = Mpt(capsys)("study", "run", write_study(tmp_path, "mpt-tiny"), "--out", tmp_path / "out")
+    assert ended.code == 2 and str(path.parent) in ended.err and said in ended.err
+    assert ended.err.count("\n") == 1 and not list((tmp_path / "out").rglob("started.json"))
+
+
+@pytest.mark.parametrize("text", ["[", "null", "[]", '{"reason": 5}'])
+def test_a_damaged_failure_is_named_and_a_damaged_start_is_no_start(text, tmp_path):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "failed.json").write_text(text)
+    (tmp_path / "started.json").write_text(text)
+    (tmp_path / "last.ckpt").touch()
+    assert not folder.is_resumable("abc")
+    if text.startswith("{"):
+        assert folder.failure() is not None and folder.failure().reason == "5"
+    else:
+        with pytest.raises(UserError, match=r"failed\.json"):
+            folder.failure()
+    folder.start("abc", ["fit"])
+    assert folder.failure() is None and folder.is_resumable("abc") and not folder.is_resumable("abd")
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path):
+    folder = RunFolder(tmp_path)
+    made = {"versions": {"torch": "2"}, "commit": None, "device": "cpu", "host": "h"}
+    result = RunResult(
+        metric="ACC", score=0.5, steps=3, seconds=1.5, recipe=["fit"], arguments=["fit"], environment=made
+    )
+    folder.finish({"method": "PT"}, result)
+    assert folder.result() == result
+    assert list(json.loads((tmp_path / "result.json").read_text())) == [
+        *("method", "metric", "score", "dev_score", "best_step", "steps", "examples", "resumed", "fingerprint"),
+        *("recipe", "arguments", "environment", "seconds"),
+    ]

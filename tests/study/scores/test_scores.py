@@ -6,9 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from support.by_hand import one_partition, record
+from support.by_hand import one_partition, record, run_of
 
-from mpt.study.run.results import RunRecord
 from mpt.study.scores.scores import choose, target_scores
 
 
@@ -27,7 +26,7 @@ def test_the_rate_is_chosen_on_dev_the_first_of_equals_and_test_has_no_say():
         record("PT", "a", 13, score=0.2, dev=0.6, rate=0.5),
         record("PT", "a", 13, score=0.9, dev=0.6, rate=0.4),
         record("PT", "a", 13, score=1.0, dev=0.5, rate=0.3),
-        RunRecord("PT/a-13-0.2", "PT", "downstream", "a", 13, 0.2),  # failed
+        run_of("PT/a-13-0.2", "PT", "downstream", "a", 13, 0.2),  # failed
     ]
     (chosen,) = choose(rows)
     assert (chosen.learning_rate, chosen.score, chosen.folder) == (0.5, 0.2, "PT/a-13-0.5")

@@ -1,0 +1,154 @@
+"""The folder of one run: what its files are called, how it begins and how it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpt.record.result import RunResult, read_result
+from mpt.util.checkpoints import LAST
+from mpt.util.errors import UserError
+from mpt.util.files import read_json, write_json
+
+CONFIG, METRICS, PREDICTIONS = "config.yaml", "metrics.jsonl", "predictions.jsonl"
+PROMPT, EARLY, MODEL = "prompt", "early", "model"
+STARTED, RESULT, FAILED, LOG = "started.json", "result.json", "failed.json", "log.txt"
+
+OWN = (CONFIG, LAST, METRICS, PREDICTIONS, PROMPT, EARLY, MODEL)
+"""What of a run's folder ``mpt fit`` and ``mpt test`` read and write again."""
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """Why a run has no result.
+
+    Attributes:
+        id: tells this failure from one before it.
+    """
+
+    reason: str
+    id: str
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder and its files. All that is written here is written whole or not at all.
+
+    A run of a study begins with ``started.json`` and ends with ``result.json`` or ``failed.json``; one that is done
+    alone, by ``mpt fit``, has none of the three.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Every option of the run."""
+        return self.path / CONFIG
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a run that was killed goes on from."""
+        return self.path / LAST
+
+    @property
+    def metrics(self) -> Path:
+        """A row per evaluation."""
+        return self.path / METRICS
+
+    @property
+    def prompt(self) -> Path:
+        """The prompt that was best on dev."""
+        return self.path / PROMPT
+
+    @property
+    def early(self) -> Path:
+        """Folder of the prompts of early steps."""
+        return self.path / EARLY
+
+    @property
+    def log(self) -> Path:
+        """What the run printed."""
+        return self.path / LOG
+
+    def early_prompt(self, step: int) -> Path:
+        """The prompt of an early step."""
+        return self.early / f"step-{step}"
+
+    def set_aside(self) -> bool:
+        """Rename the folder of an earlier run, if it is one, so that a new one neither mixes with it nor loses it."""
+        if not self.config.is_file():
+            return False
+        name, number = self.path.name, 1
+        while self.path.with_name(f"{name}.{number}").exists():
+            number += 1
+        os.rename(self.path, self.path.with_name(f"{name}.{number}"))
+        print(f"an earlier run in {self.path} was kept as {name}.{number}")
+        return True
+
+    # A run of a study ----------------------------------------------------------------------------------------
+
+    def start(self, fingerprint: str, recipe: Sequence[str]) -> None:
+        """Begin a run, or go on with it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / FAILED).unlink(missing_ok=True)
+        write_json(self.path / STARTED, {"fingerprint": fingerprint, "recipe": recipe})
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a study began a run here."""
+        return (self.path / STARTED).is_file()
+
+    def is_resumable(self, fingerprint: str) -> bool:
+        """Whether a run of this fingerprint left a checkpoint."""
+        try:
+            started = self.is_started and read_json(self.path / STARTED).get("fingerprint") == fingerprint
+        except UserError:  # damaged; the run is done again
+            return False
+        return started and self.checkpoint.is_file()
+
+    def clear(self) -> None:
+        """Take away what an unfinished run of a study left; never anything else."""
+        if self.is_started and not self.is_finished:
+            shutil.rmtree(self.path)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is a result."""
+        return (self.path / RESULT).is_file()
+
+    def finish(self, identity: Mapping[str, Any], result: RunResult) -> None:
+        """Write the result, which makes the run a finished one."""
+        write_json(self.path / RESULT, {**identity, **result.as_json()})
+
+    def result(self, needed: Sequence[str] = ()) -> RunResult | None:
+        """The result, if there is one.
+
+        Args:
+            needed: names of what must be there.
+
+        Raises:
+            UserError: it is not what was written, or lacks something.
+        """
+        return read_result(self.path / RESULT, needed) if self.is_finished else None
+
+    def fail(self, reason: str, arguments: Sequence[str]) -> None:
+        """Record why the run has no result."""
+        facts = {"reason": reason, "arguments": arguments, "log": str(self.log), "id": uuid.uuid4().hex}
+        write_json(self.path / FAILED, facts)
+
+    def failure(self) -> RunFailure | None:
+        """Why the run has no result, if it failed.
+
+        Raises:
+            UserError: the file that says so is damaged.
+        """
+        path = self.path / FAILED
+        if self.is_finished or not path.is_file():
+            return None
+        content = read_json(path)
+        return RunFailure(str(content.get("reason", "it does not say why")), str(content.get("id", "")))

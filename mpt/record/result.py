@@ -1,0 +1,142 @@
+"""What a study's run is, and what came out of it: the content of its ``result.json``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mpt.util.errors import UserError
+from mpt.util.files import read_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunIdentity:
+    """What a run is among the runs of its study, as its files and W&B say it.
+
+    Attributes:
+        stage: ``upstream`` or ``downstream``.
+        partition: in a study of several, the setting whose sources it learned from or whose options it has; none for
+            a run that is the same for all.
+        target: the target task; of an upstream run the one that it is for alone, if it is not for all.
+        learning_rate: none where there was no choice.
+        upstream_seed: of a downstream run, the seed of the upstream run that it starts from; none if it has none, and
+            in folders from before it was told.
+    """
+
+    method: str
+    stage: str
+    partition: str | None = None
+    target: str | None
+    seed: int
+    learning_rate: float | None
+    upstream_seed: int | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All of it by name, in the order of the files."""
+        return {part.name: getattr(self, part.name) for part in fields(RunIdentity)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What came out of a run; what is none was not measured, or is not told by a result of an earlier version.
+
+    Attributes:
+        metric: of the test score; none of an upstream run.
+        score: on test, of the prompt that was best on dev.
+        dev_score: of that prompt; none where nothing was judged on dev.
+        best_step: after which step it was kept.
+        steps: optimiser steps that were made.
+        examples: example passes, see :attr:`mpt.learn.learner.Learner.examples`.
+        source: what it took from a library, a list where it was several; none if it took nothing.
+        similarity: of the source's key to the target's, likewise.
+        resumed: whether it went on after a kill.
+        fingerprint: of the planned run that it is the result of.
+        recipe: of the same.
+        arguments: what followed ``mpt`` on the command line.
+        environment: versions, commit, device and host.
+        side_by_side: how many runs were trained as one batch, it among them; none of a run alone.
+        seconds: of computing; its share where it was trained beside others.
+    """
+
+    metric: str | None = None
+    score: float | None = None
+    dev_score: float | None = None
+    best_step: int | None = None
+    steps: int | None = None
+    examples: int | None = None
+    source: str | list[str] | None = None
+    similarity: float | list[float] | None = None
+    resumed: bool = False
+    fingerprint: str = ""
+    recipe: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    side_by_side: int | None = None
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is written, after what the run is."""
+        rare = ("source", "similarity", "side_by_side")
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in rare}
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "metric": str,
+    "score": float,
+    "dev_score": float,
+    "best_step": int,
+    "steps": int,
+    "examples": int,
+    "source": (str, list),
+    "similarity": (float, list),
+    "resumed": bool,
+    "fingerprint": str,
+    "recipe": list,
+    "arguments": list,
+    "versions": dict,
+    "device": str,
+    "side_by_side": int,
+    "seconds": float,
+}
+_ENVIRONMENT = ("versions", "commit", "device", "host")
+REPORTED = ("seconds", "versions", "device")
+"""What a report cannot do without, of each run."""
+JUDGED = ("metric", "score")
+"""Likewise, of a run that is judged on test."""
+
+
+def read_result(path: Path, needed: Sequence[str] = ()) -> RunResult:
+    """The result of a run.
+
+    Args:
+        needed: names of what must be there.
+
+    Raises:
+        UserError: it is not what was written, or lacks something.
+    """
+    content = read_json(path)
+    environment = content.get("environment")
+    if isinstance(environment, dict):  # device and versions once stood among the rest
+        content = {**environment, **content}
+    for name, kind in _KINDS.items():
+        value = content.get(name)
+        if not _is(value, kind) and (value is not None or name in needed):
+            raise UserError(
+                f"{path} has {name} {value!r}, which mpt study run does not write; delete its folder to have the run "
+                "done again"
+            )
+    known = {name: content[name] for name in (part.name for part in fields(RunResult)) if content.get(name) is not None}
+    return RunResult(**known | {"environment": {name: content[name] for name in _ENVIRONMENT if name in content}})
+
+
+def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, int | float) and float in kinds:
+        return math.isfinite(value)
+    return isinstance(value, kinds)

@@ -1,0 +1,93 @@
+"""The rows of a run's files: an evaluation, a prediction, what is said of a prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpt.util.errors import UserError
+from mpt.util.files import write_text
+
+DEV_SCORE = "dev/score"
+"""What the score on dev is called in metrics and in the facts of a run's prompt."""
+
+
+def seven_digits(value: Any) -> float:
+    """As many digits as Lightning's float32 has."""
+    return float(f"{float(value):.7g}")
+
+
+@dataclass(frozen=True)
+class MetricsRow:
+    """What was measured after a step.
+
+    Attributes:
+        values: by name, such as ``dev/score``, to seven digits.
+    """
+
+    step: int
+    values: Mapping[str, float]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> MetricsRow:
+        """From a mapping that has the step among the numbers."""
+        values = {name: seven_digits(value) for name, value in row.items() if name != "step"}
+        return cls(int(row["step"]), values)
+
+    def line(self) -> str:
+        """As it is written."""
+        return json.dumps({"step": self.step, **self.values})
+
+
+def read_metrics(path: Path, cut_short: bool = False) -> list[MetricsRow]:
+    """The rows of a run's file of metrics; none if there is no such file.
+
+    Args:
+        cut_short: whether a kill may have left half a line, which is left out.
+
+    Raises:
+        UserError: a line is not what was written; names file and line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no file of a run's evaluations: {error}") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if cut_short and not line.endswith("}"):
+            continue
+        try:
+            rows.append(MetricsRow.of(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(f"{path}, line {number} is no evaluation of a run: {error!r}") from error
+    return rows
+
+
+def write_metrics(path: Path, rows: Iterable[MetricsRow]) -> None:
+    """Write a run's file of metrics anew."""
+    write_text(path, "".join(f"{row.line()}\n" for row in rows))
+
+
+def write_predictions(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write predictions, one JSON object per line: ``input``, ``references`` and ``prediction``."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, Any]:
+    """What is said of a prompt that a run keeps after a step, beside what its learner knows.
+
+    Args:
+        data: of one task or of several, of which none is named.
+    """
+    task = getattr(data, "task", None)
+    return {"method": type(learner).__name__, "task": task.name if task else None, "step": step}
+
+
+def dev_score(facts: Mapping[str, Any]) -> Any:
+    """The score on dev that a prompt's facts tell, a run's or a library's; None if they do not."""
+    return facts.get("dev_score", facts.get(DEV_SCORE))
