@@ -46,12 +46,6 @@ def run_study_command(arguments: list[str]) -> None:
     run.add_argument("--gpus-per-run", type=float, metavar="X", help="with --ray: GPUs a run takes, 1 or a part of one")
     run.add_argument("--only", nargs="+", metavar="KEY", help="only these runs (* as in a shell) and what they need")
     plan.add_argument("--commands", action="store_true", help="print a shell command for each run that is left instead")
-    plan.add_argument(
-        "--estimate",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="measure a few steps of each kind of run here, and say how long all would take",
-    )
     report = actions.add_parser("report", help="rebuild the report from the result files, or make one of scores alone")
     report.add_argument("folder", type=Path, nargs="?", help="folder of a study")
     report.add_argument(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from rich.table import Table
 from mpt.cli.study_view import print_left_out
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.fewshot.missing import absent, what_to_do
-from mpt.present.terminal import console
-from mpt.study.forecast.estimate import Estimate, estimate
+from mpt.present.terminal import console, duration
+from mpt.study.forecast import Seconds, by_kind, elapsed
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.plan.planned_run import PlannedRun, option
 from mpt.study.plan.reach import tell_reach
 from mpt.study.run.grid import unfinished
 from mpt.study.run.results import begun_with, refuse_strange, several_upstream
@@ -62,8 +61,8 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
         _tell_missing(terminal, study, places, missing)
     for sentence in tell_reach(cells, study.root):
         terminal.print(sentence, markup=False)
-    if options.estimate and left:
-        _tell_estimate(terminal, study, cells, left, options.workers)
+    if left:
+        _tell_time(terminal, study, cells, left, options.workers)
 
 
 def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[str]:
@@ -170,65 +169,51 @@ def _tell_missing(terminal: Console, study: Study, places: Sequence[Setting], mi
     terminal.print(f"{_count(len(missing), 'task')} missing in {study.root}: {some}. {end}", markup=False)
 
 
-def _tell_estimate(
-    terminal: Console, study: Study, cells: Sequence[PlannedRun], left: Sequence[PlannedRun], asked: int | None
-) -> None:
-    workers = asked if asked is not None else study.workers or default_workers()
-    terminal.print("Measuring a few steps of each kind of run …")
-    begin = time.monotonic()
-    found = estimate(cells, left, study.root, workers)
-    took = time.monotonic() - begin
-    if found.seconds:
-        terminal.print(_speeds(found))
-    untold = [kind for kind in found.kinds if kind.speed.error is not None]
-    for kind in untold:
-        terminal.print(f"not measured: {', '.join(kind.methods)} {kind.stage}: {kind.speed.error}", markup=False)
-    if not found.seconds:
-        return
-    rest = f" (without {sum(len(kind.cells) for kind in untold):,} runs that were not measured)" if untold else ""
-    terminal.print(
-        f"About {duration(sum(found.seconds.values()))} of computing, {duration(found.elapsed)} from start to end with "
-        f"{_count(found.workers, 'worker')}{rest}; measured in {duration(took)}.",
-        markup=False,
-    )
-    terminal.print(
-        "It assumes: this machine, with nothing else at work on it; workers that do not slow one another down; every "
-        "run of a kind as fast as the one measured (downstream a target with inputs of middling length, upstream the "
-        "first setting); evaluations in proportion to the examples of dev and test, and as slow as at the start, "
-        "when answers are longest; runs one by one, not side by side; no logger, no failure.",
-        markup=False,
-    )
-
-
-def _speeds(found: Estimate) -> Table:
+def _kinds(left: Sequence[PlannedRun], seconds: Seconds) -> Table:
+    """A row for each kind of run that is left: what it does, and how long finished ones took."""
     shown = Table()
-    for head in ("kind of run", "start and end", "a step", "on dev", "test batch", "a run", "left", "in all"):
+    for head in ("kind of run", "runs left", "steps", "evaluations", "a run", "in all"):
         shown.add_column(head, justify="left" if head == "kind of run" else "right", no_wrap=True)
-    for kind in found.kinds:
-        seconds = [found.seconds[cell.key] for cell in kind.cells if cell.key in found.seconds]
-        if seconds:
-            speed = kind.speed
-            names = ", ".join(kind.methods[:5]) + (
-                f" and {len(kind.methods) - 5} more" if len(kind.methods) > 5 else ""
-            )
-            parts = (speed.overhead, speed.step, speed.evaluation, speed.test, sum(seconds) / len(seconds))
-            told = [duration(part) if part else "-" for part in parts]
-            shown.add_row(f"{names} {kind.stage}", *told, f"{len(kind.cells):,}", duration(sum(seconds)))
+    for kind, runs in by_kind(left).items():
+        steps, every = (option(runs[0], f"trainer.{name}") for name in ("max_steps", "val_check_interval"))
+        judged = runs[0].stage == "downstream" or bool(option(runs[0], "data.validation"))
+        evaluations = steps // every if judged and type(every) is int and type(steps) is int else 0
+        took = seconds.of(kind)
+        told = ["?", "?"] if took is None else [duration(took), duration(took * len(runs))]
+        shown.add_row(_name(runs), f"{len(runs):,}", f"{steps:,}", f"{evaluations:,}", *told)
     return shown
 
 
-def duration(seconds: float) -> str:
-    """``3 ms``, ``4.2 s``, ``7 min``, ``3 h 20 min``, ``12 days``."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    if minutes < 72 * 60:
-        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
-    return f"{minutes / 60 / 24:,.0f} days"
+def _name(runs: Sequence[PlannedRun]) -> str:
+    methods = list(dict.fromkeys(run.method for run in runs))
+    more = f" and {len(methods) - 5} more" if len(methods) > 5 else ""
+    return f"{', '.join(methods[:5])}{more} {runs[0].stage}"
+
+
+def _tell_time(
+    terminal: Console, study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun], asked: int | None
+) -> None:
+    """How long the runs that are left will take, as far as finished runs of their kinds tell."""
+    seconds = Seconds()
+    seconds.add_finished(run for run in runs if run.fingerprint)
+    kinds = by_kind(left)
+    if not all(map(seconds.count, kinds)):
+        seconds.add_neighbours(left[0].out)
+    terminal.print(_kinds(left, seconds))
+    if unknown := [own for kind, own in kinds.items() if not seconds.count(kind)]:
+        names = "; ".join(map(_name, unknown))
+        terminal.print(f"No run of this kind has been timed yet: {names}. The first finished runs will tell.")
+    if len(unknown) == len(kinds):
+        return
+    workers = min(asked if asked is not None else study.workers or default_workers(), len(left))
+    known = seconds.of_runs(left)
+    rest = f" (without {len(left) - len(known):,} runs of unknown time)" if unknown else ""
+    terminal.print(
+        f"About {duration(sum(known.values()))} of computing, {duration(elapsed(left, known, workers))} from start to "
+        f"end with {_count(workers, 'worker')}{rest}, by the median of "
+        f"{_count(sum(map(seconds.count, kinds)), 'finished run')} of these kinds, here and in studies beside it.",
+        markup=False,
+    )
 
 
 def _count(number: int, what: str) -> str:

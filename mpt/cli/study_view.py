@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,36 +14,46 @@ from rich.progress import (
     Progress,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from mpt.data.fewshot.missing import absent
-from mpt.present.terminal import print_table
+from mpt.present.terminal import duration, print_table
 from mpt.record.result import RunResult
+from mpt.study.forecast import Seconds, elapsed
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import Report
 from mpt.study.report.tables import arg_table, pace_table, score_table, sure_table
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
 
+_SHOW_EVERY, _TELL_EVERY = 5, 60
+"""Seconds from one word about the time left to the next: in a terminal, and where there is none."""
+
 
 class StudyProgress:
-    """A line for every finished run, and below them a bar where there is a terminal."""
+    """A line for every finished run, and the time left: below them in a terminal, from time to time in a log.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        clock: tells seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
+        self.clock = clock
+        self.told = clock()
+        self.seconds = Seconds()
+        self.left: dict[str, PlannedRun] = {}
+        self.workers = 1
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=console,
             disable=not console.is_terminal,
             refresh_per_second=4,
         )
-        self.count = 0
         self.total = 0
 
     def __enter__(self) -> StudyProgress:
@@ -51,18 +62,20 @@ class StudyProgress:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def begins(self, todo: int, done: int, workers: int) -> None:
-        before = f"; {done} finished before are left as they are" if done else ""
+    def begins(self, left: Sequence[PlannedRun], done: Sequence[PlannedRun], workers: int) -> None:
+        before = f"; {len(done)} finished before are left as they are" if done else ""
         at_once = f", {workers} at a time" if workers > 1 else ""
-        self.console.print(
-            f"{todo} runs to do{at_once}{before}" if todo else f"nothing to do: all {done} runs are finished"
-        )
-        if todo:
-            self.total = todo
-            self.bar = self.progress.add_task("runs", total=todo)
-            self.progress.start()
+        if not left:
+            self.console.print(f"nothing to do: all {len(done)} runs are finished")
+            return
+        self.console.print(f"{len(left)} runs to do{at_once}{before}")
+        self.seconds.add_finished(done)
+        self.left, self.total, self.workers = {run.key: run for run in left}, len(left), workers
+        self.bar = self.progress.add_task("runs", total=len(left), left=self._time_left())
+        self.progress.start()
 
     def finished(self, cell: PlannedRun, result: RunResult) -> None:
+        self.seconds.add(cell.stage, result.recipe, result.seconds)
         test = (
             f"dev {_score(result.dev_score)}  test {_score(result.score)}"
             if cell.stage == "downstream"
@@ -76,17 +89,31 @@ class StudyProgress:
         self._line(cell, f"FAILED{place}: {reason}", style="red")
 
     def _line(self, cell: PlannedRun, text: str, style: str | None = None) -> None:
-        self.count += 1
+        self.left.pop(cell.key, None)
+        count = self.total - len(self.left)
         rate = f" lr {cell.learning_rate:g}" if cell.learning_rate is not None else ""
         rate = (f" rank {cell.rank}" if cell.rank is not None else "") + rate
         upstream = f"up{cell.upstream_seed}"
         rate = (f" {upstream}" if upstream in cell.key.split("-") else "") + rate  # in the key if one of several
         what = cell.target or ""
         what += f"{', ' if what else ''}upstream" if cell.stage == "upstream" and cell.method != EMBEDDING else ""
-        number = f"[{self.count:>{len(str(self.total))}}/{self.total}]"
+        number = f"[{count:>{len(str(self.total))}}/{self.total}]"
         name = f"{cell.method:<8} {what:<32} seed {cell.seed:<4}{rate:<9}"
         self.progress.console.print(f"{number} {name} {text}", style=style, markup=False)
-        self.progress.advance(self.bar)
+        self.progress.update(self.bar, completed=count)
+        if self.clock() - self.told < (_SHOW_EVERY if self.console.is_terminal else _TELL_EVERY):
+            return
+        if left := self._time_left():
+            self.told = self.clock()
+            self.progress.update(self.bar, left=left)
+            if not self.console.is_terminal:
+                self.console.print(f"{number} {left}", markup=False)
+
+    def _time_left(self) -> str:
+        """``7 min left``; nothing before a run of each kind that is left has finished."""
+        left = list(self.left.values())
+        known = self.seconds.of_runs(left)
+        return f"{duration(elapsed(left, known, self.workers))} left" if left and len(known) == len(left) else ""
 
 
 def print_left_out(console: Console, places: Sequence[Setting], root: str) -> None:

@@ -47,3 +47,17 @@ def _parts(widths: Sequence[int], texts: int, width: int) -> list[list[int]]:
             parts.append(list(first))
         parts[-1].append(j)
     return parts
+
+
+def duration(seconds: float) -> str:
+    """``3 ms``, ``4.2 s``, ``7 min``, ``3 h 20 min``, ``12 days``."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 72 * 60:
+        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    return f"{minutes / 60 / 24:,.0f} days"

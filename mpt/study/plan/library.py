@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -244,19 +243,6 @@ def changed_library(gone: Sequence[str], words: Sequence[str]) -> str | None:
     if not gone or not all(word.startswith(digests) for word in gone):
         return None
     return next((word.partition("=")[2] for word in words if word.startswith(libraries)), None)
-
-
-def unretrieved(words: list[str]) -> list[str]:
-    """A command line that learns on as many tasks of the library as are retrieved, where nothing is retrieved yet."""
-    begin = "--data.retrieved."
-    given = dict(word.removeprefix(begin).split("=", 1) for word in words if word.startswith(begin))
-    if not given:
-        return words
-    from mpt.library.retrieval import candidates, open_library
-
-    entries = candidates(open_library(given["library"]), json.loads(given["exclude"]))
-    tasks = list(dict.fromkeys(entry.task for entry in entries))[: int(given["top_k"])]
-    return [*(word for word in words if not word.startswith(begin)), f"--data.tasks={json.dumps(tasks)}"]
 
 
 def _is_kept(option: str) -> bool:

@@ -24,8 +24,8 @@ LOOK_EVERY = 0.5
 class Watcher(Protocol):
     """Who is told how a study goes."""
 
-    def begins(self, todo: int, done: int, workers: int) -> None:
-        """``todo`` runs are left, ``done`` were finished before."""
+    def begins(self, left: Sequence[PlannedRun], done: Sequence[PlannedRun], workers: int) -> None:
+        """Some runs are left, others were finished before."""
 
     def finished(self, cell: PlannedRun, result: RunResult) -> None:
         """A run has a result."""
@@ -88,7 +88,8 @@ def run_cells(
     """
     left, past = unfinished(cells), failures(cells)
     workers = min(workers, len(left))
-    watcher.begins(len(left), len(cells) - len(left), workers)
+    todo = {run.key for run in left}
+    watcher.begins(left, [run for run in cells if run.key not in todo], workers)
     if not left:
         return []
     pool = make_workers(workers, past, 1 if are_small(cells) else None)

@@ -1,0 +1,92 @@
+"""How long runs of a study take, from the seconds that finished runs of their kind took."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.run.results import STUDY, read_study
+from mpt.util.errors import UserError
+
+Kind = tuple[str | None, ...]
+"""What decides how long a run takes, as far as its command line tells: runs of one kind are taken to be alike."""
+
+_DECIDES = ("config", "model", "model.backbone", "trainer.max_steps", "trainer.val_check_interval")
+
+
+def kind_of(stage: str, recipe: Sequence[str]) -> Kind:
+    """The kind of a run: its stage, config, backbone and steps, not its task, seed, rate or start."""
+    options = dict(word[2:].partition("=")[::2] for word in recipe if word.startswith("--"))
+    return (stage, *map(options.get, _DECIDES))
+
+
+def by_kind(runs: Iterable[PlannedRun]) -> dict[Kind, list[PlannedRun]]:
+    """The runs of each kind, in order of appearance."""
+    kinds: dict[Kind, list[PlannedRun]] = {}
+    for run in runs:
+        kinds.setdefault(kind_of(run.stage, run.recipe), []).append(run)
+    return kinds
+
+
+class Seconds:
+    """What finished runs took, by kind."""
+
+    def __init__(self) -> None:
+        self.by_kind: dict[Kind, list[float]] = {}
+
+    def add(self, stage: str, recipe: Sequence[str], seconds: float) -> None:
+        """Count a finished run."""
+        if seconds > 0:
+            self.by_kind.setdefault(kind_of(stage, recipe), []).append(seconds)
+
+    def add_finished(self, runs: Iterable[PlannedRun]) -> None:
+        """Count those of some runs that have a result."""
+        for run in runs:
+            if (result := run.files.result()) is not None:
+                self.add(run.stage, result.recipe, result.seconds)
+
+    def add_neighbours(self, out: Path) -> None:
+        """Count the finished runs of the studies whose folders lie beside one; what cannot be read is passed over."""
+        for path in sorted(out.parent.glob(f"*/{STUDY}")):
+            if path.parent.resolve() == out.resolve():
+                continue
+            try:
+                _, records = read_study(path.parent)
+            except UserError:
+                continue
+            for record in records:
+                if record.result is not None:
+                    self.add(record.stage, record.result.recipe, record.result.seconds)
+
+    def count(self, kind: Kind) -> int:
+        """How many runs of a kind were counted."""
+        return len(self.by_kind.get(kind, ()))
+
+    def of(self, kind: Kind) -> float | None:
+        """What a run of a kind takes: the median; none if none was counted."""
+        found = self.by_kind.get(kind)
+        return statistics.median(found) if found else None
+
+    def of_runs(self, runs: Iterable[PlannedRun]) -> dict[str, float]:
+        """What each run takes, by key; those of a kind of which nothing is known are not there."""
+        known = ((self.of(kind), own) for kind, own in by_kind(runs).items())
+        return {run.key: seconds for seconds, own in known if seconds is not None for run in own}
+
+
+def elapsed(runs: Sequence[PlannedRun], seconds: Mapping[str, float], workers: int) -> float:
+    """Seconds from start to end, if each run goes to the worker that is free first, upstream runs before others.
+
+    Args:
+        seconds: of each run, by key; 0 where a key is not there.
+        workers: processes at work at once.
+    """
+    free = [0.0] * max(1, workers)
+    ends: dict[str, float] = {}
+    for run in sorted(runs, key=lambda run: run.stage != "upstream"):
+        begin = max([heapq.heappop(free), *(ends.get(key, 0.0) for key in run.needs)])
+        ends[run.key] = begin + seconds.get(run.key, 0.0)
+        heapq.heappush(free, ends[run.key])
+    return max(ends.values(), default=0.0)
