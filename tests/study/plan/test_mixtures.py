@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from support.toy_study import STUDY, write_study
 
 from mpt.fit.configs import find_config
-from mpt.study.forecast.estimate import kinds_of
+from mpt.study.forecast import by_kind
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.start_options import start_options
@@ -104,7 +104,8 @@ def test_the_model_is_handed_down_as_a_prompt_is(tmp_path):
     assert "--model.backbone=mpt-tiny" in cell.arguments and cell.needs == ("MT-FT/upstream-13",)
     assert not any("model.init" in word for word in cell.arguments)
     # Its steps take as long as those of FT.
-    assert [kind.methods for kind in kinds_of(plan(found, tmp_path / "out"))] == [["MT-FT"], ["FT", "MT-FT"]]
+    kinds = by_kind(plan(found, tmp_path / "out")).values()
+    assert [sorted({run.method for run in own}) for own in kinds] == [["MT-FT"], ["FT", "MT-FT"]]
 
 
 def test_a_prompt_cannot_start_a_model_nor_a_model_a_prompt(tmp_path):

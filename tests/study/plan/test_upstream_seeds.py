@@ -244,9 +244,9 @@ def test_done_once_it_is_finished_and_a_run_that_is_lost_asks_for_its_own_prompt
     shutil.copytree(out, there)
     for key in ("MTL/upstream-5", "MTL/ag_news-21-up5"):
         (there / key / "result.json").unlink()
-    told = mpt("study", "plan", file, "--out", there, "--no-estimate").out
+    told = mpt("study", "plan", file, "--out", there).out
     rows = [[part.strip() for part in line.strip("│").split("│")] for line in told.splitlines() if line[0] == "│"]
-    assert rows == [
+    assert rows[:3] == [
         ["PT", "downstream", "2", "1 target × 2 seeds", "2", ""],
         ["MTL", "upstream", "2", "2 seeds", "1", ""],
         ["MTL", "downstream", "4", "1 target × 2 seeds × 2 upstream seeds", "3", "2 upstream runs"],
