@@ -19,7 +19,8 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import read_record, refuse_strange
 from mpt.study.scores.gains import gains, target_gains
 from mpt.study.scores.scores import choose
-from mpt.study.spec.study import Method, Study, Variant, load_study
+from mpt.study.spec.methods import Method
+from mpt.study.spec.study import Study, Variant, load_study
 from mpt.sweep.sampling import Values
 from mpt.util.errors import UserError
 from mpt.util.files import write_text

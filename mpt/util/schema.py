@@ -1,8 +1,8 @@
 """Values that a file gives: dataclasses whose annotations pydantic checks, with each mistake told in one sentence.
 
 A check raises ``ValueError`` with what is to be read after the key: ``must be above 0`` becomes ``epochs must be above
-0``. Words that begin with a colon or a comma follow the key without a space; at the top of a file, where there is no
-key, they stand alone.
+0``. Words that begin with a colon, a comma or a full stop follow the key without a space; at the top of a file, where
+there is no key, they stand alone.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Given(dict[Any, Any]):
         self.hidden = hidden
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checked:
     """A check of a value, and what an editor is told of it; put it into ``Annotated``.
 
@@ -250,9 +250,9 @@ def sentence(error: ValidationError, where: str, lines: Lines) -> str:
     if place and isinstance(place[-1], int):
         key = f"each of {key}"
     if key:
-        told = key + told if told[0] in ":," else f"{key} {told}"
-    elif told[0] in ":,":
-        told = told[1:].lstrip()
+        told = key + told if told[0] in ":,." else f"{key} {told}"
+    elif told[0] in ":,.":
+        told = told.lstrip(":,. ")
     elif first["type"] != "missing":
         told = f"it {told}"
     ends = [tuple(place[:size]) for size in range(len(place), 0, -1)]

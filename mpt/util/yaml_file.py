@@ -168,7 +168,7 @@ class _Reader:
                 )
             self.lines[own] = event.start_mark.line + 1
             content[name] = self._value(next(self._events), own, depth + 1)
-        return below | content
+        return {name: value for name, value in below.items() if name not in content} | content
 
     def _merged(self, event: Any, place: tuple[Any, ...], depth: int) -> dict[Any, Any]:
         given = self._value(event, place, depth + 1)

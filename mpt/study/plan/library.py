@@ -14,8 +14,9 @@ from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
     from mpt.library.library import Entry, Library
+    from mpt.study.spec.methods import Method
     from mpt.study.spec.settings import Setting
-    from mpt.study.spec.study import Method, Study
+    from mpt.study.spec.study import Study
 
 _SMALL = 1 << 29
 """Bytes of weights, half a gigabyte, that are loaded within a second or two."""

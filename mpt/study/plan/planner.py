@@ -21,8 +21,9 @@ from mpt.study.plan.library import Start, StudyLibrary
 from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
 from mpt.study.plan.start_options import start_options
+from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.settings import Setting
-from mpt.study.spec.study import Method, Stage, Study
+from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
 
 

@@ -9,9 +9,9 @@ from mpt.data.tasks.task import Shots
 from mpt.study.plan.fingerprints import sources_digest
 from mpt.study.plan.library import StudyLibrary
 from mpt.study.plan.source_draws import data_options
+from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
-from mpt.study.spec.study import Method, Stage
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:

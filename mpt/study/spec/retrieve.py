@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from mpt.util.errors import UserError
-from mpt.util.keyed_yaml import Keys
+from pydantic import Field
+
+from mpt.util.schema import Checked, FromFile, one_of, whole
 
 EMBEDDING = "embedding"
 """Config of the runs that make the targets' keys, and the folder of these."""
@@ -25,8 +25,19 @@ _USES = {
 _UPSTREAM = ("tasks", "mixture")
 
 
+_COUNT = whole(1, word="all")
+_FROM = one_of(("sources", "library"))
+
+TopK = Annotated[
+    int | None, Checked(lambda given, _: None if _COUNT.check(given, _as_given) == "all" else given, _COUNT.schema)
+]
+Everything = Annotated[
+    bool, Checked(lambda given, _: _FROM.check(given, _as_given) == "library", {"type": "string", **_FROM.schema})
+]
+
+
 @dataclass(frozen=True)
-class Retrieve:
+class Retrieve(FromFile):
     """How a method uses the library (SPoT, section 3.3; Qin et al. 2023, A.7).
 
     Attributes:
@@ -41,11 +52,11 @@ class Retrieve:
         everything: retrieve among all of the library but the target tasks, not among the setting's source tasks alone.
     """
 
-    use: str = "best"
-    top_k: int | None = 3
-    order: str = "highest"
-    by: str = "per_token"
-    everything: bool = False
+    use: Annotated[str, one_of(tuple(_USES))] = "best"
+    top_k: TopK = 3
+    order: Annotated[str, one_of(ORDERS)] = "highest"
+    by: Annotated[str, one_of(MEASURES)] = "per_token"
+    everything: Annotated[Everything, Field(alias="from")] = False
 
     @property
     def tries_all(self) -> bool:
@@ -53,73 +64,34 @@ class Retrieve:
         return self.use == "best" and self.top_k is None
 
 
-def read_retrieve(method: Keys) -> Retrieve | None:
-    """What a method's ``retrieve`` says; None if it has none.
+def check_retrieve(retrieve: Retrieve, upstream: Any) -> None:
+    """That what is retrieved goes with a method's upstream stage.
 
     Args:
-        method: the method's keys, of which ``upstream`` has not been taken yet.
+        upstream: what the file says of it, if the method has one.
 
     Raises:
-        UserError: a key or value that is wrong, or that does not go with the method's stages.
+        ValueError: it does not; says by key what would.
     """
-    has_upstream = method.left.get("upstream") is not None
-    if "retrieve" in method.left and method.left["retrieve"] is None:
-        raise UserError(f"{method.where}: retrieve is empty; say what, for example {{use: best, top_k: 3}}")
-    keys = method.below("retrieve", None)
-    if keys is None:
-        return None
-    use = _one_of(keys, "use", list(_USES), "tasks" if has_upstream else "best")
-    top_k = _top_k(keys)
-    order = _one_of(keys, "order", ORDERS, "highest")
-    by = _one_of(keys, "by", MEASURES, "per_token")
-    among = _one_of(keys, "from", ["sources", "library"], "sources")
-    keys.end()
-    if use in _UPSTREAM and not has_upstream:
-        raise UserError(f"{keys.where}: use {use} is {_USES[use]}, so the method needs an upstream stage")
-    if use not in _UPSTREAM and has_upstream:
-        raise UserError(f"{keys.where}: use {use} is {_USES[use]}; leave out upstream, or use tasks or mixture")
-    if use in _UPSTREAM and among == "library":
-        raise UserError(f"{keys.where}: from library is for prompts; an upstream stage learns on source tasks alone")
-    return Retrieve(use, top_k, order, by, among == "library")
-
-
-def check_retrieve(method: Keys, retrieve: Retrieve | None, upstream: Any) -> None:
-    """That an upstream stage can be one on retrieved tasks.
-
-    Args:
-        upstream: the method's :class:`mpt.study.spec.study.Stage`, if it has one.
-
-    Raises:
-        UserError: it cannot.
-    """
-    if retrieve is None or upstream is None:
+    use = f".retrieve: use {retrieve.use} is {_USES[retrieve.use]}"
+    if retrieve.use not in _UPSTREAM:
+        if upstream is not None:
+            raise ValueError(f"{use}; leave out upstream, or use tasks or mixture")
         return
-    where = f"{method.where}.upstream"
-    if upstream.epochs is not None:
-        raise UserError(
-            f"{where}: epochs cannot be counted before the tasks are retrieved; give trainer.max_steps in overrides"
+    if upstream is None:
+        raise ValueError(f"{use}, so the method needs an upstream stage")
+    if retrieve.everything:
+        raise ValueError(".retrieve: from library is for prompts; an upstream stage learns on source tasks alone")
+    if upstream.epochs is not None or "epochs" in upstream.vary:
+        raise ValueError(
+            ".upstream: epochs cannot be counted before the tasks are retrieved; give trainer.max_steps in overrides"
         )
-    if upstream.seeds and retrieve.use == "mixture":
-        raise UserError(
-            f"{where}: a mixture learns on one draw of the target, so that each seed needs its own; leave out "
-            f"{'seeds' if len(upstream.seeds) > 1 else 'seed'}"
+    if retrieve.use == "mixture" and (upstream.seeds or upstream.seed is not None):
+        raise ValueError(
+            ".upstream: a mixture learns on one draw of the target, so that each seed needs its own; leave out "
+            f"{'seeds' if upstream.seeds else 'seed'}"
         )
 
 
-def _top_k(keys: Keys) -> int | None:
-    if keys.left.get("top_k") == "all":
-        keys.take("top_k", str)
-        return None
-    if isinstance(keys.left.get("top_k"), str):
-        raise UserError(f"{keys.where}: top_k must be a whole number or the word all, not {keys.left['top_k']!r}")
-    top_k: int = keys.take("top_k", int, 3)
-    if top_k < 1:
-        raise UserError(f"{keys.where}: top_k must be at least 1, or all, not {top_k}")
-    return top_k
-
-
-def _one_of(keys: Keys, name: str, known: Sequence[str], default: str) -> str:
-    value = keys.take(name, str, default)
-    if value not in known:
-        raise UserError(f"{keys.where}: {name} is one of {', '.join(known)}, not {value!r}")
+def _as_given(value: Any) -> Any:
     return value

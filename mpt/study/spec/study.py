@@ -2,76 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from mpt.data.fewshot.missing import MISSING
-from mpt.data.tasks.task import Shots
-from mpt.study.spec.retrieve import EMBEDDING, Retrieve, check_retrieve, read_retrieve
+from mpt.study.spec.methods import Method, MethodFile
+from mpt.study.spec.options import Epochs, K, Names, Overrides, Seeds, StudyPart
+from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
-from mpt.util.keyed_yaml import Keys, flat, read_yaml
-
-_GRID = (
-    "config",
-    "seed_everything",
-    "data.seed",
-    "data.task",
-    "data.tasks",
-    "data.partition",
-    "trainer.default_root_dir",
-    "ckpt_path",
-    "weights_only",
-)
-"""Options that differ from run to run, so that no override may set them."""
+from mpt.util.schema import Checked, Given, Text, Texts, checked, one_of, shown, whole
+from mpt.util.yaml_file import read_text, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
-_STEPS = "trainer.max_steps"
+
+
+def _side_by_side(value: Any, validate: Callable[[Any], Any]) -> Any:
+    if value is False or value == "off":  # YAML's word for False
+        return 1
+    if value == "auto":
+        return None
+    if type(value) is not int or value < 1:
+        raise ValueError(f"is auto, off, or a number of runs from 1 on, not {shown(value)}")
+    return validate(value)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One kind of run: a method's upstream, or its downstream.
-
-    Attributes:
-        config: experiment file, as for ``mpt fit --config``.
-        overrides: dotted command-line option to value.
-        learning_rates: downstream, the rates to choose from on dev; the config's own rate where there is
-            none.
-        seeds: upstream, those of its prompts, from each of which all seeds of the study start (``seed: 13`` is short
-            for ``seeds: [13]``); where there are none, each seed of the study has its own prompt.
-        epochs: upstream on a mixture, how long in place of steps: times that each of the pooled source examples is
-            taken, on average.
-    """
-
-    config: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    learning_rates: tuple[float, ...] = ()
-    seeds: tuple[int, ...] = ()
-    epochs: float | None = None
-
-
-@dataclass(frozen=True)
-class Method:
-    """A row of the table: learned upstream on the source tasks if it has such a stage, then on each target.
-
-    Attributes:
-        name: also the name of its folder.
-        retrieve: what it takes from the study's library for each target, if anything: prompts to start from, or source
-            tasks that its upstream stage learns on, target by target.
-    """
-
-    name: str
-    downstream: Stage
-    upstream: Stage | None = None
-    retrieve: Retrieve | None = None
-
-
-@dataclass(frozen=True)
-class Variant:
+class Variant(StudyPart):
     """One of the ``settings`` of a study: a column of the ARG table, and what differs in its runs.
 
     Attributes:
@@ -85,13 +44,15 @@ class Variant:
     """
 
     name: str
-    partition: str
-    backbone: str | None = None
-    sources: tuple[str, ...] = ()
-    source_k: Shots | None = None
-    target_k: Shots | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    epochs: float | None = None
+    partition: Text = ""
+    backbone: Text | None = None
+    sources: Names = ()
+    source_k: K | None = None
+    target_k: K | None = None
+    overrides: Overrides = field(default_factory=dict)
+    epochs: Epochs | None = None
+
+    HIDDEN: ClassVar = ("name",)
 
     @property
     def upstream(self) -> tuple[object, ...]:
@@ -104,8 +65,32 @@ class Variant:
         return self.backbone, self.target_k, dict(self.overrides)
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, kw_only=True)
+class _Common(StudyPart):
+    """What a study file says as the study has it; see :class:`Study`."""
+
+    name: Text = ""
+    backbone: Text
+    root: Text
+    seeds: Seeds
+    baseline: Text = "PT"
+    targets: Names = ()
+    sources: Names = ()
+    k: K | None = None
+    source_k: K | None = None
+    target_k: K | None = None
+    missing: Annotated[str, one_of(MISSING)] = "error"
+    workers: Annotated[int, whole(1)] | None = None
+    side_by_side: Annotated[
+        int | None, Checked(_side_by_side, {"anyOf": [{"type": "integer", "minimum": 1}, {"enum": ["auto", "off"]}]})
+    ] = None
+    overrides: Overrides = field(default_factory=dict)
+    learn_on_targets: bool = False
+    library: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(_Common):
     """What is compared.
 
     Attributes:
@@ -132,27 +117,11 @@ class Study:
         library: prompt library that methods retrieve from: a folder, the name of a shipped one, or ``hub:owner/name``.
     """
 
-    name: str
-    backbone: str
-    root: str
     partitions: tuple[str, ...]
-    seeds: tuple[int, ...]
     methods: tuple[Method, ...]
-    baseline: str = "PT"
-    targets: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    k: Shots | None = None
-    source_k: Shots | None = None
-    target_k: Shots | None = None
-    missing: str = "error"
-    workers: int | None = None
-    side_by_side: int | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
     file: str = ""
     variants: tuple[Variant, ...] = ()
     only: tuple[str, ...] = ()
-    learn_on_targets: bool = False
-    library: str | None = None
 
     @property
     def has_several(self) -> bool:
@@ -170,6 +139,57 @@ class Study:
         return bool(self.variants) and all(v.upstream == self.variants[0].upstream for v in self.variants)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyFile(_Common):
+    """What a study file may say."""
+
+    partition: Text | None = None
+    partitions: Texts | None = None
+    settings: dict[str, Variant] | None = None
+    methods: dict[str, MethodFile]
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def prepared(cls, content: dict[Any, Any]) -> Any:
+        content = super().prepared(content)
+        for key in {"settings", "methods"} & content.keys():
+            if isinstance(content[key], dict):
+                content[key] = {str(name): value for name, value in content[key].items()}
+        if isinstance(settings := content.get("settings"), dict):
+            for name, given in settings.items():
+                if given is None or isinstance(given, dict):
+                    settings[name] = Given(given or {}, name=name)
+        return content
+
+    def __post_init__(self) -> None:
+        if self.settings is None and self.partition is None and self.partitions is None:
+            raise ValueError(": the key partition is missing; give it one, or give partitions a list")
+        if self.partitions is not None and self.partition is not None:
+            raise ValueError(": give partition (one) or partitions (a list), not both")
+        if self.partitions is not None and self.settings is not None:
+            raise ValueError(": give partitions or settings, not both; a setting names its own partition")
+        if self.settings is not None and not self.settings:
+            raise ValueError(": settings is empty; give at least one, or a partition in its place")
+        for name, setting in (self.settings or {}).items():
+            if not (setting.partition or self.partition):
+                raise ValueError(
+                    f": settings.{name} has no key partition; give it there, or once for all settings above them"
+                )
+
+    def study(self, path: Path) -> Study:
+        given = self.settings.values() if self.settings else ()
+        variants = tuple(replace(one, partition=one.partition or str(self.partition)) for one in given)
+        several = tuple(dict.fromkeys(one.partition for one in variants)) or self.partitions or (str(self.partition),)
+        said = {one.name: getattr(self, one.name) for one in fields(_Common)}
+        return Study(
+            **{**said, "name": self.name or path.stem},
+            partitions=several,
+            variants=variants,
+            methods=tuple(one for name, method in self.methods.items() for one in method.methods(name)),
+            file=str(path),
+        )
+
+
 def load_study(path: Path) -> Study:
     """Read a study's YAML file; ``${...}`` refers to its other keys, ``variables`` is free for such use.
 
@@ -177,232 +197,55 @@ def load_study(path: Path) -> Study:
         UserError: the file is not YAML, or a key or value in it is wrong; names the file, the key and what
             is right.
     """
-    keys = Keys(read_yaml(path, "a study"), str(path), "")
-    keys.take("variables", dict, {})
-    methods = keys.take("methods", dict)
-    partitions, variants = _settings(keys)
-    study = Study(
-        name=keys.take("name", str, path.stem),
-        backbone=keys.take("backbone", str),
-        root=keys.take("root", str),
-        partitions=partitions,
-        variants=variants,
-        seeds=keys.several("seeds", int),
-        methods=tuple(m for name, value in methods.items() for m in _methods(str(path), str(name), value)),
-        baseline=keys.take("baseline", str, "PT"),
-        targets=keys.several("targets", str),
-        sources=keys.several("sources", str),
-        k=_shots(keys, "k"),
-        source_k=_shots(keys, "source_k"),
-        target_k=_shots(keys, "target_k"),
-        missing=keys.take("missing", str, "error"),
-        workers=keys.take("workers", int, None),
-        side_by_side=_side_by_side(keys),
-        overrides=_overrides(keys),
-        file=str(path),
-        learn_on_targets=keys.take("learn_on_targets", bool, False),
-        library=keys.take("library", str, None),
-    )
-    keys.end()
-    _check(study)
+    where = f"The study file {path}"
+    text = read_text(path, "study file")
+    content, lines = read_yaml(text, where, merges=True)
+    study = checked(_resolved(content, where) if "${" in text else content, lines, where, StudyFile).study(path)
+    if mistake := _mistake(study):
+        raise UserError(f"{where}: {mistake}.")
     return study
 
 
-def _check(study: Study) -> None:
-    where = study.file
-    if not _NAME.fullmatch(study.name):
-        raise UserError(f"{where}: name {study.name!r} is used as a folder; use letters, digits and . _ + -")
-    if not study.seeds:
-        raise UserError(f"{where}: seeds is empty; give at least one, for example [13, 21]")
-    if not study.methods:
-        raise UserError(f"{where}: methods is empty; give at least {study.baseline}")
+def _resolved(content: Any, where: str) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
+
+
+def _mistake(study: Study) -> str | None:
+    """What is wrong with how the parts of a study go together."""
     names = [method.name for method in study.methods]
-    for kind, folders in (("method", names), ("setting", [variant.name for variant in study.variants])):
-        for name in folders:
-            if not _NAME.fullmatch(name) or name in ("report", EMBEDDING):
-                raise UserError(
-                    f"{where}: {kind} {name!r} is used as a folder; use another name, of letters, digits and . _ + -"
-                )
+    folders = [("name", study.name), *(("method", name) for name in names)]
+    for kind, name in [*folders, *(("setting", variant.name) for variant in study.variants)]:
+        if not _NAME.fullmatch(name) or (kind != "name" and name in ("report", EMBEDDING)):
+            return f"{kind} {name!r} is used as a folder; use another name, of letters, digits and . _ + -"
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"{where}: two methods are named {twice[0]}, one of them by its vary; rename one")
+        return f"two methods are named {twice[0]}, one of them by its vary; rename one"
     if study.baseline not in names:
-        raise UserError(
-            f"{where}: the baseline {study.baseline} is not among the methods ({', '.join(names)}); relative "
-            "gains need it: "
-            "add it, or set baseline to one of them"
+        return (
+            f"the baseline {study.baseline} is not among the methods ({', '.join(names)}); relative gains need it: add "
+            "it, or set baseline to one of them"
         )
     if len(study.partitions) > 1 and study.sources:
-        raise UserError(
-            f"{where}: sources chooses among the tasks of one partition, and this study has several; leave it out, "
-            "give one partition, or say it in the settings that it is for"
+        return (
+            "sources chooses among the tasks of one partition, and this study has several; leave it out, give one "
+            "partition, or say it in the settings that it is for"
         )
     counted = any(method.upstream and method.upstream.epochs is not None for method in study.methods)
     for variant in study.variants:
         if variant.epochs is not None and not counted:
-            raise UserError(
-                f"{where}: settings.{variant.name}: epochs is in place of those of upstream stages that have epochs, "
-                "and none has; give them to one"
+            return (
+                f"settings.{variant.name}: epochs is in place of those of upstream stages that have epochs, and none "
+                "has; give them to one"
             )
     for method in study.methods:
         if method.retrieve is not None and study.library is None:
-            raise UserError(
-                f"{where}: methods.{method.name} retrieves, but the study names no library; give library: a folder "
-                "that mpt library made or the name of a shipped one"
+            return (
+                f"methods.{method.name} retrieves, but the study names no library; give library: a folder that mpt "
+                "library made or the name of a shipped one"
             )
-    if study.missing not in MISSING:
-        raise UserError(f"{where}: missing is one of {', '.join(MISSING)}, not {study.missing!r}")
-    if study.workers is not None and study.workers < 1:
-        raise UserError(f"{where}: workers must be at least 1, not {study.workers}")
-
-
-def _shots(keys: Keys, name: str) -> Shots | None:
-    if keys.left.get(name) == "all":
-        return keys.take(name, str)
-    if isinstance(keys.left.get(name), str):
-        raise UserError(f"{keys.where}: {name} must be a whole number or the word all, not {keys.left[name]!r}")
-    k = keys.take(name, int, None)
-    if k is not None and k < 1:
-        raise UserError(f"{keys.where}: {name} must be at least 1, or all, not {k}")
-    return k
-
-
-def _side_by_side(keys: Keys) -> int | None:
-    given = keys.left.get("side_by_side")
-    if given is False or given == "off":  # YAML's word for False
-        keys.left["side_by_side"] = 1
-    elif given == "auto":
-        keys.left["side_by_side"] = None
-    elif isinstance(given, (str, bool)) or (isinstance(given, int) and given < 1):
-        raise UserError(f"{keys.where}: side_by_side is auto, off, or a number of runs from 1 on, not {given!r}")
-    return keys.take("side_by_side", int, None)
-
-
-def _settings(keys: Keys) -> tuple[tuple[str, ...], tuple[Variant, ...]]:
-    """The one ``partition``, the list ``partitions``, or ``settings``: the partitions, and what else differs."""
-    one = keys.take("partition", str, None)
-    several = keys.take("partitions", list, None)
-    settings = keys.below("settings", None)
-    if settings is not None:
-        if several is not None:
-            raise UserError(f"{keys.where}: give partitions or settings, not both; a setting names its own partition")
-        variants = tuple(_variant(settings, name, one) for name in list(settings.left))
-        if not variants:
-            raise UserError(f"{keys.where}: settings is empty; give at least one, or a partition in its place")
-        return tuple(dict.fromkeys(variant.partition for variant in variants)), variants
-    if one is None and several is None:
-        keys.end_if_misspelt("partition", "partitions", "settings")
-        raise UserError(f"{keys.where}: the key partition is missing; give it one, or give partitions a list")
-    if several is None:
-        return (one,), ()
-    if one is not None:
-        raise UserError(f"{keys.where}: give partition (one) or partitions (a list), not both")
-    if not several:
-        raise UserError(f"{keys.where}: partitions is empty; give at least one")
-    return keys.typed("partitions", several, str), ()
-
-
-def _variant(settings: Keys, name: str, partition: str | None) -> Variant:
-    own = settings.below(name, {})  # nothing after the colon: as the study says
-    assert own is not None
-    chosen = own.take("partition", str, partition)
-    if chosen is None:
-        own.end_if_misspelt("partition")
-        raise UserError(f"{own.where}: the key partition is missing; give it here, or once for all settings above them")
-    variant = Variant(
-        name=name,
-        partition=chosen,
-        backbone=own.take("backbone", str, None),
-        sources=own.several("sources", str),
-        source_k=_shots(own, "source_k"),
-        target_k=_shots(own, "target_k"),
-        overrides=_overrides(own),
-        epochs=_epochs(own),
-    )
-    own.end()
-    return variant
-
-
-def _methods(file: str, name: str, value: Any) -> Iterator[Method]:
-    """The one method, or one for each combination of the values that its upstream varies."""
-    keys = Keys(value, file, f"methods.{name}")
-    below = keys.below("downstream")
-    assert below is not None
-    downstream = _stage(below, "downstream")
-    retrieve = read_retrieve(keys)
-    given = keys.below("upstream", None)
-    vary = _vary(given) if given is not None else {}
-    upstream = _stage(given, "upstream") if given is not None else None
-    keys.end()
-    check_retrieve(keys, retrieve, upstream)
-    if upstream is None:
-        yield Method(name, downstream, None, retrieve)
-        return
-    for values in itertools.product(*vary.values()):
-        own = {**upstream.overrides, **dict(zip(vary, values, strict=True))}
-        epochs = own.pop("epochs", upstream.epochs)
-        varied = replace(upstream, overrides=own, epochs=epochs)
-        check_retrieve(keys, retrieve, varied)
-        yield Method("-".join([name, *(format(value, "g") for value in values)]), downstream, varied, retrieve)
-
-
-def _vary(keys: Keys) -> dict[str, tuple[float, ...]]:
-    """Options of an upstream stage, or its ``epochs``, to the numbers that they are given in turn."""
-    below = keys.below("vary", {})
-    assert below is not None
-    found: dict[str, tuple[float, ...]] = {}
-    for name in list(below.left):
-        # A whole number stays one: the option may be a count.
-        values = below.several(name, float)
-        found[name] = tuple(int(value) if value.is_integer() and value >= 1 else value for value in values)
-        if not values:
-            raise UserError(f"{below.where}: {name} is empty; give the numbers to try")
-        if name in _GRID:
-            raise UserError(f"{below.where}: vary must not set {name}, which the study sets itself for each run")
-    return found
-
-
-def _stage(keys: Keys, kind: str) -> Stage:
-    if kind == "upstream" and "learning_rates" in keys.left:
-        raise UserError(
-            f"{keys.where}: learning_rates is for the downstream stage, whose dev scores choose among "
-            "them; upstream, "
-            "give one rate in overrides (model.optimizer.lr)"
-        )
-    stage = Stage(
-        config=keys.take("config", str),
-        overrides=_overrides(keys),
-        learning_rates=keys.several("learning_rates", float) if kind == "downstream" else (),
-        seeds=_upstream_seeds(keys) if kind == "upstream" else (),
-        epochs=_epochs(keys) if kind == "upstream" else None,
-    )
-    keys.end()
-    if stage.epochs is not None and _STEPS in stage.overrides:
-        raise UserError(f"{keys.where}: give epochs or {_STEPS}, not both")
-    return stage
-
-
-def _upstream_seeds(keys: Keys) -> tuple[int, ...]:
-    several = "seeds" in keys.left
-    one, seeds = keys.take("seed", int, None), keys.several("seeds", int)
-    if several and one is not None:
-        raise UserError(f"{keys.where}: give seed (one) or seeds (a list), not both")
-    if several and not seeds:
-        raise UserError(
-            f"{keys.where}: seeds is empty; give at least one, or leave it out: each seed of the study then has its own"
-        )
-    return seeds if one is None else (one,)
-
-
-def _epochs(keys: Keys) -> float | None:
-    epochs = keys.take("epochs", float, None)
-    if epochs is not None and epochs <= 0:
-        raise UserError(f"{keys.where}: epochs must be above 0, not {epochs:g}")
-    return epochs
-
-
-def _overrides(keys: Keys) -> dict[str, Any]:
-    options = flat(keys.take("overrides", dict, {}))
-    for name in options:
-        if name in _GRID:
-            raise UserError(f"{keys.where}: overrides must not set {name}, which the study sets itself for each run")
-    return options
+    return None

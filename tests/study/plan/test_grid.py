@@ -12,7 +12,8 @@ from support.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_s
 from mpt.study.plan.fingerprints import read_draw, sources_digest
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.spec.study import Stage, Study, Variant, load_study
+from mpt.study.spec.methods import Stage
+from mpt.study.spec.study import Study, Variant, load_study
 from mpt.util.errors import UserError
 
 

@@ -270,11 +270,19 @@ def test_another_library_is_another_study_for_those_that_retrieve_and_for_nobody
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("use: best", "use: bset", "methods.Top2.retrieve: use is one of best, average, tasks, mixture, not 'bset'"),
-        ("use: best, top_k: 2", "use: best, k: 2", "methods.Top2.retrieve: unknown key k; known are by, from"),
+        ("use: best", "use: bset", "methods.Top2.retrieve.use is one of best, average, tasks, mixture, not 'bset'"),
+        ("use: best, top_k: 2", "use: best, k: 2", "methods.Top2.retrieve has the unknown key k; known are by, from"),
         ("{{use: best, top_k: 2}}", "", "methods.Top2: retrieve is empty; say what"),
-        ("use: best, top_k: 2", "top_k: 0", "Top2.retrieve: top_k must be at least 1, or all, not 0"),
-        ("use: best, top_k: 2", "top_k: most", "top_k must be a whole number or the word all, not 'most'"),
+        (
+            "use: best, top_k: 2",
+            "top_k: 0",
+            "Top2.retrieve.top_k must be a whole number of at least 1, or the word all, not 0",
+        ),
+        (
+            "use: best, top_k: 2",
+            "top_k: most",
+            "top_k must be a whole number of at least 1, or the word all, not 'most'",
+        ),
         ("use: best", "use: mixture", "use mixture is .*, so the method needs an upstream stage"),
         ("use: mixture", "use: average", "methods.Mixture.retrieve: use average is .*; leave out upstream"),
         ("by: average_token", "by: cosine", "by is one of per_token, average_token, subspace, not 'cosine'"),

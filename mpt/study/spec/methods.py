@@ -1,0 +1,110 @@
+"""The methods of a study: what the file says of them, and what they are in its table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mpt.study.spec.options import Epochs, Overrides, Rates, Seeds, StudyPart, Vary
+from mpt.study.spec.retrieve import Retrieve, check_retrieve
+from mpt.util.schema import Text
+
+_STEPS = "trainer.max_steps"
+
+
+@dataclass(frozen=True)
+class Stage(StudyPart):
+    """One kind of run: a method's upstream, or its downstream.
+
+    Attributes:
+        config: experiment file, as for ``mpt fit --config``.
+        overrides: dotted command-line option to value.
+        learning_rates: downstream, the rates to choose from on dev; the config's own rate where there is
+            none.
+        seeds: upstream, those of its prompts, from each of which all seeds of the study start (``seed: 13`` is short
+            for ``seeds: [13]``); where there are none, each seed of the study has its own prompt.
+        epochs: upstream on a mixture, how long in place of steps: times that each of the pooled source examples is
+            taken, on average.
+    """
+
+    config: Text
+    overrides: Overrides = field(default_factory=dict)
+    learning_rates: Rates = ()
+    seeds: tuple[int, ...] = ()
+    epochs: float | None = None
+
+    HIDDEN: ClassVar = ("seeds", "epochs")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table: learned upstream on the source tasks if it has such a stage, then on each target.
+
+    Attributes:
+        name: also the name of its folder.
+        retrieve: what it takes from the study's library for each target, if anything: prompts to start from, or source
+            tasks that its upstream stage learns on, target by target.
+    """
+
+    name: str
+    downstream: Stage
+    upstream: Stage | None = None
+    retrieve: Retrieve | None = None
+
+
+@dataclass(frozen=True)
+class UpstreamFile(StudyPart):
+    config: Text
+    overrides: Overrides = field(default_factory=dict)
+    seed: int | None = None
+    seeds: Seeds = ()
+    epochs: Epochs | None = None
+    vary: Vary = field(default_factory=dict)
+
+    MISPLACED: ClassVar = {
+        "learning_rates": "is for the downstream stage, whose dev scores choose among them; upstream, give one rate in "
+        "overrides (model.optimizer.lr)"
+    }
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and _STEPS in self.overrides:
+            raise ValueError(f": give epochs or {_STEPS}, not both")
+        if self.seeds and self.seed is not None:
+            raise ValueError(": give seed (one) or seeds (a list), not both")
+
+    def stages(self) -> Iterator[tuple[str, Stage]]:
+        """The one stage, or one for each combination of the values that are varied, with what its name ends with."""
+        seeds = self.seeds if self.seed is None else (self.seed,)
+        for values in itertools.product(*self.vary.values()):
+            own = {**self.overrides, **dict(zip(self.vary, values, strict=True))}
+            epochs = own.pop("epochs", self.epochs)
+            yield "".join(f"-{value:g}" for value in values), Stage(self.config, own, seeds=seeds, epochs=epochs)
+
+
+@dataclass(frozen=True)
+class MethodFile(StudyPart):
+    downstream: Stage
+    upstream: UpstreamFile | None = None
+    retrieve: Retrieve | None = None
+
+    @classmethod
+    def prepared(cls, content: dict[Any, Any]) -> Any:
+        content = super().prepared(content)
+        if content.get("retrieve", {}) is None:
+            raise ValueError(": retrieve is empty; say what, for example {use: best, top_k: 3}")
+        if isinstance(retrieve := content.get("retrieve"), dict) and "upstream" in content:
+            content["retrieve"] = {"use": "tasks"} | retrieve
+        return content
+
+    def __post_init__(self) -> None:
+        if self.retrieve is not None:
+            check_retrieve(self.retrieve, self.upstream)
+
+    def methods(self, name: str) -> Iterator[Method]:
+        if self.upstream is None:
+            yield Method(name, self.downstream, None, self.retrieve)
+        else:
+            for end, stage in self.upstream.stages():
+                yield Method(name + end, self.downstream, stage, self.retrieve)

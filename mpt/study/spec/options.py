@@ -1,0 +1,73 @@
+"""What several parts of a study file may say, checked key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mpt.data.tasks.task import Shots
+from mpt.util.schema import Checked, FromFile, Text, listed, whole
+
+_GRID = (
+    "config",
+    "seed_everything",
+    "data.seed",
+    "data.task",
+    "data.tasks",
+    "data.partition",
+    "trainer.default_root_dir",
+    "ckpt_path",
+    "weights_only",
+)
+"""Options that differ from run to run, so that no override may set them."""
+
+
+def _overrides(value: Any, validate: Callable[[Any], Any]) -> Any:
+    """Options by dotted name, whether the file nests them or writes the dots."""
+    options = validate(dict(_flat(value)) if isinstance(value, dict) else value)
+    _check_free(options)
+    return options
+
+
+def _flat(nested: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in nested.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _vary(value: Any, validate: Callable[[Any], Any]) -> Any:
+    """Options, or ``epochs``, to the numbers that they are given in turn."""
+    found = validate(value)
+    _check_free(found)
+    # A whole number stays one: the option may be a count.
+    return {
+        name: tuple(int(one) if one.is_integer() and one >= 1 else one for one in several)
+        for name, several in found.items()
+    }
+
+
+def _check_free(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name in _GRID:
+            raise ValueError(f"must not set {name}, which the study sets itself for each run")
+
+
+K = Annotated[Shots, whole(1, word="all")]
+Overrides = Annotated[Mapping[str, Any], Checked(_overrides)]
+Vary = Annotated[Mapping[str, Annotated[tuple[float, ...], listed("numbers")]], Checked(_vary)]
+Seeds = Annotated[tuple[int, ...], listed("whole numbers")]
+Rates = Annotated[tuple[float, ...], listed("numbers", least=0)]
+Names = Annotated[tuple[Text, ...], listed("texts", least=0)]
+Epochs = Annotated[float, Field(gt=0)]
+
+
+class StudyPart(FromFile):
+    """A part of the file, in which a key with nothing behind it counts as left out."""
+
+    @classmethod
+    def prepared(cls, content: dict[Any, Any]) -> Any:
+        return {key: value for key, value in content.items() if value is not None or key in ("seeds", "retrieve")}
