@@ -19,6 +19,9 @@ from mpt.library.entry import PROMPTS
 from mpt.library.recipe import FILE
 from mpt.util.errors import UserError, one_line
 
+TIMEOUT = 10.0
+"""Seconds that the first question to the hub may take."""
+
 
 def fetch(where: str) -> Path:
     """Folder in the Hugging Face cache of a library on the hub, downloaded as far as it is not there.
@@ -32,17 +35,17 @@ def fetch(where: str) -> Path:
         UserError: there is no such repository, or the hub cannot be reached and nothing was downloaded before.
     """
     repo, _, revision = where.partition("@")
-    api = _api(repo)
+    api = hub_api(repo)
     wanted: dict[str, Any] = {"allow_patterns": [FILE, f"{PROMPTS}/*"]}
     try:
-        info = api.repo_info(repo, revision=revision or None, timeout=_PATIENCE)
+        info = api.repo_info(repo, revision=revision or None, timeout=TIMEOUT)
     except Exception as error:
-        if (told := _complaint(error, where)) is not None:
-            raise UserError(told) from error
+        if (sentence := mistake(error, where)) is not None:
+            raise UserError(sentence) from error
         try:
             return Path(api.snapshot_download(repo, revision=revision or None, local_files_only=True, **wanted))
         except Exception:
-            raise UserError(f"{_out_of_reach(where, error)}, and it was not downloaded before") from error
+            raise UserError(f"{out_of_reach(where, error)}, and it was not downloaded before") from error
     try:
         folder = Path(str(api.snapshot_download(repo, revision=info.sha, **wanted)))
     except Exception as error:
@@ -52,11 +55,12 @@ def fetch(where: str) -> Path:
     return folder
 
 
-_PATIENCE = 10.0
-"""Seconds that the first question to the hub may take."""
+def hub_api(repo: str) -> HfApi:
+    """The hub, once the name of the repository is one.
 
-
-def _api(repo: str) -> HfApi:
+    Raises:
+        UserError: it is not.
+    """
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
@@ -66,7 +70,7 @@ def _api(repo: str) -> HfApi:
     return HfApi()
 
 
-def _complaint(error: Exception, where: str) -> str | None:
+def mistake(error: Exception, where: str) -> str | None:
     """What is the user's to change; none if the hub did not answer."""
     if isinstance(error, GatedRepoError):
         return f"hub repository {where} is gated: ask its owner for access on its page"
@@ -79,5 +83,6 @@ def _complaint(error: Exception, where: str) -> str | None:
     return None
 
 
-def _out_of_reach(where: str, error: Exception) -> str:
+def out_of_reach(where: str, error: Exception) -> str:
+    """A sentence for whatever else went wrong."""
     return f"hub repository {where}: the Hugging Face hub cannot be reached ({one_line(error)})"

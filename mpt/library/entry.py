@@ -7,8 +7,9 @@ import math
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,10 @@ import numpy.typing as npt
 from mpt.prompt.files import StoredPrompt, read_prompt, save_prompt
 from mpt.record.rows import dev_score
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import is_folder_name, refuse_links
+from mpt.util.files import held, is_folder_name, refuse_links
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-try:
-    import fcntl
-except ImportError:  # not a Unix
-    fcntl = None  # type: ignore[assignment]
 
 PROMPTS, KEY = "prompts", "key"
 FILES = ("adapter_model.safetensors", "adapter_config.json", "mpt.json")
@@ -140,17 +136,17 @@ def as_entry(folder: Path, backbone: str, facts: dict[str, Any], prompt_length: 
 
 
 @contextmanager
-def placed(folder: Path, workshop: Path) -> Iterator[Path]:
+def placed(folder: Path, adding: Path) -> Iterator[Path]:
     """A path to make an entry at; it becomes ``folder`` in one step if the block ends well, and vanishes otherwise.
 
     Args:
         folder: where the entry will lie.
-        workshop: folder on the same file system in which it is made.
+        adding: folder on the same file system in which it is made.
 
     Raises:
         UserError: there is an entry of that name.
     """
-    with _work_folder(workshop) as work:
+    with _work_folder(adding) as work:
         fresh = work / folder.name
         yield fresh
         try:
@@ -188,48 +184,35 @@ def files_of(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _work_folder(workshop: Path) -> Iterator[Path]:
+def _work_folder(adding: Path) -> Iterator[Path]:
     """A folder to work in, locked as long as this process lives, so that another can tell what a dead one left."""
-    work = workshop / secrets.token_hex(8)
-    if workshop.is_symlink():
-        raise UserError(f"{workshop} is a link, which could lead anywhere; remove it")
+    work = adding / secrets.token_hex(8)
+    if adding.is_symlink():
+        raise UserError(f"{adding} is a link, which could lead anywhere; remove it")
     try:
         work.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"cannot write to the library {workshop.parent}: {error.strerror}") from error
-    hold = os.open(work, os.O_RDONLY) if fcntl else None
+        raise UserError(f"cannot write to the library {adding.parent}: {error.strerror}") from error
     try:
-        if hold is not None:
-            fcntl.flock(hold, fcntl.LOCK_EX)
-        yield work
+        with held(work, "another process works there"):
+            yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if hold is not None:
-            os.close(hold)
 
 
-def sweep(workshop: Path, older_than: float = 60) -> None:
+def sweep(adding: Path, older_than: float = 60) -> None:
     """Remove what processes that were killed left, but nothing that one is working on.
 
     Args:
         older_than: seconds; younger folders may not be locked yet.
     """
-    import time
-
-    for work in workshop.glob("*") if fcntl and not workshop.is_symlink() else ():
-        try:
-            if time.time() - work.stat().st_mtime < older_than:
-                continue
-            hold = os.open(work, os.O_RDONLY)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(work, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(hold)
+    if os.name != "posix" or adding.is_symlink():  # without locks nothing tells who is at work
+        return
+    for work in adding.glob("*"):
+        with suppress(OSError, UserError):
+            if time.time() - work.stat().st_mtime >= older_than:
+                with held(work, "another process works there"):
+                    shutil.rmtree(work, ignore_errors=True)
 
 
 def _refuse_unsafe(folder: Path) -> None:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 HUB = "hub:"
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "library"
-_WORKSHOP, _INDEX = ".adding", ".index"
+_ADDING, _INDEX = ".adding", ".index"
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Library:
         refuse_links(folder, (FILE, PROMPTS), f"library {hub or folder}")
         self.recipe: KeyRecipe = read_recipe(folder)
         self._strays: dict[str, str] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         own = not hub and not folder.resolve().is_relative_to(SHIPPED)
         read = partial(read_entry, prompt_length=self.recipe.prompt_length)
         self._index = Index(folder / PROMPTS, folder / _INDEX if own else None, read)
@@ -115,7 +115,7 @@ class Library:
             UserError: there is one of another recipe, or something else.
         """
         folder = Path(folder).expanduser()
-        with _told(f"cannot write to the library {folder}"):
+        with _in_one_sentence(f"cannot write to the library {folder}"):
             if not os.path.lexists(folder / FILE):
                 hidden = folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
                 another = (folder / FILE).exists()  # made by another process since it was asked
@@ -206,9 +206,9 @@ class Library:
 
     def rebuild(self) -> None:
         """Make the index anew from the folders, whatever it holds, and remove what killed processes left."""
-        sweep(self.folder / _WORKSHOP)
+        sweep(self.folder / _ADDING)
         self._index.rebuild()
-        self._tell()
+        self._warn()
 
     def entry(self, name: str) -> Entry:
         """The entry of a name.
@@ -228,7 +228,7 @@ class Library:
             UserError: there is no such entry, something where the folder would be, or no way to write there.
         """
         entry, folder = self.entry(name), Path(folder).expanduser()
-        with _told(f"entry {name} cannot be written to {folder}"):
+        with _in_one_sentence(f"entry {name} cannot be written to {folder}"):
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise UserError(f"{folder} is there already; give a new folder or an empty one")
             with new_folder(folder) as fresh:
@@ -309,7 +309,7 @@ class Library:
             )
         self._update()
         hits = search(self._index, key.detach(), k, by, fingerprint, exclude_tasks)
-        self._tell()
+        self._warn()
         return hits
 
     # Inside -------------------------------------------------------------------------------------------------
@@ -318,10 +318,10 @@ class Library:
         if self.hub:
             raise UserError(f"library {self.hub} is on the hub; pull it into a folder, add to that, and push it")
         folder = self.folder / PROMPTS / name
-        with _told(f"cannot write to the library {self.folder}"):
+        with _in_one_sentence(f"cannot write to the library {self.folder}"):
             folder.parent.mkdir(exist_ok=True)
-            sweep(self.folder / _WORKSHOP)
-            with placed(folder, self.folder / _WORKSHOP) as fresh:
+            sweep(self.folder / _ADDING)
+            with placed(folder, self.folder / _ADDING) as fresh:
                 write(fresh)
                 entry, _ = read_entry(fresh, self.recipe.prompt_length)
         return replace(entry, folder=folder)
@@ -334,17 +334,17 @@ class Library:
         strays = [path.name for path in self.folder.iterdir() if is_pickled(path)]
         self._strays = {name: f"{name}: {PICKLED}" for name in strays}
         self._index.update(thorough)
-        self._tell()
+        self._warn()
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         for reason in self.refused.values():
-            if reason not in self._told:
-                self._told.add(reason)
+            if reason not in self._warned:
+                self._warned.add(reason)
                 log.warning("library %s: %s; it is left out", self.folder, reason)
 
 
 @contextmanager
-def _told(begin: str) -> Iterator[None]:
+def _in_one_sentence(begin: str) -> Iterator[None]:
     """Say in one sentence what the system does not allow."""
     try:
         yield

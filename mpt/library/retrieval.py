@@ -13,16 +13,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from mpt.library.entry import files_of
+from mpt.library.entry import Entry, files_of
+from mpt.library.library import HUB, Library
 from mpt.library.pooling import MEASURES, Measure
+from mpt.library.search import Hit
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.record.rows import seven_digits
 from mpt.util.errors import UserError
-
-if TYPE_CHECKING:
-    from mpt.library.library import Entry, Hit, Library
 
 Order = Literal["highest", "random", "lowest"]
 ORDERS: tuple[str, ...] = get_args(Order)
@@ -119,19 +118,15 @@ class Retrieval:
 
 def open_library(where: str) -> Library:
     """:meth:`mpt.library.library.Library.open`, which asks the hub but once in a process."""
-    from mpt.library.library import HUB, Library
-
     return _from_hub(where) if where.startswith(HUB) else Library.open(where)
 
 
 @cache
 def _from_hub(where: str) -> Library:
-    from mpt.library.library import Library
-
     return Library.open(where)
 
 
-def told(hits: Sequence[Hit], names: Sequence[str]) -> dict[str, Any]:
+def sources_and_similarities(hits: Sequence[Hit], names: Sequence[str]) -> dict[str, Any]:
     """What a run's result says of what was retrieved: ``source`` and ``similarity``, in a list where several were."""
     values = [seven_digits(hit.similarity) for hit in hits]
     if len(names) == 1:

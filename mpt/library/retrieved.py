@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mpt.library.pooling import Measure
-from mpt.library.retrieval import Order, Retrieval, told
+from mpt.library.retrieval import Order, Retrieval, sources_and_similarities
 from mpt.library.similarity import weighted_average
 from mpt.prompt.initialisers import InitContext, Initialiser, _check
 from mpt.util.errors import UserError
@@ -65,6 +65,6 @@ class Retrieved(Initialiser):
                 f"init Retrieved: {name} is {last}, and {self.retrieval.library} has {len(hits)} to retrieve"
             )
         chosen = [hits[last - 1]] if self.rank else hits[:last]
-        self.origin = told(chosen, [hit.entry.name for hit in chosen])
+        self.origin = sources_and_similarities(chosen, [hit.entry.name for hit in chosen])
         values = torch.stack([library.value(hit.entry) for hit in chosen])
         return values[0] if self.rank else weighted_average(values, [hit.similarity for hit in chosen])

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from mpt.library.download import _PATIENCE, _api, _complaint, _out_of_reach, fetch
+from mpt.library.download import TIMEOUT, fetch, hub_api, mistake, out_of_reach
 from mpt.library.entry import PROMPTS, Entry, files_of
 from mpt.library.library import Library
 from mpt.library.recipe import FILE, read_recipe
@@ -83,7 +83,7 @@ def push(library: Library, where: str, private: bool = False) -> Moved:
             recipe, or another entry of a name; then nothing was uploaded.
     """
     repo = where.removeprefix("hub:")
-    api = _api(repo)
+    api = hub_api(repo)
     entries = library.entries()
     if not entries:
         raise UserError(f"library {library.folder} has no entry to push")
@@ -94,8 +94,7 @@ def push(library: Library, where: str, private: bool = False) -> Moved:
     except UserError:
         raise
     except Exception as error:
-        told = _complaint(error, repo) or _out_of_reach(repo, error)
-        raise UserError(told) from error
+        raise UserError(mistake(error, repo) or out_of_reach(repo, error)) from error
     names = {entry.name for entry in fresh}
     return Moved(sorted(names), [e.name for e in entries if e.name not in names], library.refused)
 
@@ -103,13 +102,13 @@ def push(library: Library, where: str, private: bool = False) -> Moved:
 def _push(api: HfApi, library: Library, entries: list[Entry], repo: str, private: bool) -> list[Entry]:
     """Those entries that were not there."""
     try:
-        api.repo_info(repo, timeout=_PATIENCE)
+        api.repo_info(repo, timeout=TIMEOUT)
     except RepositoryNotFoundError:
         api.create_repo(repo, private=private or None, exist_ok=True)
     done: list[Entry] = []
     tries = 0
     while True:
-        info: Any = api.repo_info(repo, timeout=_PATIENCE, files_metadata=True)
+        info: Any = api.repo_info(repo, timeout=TIMEOUT, files_metadata=True)
         theirs = {file.rfilename: _their_sum(file) for file in info.siblings or []}
         _check_library(api, library, repo, theirs)
         left = _missing(entries, theirs, str(library.folder), repo)

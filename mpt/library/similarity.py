@@ -132,8 +132,8 @@ def transfer_weights(similarities: Tensor | Sequence[float]) -> Tensor:
         raise UserError(f"similarity {int((~values.isfinite()).nonzero()[0])} of {len(values)} is not a finite number")
     positive = values.clamp(min=0)
     if not positive.any():
-        told = ", ".join(f"{value:.3f}" for value in values.tolist())
-        raise UserError(f"no source task is similar to the target task ({told}), so that no average is defined")
+        given = ", ".join(f"{value:.3f}" for value in values.tolist())
+        raise UserError(f"no source task is similar to the target task ({given}), so that no average is defined")
     # Divided by the largest first, so that the sum of similarities close to zero is not lost.
     positive = positive / positive.max()
     return positive / positive.sum()

@@ -14,11 +14,11 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iter
     lines = [list(head), *([" ".join(str(cell).split()) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = {head.index(name) for name in numbers}
-    told = []
+    text = ""
     for line in lines:
         cells = [
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        told.append("  ".join(cells).rstrip() + "\n")
-    return "".join(told)
+        text += "  ".join(cells).rstrip() + "\n"
+    return text

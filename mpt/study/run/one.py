@@ -111,9 +111,9 @@ def _fit_and_test(cell: PlannedRun, resumed: bool) -> RunResult:
 def retrieved(learner: Any, data: Any) -> dict[str, Any]:
     """What a run took from a library: ``source`` and ``similarity``, a list each where it was several; else nothing."""
     if (taken := getattr(data, "retrieved", None)) is not None:
-        from mpt.library.retrieval import told
+        from mpt.library.retrieval import sources_and_similarities
 
-        return told(taken.hits, [hit.entry.task for hit in taken.hits])
+        return sources_and_similarities(taken.hits, [hit.entry.task for hit in taken.hits])
     return dict(getattr(getattr(learner, "init", None), "origin", None) or {})
 
 
