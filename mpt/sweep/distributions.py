@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from mpt.util.errors import UserError
+from mpt.util.schema import Checked, FromFile, one_of, shown
 
 Value = bool | int | float | str | tuple[Any, ...]
 
 DISTRIBUTIONS = ("categorical", "constant", "uniform", "int_uniform", "q_uniform", "log_uniform_values")
-_KEYS = ("value", "values", "distribution", "min", "max", "q")
+_NEEDED = {"constant": "value", "categorical": "values"}
 _DIGITS = 4
 
 
@@ -75,78 +75,86 @@ def canonical(value: Any) -> Value:
     return value
 
 
-def read_parameter(content: Any, where: str) -> Parameter:
-    """A parameter of a sweep file, with W&B's rules for what is left unsaid.
-
-    Raises:
-        UserError: it is no parameter, or of a kind that :mod:`mpt.sweep` does not draw from.
-    """
-    if not isinstance(content, Mapping):
-        raise UserError(f"{where} must hold value, values, or min and max, not {content!r}")
-    if "parameters" in content:
-        raise UserError(
-            f"{where} is nested, which no option of mpt is; write dotted names, such as model.optimizer.lr, at the top"
-        )
-    if unknown := [key for key in content if key not in _KEYS]:
-        raise UserError(f"{where}: unknown key {unknown[0]}; known are {', '.join(_KEYS)}")
-    name = content.get("distribution") or _unsaid(content, where)
-    if name not in DISTRIBUTIONS:
-        raise UserError(
-            f"{where}: the distribution {name} is not known here, but these are: {', '.join(DISTRIBUTIONS)}"
-        )
-    if name == "constant":
-        return Choice((_value(content.get("value"), where),))
-    if name == "categorical":
-        values = content.get("values")
-        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-            raise UserError(f"{where}: values must be a list of at least one value, not {values!r}")
-        return Choice(tuple(dict.fromkeys(_value(value, where) for value in values)))
-    low, high = _number(content, "min", where), _number(content, "max", where)
-    if low >= high:
-        raise UserError(f"{where}: min {low:g} must be below max {high:g}")
-    if name == "log_uniform_values" and low <= 0:
-        raise UserError(f"{where}: min must be above 0 for log_uniform_values, not {low:g}")
-    if name == "int_uniform":
-        if not float(low).is_integer() or not float(high).is_integer():
-            raise UserError(f"{where}: min and max must be whole numbers for int_uniform")
-        return SteppedRange(low, high, 1)
-    if name == "q_uniform":
-        step = _number({"q": 1, **content}, "q", where)
-        if step <= 0:
-            raise UserError(f"{where}: q must be above 0, not {step:g}")
-        return SteppedRange(low, high, step)
-    return Range(low, high, log=name == "log_uniform_values")
+def _value(value: Any, _: object = None) -> Value:
+    if isinstance(value, list):
+        return tuple(_value(part) for part in value)
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f": {shown(value)} cannot be given as an option's value; give a number, a text or a list")
+    if isinstance(value, str) and _is_power(value):
+        raise ValueError(f": {value} is a text to YAML, which wants a point in a number: 1.0e-5")
+    return canonical(value)
 
 
-def _unsaid(content: Mapping[str, Any], where: str) -> str:
-    if "value" in content:
-        return "constant"
-    if "values" in content:
-        return "categorical"
-    if "min" in content or "max" in content:
-        whole = all(isinstance(content.get(key), int) for key in ("min", "max"))
-        return "int_uniform" if whole else "uniform"
-    raise UserError(f"{where} must hold value, values, or min and max")
+def _values(given: Any, validate: Callable[[Any], Any]) -> Any:
+    if not isinstance(given, list) or not given:
+        raise ValueError(f"must be a list of at least one value, not {'an empty one' if given == [] else shown(given)}")
+    return tuple(dict.fromkeys(validate(tuple(given))))
 
 
-def _number(content: Mapping[str, Any], key: str, where: str) -> float:
-    value = content.get(key)
+def _number(value: Any, _: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        hint = ""
-        if isinstance(value, str) and "e" in value.lower():
-            hint = " (YAML reads a power of ten as a number only with a point: 1.0e-5)"
-        raise UserError(f"{where}: {key} must be a number, not {value!r}{hint}")
+        power = isinstance(value, str) and _is_power(value)
+        hint = " (YAML reads a power of ten as a number only with a point: 1.0e-5)" if power else ""
+        raise ValueError(f"must be a number, not {shown(value)}{hint}")
     return value
 
 
-def _value(value: Any, where: str) -> Value:
-    if isinstance(value, list):
-        return tuple(_value(part, where) for part in value)
-    if not isinstance(value, bool | int | float | str):
-        raise UserError(f"{where}: {value!r} cannot be given as an option's value; give a number, a text or a list")
-    if isinstance(value, str) and _is_power(value):
-        raise UserError(f"{where}: {value} is a text to YAML, which wants a point in a number: 1.0e-5")
-    return canonical(value)
+Number = Annotated[float, Checked(_number)]
+
+
+@dataclass(frozen=True)
+class ParameterFile(FromFile):
+    """What a sweep file says of a parameter, with W&B's rules for what is left unsaid."""
+
+    value: Annotated[Any, Checked(_value)] = None
+    values: Annotated[tuple[Annotated[Any, Checked(_value)], ...], Checked(_values)] = ()
+    distribution: Annotated[str, one_of(DISTRIBUTIONS)] | None = None
+    min: Number | None = None
+    max: Number | None = None
+    q: Number = 1
+
+    MISPLACED: ClassVar = {
+        "parameters": "is nested, which no option of mpt is; write dotted names, such as model.optimizer.lr, at the top"
+    }
+
+    def __post_init__(self) -> None:
+        self.parameter()
+
+    def parameter(self) -> Parameter:
+        """What trials draw from.
+
+        Raises:
+            ValueError: nothing of that kind.
+        """
+        name = self.distribution or self._unsaid()
+        given = {"constant": self.value is not None, "categorical": self.values}
+        if not given.get(name, None not in (self.min, self.max)):
+            raise ValueError(f"is {name} and must hold {_NEEDED.get(name, 'min and max')}")
+        if name in given:
+            return Choice((self.value,) if name == "constant" else self.values)
+        assert self.min is not None and self.max is not None
+        if self.min >= self.max:
+            raise ValueError(f": min {self.min:g} must be below max {self.max:g}")
+        if name == "log_uniform_values" and self.min <= 0:
+            raise ValueError(f": min must be above 0 for log_uniform_values, not {self.min:g}")
+        if name == "int_uniform":
+            if not float(self.min).is_integer() or not float(self.max).is_integer():
+                raise ValueError(": min and max must be whole numbers for int_uniform")
+            return SteppedRange(self.min, self.max, 1)
+        if name == "q_uniform":
+            if self.q <= 0:
+                raise ValueError(f": q must be above 0, not {self.q:g}")
+            return SteppedRange(self.min, self.max, self.q)
+        return Range(self.min, self.max, log=name == "log_uniform_values")
+
+    def _unsaid(self) -> str:
+        if self.value is not None:
+            return "constant"
+        if self.values:
+            return "categorical"
+        if self.min is None and self.max is None:
+            raise ValueError("must hold value, values, or min and max")
+        return "int_uniform" if isinstance(self.min, int) and isinstance(self.max, int) else "uniform"
 
 
 def _is_power(text: str) -> bool:

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from mpt.sweep.bayes import propose
-from mpt.sweep.distributions import read_parameter
+from mpt.sweep.distributions import ParameterFile
 from mpt.util.errors import UserError
 
 RATES = {
-    "inner": read_parameter({"distribution": "log_uniform_values", "min": 1.0e-3, "max": 10.0}, "here"),
-    "kind": read_parameter({"values": ["a", "b"]}, "here"),
-    "steps": read_parameter({"values": [5, 1, 3]}, "here"),
+    "inner": ParameterFile(distribution="log_uniform_values", min=1.0e-3, max=10.0).parameter(),
+    "kind": ParameterFile(values=("a", "b")).parameter(),
+    "steps": ParameterFile(values=(5, 1, 3)).parameter(),
 }
 
 

@@ -81,7 +81,7 @@ def test_a_file_says_what_it_is(tmp_path):
     ("old", "new", "said"),
     [
         ("method: grid", "method: [", "not YAML"),
-        ("method: grid", "method: custom", "method must be one of grid, random, bayes, not 'custom'"),
+        ("method: grid", "method: custom", "method is one of grid, random, bayes, not 'custom'"),
         ("goal: maximize", "goal: minimize", "goal: maximize"),
         (", goal: maximize", "", "W&B minimises if nothing is said"),
         ("name: ARG", "name: loss", "ARG is what a trial logs"),
@@ -94,11 +94,11 @@ def test_a_file_says_what_it_is(tmp_path):
         ("{values: [0.1, 0.3]}", "{min: 1e-5, max: 1.0}", "must be a number, not '1e-5'"),
         ("{values: [0.1, 0.3]}", "{values: []}", "at least one value"),
         ("{values: [0.1, 0.3]}", "{values: [null]}", "cannot be given as an option's value"),
-        ("{values: [0.1, 0.3]}", "{distribution: beta}", "the distribution beta is not known here"),
+        ("{values: [0.1, 0.3]}", "{distribution: beta}", "distribution is one of categorical, constant, uniform"),
         ("{values: [0.1, 0.3]}", "{min: 3, max: 1}", "min 3 must be below max 1"),
         ("{values: [0.1, 0.3]}", "{distribution: log_uniform_values, min: 0, max: 1}", "min must be above 0"),
-        ("{values: [0.1, 0.3]}", "{probabilities: [1]}", "unknown key probabilities"),
-        ("method: grid", "methd: grid", "methd"),
+        ("{values: [0.1, 0.3]}", "{probabilities: [1]}", "model.optimizer.lr has the unknown key probabilities"),
+        ("method: grid", "methd: grid", "it has the unknown key methd; did you mean method?"),
         ("method: grid", "method: grid\nrun_cap: 0", "run_cap must be a whole number of at least 1"),
     ],
 )

@@ -6,13 +6,14 @@ import math
 
 import pytest
 
-from mpt.sweep.distributions import canonical, read_parameter
+from mpt.sweep.distributions import ParameterFile, canonical
 from mpt.sweep.sampling import drawn, grid
 from mpt.util.errors import UserError
+from mpt.util.schema import checked
 
 
 def parameter(**content):
-    return read_parameter(content, "here")
+    return checked(content, {}, "here", ParameterFile).parameter()
 
 
 def test_a_grid_has_every_combination_once():
