@@ -29,7 +29,7 @@ _TOLD = {
     "dict_type": "must be a mapping of keys to values, not {given}",
     "mapping_type": "must be a mapping of keys to values, not {given}",
     "greater_than": "must be above {gt:g}, not {given}",
-    "literal_error": "may hold {expected}, and not {given}",
+    "literal_error": "must be {expected}, not {given}",
 }
 
 
@@ -53,9 +53,9 @@ class FromFile:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        schema = handler(source)
-        inner = handler.resolve_ref_schema(schema)
+        inner = handler.resolve_ref_schema(handler(source))
         inner["strict"] = False  # else only an instance would do
+        reference = inner.pop("ref")  # is the check's, which goes with every use of the dataclass
         fields = {
             one.get("validation_alias", one["name"]): one["schema"]["type"] != "default"
             for one in inner["schema"]["fields"]
@@ -77,7 +77,7 @@ class FromFile:
             content = cls.prepared(value)
             return validate({**content, **getattr(value, "hidden", {})} if isinstance(content, dict) else content)
 
-        return core_schema.no_info_wrap_validator_function(check, schema)
+        return core_schema.no_info_wrap_validator_function(check, inner, ref=reference)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
@@ -158,8 +158,8 @@ def whole(least: int, most: int | None = None, word: str | None = None) -> Check
     return Checked(check, number if word is None else {"anyOf": [number, {"const": word}]})
 
 
-def listed(of: str, least: int = 1) -> Checked:
-    """A list of different values.
+def listed(of: str, least: int = 1, distinct: bool = True) -> Checked:
+    """A list of values, each another unless that does not matter.
 
     Args:
         of: what they are, in a complaint: ``texts``.
@@ -171,11 +171,11 @@ def listed(of: str, least: int = 1) -> Checked:
         if len(value) < least:
             raise ValueError("is empty; give at least one")
         several = validate(tuple(value))
-        if twice := [one for one in several if several.count(one) > 1]:
+        if twice := [one for one in several if distinct and several.count(one) > 1]:
             raise ValueError(f"names {shown(twice[0])} twice")
         return several
 
-    return Checked(check, {"uniqueItems": True, "minItems": least})
+    return Checked(check, {"uniqueItems": distinct, "minItems": least})
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -240,12 +240,13 @@ def sentence(error: ValidationError, where: str, lines: Lines) -> str:
         name = place.pop()
         told = f"has no key {name}" if place else f"the key {name} is missing"
     elif first["type"] == "value_error":
-        told = str(first["ctx"]["error"])
+        told = str(first["ctx"]["error"]).lstrip()
     else:
-        if place[-1:] == ["[key]"]:
-            del place[-2:]
         told = _TOLD.get(first["type"], first["msg"][0].lower() + first["msg"][1:] + ", not {given}")
         told = told.format(given=shown(given), quotes=in_quotes(given), **first.get("ctx", {}))
+    if place[-1:] == ["[key]"]:
+        del place[-2:]
+        told = f": the key {shown(given)} {told}"
     key = ".".join(str(part) for part in place if not isinstance(part, int))
     if place and isinstance(place[-1], int):
         key = f"each of {key}"
@@ -258,6 +259,15 @@ def sentence(error: ValidationError, where: str, lines: Lines) -> str:
     ends = [tuple(place[:size]) for size in range(len(place), 0, -1)]
     line = next((f", line {lines[end]}" for end in ends if end in lines), "")
     return f"{where}{line}: {told}" + ("" if told[-1] in ".?" else ".")
+
+
+def as_text(value: Any, key: str) -> str:
+    """A value that must be a text and not empty; ValueError otherwise, which begins with the key."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(
+        f"{key} must not be empty" if value == "" else f"{key} must be a text, not {shown(value)}{in_quotes(value)}"
+    )
 
 
 def in_quotes(value: Any) -> str:

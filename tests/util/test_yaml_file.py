@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from mpt.util.errors import UserError
-from mpt.util.yaml_file import parse_yaml, read_text
+from mpt.util.yaml_file import parse_yaml, read_text, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,33 @@ def test_what_is_wrong_is_told_by_line_and_key(text, complaint):
         parse_yaml(text, "The file a.yaml")
     told = str(raised.value)
     assert told.startswith("The file a.yaml") and complaint in told and "\n" not in told and told.endswith(".")
+
+
+def test_powers_of_ten_are_numbers_unless_they_must_be_as_in_yaml_1_1():
+    text = "[1e-5, 2E3, .5e1, -1.e2, 1e, e5, 1.0e-5, '1e5']"
+    assert parse_yaml(text, "The file") == [1e-5, 2000.0, 5.0, -100.0, "1e", "e5", 1e-5, "1e5"]
+    assert read_yaml(text, "The file", powers=False)[0] == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: &x {a: 1, b: 2}\ny: {b: 3, <<: *x}\nz: {<<: &z {c: 1}, a: 0}\nw: {<<: *z}\n",
+        "x: [&x {a: 1}, &y {a: 2, b: 2}]\ny: {<<: [*x, *y], c: 1}\n",
+    ],
+)
+def test_merges_are_those_of_other_readers_where_they_are_allowed(text):
+    assert read_yaml(text, "The file", merges=True)[0] == yaml.safe_load(text)
+
+
+def test_a_merge_is_of_mappings():
+    with pytest.raises(UserError, match=r"The file, line 2: a: << takes over the keys of a mapping"):
+        read_yaml("a:\n  <<: 3\n", "The file", merges=True)
+
+
+def test_the_lines_of_keys():
+    _, lines = read_yaml("a: 1\nb:\n  - c: 1\n  - c: 2\n    d:\n      3: x\n", "The file")
+    assert lines == {("a",): 1, ("b",): 2, ("b", 0, "c"): 3, ("b", 1, "c"): 4, ("b", 1, "d"): 5, ("b", 1, "d", 3): 6}
 
 
 def test_a_file_that_cannot_be_read(tmp_path):

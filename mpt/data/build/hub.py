@@ -10,7 +10,7 @@ import glob
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mpt.data.catalogue.recipe import DataSource
+from mpt.data.catalogue.source import DataSource
 from mpt.data.catalogue.template import Row
 from mpt.util.names import nearest
 from mpt.util.errors import UserError

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from mpt.data.catalogue.recipe import ExampleRecipe, Record
 from mpt.util.errors import UserError
-from mpt.util.yaml_keys import shown
+from mpt.util.schema import shown
 
 _PYTHONS = re.compile(r"to unpack|invalid literal|could not convert|zip\(\)|[Ff]ormat (code|specifier)|format string")
 """Values of another kind or length, in Python's words."""

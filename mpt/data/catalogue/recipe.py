@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mpt.data.catalogue.source import DataSource
 from mpt.data.catalogue.steps import Step, row_function
 from mpt.data.catalogue.template import Row, Template
 from mpt.util.errors import UserError
@@ -16,45 +17,6 @@ class Record(NamedTuple):
 
     input: str
     output: str
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """Where the rows come from.
-
-    Attributes:
-        hub: data set on the Hugging Face hub, ``organisation/name``.
-        config: its configuration (subset).
-        revision: branch, tag or commit; ``refs/convert/parquet`` is the branch of the hub's own Parquet files.
-        train: splits that make the training pool, one after the other.
-        test: splits that make the test list; none where it is cut off the training pool.
-        holdout_seed: without test splits: seed of the shuffle after which the last fifth of the pool is the test list.
-        holdout_sizes: in place of four fifths and one: how many records go to the pool, and then to the test list.
-        holdout_test_from: where in the shuffled pool the test list begins, if not after the first four fifths.
-        test_share: with test splits: the share of them that is the test list, from the start after a shuffle with seed
-            42; all, in their own order, if not given.
-        first: how many records of the training splits are taken, from their start; all if not given. So a data set
-            that no memory holds can be a task.
-        elsewhere: address of data that are not on the hub, which then names nothing else: the task is built from raw
-            files.
-    """
-
-    hub: str
-    config: str
-    revision: str
-    train: tuple[str, ...]
-    test: tuple[str, ...] = ()
-    holdout_seed: int = 42
-    holdout_sizes: tuple[int, int] | None = None
-    holdout_test_from: float = 0.8
-    test_share: float | None = None
-    first: int | None = None
-    elsewhere: str = ""
-
-    def __str__(self) -> str:
-        if self.elsewhere:
-            return self.elsewhere
-        return f"{self.hub} ({self.config}) at {self.revision}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mpt.data.catalogue import rows
 from mpt.data.catalogue.template import Row
-from mpt.util.yaml_keys import shown
+from mpt.util.schema import shown
 
 
 @dataclass(frozen=True)

@@ -9,25 +9,34 @@ lists the words of an ``output``. ``rows`` is a step, ``function`` and its optio
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mpt.data.catalogue.recipe import ExampleRecipe, Record, Sample
-from mpt.data.catalogue.source_keys import source_of
+from mpt.data.catalogue.source import DataSource
 from mpt.data.catalogue.steps import Step, check_options, row_function
 from mpt.data.catalogue.template import Template
 from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
-from mpt.util.yaml_file import parse_yaml, read_text
-from mpt.util.yaml_keys import Keys, shown, text, texts
+from mpt.util.schema import (
+    Checked,
+    FromFile,
+    Text,
+    Texts,
+    adapter,
+    as_text,
+    checking,
+    listed,
+    one_of,
+    read_values,
+    shown,
+    whole,
+)
 
 TYPES = ("classification", "qa", "generation", "other")
 """CrossFit's four groups; ``generation`` is its conditional generation."""
-
-_REQUIRED = ("name", "type", "category", "metric", "by_label", "source", "input", "example")
-_OPTIONAL = ("labels", "label", "output", "columns", "rows", "version", "note")
 
 
 def read_catalogue_file(path: Path) -> dict[str, Any]:
@@ -36,184 +45,189 @@ def read_catalogue_file(path: Path) -> dict[str, Any]:
     Raises:
         UserError: no such file, no YAML, a key or value that cannot be, by file and key.
     """
-    where = f"The task file {path}"
-    content = parse_yaml(read_text(path, "task file"), where)
+    file = read_values(path, "task file", TaskFile)
     try:
-        return _task(Keys(content, "", _REQUIRED, _OPTIONAL), path.stem)
+        return file.task(path.stem)
     except ValueError as error:
-        raise UserError(f"{where}: {error}.") from None
+        raise UserError(f"The task file {path}: {error}.") from None
 
 
-def _task(keys: Keys, stem: str) -> dict[str, Any]:
-    name = keys.text("name")
+def _is_name(name: str) -> None:
     if not is_folder_name(name) or name.startswith("."):
-        raise ValueError(f"name {name!r} cannot be the name of a folder")
-    if name != stem:
-        raise ValueError(f"name is {name!r}; a task's file is called after it, {name}.yaml")
-    type, metric = keys.text("type"), keys.text("metric")
-    if type not in TYPES:
-        raise ValueError(f"type is one of {', '.join(TYPES)}, not {shown(type)}")
-    if metric not in METRICS:
-        raise ValueError(f"metric is one of {', '.join(METRICS)}, not {shown(metric)}")
-    if ("label" in keys) == ("output" in keys):
-        raise ValueError(
-            "either label (a column whose values labels maps to words) or output (a template) must be given"
-        )
-    category = keys.text("category")
+        raise ValueError(f"{name!r} cannot be the name of a folder")
+
+
+def _is_category(category: str) -> None:
     if not category.isprintable():
-        raise ValueError(f"category must be in one line and without tabs, not {shown(category)}")
-    words = _words(keys) if "label" in keys else {}
-    labels = tuple(dict.fromkeys(words.values())) if "label" in keys else _labels(keys)
-    return {
-        "name": name,
-        "type": type,
-        "category": category,
-        "metric": metric,
-        "by_label": keys.flag("by_label"),
-        "labels": labels,
-        "recipe": _recipe(keys, words),
-    }
+        raise ValueError(f"must be in one line and without tabs, not {shown(category)}")
 
 
-def _words(keys: Keys) -> dict[Any, str]:
-    """With a label column: word by its value."""
-    if "labels" not in keys or not isinstance(keys["labels"], dict) or not keys["labels"]:
-        given = f", not {shown(keys['labels'])}" if "labels" in keys and keys["labels"] != {} else ""
-        raise ValueError(f"labels must map each value of the column label to its word{given}")
-    for value, word in keys["labels"].items():
-        _check_word(word, f"labels: the word of {shown(value)}")
-    return keys["labels"]
+def _labels(given: Any, _: object) -> Any:
+    """A mapping to words, or words."""
+    if not isinstance(given, dict):
+        given = adapter(Texts).validate_python(given)
+    for key, word in given.items() if isinstance(given, dict) else ((word, word) for word in given):
+        if set(as_text(word, f": the word of {shown(key)}")) & set("\t\r\n"):
+            raise ValueError(f": the word of {shown(key)} must be in one line and without tabs, not {shown(word)}")
+    return given
 
 
-def _labels(keys: Keys) -> tuple[str, ...]:
-    """With an output: all that it may be, if that is known."""
-    if "labels" not in keys:
-        return ()
-    if isinstance(keys["labels"], dict):
-        raise ValueError("labels must be a list of words where there is an output; a mapping goes with label")
-    words = texts(keys["labels"], "labels")
-    for word in words:
-        _check_word(word, "each of labels")
-    return words
-
-
-def _check_word(word: Any, key: str) -> None:
-    if set(text(word, key)) & set("\t\r\n"):
-        raise ValueError(f"{key} must be in one line and without tabs, not {shown(word)}")
-
-
-def _recipe(keys: Keys, words: Mapping[Any, str]) -> ExampleRecipe:
-    source = source_of(keys["source"])
-    input = _template(keys, "input")
-    output = _template(keys, "output") if "output" in keys else None
-    label = keys.text("label", "")
-    steps = _steps(keys["rows"]) if "rows" in keys else ()
-    needed = tuple(dict.fromkeys([*input.columns, *(output.columns if output else (label,))]))
-    if "columns" in keys:
-        columns = texts(keys["columns"], "columns")
-        if not steps and (lacking := [column for column in needed if column not in columns]):
-            raise ValueError(f"columns must list {lacking[0]}, which input, output or label takes")
-    elif steps:
-        raise ValueError("with rows, columns must list the source's columns that its functions and the templates take")
-    else:
-        columns = needed
-    return ExampleRecipe(
-        source=source,
-        columns=columns,
-        input=input,
-        output=output,
-        label=label,
-        words=words,
-        steps=steps,
-        version=keys.whole("version", default=1, least=1),
-        note=keys.text("note", ""),
-        example=_example(keys["example"]),
-    )
-
-
-def _template(keys: Keys, name: str) -> Template:
-    given = keys.text(name)
+def _template(given: Any, _: object) -> Template:
+    text = as_text(given, "")
     try:
-        list(string.Formatter().parse(given))
+        list(string.Formatter().parse(text))
     except ValueError:
-        raise ValueError(f"{name} has a brace without its twin; {{column}} is a field, {{{{ a brace") from None
+        raise ValueError("has a brace without its twin; {column} is a field, {{ a brace") from None
     try:
-        template = Template.of(given)
+        template = Template.of(text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise ValueError(f": {error}") from None
     if not template.columns:
-        raise ValueError(f"{name} has no field; it takes a column of the source as {{column}}, not {shown(given)}")
+        raise ValueError(f"has no field; it takes a column of the source as {{column}}, not {shown(text)}")
     return template
 
 
-def _steps(content: Any) -> tuple[Step, ...]:
-    if not isinstance(content, list):
-        return (_step(content, "rows"),)
-    if not content:
-        raise ValueError("rows is an empty list; it must have one step at least, or be left out")
-    return tuple(_step(one, f"rows, step {number}") for number, one in enumerate(content, start=1))
+def _steps(given: Any, _: object) -> tuple[Step, ...]:
+    if not isinstance(given, list):
+        return (_step(given, ""),)
+    if not given:
+        raise ValueError("is empty; give one step at least, or leave it out")
+    return tuple(_step(one, f", step {number}") for number, one in enumerate(given, start=1))
 
 
-def _step(content: Any, key: str) -> Step:
+def _step(content: Any, at: str) -> Step:
     if not isinstance(content, dict):
-        raise ValueError(f"{key} must be a mapping of function and the function's options, not {shown(content)}")
+        raise ValueError(f"{at} must be a mapping of function and the function's options, not {shown(content)}")
     options = dict(content)
     if "function" not in options:
-        raise ValueError(f"{key} has no key function")
-    step = Step(text(options.pop("function"), f"{key}: function"), options)
+        raise ValueError(f"{at} has no key function")
+    step = Step(as_text(options.pop("function"), f"{at}: function"), options)
     if odd := [name for name in options if not isinstance(name, str)]:
-        raise ValueError(f"{key} must be a mapping of texts, and {shown(odd[0])} is none: put it in quotes")
+        raise ValueError(f"{at} must be a mapping of texts, and {shown(odd[0])} is none: put it in quotes")
     try:
         row_function(step.function)
         check_options(step)
     except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
+        raise ValueError(f"{at}: {error}") from None
     return step
 
 
-def _example(content: Any) -> Sample:
-    given = content if isinstance(content, dict) else {}
-    rows = "rows" if "rows" in given else "row"
-    records = ("records",) if "records" in given else ("input", "output")
-    keys = Keys(content, "example", (rows, *records))
-    return Sample(
-        tuple(_row(row, f"example.{rows}") for row in (_mappings(keys, "rows") if rows == "rows" else [keys["row"]])),
-        tuple(
-            _record(Keys(record, "each of example.records", ("input", "output")))
-            for record in _mappings(keys, "records")
-        )
-        if "records" in keys
-        else (_record(keys),),
-    )
+def _output(given: Any, _: object) -> str:
+    """A text, also an empty one, or several."""
+    return "\t".join(one and as_text(one, "") for one in (given if isinstance(given, list) else [given]))
 
 
-def _mappings(keys: Keys, name: str) -> list[Any]:
-    """A list, of what must be mappings."""
-    if not isinstance(keys[name], list) or not keys[name]:
-        given = "an empty one" if keys[name] == [] else shown(keys[name])
-        raise ValueError(f"{keys.dotted(name)} must be a list of mappings, not {given}")
-    return keys[name]
+_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_STEP = {"type": "object", "required": ["function"], "properties": {"function": {"type": "string"}}}
+
+Output = Annotated[str, Checked(_output, _TEXTS)]
 
 
-def _row(content: Any, key: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ValueError(f"{key} must hold a mapping of columns to values, not {shown(content)}")
-    if odd := [name for name in content if not isinstance(name, str)]:
-        raise ValueError(f"{key} has the column {shown(odd[0])}, which must be a text: put it in quotes")
-    return content
+@dataclass(frozen=True)
+class RecordFile(FromFile):
+    """One of the records of an example."""
+
+    input: str
+    output: Output
 
 
-def _record(keys: Keys) -> Record:
-    return Record(
-        _any_text(keys["input"], keys.dotted("input")),
-        "\t".join(_any_text(one, keys.dotted("output")) for one in _listed(keys["output"])),
-    )
+@dataclass(frozen=True)
+class ExampleFile(FromFile):
+    """What a task file says of its example: one row or several, and one record or several."""
+
+    row: dict[str, Any] | None = None
+    rows: Annotated[tuple[dict[str, Any], ...], listed("mappings", distinct=False)] = ()
+    input: str | None = None
+    output: Annotated[str | None, Checked(_output, _TEXTS)] = None
+    records: Annotated[tuple[RecordFile, ...], listed("mappings", distinct=False)] = ()
+
+    def __post_init__(self) -> None:
+        if (self.row is None) == (not self.rows):
+            raise ValueError("has either row or rows" if self.rows else "has no key row")
+        for name in ("input", "output"):
+            if (getattr(self, name) is None) == (not self.records):
+                raise ValueError("has either records or input and output" if self.records else f"has no key {name}")
+
+    @property
+    def sample(self) -> Sample:
+        records = tuple(Record(one.input, one.output) for one in self.records)
+        rows = self.rows if self.row is None else (self.row,)
+        return Sample(rows, records or (Record(str(self.input), str(self.output)),))
 
 
-def _listed(content: Any) -> list[Any]:
-    return content if isinstance(content, list) else [content]
+@dataclass(frozen=True, kw_only=True)
+class TaskFile(FromFile):
+    """What a task file may say."""
 
+    name: Annotated[Text, checking(_is_name)]
+    type: Annotated[Text, one_of(TYPES)]
+    category: Annotated[Text, checking(_is_category)]
+    metric: Annotated[Text, one_of(tuple(METRICS))]
+    by_label: bool
+    source: DataSource
+    input: Annotated[Template, Checked(_template, {"type": "string"})]
+    example: ExampleFile
+    labels: Annotated[Any, Checked(_labels, {"anyOf": [{"type": "object"}, {"type": "array"}]})] = None
+    label: Text = ""
+    output: Annotated[Template | None, Checked(_template, {"type": "string"})] = None
+    columns: Texts = ()
+    rows: Annotated[tuple[Step, ...], Checked(_steps, {"anyOf": [_STEP, {"type": "array", "items": _STEP}]})] = ()
+    version: Annotated[int, whole(1)] = 1
+    note: Text = ""
 
-def _any_text(content: Any, key: str) -> str:
-    """A text, also an empty one."""
-    return content if content == "" else text(content, key)
+    @classmethod
+    def prepared(cls, content: dict[Any, Any]) -> Any:
+        if ("label" in content) == ("output" in content):
+            raise ValueError(
+                ": either label (a column whose values labels maps to words) or output (a template) must be given"
+            )
+        labels = content.get("labels", {})
+        if "label" in content and (not isinstance(labels, dict) or not labels):
+            given = "" if labels == {} else f", not {shown(labels)}"
+            raise ValueError(f": labels must map each value of the column label to its word{given}")
+        if "output" in content and labels and isinstance(labels, dict):
+            raise ValueError(": labels must be a list of words where there is an output; a mapping goes with label")
+        return content
+
+    def task(self, stem: str) -> dict[str, Any]:
+        """A task's facts and recipe.
+
+        Args:
+            stem: the file's name.
+
+        Raises:
+            ValueError: the name is not the file's, or the columns are not those that are needed.
+        """
+        if self.name != stem:
+            raise ValueError(f"name is {self.name!r}; a task's file is called after it, {self.name}.yaml")
+        words = self.labels if self.label else {}
+        return {
+            "name": self.name,
+            "type": self.type,
+            "category": self.category,
+            "metric": self.metric,
+            "by_label": self.by_label,
+            "labels": tuple(dict.fromkeys(words.values())) if self.label else self.labels or (),
+            "recipe": ExampleRecipe(
+                source=self.source,
+                columns=self._columns(),
+                input=self.input,
+                output=self.output,
+                label=self.label,
+                words=words,
+                steps=self.rows,
+                version=self.version,
+                note=self.note,
+                example=self.example.sample,
+            ),
+        }
+
+    def _columns(self) -> tuple[str, ...]:
+        needed = tuple(dict.fromkeys([*self.input.columns, *(self.output.columns if self.output else (self.label,))]))
+        if self.rows and not self.columns:
+            raise ValueError(
+                "with rows, columns must list the source's columns that its functions and the templates take"
+            )
+        if self.columns and not self.rows and (lacking := [one for one in needed if one not in self.columns]):
+            raise ValueError(f"columns must list {lacking[0]}, which input, output or label takes")
+        return self.columns or needed

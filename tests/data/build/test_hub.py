@@ -12,7 +12,7 @@ from support.crossfit_files import SHA, cache_of, hub_of, own_task, rows, use_ca
 
 from mpt.data.build import hub
 from mpt.data.build.hub import Hub, parquet_rows, split_folder
-from mpt.data.catalogue.recipe import DataSource
+from mpt.data.catalogue.source import DataSource
 from mpt.data.tasks.known import catalogue
 from mpt.util.errors import UserError
 

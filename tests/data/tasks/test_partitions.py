@@ -42,7 +42,7 @@ def test_a_partition_file(tmp_path):
         ("source: [a]\ntarget: [b]\nstated: 3", "stated must be a mapping of keys to values, not 3"),
         (
             "source: [a]\ntarget: [b]\nstated: {validation: 3}",
-            "stated may hold 'source' or 'target', and not",
+            "stated: the key 'validation' must be 'source' or 'target'",
         ),
         (
             "source: [a]\ntarget: [b]\nstated: {source: many}",

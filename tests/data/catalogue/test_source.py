@@ -1,5 +1,7 @@
 """The key ``source`` of a user's own task file."""
 
+import re
+
 import pytest
 from support.crossfit_files import write_own
 
@@ -29,7 +31,7 @@ TEST = "test: validation"
         ("revision: refs/convert/parquet", "revision: a b", "source.revision must be a branch, a tag or a commit"),
         ("train: train", "train: [[a]]", "each of source.train must be a text, not a list"),
         ("train: train", "train: 3", "source.train must be a text or a list of texts, not 3: put it in quotes"),
-        ("train: train", "train: []", "source.train is an empty list"),
+        ("train: train", "train: []", "source.train is empty"),
         ("train: train", "train:", "source.train must be a text or a list of texts, not nothing"),
         ("train: train", "train: [train, train]", "source.train names 'train' twice"),
         ("train: train", "train: a/b", "source.train names 'a/b', which cannot be a name there"),
@@ -37,7 +39,7 @@ TEST = "test: validation"
         (TEST, "test: [validation, train]", "source.test must be of other splits than source.train"),
         (TEST, "test: train\n  test_share: 0.1", "source.test must be of other splits than source.train"),
         (TEST, "test: {a: b}", "source.test must be a text or a list of texts, not a mapping"),
-        (TEST, "test: []", "source.test is an empty list"),
+        (TEST, "test: []", "source.test is empty"),
         (TEST, "test:", "source.test must be a text or a list of texts, not nothing"),
         (f"  {TEST}\n", "", "source has either test (splits) or holdout_seed"),
         (TEST, f"{TEST}\n  holdout_seed: 42", "source has either test (splits) or holdout_seed"),
@@ -96,7 +98,8 @@ def test_a_mistake_is_told_by_its_key(tmp_path, old, new, complaint):
     with pytest.raises(UserError) as raised:
         read_task(path)
     told = str(raised.value)
-    assert told.startswith(f"The task file {path}: {complaint}") and "\n" not in told
+    said = re.fullmatch(rf"The task file {re.escape(str(path))}(, line \d+)?: (.*)", told)
+    assert said and said[2].startswith(complaint)
 
 
 @pytest.mark.parametrize("source", ["a/b", "", "[a]", "3"])
@@ -105,6 +108,6 @@ def test_what_is_no_mapping(tmp_path, source):
     before, _, after = path.read_text().partition("source:\n")
     path.write_text(f"{before}source: {source}\n{after[after.index('input:') :]}")
     with pytest.raises(
-        UserError, match=r"own\.yaml: source must be a mapping with the keys hub, config, revision, tra"
+        UserError, match=r"own\.yaml(, line \d+)?: source must be a mapping with the keys hub, config, revision, tra"
     ):
         read_task(path)
