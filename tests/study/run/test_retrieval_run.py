@@ -1,4 +1,4 @@
-"""A study that retrieves, done: what its runs start from, killed, with a library that changes, and its estimate."""
+"""A study that retrieves, done: what its runs start from, killed, and with a library that changes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ from mpt.data.modules.examples import FewShotData
 from mpt.library.library import Library
 from mpt.library.similarity import per_token
 from mpt.prompt.files import load_prompt
-from mpt.study.forecast.estimate import _trial, kinds_of
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import PLACE, PlannedRun
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import build_report
 from mpt.study.report.costs import examples_of
 from mpt.study.report.retrieved import retrieved_table
@@ -157,17 +156,6 @@ def test_a_changed_library_is_told_by_its_name_before_any_run(done, file, tmp_pa
         assert unfinished([cell for cell in cells if cell.method in ("PT", "embedding")]) == []
     finally:
         path.write_bytes(before)
-
-
-def test_an_estimate_measures_what_is_retrieved_later_by_tasks_that_are_there(file, tmp_path):
-    kinds = kinds_of(plan(load_study(file), tmp_path))
-    mixture = next(kind.cells[0] for kind in kinds if kind.methods == ["Mixture"] and kind.stage == "upstream")
-    words = _trial(mixture, tmp_path / "trial").arguments
-    assert '--data.tasks=["emo", "trec"]' in words
-    assert not [word for word in words if PLACE in word or "retrieved" in word]
-    # What starts from a retrieved prompt is as long as any other.
-    (downstream,) = [kind for kind in kinds if kind.stage == "downstream"]
-    assert {"PT", "Top2", "Mixture"} == set(downstream.methods)
 
 
 def test_the_report_takes_the_best_prompt_on_dev(done, file, tmp_path):
