@@ -1,0 +1,99 @@
+"""The numbers of docs/results.md, against the files they come from."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+import statistics
+
+from support.paths import ROOT
+
+RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+
+
+def test_the_published_arg_is_that_of_the_committed_results():
+    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").open(encoding="utf-8"))
+    args = {row["method"]: f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows}
+    shown = re.search(r"^\| \*\*ARG \(%\)\*\* .*$", RESULTS, flags=re.M)
+    assert shown and set(args) == {"MTL", "MAML", "FoMAML", "Reptile", "FT"}
+    assert all(text in shown[0] for text in args.values())
+    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").open(encoding="utf-8"))
+    points = re.search(r"^\| mean difference \(points\) .*$", RESULTS, flags=re.M)
+    assert points and re.findall(r"[+-]\d+\.\d", points[0]) == [f"{float(row['points']):+.1f}" for row in rows]
+
+
+def test_the_published_settings_are_those_of_the_committed_results():
+    rows = list(csv.DictReader((ROOT / "experiments/results/synthetic/arg.csv").open(encoding="utf-8")))
+    for method in {row["method"] for row in rows}:
+        own = [row for row in rows if row["method"] == method]
+        wanted = [f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}".replace("-", "−") for row in own]
+        shown = re.search(rf"^\| \*?{method}\*? \| .*±.*$", RESULTS, flags=re.M)
+        assert shown and len(wanted) == 4, method
+        assert re.findall(r"[+−-]\d+\.\d ± \d+\.\d", shown[0]) == wanted, method
+
+
+def test_the_published_transfer_is_that_of_the_committed_results():
+    results = ROOT / "experiments/results/synthetic_transfer"
+    rows = list(csv.DictReader((results / "arg.csv").open(encoding="utf-8")))
+    assert len(rows) == 8
+    for row in rows:
+        lines = re.findall(rf"^\| \*?{re.escape(row['method'])}\*?(?::[^|]*)? \|.*$", RESULTS, flags=re.M)
+        cells = [[cell.strip() for cell in line.split("|")[2:6]] for line in lines]
+        wanted = [f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}", "", "", f"{float(row['points']):+.1f}"]
+        if row["p"]:
+            wanted[1] = f"{float(row['low']):+.1f} to {float(row['high']):+.1f}".replace("-", "−")
+            wanted[2] = f"{float(row['p']):.2f}, {float(row['p_holm']):.2f}"
+        assert wanted in cells, row["method"]
+
+
+def test_what_is_said_of_the_papers_table_is_in_the_committed_results():
+    """The counts in the page beside the re-analysis."""
+    results = ROOT / "experiments/results/qin2023"
+    page = (results / "README.md").read_text(encoding="utf-8")
+    rows = list(csv.DictReader((results / "significance.csv").open(encoding="utf-8")))
+    pt = [row for row in rows if row["against"] == "PT"]
+    mtl = [row for row in rows if row["against"] == "MTL"]
+    assert (len(pt), len(mtl)) == (45, 35)
+
+    def below(rows: list[dict[str, str]], column: str) -> list[dict[str, str]]:
+        return [row for row in rows if float(row[column]) < 0.05]
+
+    corrected = {(row["partition"], row["method"], row["difference"][0]) for row in below(pt, "p_holm")}
+    assert "no gain and two losses of 45" in page and corrected == {
+        ("qa-to-qa", "FT", "-"),
+        ("classification-to-nonclassification", "FT", "-"),
+    }
+    (edge,) = [row for row in pt if (row["partition"], row["method"]) == ("nonqa-to-qa", "FoMAML")]
+    assert f"p = {float(edge['p']):.3f}, corrected {float(edge['p_holm']):.3f}" in page
+    assert "14 of 45 have p < 0.05" in page and len(below(pt, "p")) == 14
+    gained = [row["method"] for row in below(pt, "p") if float(row["difference"]) > 0]
+    assert "Eleven are gains" in page and "MTL in all five, FoMAML in four, MAML in two" in page
+    assert (len(gained), *map(gained.count, ("MTL", "FoMAML", "MAML"))) == (11, 5, 4, 2)
+    meta = [row for row in mtl if row["method"] != "FT"]
+    assert all(float(row["difference"]) < 0 for row in below(meta, "p")) and "eleven cells" in page
+    assert len(below(meta, "p")) == 11 and [row["method"] for row in below(meta, "p_holm")] == ["MAML"]
+
+
+def test_what_is_said_of_the_null_study_is_in_the_committed_results():
+    rows = csv.DictReader((ROOT / "experiments/results/null/scores.csv").open(encoding="utf-8"))
+    table = {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in rows}
+    methods, targets, draws = (sorted({place[axis] for place in table}) for axis in range(3))
+    means, ratios = [], []
+    for one, other in itertools.permutations(methods, 2):
+        pairs = [[(table[one, t, d], table[other, t, d]) for d in draws] for t in targets]
+        means.append(statistics.fmean(sum(a for a, _ in row) / sum(b for _, b in row) - 1 for row in pairs))
+        ratios.append(statistics.fmean(a / b - 1 for row in pairs for a, b in row))
+    told = re.search(
+        r"\+(\d+) % on average and\s+above zero in (\d+) of (\d+) ordered pairs, where ARG averages \+(\d+) % "
+        r"and is above zero\s+in (\d+)",
+        RESULTS,
+    )
+    found = [statistics.fmean(ratios), sum(x > 0 for x in ratios), len(ratios), statistics.fmean(means)]
+    assert told and [int(word) for word in told.groups()] == [
+        round(100 * found[0]),
+        found[1],
+        found[2],
+        round(100 * found[3]),
+        sum(x > 0 for x in means),
+    ]
