@@ -62,7 +62,7 @@ def test_pages_are_found():
     assert len(DOCS) > 25 and {"README.md", "docs/start.md", "docs/tutorials/adapt.md"} <= set(PAGES)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in (*SLOW, PAPER)])
+@pytest.mark.parametrize("page", [page for page in PAGES if page != PAPER])
 def test_the_blocks_run(page, mpt, tmp_path):
     run_page(page, mpt, tmp_path)
 
@@ -71,11 +71,6 @@ def test_the_blocks_run(page, mpt, tmp_path):
 @pytest.mark.parametrize("page", SLOW)
 def test_the_slow_blocks_run(page, mpt, tmp_path):
     run_page(page, mpt, tmp_path, "slow")
-
-
-@pytest.mark.parametrize("page", SLOW)
-def test_the_blocks_before_a_slow_one_run(page, mpt, tmp_path):
-    assert run_page(page, mpt, tmp_path)
 
 
 @pytest.mark.parametrize(
