@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from mpt.util.errors import UserError
+from mpt.util.schema import FromFile, Text, checked, whole
 
 FILE = "library.json"
 _FORMAT = 1
 _LAST_SEED = 2**32 - 1
 """The largest that ``seed_everything`` of a run takes."""
 
+Count = Annotated[int, whole(1)]
+
 
 @dataclass(frozen=True)
-class KeyRecipe:
+class KeyRecipe(FromFile):
     """Prompt tuning for ``key_steps`` steps: the prompt it leaves is a task's key (SPoT, section 3.2).
 
     All keys start from the same prompt, that of ``seed``, so that they differ by what their tasks taught.
@@ -34,12 +39,12 @@ class KeyRecipe:
         UserError: a number that makes no sense.
     """
 
-    backbone: str
-    prompt_length: int
-    key_steps: int
-    learning_rate: float
-    batch_size: int
-    seed: int
+    backbone: Text
+    prompt_length: Count
+    key_steps: Count
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    batch_size: Count
+    seed: Annotated[int, whole(0, _LAST_SEED)]
 
     def __post_init__(self) -> None:
         for name in ("prompt_length", "key_steps", "batch_size"):
@@ -49,6 +54,14 @@ class KeyRecipe:
             raise UserError(f"a library's seed must be from 0 to {_LAST_SEED}, not {self.seed}")
         if not 0 < self.learning_rate < math.inf:
             raise UserError(f"a library's learning_rate must be above 0, not {self.learning_rate}")
+
+
+@dataclass(frozen=True)
+class LibraryFile(FromFile):
+    """What ``library.json`` holds."""
+
+    format: Literal[1]
+    recipe: KeyRecipe
 
 
 def as_json(recipe: KeyRecipe) -> dict[str, Any]:
@@ -71,19 +84,4 @@ def read_recipe(folder: Path) -> KeyRecipe:
         raise UserError(f"{path} cannot be read as JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise UserError(f'{path} must be a JSON object with "format": {_FORMAT}, as this version of mpt writes it')
-    given = content.get("recipe")
-    kinds: dict[str, Any] = {"backbone": str, "learning_rate": (int, float)}
-    if not isinstance(given, dict):
-        raise UserError(f"{path}: recipe must be an object with {', '.join(field.name for field in fields(KeyRecipe))}")
-    for field in fields(KeyRecipe):
-        value = given.get(field.name)
-        if isinstance(value, bool) or not isinstance(value, kinds.get(field.name, int)):
-            raise UserError(f"{path}: recipe.{field.name} must be {_told(field.name)}, not {value!r}")
-    try:
-        return KeyRecipe(**{field.name: given[field.name] for field in fields(KeyRecipe)})
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def _told(name: str) -> str:
-    return {"backbone": "a text", "learning_rate": "a number"}.get(name, "a whole number")
+    return checked(content, {}, str(path), LibraryFile).recipe

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
+from support.paths import ROOT
 from support.toy import Mpt
 
 from mpt.fit.configs import config_root, find_config, shipped_configs
@@ -90,3 +93,25 @@ def test_list_show_copy(mpt, tmp_path):
     again = mpt("configs", "copy", "prompt_tuning", "mine/a.yaml")
     assert again.code == 2 and "exists" in again.err
     assert mpt("configs", "show", "nothing").code == 2
+
+
+def test_schemas_are_written_for_editors(mpt, tmp_path):
+    """JSON Schema's own rules, in so far as editors need them: each file's keys, which are required, and no others."""
+    assert mpt("configs", "schema", "--out", tmp_path / "new").code == 0
+    written = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "new").iterdir()}
+    assert set(written) == {"study", "sweep", "task", "partition", "mixture", "recipe"}
+    assert json.loads(mpt("configs", "schema", "task").out) == written["task"]
+    assert "by --out" in mpt("configs", "schema").err
+    files = {
+        "study": config_root() / "studies",
+        "sweep": config_root() / "sweeps",
+        "task": ROOT / "mpt" / "data" / "catalogue",
+        "partition": ROOT / "mpt" / "data" / "tasks" / "partitions",
+        "mixture": ROOT / "mpt" / "data" / "tasks" / "mixtures",
+    }
+    for kind, folder in files.items():
+        schema = written[kind]
+        assert schema["additionalProperties"] is False
+        for path in folder.rglob("*.yaml"):
+            keys = set(yaml.safe_load(path.read_text(encoding="utf-8")))
+            assert set(schema.get("required", ())) <= keys <= set(schema["properties"]), path

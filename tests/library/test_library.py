@@ -179,10 +179,10 @@ def as_text(**changes: object) -> str:
         ("[" * 100_000, "cannot be read as JSON"),
         ("[]", '"format": 1'),
         ('{"format": 2}', '"format": 1'),
-        ('{"format": 1}', "recipe must be an object"),
+        ('{"format": 1}', "the key recipe is missing"),
         ('{"format": 1, "recipe": {"backbone": "b", "prompt_length": true}}', "recipe.prompt_length must be a whole"),
-        (as_text(seed=2**64), "library.json: a library's seed must be from 0 to 4294967295, not 18446744073709551616"),
-        (as_text(seed=-1), "a library's seed must be from 0 to"),
+        (as_text(seed=2**64), "library.json: recipe.seed must be a whole number from 0 to 4294967295, not 1844"),
+        (as_text(seed=-1), "recipe.seed must be a whole number from 0 to"),
     ],
 )
 def test_a_damaged_recipe_is_told(content, said, tmp_path):
