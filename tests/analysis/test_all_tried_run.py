@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 
 import pytest
+from support.changes import changed
 from support.small_models import t5
-from support.study_library import RETRIEVING, write_library, write_retrieving
+from support.study_library import DOWN, RETRIEVING, write_library, write_retrieving
 from support.toy import Mpt
 
 from mpt.analysis.transfers import read_transfers
@@ -24,21 +25,16 @@ from mpt.study.scores.oracle import oracle_scores
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import load_study
 
-METHODS = """  All-on-dev:
-    retrieve: {{use: best, top_k: all}}
-    downstream: {{config: prompt_tuning, overrides: *prompt}}
-library: {library}
-"""
-
 
 def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     backbone = t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
     fingerprint = FrozenBackbone(str(backbone), BackboneOptions()).fingerprint
     library = write_library(tmp_path / "library", fingerprint, backbone, ("emo", "trec", "emo", "ag_news", "other"))
-    text = RETRIEVING.partition("  Top2:")[0] + METHODS
-    text = text.replace("overrides:\n", "targets: [ag_news]\noverrides:\n  trainer.logger: false\n", 1)
-    file = write_retrieving(tmp_path, backbone, text.replace("max_steps: 6", "max_steps: 2"))
+    changes = {"targets": ["ag_news"], ("overrides", "trainer.logger"): False, ("overrides", "trainer.max_steps"): 2}
+    every = {"retrieve": {"use": "best", "top_k": "all"}, "downstream": DOWN}
+    methods = {"methods": {"PT": RETRIEVING["methods"]["PT"], "All-on-dev": every}}
+    file = write_retrieving(tmp_path, backbone, changed(RETRIEVING, {**methods, **changes}))
     study, out = load_study(file), tmp_path / "out"
     cells = plan(study, out)
     write_study(study, settings(study), cells, out)

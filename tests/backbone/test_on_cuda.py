@@ -7,11 +7,12 @@ import copy
 import pytest
 import torch
 from learn.test_side_by_side import OPTIONS, lanes, one_at_a_time, start
+from support.changes import changed
 from support.meta_toy import episodes, fit, learner
 from support.small_models import t5
 from support.study_command import results, study
 from support.toy import ROWS, json_lines, small_fit, write_toy
-from support.toy_study import STUDY, write_study
+from support.toy_study import RATES, STUDY, write_study
 
 from mpt.backbone.model import FrozenBackbone
 from mpt.learn.meta import MAML, FoMAML
@@ -88,8 +89,8 @@ def test_side_by_side_is_one_at_a_time_on_the_cpu(tmp_path):
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_study_does_its_runs_on_the_gpu_packed_and_alone(precision, still, tmp_path):
-    text = STUDY.replace("accelerator: cpu", f"accelerator: auto\n  trainer.precision: {precision}")
-    file = write_study(tmp_path, still, text.replace("[0.5, 0.3]", "[]"))
+    device = {("overrides", "trainer.accelerator"): "auto", ("overrides", "trainer.precision"): precision}
+    file = write_study(tmp_path, still, changed(STUDY, {**device, RATES: []}))
     code, told, err = study("run", file, "--out", tmp_path / "out", "--workers", "1", WANDB_MODE="disabled")
     assert code == 0, told + err
     done = results(tmp_path / "out")

@@ -7,6 +7,7 @@ import shlex
 import shutil
 
 import pytest
+from support.changes import changed_file
 from support.study_command import results
 from support.toy import Mpt
 from support.toy_study import SEEDS, write_study, write_study_of_two
@@ -104,7 +105,7 @@ def test_commands_come_after_what_they_need_and_do_a_run_as_the_study_would(mpt,
     told = mpt("study", "plan", file, "--out", out).out
     assert "18 runs, 2 of them finished" in told and ["MTL", "upstream", "2", "2 seeds", "1", ""] in table(told)
     # Another configuration: nothing is finished, and run would refuse.
-    file.write_text(file.read_text().replace("max_steps: 6", "max_steps: 4"), encoding="utf-8")
+    changed_file(file, {("overrides", "trainer.max_steps"): 4})
     told = mpt("study", "plan", file, "--out", out).out
     assert "finished runs are not those of today's study file" in told and "MTL/upstream-21" in told
     ended = mpt("study", "run", file, "--out", tmp_path / "other", "--only", "MTL/ag_new-21")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from support.changes import changed
 from support.meta_toy import RATE, episodes, fit, last_checkpoint, learner, meta_fit, saved_prompt, sgd, write_callbacks
 from support.toy import json_lines
 from support.toy_study import STUDY, write_study
@@ -142,10 +143,9 @@ def test_an_outer_rate_far_too_large_ends_the_command_with_finite_prompts(mpt, r
 
 
 def test_a_study_records_the_sentence(model_folder, tmp_path):
-    overrides = "{{model.prompt_length: 3, data.seeds: [13, 21]"
-    text = STUDY.replace("config: spot\n", "config: maml\n")
-    text = text.replace(overrides, f"{overrides}, model.algorithm.inner_lr: 1000000.0")
-    cells = plan(load_study(write_study(tmp_path, model_folder("t5"), text)), tmp_path / "out")
+    upstream = ("methods", "MTL", "upstream")
+    changes = {(*upstream, "config"): "maml", (*upstream, "overrides", "model.algorithm.inner_lr"): 1e6}
+    cells = plan(load_study(write_study(tmp_path, model_folder("t5"), changed(STUDY, changes))), tmp_path / "out")
     upstream = next(cell for cell in cells if cell.stage == "upstream")
     assert run_cell(upstream) == "failed"
     reason = json.loads((upstream.folder / "failed.json").read_text())["reason"]

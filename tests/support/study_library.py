@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from support.toy_study import STUDY, write_study
+from support.changes import changed
+from support.toy_study import PROMPT, RATES, STUDY, write_study
 
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 
 P, H = 3, 32
 
-METHODS = """
-  Top2:
-    retrieve: {{use: best, top_k: 2}}
-    downstream: &down {{config: prompt_tuning, overrides: *prompt}}
-  Average2:
-    retrieve: {{use: average, top_k: 2, by: average_token}}
-    downstream: *down
-  Random1:
-    retrieve: {{top_k: 1, order: random, from: library}}
-    downstream: *down
-  Mixture:
-    retrieve: {{use: mixture, top_k: 2}}
-    upstream: &up {{config: spot, overrides: {{model.prompt_length: 3, data.seeds: [13, 21]}}}}
-    downstream: *down
-  MAML-lowest:
-    retrieve: {{top_k: 1, order: lowest, by: subspace}}
-    upstream:
-      config: maml
-      seed: 13
-      overrides: {{model.prompt_length: 3, data.seeds: [13, 21]}}
-    downstream: *down
-"""
+DOWN = {"config": "prompt_tuning", "overrides": PROMPT}
+LEARNED = {**PROMPT, "data.seeds": [13, 21]}
 
-RETRIEVING = STUDY.partition("  MTL:")[0].replace("[0.5, 0.3]", "[]") + METHODS.lstrip("\n") + "library: {library}\n"
+RETRIEVING: dict[str, Any] = {
+    **STUDY,
+    "methods": {
+        "PT": changed(STUDY, {RATES: []})["methods"]["PT"],
+        "Top2": {"retrieve": {"use": "best", "top_k": 2}, "downstream": DOWN},
+        "Average2": {"retrieve": {"use": "average", "top_k": 2, "by": "average_token"}, "downstream": DOWN},
+        "Random1": {"retrieve": {"top_k": 1, "order": "random", "from": "library"}, "downstream": DOWN},
+        "Mixture": {
+            "retrieve": {"use": "mixture", "top_k": 2},
+            "upstream": {"config": "spot", "overrides": LEARNED},
+            "downstream": DOWN,
+        },
+        "MAML-lowest": {
+            "retrieve": {"top_k": 1, "order": "lowest", "by": "subspace"},
+            "upstream": {"config": "maml", "seed": 13, "overrides": LEARNED},
+            "downstream": DOWN,
+        },
+    },
+}
 
 
 def write_library(folder: Path, fingerprint: str, backbone: Path | str, tasks: tuple[str, ...]) -> Library:
@@ -49,6 +50,6 @@ def write_library(folder: Path, fingerprint: str, backbone: Path | str, tasks: t
     return library
 
 
-def write_retrieving(folder: Path, backbone: Path | str, text: str = RETRIEVING) -> Path:
-    """The study's file; its library is to be in ``<folder>/library``."""
-    return write_study(folder, backbone, text.replace("{library}", str(folder / "library")))
+def write_retrieving(folder: Path, backbone: Path | str, study: Mapping[str, Any] = RETRIEVING) -> Path:
+    """The study's file; its library is to be in ``<folder>/library``, but where the study says so itself."""
+    return write_study(folder, backbone, {"library": str(folder / "library"), **study})

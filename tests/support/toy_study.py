@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from support.changes import changed, write_yaml
 
 TARGETS, SOURCES, SEEDS = ("superglue-cb", "ag_news"), ("emo", "trec"), (13, 21)
 LABELS = {"superglue-cb": "yn", "ag_news": "gb", "emo": "ng", "trec": "yb"}
 
-STUDY = """
-name: toy
-backbone: {backbone}
-root: {root}
-partition: {partition}
-seeds: [13, 21]
-overrides:
-  trainer.max_steps: 6
-  trainer.log_every_n_steps: 3
-  trainer.val_check_interval: 2
-  trainer.accelerator: cpu
-  model.backbone_options.max_input_length: 16
-  model.backbone_options.max_target_length: 2
-methods:
-  PT:
-    downstream:
-      config: prompt_tuning
-      overrides: &prompt {{model.prompt_length: 3}}
-      learning_rates: [0.5, 0.3]
-  MTL:
-    upstream:
-      config: spot
-      overrides: {{model.prompt_length: 3, data.seeds: [13, 21]}}
-    downstream: {{config: prompt_tuning, overrides: *prompt}}
-  FT:
-    downstream:
-      config: fine_tuning
-      overrides: {{model.optimizer.lr: 0.001}}
-"""
+PROMPT = {"model.prompt_length": 3}
+RATES = ("methods", "PT", "downstream", "learning_rates")
+
+STUDY: dict[str, Any] = {
+    "name": "toy",
+    "seeds": [13, 21],
+    "overrides": {
+        "trainer.max_steps": 6,
+        "trainer.log_every_n_steps": 3,
+        "trainer.val_check_interval": 2,
+        "trainer.accelerator": "cpu",
+        "model.backbone_options.max_input_length": 16,
+        "model.backbone_options.max_target_length": 2,
+    },
+    "methods": {
+        "PT": {"downstream": {"config": "prompt_tuning", "overrides": PROMPT, "learning_rates": [0.5, 0.3]}},
+        "MTL": {
+            "upstream": {"config": "spot", "overrides": {**PROMPT, "data.seeds": [13, 21]}},
+            "downstream": {"config": "prompt_tuning", "overrides": PROMPT},
+        },
+        "FT": {"downstream": {"config": "fine_tuning", "overrides": {"model.optimizer.lr": 0.001}}},
+    },
+}
 
 
 def write_tasks(root: Path) -> Path:
@@ -59,22 +57,22 @@ def write_tasks(root: Path) -> Path:
 TWO = {"first": (SOURCES, TARGETS), "second": (("trec",), ("ag_news", "emo"))}
 
 
+def write_partition(path: Path, sources: Sequence[str], targets: Sequence[str], **more: Sequence[str]) -> Path:
+    parts = {"source": sources, "target": targets, **more}
+    return write_yaml(path, {part: list(tasks) for part, tasks in parts.items()})
+
+
 def write_study_of_two(folder: Path, backbone: Path | str) -> Path:
     """A study of two partitions, whose MTL learns one upstream prompt for each; one learning rate for PT."""
-    for name, (sources, targets) in TWO.items():
-        text = f"source: [{', '.join(sources)}]\ntarget: [{', '.join(targets)}]\n"
-        folder.joinpath(f"{name}.yaml").write_text(text, encoding="utf-8")
-    partitions = ", ".join(str(folder / f"{name}.yaml") for name in TWO)
-    text = STUDY.replace("partition: {partition}", f"partitions: [{partitions}]")
-    text = text.replace("config: spot\n", "config: spot\n      seed: 13\n").replace("[0.5, 0.3]", "[]")
-    return write_study(folder, backbone, text)
+    places = [str(write_partition(folder / f"{name}.yaml", *parts)) for name, parts in TWO.items()]
+    changes = {"partitions": places, ("methods", "MTL", "upstream", "seed"): 13, RATES: []}
+    return write_study(folder, backbone, changed(STUDY, changes))
 
 
-def write_study(folder: Path, backbone: Path | str, text: str = STUDY) -> Path:
-    """The study's file, with its data and its partition beside it."""
-    root = write_tasks(folder / "data")
-    partition = folder / "toys.yaml"
-    partition.write_text(f"source: [{', '.join(SOURCES)}]\ntarget: [{', '.join(TARGETS)}]\n", encoding="utf-8")
-    path = folder / "toy.yaml"
-    path.write_text(text.format(backbone=backbone, root=root, partition=partition), encoding="utf-8")
-    return path
+def write_study(folder: Path, backbone: Path | str, study: Mapping[str, Any] = STUDY) -> Path:
+    """The study's file, with its data and its partition beside it; but where the study names its own."""
+    places = {"backbone": str(backbone), "root": str(write_tasks(folder / "data"))}
+    partition = write_partition(folder / "toys.yaml", SOURCES, TARGETS)
+    if "partitions" not in study:
+        places["partition"] = str(partition)
+    return write_yaml(folder / "toy.yaml", {**places, **study})

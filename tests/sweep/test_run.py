@@ -6,10 +6,13 @@ import contextlib
 import csv
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from support.changes import changed
 from support.toy_sweep import SWEEP, sweep, write_study, write_sweep
 from support.wandb_file import read
 
@@ -42,9 +45,9 @@ def real(tmp_path_factory) -> tuple[Path, Path, str]:
     folder = tmp_path_factory.mktemp("real")
     study = folder / "small.yaml"
     study.write_text(REAL)
-    text = SWEEP.replace("FoMAML,", "FoMAML, --validation, syn-size-caption,")
-    text = text.replace("[0.5, 5.0]", "[0.1]").replace("[0.5, 1.0]", "[0.01, 1.0]")
-    file = write_sweep(folder, study, text)
+    rates = {"model.optimizer.lr": {"values": [0.1]}, "model.algorithm.inner_lr": {"values": [0.01, 1.0]}}
+    words = ["--validation", "syn-size-caption"]
+    file = write_sweep(folder, study, changed(SWEEP, {"parameters": rates}), words)
     code, told, err = sweep("run", file, "--out", folder / "out", "--no-references", "--workers", "1")
     assert code == 0, err + told
     return file, folder / "out", told
@@ -126,22 +129,22 @@ def pretended(monkeypatch):
     return rounds
 
 
-RANGES = """
-  model.optimizer.lr: {{distribution: log_uniform_values, min: 0.01, max: 10}}
-  model.algorithm.inner_lr: {{distribution: log_uniform_values, min: 0.001, max: 10}}
-"""
+RANGES = {
+    "model.optimizer.lr": {"distribution": "log_uniform_values", "min": 0.01, "max": 10},
+    "model.algorithm.inner_lr": {"distribution": "log_uniform_values", "min": 0.001, "max": 10},
+}
 
 
-def search(folder: Path, text: str = SWEEP, workers: int = 1) -> Search:
-    file = load_sweep(write_sweep(folder, write_study(folder), text))
+def search(folder: Path, sweep: Mapping[str, Any] = SWEEP, workers: int = 1) -> Search:
+    file = load_sweep(write_sweep(folder, write_study(folder), sweep))
     options, fixed = read_trial(file.words)
     options.out = folder / "out"
     bench = setup_of(options)
     return Search(file, bench, fixed, folder / "report", workers, contextlib.nullcontext)
 
 
-def of(method: str) -> str:
-    return SWEEP[: SWEEP.index("  model.optimizer")].replace("grid", method) + RANGES.lstrip("\n")
+def of(method: str) -> dict[str, Any]:
+    return changed(SWEEP, {"method": method, "parameters": RANGES})
 
 
 def test_references_stand_beside_the_trials_and_equal_settings_are_one(pretended, tmp_path):
@@ -177,11 +180,12 @@ def test_bayes_goes_on_where_it_was_with_any_number_of_workers(pretended, tmp_pa
 def test_without_an_end_there_must_be_a_count(pretended, tmp_path):
     with pytest.raises(UserError, match="--count, or run_cap"):
         search(tmp_path, of("random")).run(None, 13, False)
-    assert len(search(tmp_path, of("random") + "run_cap: 2\n").run(9, 13, False)) == 2
+    assert len(search(tmp_path, {**of("random"), "run_cap": 2}).run(9, 13, False)) == 2
 
 
 def test_the_command_draws_and_says_what_it_leaves_out(pretended, tmp_path, capsys):
-    file = write_sweep(tmp_path, write_study(tmp_path), SWEEP + "early_terminate: {{type: hyperband, min_iter: 3}}\n")
+    stopping = {**SWEEP, "early_terminate": {"type": "hyperband", "min_iter": 3}}
+    file = write_sweep(tmp_path, write_study(tmp_path), stopping)
     run_sweep_command(["run", str(file), "--out", str(tmp_path / "out")])
     told = capsys.readouterr().out
     assert "early_terminate is not done here" in told and "the study's own" in told

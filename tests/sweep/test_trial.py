@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.toy_sweep import SWEEP, VALIDATION, write_study, write_sweep
+from support.changes import REMOVED, changed_file
+from support.toy_study import write_partition
+from support.toy_sweep import VALIDATION, write_study, write_sweep
 
 from mpt.fit.configs import find_config
 from mpt.study.plan.grid import plan
@@ -45,8 +47,8 @@ def test_a_trial_learns_once_on_the_sources_and_then_on_the_validation_tasks(ben
 
 
 def test_a_trial_learns_from_the_first_of_several_upstream_seeds(file, tmp_path):
-    other = file.parent / "several_seeds.yaml"
-    other.write_text(file.read_text().replace("config: fomaml\n", "config: fomaml\n      seeds: [7, 13]\n"))
+    seeds = ("methods", "FoMAML", "upstream", "seeds")
+    other = changed_file(file, {seeds: [7, 13]}, file.parent / "several_seeds.yaml")
     bench = prepare(other, "FoMAML", tmp_path / "out")
     first, *others = [cell for cell in plan(bench.with_trials([RATES]), bench.out) if cell.method != "PT"]
     assert first.key.endswith("/upstream-7") and len(others) == 4
@@ -121,7 +123,7 @@ def test_words_as_people_and_agents_write_them(file, tmp_path):
 
 
 def test_a_sweep_file_names_the_study_itself(file, tmp_path):
-    sweep = write_sweep(tmp_path, file, SWEEP.replace("--method, FoMAML", "--method, FoMAML, --trainer.max_steps=3"))
+    sweep = write_sweep(tmp_path, file, words=["--trainer.max_steps=3"])
     options, values = read_trial([str(sweep), "--model.optimizer.lr=5", "--out", str(tmp_path / "out")])
     assert (options.file, options.method, options.out) == (str(file), "FoMAML", tmp_path / "out")
     assert values == {"model.optimizer.lr": 5, "trainer.max_steps": 3}
@@ -150,10 +152,8 @@ def test_mistakes(file, tmp_path, words, said):
 
 
 def test_a_partition_without_validation_tasks_says_how_to_name_some(file, tmp_path):
-    text = file.read_text().replace("toys.yaml", "bare.yaml")
-    (file.parent / "bare.yaml").write_text("source: [emo]\ntarget: [ag_news]\n")
-    other = file.parent / "bare_study.yaml"
-    other.write_text(text)
+    bare = write_partition(file.parent / "bare.yaml", ["emo"], ["ag_news"])
+    other = changed_file(file, {"partition": str(bare)}, file.parent / "bare_study.yaml")
     with pytest.raises(UserError, match="--validation TASK"):
         prepare(other, "FoMAML", tmp_path)
     bench = prepare(other, "FoMAML", tmp_path, tasks=["trec"])
@@ -162,15 +162,9 @@ def test_a_partition_without_validation_tasks_says_how_to_name_some(file, tmp_pa
 
 
 def test_one_of_several_settings(file, tmp_path):
-    several = """
-settings:
-  deep: {partition: PLACE, overrides: {model.prompt_length: 4}, target_k: 16}
-  all: {partition: PLACE}
-"""
-    place = str(file.parent / "toys.yaml")
-    text = file.read_text().replace(f"partition: {place}", several.replace("PLACE", place))
-    other = file.parent / "several.yaml"
-    other.write_text(text)
+    here = {"partition": str(file.parent / "toys.yaml")}
+    several = {"deep": {**here, "overrides": {"model.prompt_length": 4}, "target_k": 16}, "all": here}
+    other = changed_file(file, {"partition": REMOVED, "settings": several}, file.parent / "several.yaml")
     with pytest.raises(UserError, match="choose one by --setting: deep, all"):
         prepare(other, "FoMAML", tmp_path)
     bench = prepare(other, "FoMAML", tmp_path, setting="deep")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.toy_study import STUDY, write_study, write_study_of_two
+from support.toy_study import write_study, write_study_of_two
 
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import are_small, default_size, units
@@ -74,15 +74,22 @@ def test_a_machine_without_gpu_does_so_with_small_backbones_alone(cells, tmp_pat
     assert default_size(others) > 1
 
 
+def write_saying(folder: Path, given: str) -> Path:
+    """As text: ``off`` is a word to a person, and something else to YAML."""
+    file = write_study(folder, "mpt-tiny")
+    file.write_text(f"{file.read_text()}side_by_side: {given}\n")
+    return file
+
+
 @pytest.mark.parametrize(("given", "size"), [("auto", None), ("off", 1), ("12", 12)])
 def test_a_study_says_how_many(tmp_path, given, size):
-    assert load_study(write_study(tmp_path, "mpt-tiny", STUDY + f"side_by_side: {given}\n")).side_by_side == size
+    assert load_study(write_saying(tmp_path, given)).side_by_side == size
 
 
 @pytest.mark.parametrize("given", ["0", "on", "many", "1.5"])
 def test_a_wrong_number_is_told(tmp_path, given):
     with pytest.raises(UserError, match="side_by_side"):
-        load_study(write_study(tmp_path, "mpt-tiny", STUDY + f"side_by_side: {given}\n"))
+        load_study(write_saying(tmp_path, given))
 
 
 class Asked(Exception):

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from support.changes import REMOVED, changed, changed_file
 from support.small_models import t5
 from support.study_library import RETRIEVING, H, P, write_library, write_retrieving
-from support.toy_study import SEEDS, TARGETS, TWO
+from support.toy_study import SEEDS, TARGETS, TWO, write_partition
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone
@@ -31,6 +32,10 @@ from mpt.study.spec.study import Study, load_study
 from mpt.util.errors import UserError
 from mpt.util.files import write_json
 
+TOP2, AVERAGE2, RANDOM1, MIXTURE, LOWEST = (
+    ("methods", name) for name in ("Top2", "Average2", "Random1", "Mixture", "MAML-lowest")
+)
+FOUND, EMBEDDING = (*TOP2, "retrieve"), ("methods", "embedding")
 ENTRIES = ("emo", "trec", "emo", "ag_news", "other")
 
 
@@ -166,12 +171,10 @@ def test_top_k_all_takes_every_prompt_that_may_be_retrieved(study, tmp_path):
 
 def test_in_each_setting_its_own_targets_are_kept_out_and_the_keys_serve_all(tmp_path):
     write_library(tmp_path / "library", "abc", "mpt-tiny", ENTRIES)
-    for name, (sources, targets) in TWO.items():
-        text = f"source: [{', '.join(sources)}]\ntarget: [{', '.join(targets)}]\n"
-        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
-    places = f"partitions: [{tmp_path / 'first.yaml'}, {tmp_path / 'second.yaml'}]"
-    text = RETRIEVING.replace("partition: {partition}", places).replace("top_k: 2", "top_k: 1")
-    cells = plan(load_study(write_retrieving(tmp_path, "mpt-tiny", text)), tmp_path / "out")
+    places = [str(write_partition(tmp_path / f"{name}.yaml", *parts)) for name, parts in TWO.items()]
+    one_each = {(*method, "retrieve", "top_k"): 1 for method in (TOP2, AVERAGE2, MIXTURE)}
+    of_two = changed(RETRIEVING, {"partitions": places, **one_each})
+    cells = plan(load_study(write_retrieving(tmp_path, "mpt-tiny", of_two)), tmp_path / "out")
     keys = {cell.key for cell in cells if cell.method == "embedding"}
     assert keys == {f"embedding/{target}-{seed}" for target in (*TARGETS, "emo") for seed in SEEDS}
     first, second = (one(cells, f"Top2/{name}/ag_news-21-rank1") for name in TWO)
@@ -268,53 +271,53 @@ def test_another_library_is_another_study_for_those_that_retrieve_and_for_nobody
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("changes", "said"),
     [
-        ("use: best", "use: bset", "methods.Top2.retrieve.use is one of best, average, tasks, mixture, not 'bset'"),
-        ("use: best, top_k: 2", "use: best, k: 2", "methods.Top2.retrieve has the unknown key k; known are by, from"),
-        ("{{use: best, top_k: 2}}", "", "methods.Top2: retrieve is empty; say what"),
         (
-            "use: best, top_k: 2",
-            "top_k: 0",
-            "Top2.retrieve.top_k must be a whole number of at least 1, or the word all, not 0",
+            {(*FOUND, "use"): "bset"},
+            "methods.Top2.retrieve.use is one of best, average, tasks, mixture, not 'bset'",
         ),
         (
-            "use: best, top_k: 2",
-            "top_k: most",
-            "top_k must be a whole number of at least 1, or the word all, not 'most'",
+            {(*FOUND, "k"): 2, (*FOUND, "top_k"): REMOVED},
+            "methods.Top2.retrieve has the unknown key k; known are by, from",
         ),
-        ("use: best", "use: mixture", "use mixture is .*, so the method needs an upstream stage"),
-        ("use: mixture", "use: average", "methods.Mixture.retrieve: use average is .*; leave out upstream"),
-        ("by: average_token", "by: cosine", "by is one of per_token, average_token, subspace, not 'cosine'"),
-        ("order: lowest", "order: last", "order is one of highest, random, lowest, not 'last'"),
-        ("use: mixture", "from: library", "from library is for prompts"),
-        ("config: spot,", "config: spot, seed: 13,", "a mixture learns on one draw of the target"),
-        ("config: spot,", "config: spot, epochs: 2,", "epochs cannot be counted before the tasks are retrieved"),
-        ("library: {library}", "", "methods.Top2 retrieves, but the study names no library; give library"),
-        ("  Top2:", "  embedding:", "method 'embedding' is used as a folder"),
+        ({FOUND: None}, "methods.Top2: retrieve is empty; say what"),
+        ({FOUND: {"top_k": 0}}, "Top2.retrieve.top_k must be a whole number of at least 1, or the word all, not 0"),
+        ({FOUND: {"top_k": "most"}}, "top_k must be a whole number of at least 1, or the word all, not 'most'"),
+        ({(*FOUND, "use"): "mixture"}, "use mixture is .*, so the method needs an upstream stage"),
+        ({(*MIXTURE, "retrieve", "use"): "average"}, "methods.Mixture.retrieve: use average is .*; leave out upstream"),
+        ({(*AVERAGE2, "retrieve", "by"): "cosine"}, "by is one of per_token, average_token, subspace, not 'cosine'"),
+        ({(*LOWEST, "retrieve", "order"): "last"}, "order is one of highest, random, lowest, not 'last'"),
+        ({(*MIXTURE, "retrieve"): {"from": "library", "top_k": 2}}, "from library is for prompts"),
+        ({(*MIXTURE, "upstream", "seed"): 13}, "a mixture learns on one draw of the target"),
+        ({(*MIXTURE, "upstream", "epochs"): 2}, "epochs cannot be counted before the tasks are retrieved"),
+        ({"library": REMOVED}, "methods.Top2 retrieves, but the study names no library; give library"),
+        (
+            {("methods", "embedding"): RETRIEVING["methods"]["Top2"], TOP2: REMOVED},
+            "method 'embedding' is used as a folder",
+        ),
     ],
 )
-def test_a_mistake_is_told_by_its_place_in_the_file(tmp_path, old, new, said):
-    assert RETRIEVING.count(old) == 1
+def test_a_mistake_is_told_by_its_place_in_the_file(tmp_path, changes, said):
+    file = write_retrieving(tmp_path, "mpt-tiny")
     with pytest.raises(UserError, match=said):
-        load_study(write_retrieving(tmp_path, "mpt-tiny", RETRIEVING.replace(old, new)))
+        load_study(changed_file(file, changes))
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("changes", "said"),
     [
-        ("use: best, top_k: 2", "top_k: 4", "top_k is 4, but the library .* has 3 prompts of source tasks of toys"),
-        ("use: mixture, top_k: 2", "top_k: 3", "Mixture.retrieve: top_k is 3, but the library .* has 2 tasks"),
+        ({(*FOUND, "top_k"): 4}, "top_k is 4, but the library .* has 3 prompts of source tasks of toys"),
+        ({(*MIXTURE, "retrieve"): {"top_k": 3}}, "Mixture.retrieve: top_k is 3, but the library .* has 2 tasks"),
         (
-            "prompt_length: 3}}",
-            "prompt_length: 4}}",
+            {(*TOP2, "downstream", "overrides", "model.prompt_length"): 4},
             "have length 4, and those of the library .* 3; set model.prompt_length",
         ),
-        ("{library}", "nowhere", "toy.yaml: library: library nowhere: no such folder"),
+        ({"library": "nowhere"}, "toy.yaml: library: library nowhere: no such folder"),
     ],
 )
-def test_what_the_library_cannot_give_is_told_before_any_run(study, tmp_path, old, new, said):
-    path = write_retrieving(tmp_path, "mpt-tiny", RETRIEVING.replace(old, new, 1))
+def test_what_the_library_cannot_give_is_told_before_any_run(study, tmp_path, changes, said):
+    path = write_retrieving(tmp_path, "mpt-tiny", changed(RETRIEVING, changes))
     with pytest.raises(UserError, match=said):
         plan(load_study(path), tmp_path / "out")
 

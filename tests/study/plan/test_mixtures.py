@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from support.changes import REMOVED, changed
 from support.toy_study import STUDY, write_study
 
 from mpt.fit.configs import find_config
@@ -20,33 +21,30 @@ from mpt.study.spec.settings import settings
 from mpt.study.spec.study import Study, load_study
 from mpt.util.errors import UserError
 
-MT_FT = """
-name: toy
-backbone: {backbone}
-root: {root}
-partition: {partition}
-seeds: [13]
-side_by_side: off
-sources: [mine.yaml]
-overrides:
-  trainer.max_steps: 4
-  trainer.log_every_n_steps: 2
-  trainer.val_check_interval: 2
-  trainer.accelerator: cpu
-  trainer.logger: false
-  model.backbone_options.max_input_length: 16
-  model.backbone_options.max_target_length: 2
-  model.optimizer.lr: 0.01
-methods:
-  FT:
-    downstream: {{config: fine_tuning}}
-  MT-FT:
-    upstream:
-      config: fine_tuning_mixture
-      overrides: {{data.seeds: [13, 21]}}
-    downstream: {{config: fine_tuning}}
-baseline: FT
-"""
+FINE_TUNED = {"config": "fine_tuning"}
+MT_FT = {
+    "name": "toy",
+    "seeds": [13],
+    "side_by_side": 1,
+    "overrides": {
+        "trainer.max_steps": 4,
+        "trainer.log_every_n_steps": 2,
+        "trainer.val_check_interval": 2,
+        "trainer.accelerator": "cpu",
+        "trainer.logger": False,
+        "model.backbone_options.max_input_length": 16,
+        "model.backbone_options.max_target_length": 2,
+        "model.optimizer.lr": 0.01,
+    },
+    "methods": {
+        "FT": {"downstream": FINE_TUNED},
+        "MT-FT": {
+            "upstream": {"config": "fine_tuning_mixture", "overrides": {"data.seeds": [13, 21]}},
+            "downstream": FINE_TUNED,
+        },
+    },
+    "baseline": "FT",
+}
 
 
 def one(cells: list[PlannedRun], key: str) -> PlannedRun:
@@ -55,7 +53,7 @@ def one(cells: list[PlannedRun], key: str) -> PlannedRun:
 
 def toy(folder: Path, backbone: Path | str = "mpt-tiny", mixture: str = "[trec, emo, ag_news]") -> Study:
     """Targets are superglue-cb and ag_news."""
-    file = write_study(folder, backbone, MT_FT.replace("mine.yaml", str(folder / "mine.yaml")))
+    file = write_study(folder, backbone, {**MT_FT, "sources": [str(folder / "mine.yaml")]})
     (folder / "mine.yaml").write_text(f"tasks: {mixture}\n", encoding="utf-8")
     return load_study(file)
 
@@ -109,11 +107,11 @@ def test_the_model_is_handed_down_as_a_prompt_is(tmp_path):
 
 
 def test_a_prompt_cannot_start_a_model_nor_a_model_a_prompt(tmp_path):
-    text = STUDY.replace("config: spot\n", "config: fine_tuning_mixture\n").replace(
-        "{{model.prompt_length: 3, data", "{{data"
-    )
+    upstream = ("methods", "MTL", "upstream")
+    length = (*upstream, "overrides", "model.prompt_length")
+    mixture = changed(STUDY, {(*upstream, "config"): "fine_tuning_mixture", length: REMOVED})
     with pytest.raises(UserError, match=r"methods\.MTL: upstream learns by FineTuning and downstream by PromptTuning"):
-        plan(load_study(write_study(tmp_path, "mpt-tiny", text)), tmp_path / "out")
+        plan(load_study(write_study(tmp_path, "mpt-tiny", mixture)), tmp_path / "out")
     own = "model: {class_path: mine.FineTuning}\ntrainer: {callbacks: [{class_path: KeepBest, init_args: {folder: w}}]}"
     assert start_options("up", own, find_config("fine_tuning").read_text(), "x") == {"model.start": "up/w"}
 

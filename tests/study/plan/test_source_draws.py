@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.changes import REMOVED, changed
 from support.toy_study import SOURCES, STUDY, write_study
 
 from mpt.fit.configs import find_config
@@ -37,8 +38,7 @@ def test_every_lacking_draw_is_in_one_sentence(toy, tmp_path):
 
 
 def test_of_a_size_that_is_asked_for_and_of_one_that_must_be(tmp_path):
-    text = STUDY.replace("seeds: [13, 21]\no", "seeds: [13, 21]\ntarget_k: 16\nsource_k: 32\no")
-    toy = load_study(write_study(tmp_path, "mpt-tiny", text))
+    toy = load_study(write_study(tmp_path, "mpt-tiny", {**STUDY, "target_k": 16, "source_k": 32}))
     rename(tmp_path / "data/trec", "_16_21_", "_32_21_")
     with pytest.raises(UserError) as raised:
         plan(toy, tmp_path / "out")
@@ -61,6 +61,7 @@ def test_a_stage_is_asked_for_what_it_reads(toy, tmp_path):
 
 
 def test_without_a_word_on_seeds_all_five_are_read(tmp_path):
-    toy = load_study(write_study(tmp_path, "mpt-tiny", STUDY.replace(", data.seeds: [13, 21]", "")))
+    seeds = ("methods", "MTL", "upstream", "overrides", "data.seeds")
+    toy = load_study(write_study(tmp_path, "mpt-tiny", changed(STUDY, {seeds: REMOVED})))
     with pytest.raises(UserError, match=r"emo \(no seeds 42, 87, 100\); trec \(no seeds 42, 87, 100\)"):
         plan(toy, tmp_path / "out")

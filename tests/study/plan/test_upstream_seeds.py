@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from study.scores.test_convergence import write_curves
 from support.by_hand import one_partition, record, run_of, write_folder
+from support.changes import REMOVED, changed, changed_file
 from support.study_command import results
 from support.study_command import study as command
 from support.study_library import RETRIEVING, write_library, write_retrieving
 from support.toy import Mpt
-from support.toy_study import STUDY, TWO, write_study, write_study_of_two
+from support.toy_study import RATES, STUDY, TWO, write_study, write_study_of_two
 from support.wandb_file import read
 
 from mpt.record.result import RunResult
@@ -32,7 +33,8 @@ from mpt.study.scores.scores import choose
 from mpt.study.spec.study import Study, Variant, load_study
 from mpt.util.errors import UserError
 
-SEVERAL = STUDY.partition("  FT:")[0].replace("config: spot\n", "config: spot\n      seeds: [13, 5]\n")
+SEEDS = ("methods", "MTL", "upstream", "seeds")
+SEVERAL = changed(STUDY, {SEEDS: [13, 5], ("methods", "FT"): REMOVED})
 
 
 @pytest.fixture
@@ -71,8 +73,8 @@ def test_every_target_and_draw_starts_from_each_upstream_prompt(study, tmp_path)
 
 def test_one_seed_is_short_for_a_list_of_one_and_its_keys_have_no_suffix(tmp_path):
     one, listed = (
-        load_study(write_study(tmp_path, "mpt-tiny", SEVERAL.replace("seeds: [13, 5]", given)))
-        for given in ("seed: 13", "seeds: [13]")
+        load_study(write_study(tmp_path, "mpt-tiny", changed(SEVERAL, given)))
+        for given in ({SEEDS: REMOVED, (*SEEDS[:-1], "seed"): 13}, {SEEDS: [13]})
     )
     cells = plan(one, tmp_path)
     assert cells == plan(listed, tmp_path)
@@ -93,9 +95,8 @@ def test_where_each_draw_has_its_own_the_upstream_seed_is_the_draws(tmp_path):
 
 
 def test_each_partition_has_its_own_prompts_and_rates_come_last(tmp_path):
-    file = write_study_of_two(tmp_path, "mpt-tiny")
-    file.write_text(file.read_text().replace("seed: 13\n", "seeds: [13, 5]\n"))
-    study = load_study(file)
+    several = {(*SEEDS[:-1], "seed"): REMOVED, SEEDS: [13, 5]}
+    study = load_study(changed_file(write_study_of_two(tmp_path, "mpt-tiny"), several))
     rated = replace(study.methods[1], downstream=replace(study.methods[1].downstream, learning_rates=(0.5,)))
     cells = mtl(plan(replace(study, methods=(study.methods[0], rated)), tmp_path))
     assert [cell.key for cell in cells if cell.stage == "upstream"] == [
@@ -129,8 +130,8 @@ def test_settings_that_differ_in_the_targets_alone_share_them(study, tmp_path):
 
 
 def test_what_varies_and_lasts_epochs_does_so_for_each(tmp_path):
-    text = SEVERAL.replace("      seeds: [13, 5]\n", "      seeds: [13, 5]\n      vary: {{epochs: [1, 2]}}\n")
-    study = load_study(write_study(tmp_path, "mpt-tiny", text))
+    varied = changed(SEVERAL, {(*SEEDS[:-1], "vary"): {"epochs": [1, 2]}})
+    study = load_study(write_study(tmp_path, "mpt-tiny", varied))
     cells = [cell for cell in plan(study, tmp_path) if cell.stage == "upstream"]
     assert [cell.key for cell in cells] == [f"MTL-{n}/upstream-{seed}" for n in (1, 2) for seed in (13, 5)]
     steps = [next(word for word in cell.recipe if word.startswith("--trainer.max_steps")) for cell in cells]
@@ -147,9 +148,9 @@ def test_packs_hold_runs_from_one_prompt(study, tmp_path):
 
 def test_an_upstream_stage_on_retrieved_tasks_is_learned_from_the_key_of_its_own_seed(tmp_path):
     write_library(tmp_path / "library", "abc", "mpt-tiny", ("emo", "trec"))
-    before, _, after = RETRIEVING.partition("      seed: 13\n")
-    text = f"{before}      seeds: [13, 21]\n{after}"
-    study = load_study(write_retrieving(tmp_path, "mpt-tiny", text))
+    maml = ("methods", "MAML-lowest", "upstream")
+    several = changed(RETRIEVING, {(*maml, "seed"): REMOVED, (*maml, "seeds"): [13, 21]})
+    study = load_study(write_retrieving(tmp_path, "mpt-tiny", several))
     cells = [cell for cell in plan(study, tmp_path) if cell.method == "MAML-lowest" and cell.target == "ag_news"]
     assert {cell.key: cell.needs for cell in cells} == {
         "MAML-lowest/upstream-ag_news-13": ("embedding/ag_news-13",),
@@ -162,7 +163,7 @@ def test_an_upstream_stage_on_retrieved_tasks_is_learned_from_the_key_of_its_own
     # Of the methods that start from retrieved prompts, nothing is learned upstream.
     starts = {cell.upstream_seed for cell in plan(study, tmp_path) if cell.method in ("Top2", "Average2")}
     assert starts == {None}
-    mixture = text.replace("upstream: &up {{config: spot,", "upstream: &up {{config: spot, seeds: [13, 21],")
+    mixture = changed(several, {("methods", "Mixture", "upstream", "seeds"): [13, 21]})
     with pytest.raises(UserError, match=r"Mixture\.upstream: a mixture .* each seed needs its own; leave out seeds$"):
         load_study(write_retrieving(tmp_path, "mpt-tiny", mixture))
 
@@ -197,9 +198,8 @@ def test_each_upstream_prompt_is_a_run_of_its_own_in_how_fast(tmp_path):
 def done(tmp_path_factory: pytest.TempPathFactory, model_folder) -> tuple[Path, Path, str]:
     """Of one target: 2 runs of PT, 2 upstream and 4 from them, side by side."""
     folder = tmp_path_factory.mktemp("several")
-    text = SEVERAL.replace("partition: {partition}", "partition: {partition}\ntargets: [ag_news]\nside_by_side: 2")
-    text = text.replace("[0.5, 0.3]", "[]")
-    file = write_study(folder, model_folder("t5"), text)
+    small = changed(SEVERAL, {"targets": ["ag_news"], "side_by_side": 2, RATES: []})
+    file = write_study(folder, model_folder("t5"), small)
     code, told, err = command("run", file, "--out", folder / "out")
     assert code == 0, err
     return file, folder / "out", told

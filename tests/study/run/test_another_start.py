@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.changes import changed
 from support.toy_study import STUDY, write_study
 from torch import Tensor
 
@@ -19,23 +20,20 @@ from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import run_pack
 from mpt.study.spec.study import load_study
 
-METHODS = """
-methods:
-  PT:
-    downstream: {{config: prompt_tuning, overrides: &prompt {{model.prompt_length: 3, model.optimizer.lr: 1.0e-30}}}}
-  PT-b:
-    downstream:
-      config: prompt_tuning
-      overrides: {{<<: *prompt, model.init: SampledVocabulary, model.init.seed: 1}}
-"""
+STILL = {"model.prompt_length": 3, "model.optimizer.lr": 1e-30}
+OTHER = {**STILL, "model.init": "SampledVocabulary", "model.init.seed": 1}
+METHODS = {
+    "PT": {"downstream": {"config": "prompt_tuning", "overrides": STILL}},
+    "PT-b": {"downstream": {"config": "prompt_tuning", "overrides": OTHER}},
+}
 
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory, model_folder) -> list[PlannedRun]:
     """At a rate that moves nothing, so that what a run ends with is its start."""
     folder = tmp_path_factory.mktemp("null")
-    text = STUDY.partition("methods:")[0].replace("overrides:\n", "overrides:\n  trainer.logger: false\n") + METHODS
-    return plan(load_study(write_study(folder, model_folder("t5"), text)), folder / "out")
+    null = changed(STUDY, {"methods": METHODS, ("overrides", "trainer.logger"): False})
+    return plan(load_study(write_study(folder, model_folder("t5"), null)), folder / "out")
 
 
 def start(cell: PlannedRun) -> Tensor:

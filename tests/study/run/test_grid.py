@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.changes import REMOVED, changed, changed_file
 from support.study_command import results, start, study
-from support.toy_study import SEEDS, STUDY, TARGETS, write_study
+from support.toy_study import RATES, SEEDS, STUDY, TARGETS, write_study
 from support.wandb_file import artifacts, read
 
 from mpt.study.plan.grid import plan
@@ -102,9 +103,8 @@ def test_run_again_skips_what_is_finished_and_a_changed_study_is_refused(done, f
     assert code == 0 and "nothing to do: all 18 runs are finished" in told
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*/result.json")} == before
 
-    changed = tmp_path / "changed.yaml"
-    changed.write_text(file.read_text().replace("max_steps: 6", "max_steps: 8"))
-    code, _, err = study("run", changed, "--out", out)
+    other = changed_file(file, {("overrides", "trainer.max_steps"): 8}, tmp_path / "changed.yaml")
+    code, _, err = study("run", other, "--out", out)
     assert code == 2 and err.count("\n") == 1
     assert (
         "--trainer.max_steps=6" in err
@@ -159,12 +159,9 @@ def test_ctrl_c_stops_at_once_and_leaves_no_worker(file, tmp_path):
 
 def test_a_run_that_fails_takes_only_what_needs_it_along(file, tmp_path, model_folder):
     # The options are well-formed, so that only the run itself can find out.
-    text = STUDY.replace("data.seeds: [13, 21]", "data.seeds: [13, 21], data.limit: -1").replace("[0.5, 0.3]", "[0.5]")
-    broken = write_study(
-        tmp_path,
-        model_folder("t5"),
-        text.replace("seeds: [13, 21]\noverrides", "seeds: [13]\ntargets: [ag_news]\noverrides"),
-    )
+    limit = ("methods", "MTL", "upstream", "overrides", "data.limit")
+    few = {"seeds": [13], "targets": ["ag_news"], RATES: [0.5]}
+    broken = write_study(tmp_path, model_folder("t5"), changed(STUDY, {limit: -1, **few}))
     out = tmp_path / "out"
     code, told, err = study("run", broken, "--out", out, "--workers", "1")
     assert code == 1, err
@@ -176,25 +173,23 @@ def test_a_run_that_fails_takes_only_what_needs_it_along(file, tmp_path, model_f
     assert told.count("FAILED") == 2 and "missing: MTL/upstream-13" in told
     assert "limit" in (out / "report" / "report.md").read_text()
 
-    repaired = tmp_path / "toy.yaml"
-    repaired.write_text(repaired.read_text().replace("data.limit: -1", "data.limit: 4"))
+    repaired = changed_file(tmp_path / "toy.yaml", {limit: 4})
     code, told, _ = study("run", repaired, "--out", out, "--workers", "1")
     assert code == 0 and "2 runs to do" in told and not list(out.rglob("failed.json"))
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("changes", "says"),
     [
-        ("seeds: [13, 21]\no", "seds: [13, 21]\no", "unknown key seds; did you mean seeds?"),
-        ("partition: ", "partition: nowhere/", "partition"),
-        ("seeds: [13, 21]\no", "seeds: [13, 21]\ntargets: [superglue-bc]\no", "did you mean superglue-cb?"),
-        ("  PT:", "  P:", "the baseline PT is not among the methods"),
-        ("config: spot", "config: sopt", "config sopt"),
+        ({"seds": [13, 21], "seeds": REMOVED}, "unknown key seds; did you mean seeds?"),
+        ({"partition": "nowhere/toys.yaml"}, "partition"),
+        ({"targets": ["superglue-bc"]}, "did you mean superglue-cb?"),
+        ({("methods", "PT"): REMOVED}, "the baseline PT is not among the methods"),
+        ({("methods", "MTL", "upstream", "config"): "sopt"}, "config sopt"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(old, new, says, tmp_path, model_folder):
-    assert old in STUDY
-    wrong = write_study(tmp_path, model_folder("t5"), STUDY.replace(old, new))
+def test_a_mistake_is_one_sentence_and_exit_code_2(changes, says, tmp_path, model_folder):
+    wrong = write_study(tmp_path, model_folder("t5"), changed(STUDY, changes))
     code, _, err = study("run", wrong, "--out", tmp_path / "out")
     assert code == 2
     assert err.startswith("mpt: error: ") and err.count("\n") == 1 and says in err

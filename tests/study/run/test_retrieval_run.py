@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from support.changes import changed
 from support.paths import TESTS
 from support.small_models import t5
 from support.study_command import FOUND, results
@@ -50,11 +51,9 @@ def file(tmp_path_factory) -> Path:
     backbone = t5(folder / "t5", dropout_rate=0.0, initializer_factor=1.0)
     fingerprint = FrozenBackbone(str(backbone), BackboneOptions()).fingerprint
     write_library(folder / "library", fingerprint, backbone, ENTRIES)
-    # For time three of the methods.
-    text = RETRIEVING.partition("  Average2:")[0] + "  Mixture:" + RETRIEVING.partition("  Mixture:")[2]
-    text = text.partition("  MAML-lowest:")[0] + "library: {library}\n"
-    text = text.replace("overrides:\n", "targets: [ag_news]\noverrides:\n  trainer.logger: false\n", 1)
-    return write_retrieving(folder, backbone, text.replace("max_steps: 6", "max_steps: 2"))
+    changes = {"targets": ["ag_news"], ("overrides", "trainer.logger"): False, ("overrides", "trainer.max_steps"): 2}
+    three = {name: RETRIEVING["methods"][name] for name in ("PT", "Top2", "Mixture")}  # for time
+    return write_retrieving(folder, backbone, changed(RETRIEVING, {"methods": three, **changes}))
 
 
 def do(cells: Sequence[PlannedRun]) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.changes import REMOVED, changed_file
 from support.study_command import results, study
 from support.toy_study import SEEDS, write_study_of_two
 from support.wandb_file import read
@@ -75,8 +76,7 @@ def test_run_again_does_nothing_and_the_report_is_the_same(done, file):
 
 def test_a_failure_names_its_partition_and_leaves_the_other_alone(tmp_path, model_folder):
     file = write_study_of_two(tmp_path, model_folder("t5"))
-    text, _, _ = file.read_text().replace("seeds: [13, 21]\noverrides", "seeds: [13]\noverrides").partition("  FT:")
-    file.write_text(text, encoding="utf-8")
+    changed_file(file, {"seeds": [13], ("methods", "FT"): REMOVED})
     # A source of the first partition, a target of the second, which needs only seed 13's draw. It is read when its
     # upstream run starts.
     (tmp_path / "data" / "emo" / "emo_16_21_train.tsv").write_text("no tab\n")

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from support.changes import changed, changed_file, replaced
 from support.paths import TESTS
 from support.small_models import t5
 from support.study_command import FOUND
-from support.toy_study import STUDY, write_study
+from support.toy_study import RATES, STUDY, write_study
 from support.wandb_file import artifacts, read
 
 from mpt.prompt.files import load_prompt
@@ -27,25 +28,20 @@ from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import PACKS, run_pack
 from mpt.study.spec.study import load_study
 
-RATES = "[0.004, 0.002]"
-
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory) -> Path:
     """Low rates, and no dropout, so that rounding is all that differs."""
     folder = tmp_path_factory.mktemp("study")
     backbone = t5(folder / "t5", dropout_rate=0.0, initializer_factor=1.0)
-    text = STUDY.replace("[0.5, 0.3]", RATES).replace("max_steps: 6", "max_steps: 8")
-    text = text.replace("log_every_n_steps: 3", "log_every_n_steps: 2")
-    return write_study(folder, backbone, text)
+    steps = {("overrides", "trainer.max_steps"): 8, ("overrides", "trainer.log_every_n_steps"): 2}
+    return write_study(folder, backbone, changed(STUDY, {RATES: [0.004, 0.002], **steps}))
 
 
 @pytest.fixture(scope="module")
 def file(tracked) -> Path:
     """The same without W&B, which takes longer than the runs."""
-    path = tracked.with_name("quiet.yaml")
-    path.write_text(tracked.read_text().replace("overrides:\n", "overrides:\n  trainer.logger: false\n", 1))
-    return path
+    return changed_file(tracked, {("overrides", "trainer.logger"): False}, tracked.with_name("quiet.yaml"))
 
 
 def pack(file: Path, out: Path) -> tuple[PlannedRun, ...]:
@@ -61,7 +57,7 @@ def done(tracked, tmp_path_factory) -> tuple[PlannedRun, ...]:
     return cells
 
 
-def changed(cell: PlannedRun, *words: str) -> PlannedRun:
+def given(cell: PlannedRun, *words: str) -> PlannedRun:
     return replace(cell, recipe=(*cell.recipe, *words), fingerprint=cell.fingerprint + str(words))
 
 
@@ -90,7 +86,7 @@ def test_a_run_of_a_pack_leaves_the_folder_that_it_leaves_alone(done, tracked, t
 
     names = lambda folder: {path.name for path in folder.iterdir()}  # noqa: E731
     assert names(mine) == names(theirs) and not (mine / "last.ckpt").exists()
-    text = (mine / "config.yaml").read_text().replace(str(done[2].out), str(other.out))
+    text = replaced((mine / "config.yaml").read_text(), str(done[2].out), str(other.out))
     assert text == (theirs / "config.yaml").read_text()
     for one, two in zip(numbers(done[2]), numbers(other), strict=True):
         assert list(one) == list(two)
@@ -122,9 +118,9 @@ def test_a_run_of_a_pack_leaves_the_folder_that_it_leaves_alone(done, tracked, t
 def test_what_crossfits_loaders_do_is_the_same_side_by_side_and_alone(file, tmp_path):
     words = ("--data.task_prefix=true", "--data.references=drawn", "--model.init=mpt.prompt.initialisers.TaskNames")
     words += ("--model.backbone_options.num_beams=2", "--model.backbone_options.repetition_penalty=2.5")
-    mine = tuple(changed(cell, *words) for cell in pack(file, tmp_path / "mine")[:2])
+    mine = tuple(given(cell, *words) for cell in pack(file, tmp_path / "mine")[:2])
     assert run_pack(mine) == {cell.key: "finished" for cell in mine}
-    alone = changed(next(cell for cell in pack(file, tmp_path / "alone") if cell.key == mine[1].key), *words)
+    alone = given(next(cell for cell in pack(file, tmp_path / "alone") if cell.key == mine[1].key), *words)
     assert run_cell(alone) == "finished" and results(mine)[alone.key]["side_by_side"] == 2
     assert [row["input"].startswith(f"[{alone.target}] ") for row in predictions(alone)] == [True] * 10
     assert predictions(mine[1]) == predictions(alone)
@@ -178,7 +174,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(done, file, tmp_pat
 
 def test_what_cannot_be_done_beside_others_is_done_alone(file, tmp_path):
     cells = pack(file, tmp_path / "out")
-    cells = (cells[0], changed(cells[1], "--trainer.gradient_clip_val=1.0"), cells[2])
+    cells = (cells[0], given(cells[1], "--trainer.gradient_clip_val=1.0"), cells[2])
     assert set(run_pack(cells).values()) == {"finished"}
     found = results(cells)
     assert [found[cell.key].get("side_by_side") for cell in cells] == [2, None, 2]
@@ -188,9 +184,9 @@ def test_a_run_that_fails_fails_alone(file, tmp_path):
     cells = pack(file, tmp_path / "out")
     cells = (
         cells[0],
-        changed(cells[1], "--data.task=nowhere"),
+        given(cells[1], "--data.task=nowhere"),
         cells[2],
-        changed(cells[3], "--model.optimizer.lr=1e38"),
+        given(cells[3], "--model.optimizer.lr=1e38"),
     )
     ended = run_pack(cells)
     assert [ended[cell.key] for cell in cells] == ["finished", "failed", "finished", "failed"]
@@ -218,7 +214,7 @@ def test_runs_stop_early_each_by_itself(file, tmp_path):
         '--trainer.callbacks+={"class_path": "pytorch_lightning.callbacks.EarlyStopping", "init_args": '
         '{"monitor": "dev/score", "mode": "max", "patience": 1}}'
     )
-    cells = tuple(changed(cell, stop) for cell in pack(file, tmp_path / "out"))
+    cells = tuple(given(cell, stop) for cell in pack(file, tmp_path / "out"))
     assert set(run_pack(cells).values()) == {"finished"}
     alone = tuple(replace(cell, out=tmp_path / "alone") for cell in cells[:2])
     assert [run_cell(cell) for cell in alone] == ["finished"] * 2

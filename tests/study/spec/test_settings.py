@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.changes import changed
 from support.study_command import results, study
-from support.toy_study import STUDY, write_study, write_study_of_two
+from support.toy_study import RATES, STUDY, write_study, write_study_of_two
 
 from mpt.present.markdown import markdown
 from mpt.study.plan.grid import plan
@@ -139,9 +140,8 @@ def test_a_sentence_in_the_report_and_in_the_plan(toy, tmp_path):
 
 
 def test_a_whole_study_says_once_what_it_leaves_out_and_goes_on_as_it_began(tmp_path, model_folder):
-    text = STUDY.replace("methods:", "missing: skip\nmethods:").replace("[0.5, 0.3]", "[0.5]")
-    text = text.replace("seeds: [13, 21]\no", "seeds: [13]\no").replace("root: {root}", "root: nowhere")
-    file, out = write_study(tmp_path, model_folder("t5"), text), tmp_path / "out"
+    changes = {"missing": "skip", RATES: [0.5], "seeds": [13], "root": "nowhere"}
+    file, out = write_study(tmp_path, model_folder("t5"), changed(STUDY, changes)), tmp_path / "out"
     (tmp_path / "toys.yaml").write_text(LACKING, encoding="utf-8")
     asked = ("run", file, "--root", tmp_path / "data", "--out", out, "--workers", "1")
     code, told, err = study(*asked)
