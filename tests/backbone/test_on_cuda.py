@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from learn.test_side_by_side import OPTIONS, lanes, one_at_a_time, start
+from support.alone import OPTIONS, lanes, one_at_a_time, start
 from support.changes import changed
 from support.meta_toy import episodes, fit, learner
 from support.small_models import t5

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from mpt.record.result import RunResult
 from mpt.study.run.results import RunRecord
+from mpt.study.scores.scores import Score, choose
 from mpt.util.files import write_json
 
 #           PT           MTL           (score on target a, score on target b)
@@ -88,3 +90,17 @@ def write_folder(out: Path, records: list[RunRecord], **facts: object) -> None:
         if row.result is not None:
             told = {name: value for name, value in row.result.as_json().items() if value is not None}
             write_json(out / row.key / "result.json", told)
+
+
+def write_curves(out: Path, curves: dict[tuple[str, str, int], list[float]], every: int = 10) -> list[Score]:
+    """(method, target, seed) to the dev scores of its evaluations; the scores of those runs."""
+    records = []
+    for (method, target, seed), values in curves.items():
+        row = record(method, target, seed, score=0.5, dev=max(values))
+        lines = [{"step": every * (i + 1), "train/loss": 1.0, "dev/score": value} for i, value in enumerate(values)]
+        lines.append({"step": every * len(values), "test/score": 0.5})
+        path = out / row.key / "metrics.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        records.append(row)
+    return choose(records)

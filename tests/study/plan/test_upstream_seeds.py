@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.scores.test_convergence import write_curves
-from support.by_hand import one_partition, record, run_of, write_folder
+from support.by_hand import one_partition, record, run_of, write_curves, write_folder
 from support.changes import REMOVED, changed, changed_file
 from support.study_command import results
 from support.study_command import study as command

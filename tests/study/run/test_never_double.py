@@ -9,12 +9,14 @@ import random
 import signal
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from support.changes import changed_file
 from support.quick_start import start
+from support.seven_runs import RUNS, content, times_done, wait_for, write_seven
 from support.study_command import results
-from support.toy_study import STUDY, write_study
 
 from mpt.study.plan.grid import plan
 from mpt.study.run import claims
@@ -23,28 +25,24 @@ from mpt.study.run.worker import run_unit
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 
-MAY_DIFFER = ("seconds", "resumed", "environment")
-RUNS = 2 + 1 + 2 + 2  # PT, MTL upstream and downstream, FT
-KEPT = ("config.yaml", "metrics.jsonl", "predictions.jsonl", "started.json", "result.json", "prompt", "model")
-
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, model_folder) -> Path:
-    text = STUDY.replace("trainer.accelerator: cpu", "trainer.accelerator: cpu\n  trainer.logger: false")
-    text = text.replace("seeds: [13, 21]\no", "seeds: [13]\no").replace("[0.5, 0.3]", "[]")
-    return write_study(tmp_path_factory.mktemp("study"), model_folder("t5"), text)
+    return write_seven(tmp_path_factory.mktemp("study"), model_folder("t5"))
 
 
 @pytest.fixture(scope="module")
-def quiet(file, tmp_path_factory) -> tuple[dict[str, bytes], float]:
-    """What an undisturbed study leaves, and the seconds it takes."""
+def quiet(file, tmp_path_factory) -> tuple[dict[str, bytes], float, float]:
+    """What an undisturbed study leaves, the seconds to its first run, and those of a run."""
     folder = tmp_path_factory.mktemp("undisturbed")
     start(folder / "warm", "--help").join(200)
-    begin = time.monotonic()
-    process = start(folder / "told", "run", file, "--out", folder / "out", "--workers", "1")
+    begin = time.time()
+    process = at_work(folder / "told", file, folder / "out")
     process.join(200)
     assert process.exitcode == 0, (folder / "told").read_text()
-    return content(folder / "out"), min(time.monotonic() - begin, 8.0)
+    first = min(times(folder / "out", "started.json").values()) / 1e9 - begin
+    runs = [result["seconds"] for result in results(folder / "out").values()]
+    return content(folder / "out"), min(first, 8.0), min(sum(runs) / RUNS, 2.0)
 
 
 @pytest.fixture
@@ -52,23 +50,9 @@ def undisturbed(quiet) -> dict[str, bytes]:
     return quiet[0]
 
 
-def content(out: Path) -> dict[str, bytes]:
-    """Every result file of a study, without what tells when and where it was made."""
-    found = {}
-    for key in results(out):
-        for path in (path for name in KEPT for path in (out / key).glob(f"{name}/*" if "." not in name else name)):
-            read = path.read_bytes().replace(str(out).encode(), b"OUT")
-            if path.name == "result.json":
-                kept = {name: value for name, value in json.loads(read).items() if name not in MAY_DIFFER}
-                read = json.dumps(kept).encode()
-            found[str(path.relative_to(out))] = read
-    return found
-
-
-def times_done(out: Path) -> dict[str, tuple[int, int]]:
-    """How often each run was started and finished, by its log."""
-    logs = {key: (out / key / "log.txt").read_text() for key in results(out)}
-    return {key: (log.count("study: mpt fit"), log.count("study: finished")) for key, log in logs.items()}
+def at_work(told: Path, file: Path, out: Path, workers: int = 1) -> BaseProcess:
+    """The study's process, with workers as a user's has them."""
+    return start(told, "run", file, "--out", out, "--workers", workers, spawn=True)
 
 
 def times(out: Path, name: str) -> dict[Path, int]:
@@ -80,32 +64,30 @@ def times(out: Path, name: str) -> dict[Path, int]:
     return found
 
 
-def wait_for(what, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 def test_ten_kills_at_random_moments(file, quiet, tmp_path):
-    undisturbed, seconds = quiet
+    """Before a first run is begun, within runs, and between them, however slow the machine."""
+    undisturbed, until_first, of_a_run = quiet
     out, told = tmp_path / "out", tmp_path / "told"
-    rng, written = random.Random(5), {}
-    for number in range(10):
-        before = times(out, "started.json")
-        process = start(told, "run", file, "--out", out, "--workers", "1")
-        if number % 2:  # half of them while a run is at work, however slow the machine
-            wait_for(lambda known=before: times(out, "started.json") != known or len(results(out)) == RUNS)
-            time.sleep(rng.uniform(0.0, seconds / 8))
+    rng, written, within = random.Random(5), {}, 0
+    for moment in ("begun", "before", "begun", "finished", "begun", "before", "finished", "begun", "before", "begun"):
+        begun, finished = times(out, "started.json"), times(out, "result.json")
+        process = at_work(told, file, out)
+        if moment == "before":
+            time.sleep(rng.uniform(0.0, until_first))
         else:
-            time.sleep(rng.uniform(0.0, seconds / 3))
+            name, known = ("started.json", begun) if moment == "begun" else ("result.json", finished)
+            wait_for(lambda name=name, known=known: times(out, name) != known or len(results(out)) == RUNS)
+            time.sleep(rng.uniform(0.0, of_a_run if moment == "begun" else 0.1))
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             os.kill(process.pid, signal.SIGKILL)
         process.join()
         now = times(out, "result.json")
         assert written.items() <= now.items(), "a finished run was done again"
         written = now
-    process = start(told, "run", file, "--out", out, "--workers", "2")
+        new = times(out, "started.json").items() - begun.items()
+        within += any(path.with_name("result.json") not in now for path, _ in new)
+    assert within, "no kill was within a run"
+    process = at_work(told, file, out, workers=2)
     process.join(200)
     assert process.exitcode == 0, told.read_text()
     assert content(out) == undisturbed
@@ -130,7 +112,7 @@ def test_two_processes_share_the_runs(file, undisturbed, tmp_path):
 
 def test_what_a_killed_process_was_doing_the_other_takes_over(file, undisturbed, tmp_path):
     out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
-    first, second = (start(path, "run", file, "--out", out, "--workers", "1") for path in told)
+    first, second = (at_work(path, file, out) for path in told)
     wait_for(lambda: len(results(out)) >= 3)
     os.kill(first.pid, signal.SIGKILL)
     second.join(200)
@@ -140,9 +122,8 @@ def test_what_a_killed_process_was_doing_the_other_takes_over(file, undisturbed,
 
 
 def test_a_failing_run_is_tried_once_by_all_and_both_say_so(file, tmp_path):
-    text = file.read_text().replace("data.seeds: [13, 21]", "data.seeds: [13, 21], data.limit: -1")
-    broken = file.with_name("broken.yaml")
-    broken.write_text(text.replace("seeds: [13]\no", "seeds: [13]\ntargets: [ag_news]\no"))
+    limit = {("methods", "MTL", "upstream", "overrides", "data.limit"): -1, "targets": ["ag_news"]}
+    broken = changed_file(file, limit, file.with_name("broken.yaml"))
     out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
     both = [start(path, "run", broken, "--out", out, "--workers", "1") for path in told]
     for process in both:

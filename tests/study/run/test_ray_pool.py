@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from study.run.test_never_double import RUNS, content, times_done, wait_for
 from support.quick_start import start as quick
+from support.seven_runs import RUNS, content, times_done, wait_for, write_seven
 from support.study_command import results, start
-from support.toy_study import STUDY, write_study
 
 from mpt.cli.main import main
 from mpt.study.run.ray_pool import Cluster
@@ -25,9 +24,7 @@ except ImportError:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory, model_folder) -> Path:
-    text = STUDY.replace("trainer.accelerator: cpu", "trainer.accelerator: cpu\n  trainer.logger: false")
-    text = text.replace("seeds: [13, 21]\no", "seeds: [13]\no").replace("[0.5, 0.3]", "[]")
-    return write_study(tmp_path_factory.mktemp("study"), model_folder("t5"), text)
+    return write_seven(tmp_path_factory.mktemp("study"), model_folder("t5"))
 
 
 @pytest.mark.slow

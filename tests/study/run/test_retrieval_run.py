@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 import yaml
 from support.changes import changed
 from support.paths import TESTS
+from support.runs_of_a_study import do
 from support.small_models import t5
 from support.study_command import FOUND, results
 from support.study_library import RETRIEVING, write_library, write_retrieving
@@ -30,14 +30,11 @@ from mpt.library.library import Library
 from mpt.library.similarity import per_token
 from mpt.prompt.files import load_prompt
 from mpt.study.plan.grid import plan
-from mpt.study.plan.grouping import units
-from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import build_report
 from mpt.study.report.costs import examples_of
 from mpt.study.report.retrieved import retrieved_table
 from mpt.study.run.grid import unfinished
 from mpt.study.run.results import write_study
-from mpt.study.run.worker import run_unit
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
@@ -54,12 +51,6 @@ def file(tmp_path_factory) -> Path:
     changes = {"targets": ["ag_news"], ("overrides", "trainer.logger"): False, ("overrides", "trainer.max_steps"): 2}
     three = {name: RETRIEVING["methods"][name] for name in ("PT", "Top2", "Mixture")}  # for time
     return write_retrieving(folder, backbone, changed(RETRIEVING, {"methods": three, **changes}))
-
-
-def do(cells: Sequence[PlannedRun]) -> None:
-    for unit in units(cells, 8):
-        if not all((cell.folder / "result.json").exists() for cell in unit):
-            assert set(run_unit(unit, {}).values()) == {"finished"}
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +116,7 @@ def test_killed_and_started_again_it_ends_with_the_same_results(done, file, tmp_
     out = tmp_path / "out"
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
-        f"sys.path.insert(0, {str(TESTS)!r})\nfrom study.run.test_retrieval_run import do\n"
+        f"sys.path.insert(0, {str(TESTS)!r})\nfrom support.runs_of_a_study import do\n"
         "from mpt.callbacks import KeepBest\nfrom mpt.study.plan.grid import plan\n"
         "from mpt.study.spec.study import load_study\n"
         "plain = KeepBest.on_train_end\n"

@@ -15,18 +15,16 @@ import pytest
 import torch
 from support.changes import changed, changed_file, replaced
 from support.paths import TESTS
+from support.runs_of_a_study import pack
 from support.small_models import t5
 from support.study_command import FOUND
 from support.toy_study import RATES, STUDY, write_study
 from support.wandb_file import artifacts, read
 
 from mpt.prompt.files import load_prompt
-from mpt.study.plan.grid import plan
-from mpt.study.plan.grouping import units
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import PACKS, run_pack
-from mpt.study.spec.study import load_study
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +40,6 @@ def tracked(tmp_path_factory) -> Path:
 def file(tracked) -> Path:
     """The same without W&B, which takes longer than the runs."""
     return changed_file(tracked, {("overrides", "trainer.logger"): False}, tracked.with_name("quiet.yaml"))
-
-
-def pack(file: Path, out: Path) -> tuple[PlannedRun, ...]:
-    cells = plan(load_study(file), out)
-    return next(unit for unit in units(cells, 4) if len(unit) == 4)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +148,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(done, file, tmp_pat
     out = tmp_path / "out"
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
-        f"sys.path.insert(0, {str(TESTS)!r})\nfrom study.run.test_side_by_side import pack\n"
+        f"sys.path.insert(0, {str(TESTS)!r})\nfrom support.runs_of_a_study import pack\n"
         "import torch\ntorch.set_num_threads(1)\n"
         "from mpt.study.run import side_by_side\nplain = side_by_side._Pack._save\n"
         "def save(self, side_by_side):\n    plain(self, side_by_side)\n"

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from support.by_hand import record
+from support.by_hand import record, write_curves
 
 from mpt.study.scores.convergence import convergence, kept, read_curve
 from mpt.study.scores.scores import Score, choose
 from mpt.util.errors import UserError
-
-
-def write_curves(out: Path, curves: dict[tuple[str, str, int], list[float]], every: int = 10) -> list[Score]:
-    """(method, target, seed) to the dev scores of its evaluations; the scores of those runs."""
-    records = []
-    for (method, target, seed), values in curves.items():
-        row = record(method, target, seed, score=0.5, dev=max(values))
-        lines = [{"step": every * (i + 1), "train/loss": 1.0, "dev/score": value} for i, value in enumerate(values)]
-        lines.append({"step": every * len(values), "test/score": 0.5})
-        path = out / row.key / "metrics.jsonl"
-        path.parent.mkdir(parents=True)
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        records.append(row)
-    return choose(records)
 
 
 @pytest.fixture
