@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from support.changes import replaced
 from support.toy import Finished, Mpt
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -107,7 +108,7 @@ def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
     printed = done.out[done.out.index("with transformers and PEFT:") :]
     lines = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
     capsys.readouterr()
-    exec("\n".join(lines).replace("your text", "x ; y"), {})
+    exec(replaced("\n".join(lines), "your text", "x ; y"), {})
     assert capsys.readouterr().out.strip()
     assert "syn-list-last" not in done.out
 

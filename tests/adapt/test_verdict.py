@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.changes import replaced
 from support.small_models import bart, gpt2, llama, t5
 from transformers import AutoModelForSeq2SeqLM
 
@@ -106,7 +107,7 @@ def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
     lines = "\n".join(usage(backbone, tmp_path / "prompt"))
     expected = [backbone.generate(prompt, backbone.encode([text]))[0] for text in TEXTS]
     there: dict[str, Any] = {}
-    exec(lines.replace('["your text"]', repr(TEXTS)), there)
+    exec(replaced(lines, '["your text"]', repr(TEXTS)), there)
     assert capsys.readouterr().out.strip() == str(expected)
     assert there["tokenizer"](TEXTS[0]).keys() >= {"token_type_ids"}
 

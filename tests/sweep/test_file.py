@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.changes import replaced
 from wandb.sdk.launch.sweeps import utils
 
 from mpt.fit.configs import find_config, shipped_configs
@@ -104,8 +105,7 @@ def test_a_file_says_what_it_is(tmp_path):
 )
 def test_a_mistake_is_one_sentence_that_names_the_file(tmp_path, old, new, said):
     path = tmp_path / "rates.yaml"
-    assert old in GOOD
-    path.write_text(GOOD.replace(old, new))
+    path.write_text(replaced(GOOD, old, new))
     with pytest.raises(UserError) as error:
         load_sweep(path)
     assert said in str(error.value) and str(path) in str(error.value)

@@ -1,6 +1,7 @@
 """The example of a user's own task file must come out as the file says."""
 
 import pytest
+from support.changes import replaced_in
 from support.crossfit_files import write_own
 
 from mpt.data.catalogue.example_check import check_example
@@ -68,8 +69,8 @@ def test_an_example_that_does_not(tmp_path, old, new, complaint):
 
 def test_an_output_that_is_none_of_the_labels(tmp_path):
     path = write_own(tmp_path / "own.yaml")
-    text = path.read_text().replace('label: label\nlabels: {0: "no", 1: "yes"}', 'output: "{text}"\nlabels: [a, b]')
-    path.write_text(text.replace('output: "yes"', "output: Is it?"))
+    labels = ('label: label\nlabels: {0: "no", 1: "yes"}', 'output: "{text}"\nlabels: [a, b]')
+    replaced_in(path, *labels, 'output: "yes"', "output: Is it?")
     with pytest.raises(UserError, match=r"own\.yaml: example: the output 'Is it\?' is none of the labels a, b\."):
         read_task(path)
 
@@ -77,8 +78,7 @@ def test_an_output_that_is_none_of_the_labels(tmp_path):
 def test_a_long_difference_is_shown_in_short(tmp_path):
     path = write_own(tmp_path / "own.yaml")
     long = "word " * 1000
-    text = path.read_text().replace("Is it?", f"{long}end")
-    path.write_text(text.replace(f'"question: {long}end"', f'"question: {long}ends"'))
+    replaced_in(path, "Is it?", f"{long}end", f'"question: {long}end"', f'"question: {long}ends"')
     with pytest.raises(UserError) as raised:
         read_task(path)
     assert "word word word end' as" in str(raised.value) and len(str(raised.value)) < 400

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from support.changes import replaced_in
 from support.crossfit_files import write_own
 
 from mpt.data.catalogue.rows import choices, selection
@@ -121,7 +122,7 @@ def test_the_steps_of_the_catalogue_are_such(name):
 )
 def test_a_mistake_is_told_when_the_file_is_read(tmp_path, rows, complaint):
     path = write_own(tmp_path / "own.yaml")
-    path.write_text(path.read_text().replace("input:", f"columns: [text, label]\nrows: {rows}\ninput:", 1))
+    replaced_in(path, "input:", f"columns: [text, label]\nrows: {rows}\ninput:", count=1)
     with pytest.raises(UserError) as raised:
         read_task(path)
     told = str(raised.value)

@@ -187,7 +187,7 @@ def test_in_each_setting_its_own_targets_are_kept_out_and_the_keys_serve_all(tmp
 def test_a_plan_is_counted_where_the_data_are_not_there(study, tmp_path, capsys):
     nowhere = tmp_path / "nowhere"
     words = ["plan", str(tmp_path / "toy.yaml"), "--out", str(tmp_path / "out"), "--root", str(nowhere)]
-    run_study_command([*words, "--no-estimate"])
+    run_study_command(words)
     out = capsys.readouterr().out
     assert "38 runs" in out and f"There is no folder {nowhere}" in out
 
@@ -352,7 +352,7 @@ def test_a_backbone_of_another_name_is_known_by_its_weights(tmp_path):
 
 def test_the_plan_is_counted_and_printed_as_commands(tmp_path, study, capsys):
     words = ["plan", str(tmp_path / "toy.yaml"), "--out", str(tmp_path / "out")]
-    run_study_command([*words, "--no-estimate"])
+    run_study_command(words)
     out = capsys.readouterr().out
     assert "38 runs" in out and "2 targets × 2 seeds × 2 prompts" in out
     assert "10 upstream runs first, 6 of them after others; 24 downstream runs start" in out

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.changes import replaced
 from support.study_library import write_library
 
 from mpt.data.fewshot.files import load_fewshot
@@ -42,11 +43,8 @@ def place(tmp_path: Path) -> Path:
 
 
 def cells(place: Path, *changes: tuple[str, str]) -> dict[str, PlannedRun]:
-    text = STUDY
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (place / "study.yaml").write_text(text.replace("PLACE", str(place)), encoding="utf-8")
+    pairs = [text for pair in (*changes, ("PLACE", str(place))) for text in pair]
+    (place / "study.yaml").write_text(replaced(STUDY, *pairs), encoding="utf-8")
     return {cell.key: cell for cell in plan(load_study(place / "study.yaml"), place / "out")}
 
 
@@ -100,7 +98,7 @@ def test_a_larger_draw_of_the_target_by_an_option_is_refused(place):
 )
 def test_a_key_that_would_see_more_of_the_target_than_its_method_is_refused(place, changes):
     config = find_config("prompt_tuning").read_text(encoding="utf-8")
-    (place / "own.yaml").write_text(config.replace("    seed: 13\n", "    seed: 13\n    k: 4\n"), encoding="utf-8")
+    (place / "own.yaml").write_text(replaced(config, "    seed: 13\n", "    seed: 13\n    k: 4\n"), encoding="utf-8")
     said = (
         r"study.yaml: methods.Mixture.downstream: .*\(k = 4, by data.k\) are not .*; give target_k in place of data.k"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.by_hand import one_partition
+from support.changes import replaced_in
 from support.paths import ROOT
 from support.toy import Mpt
 
@@ -87,7 +88,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(file, mpt, tmp_path)
 
 
 def test_a_name_with_a_bar_stays_one_cell(file, mpt, tmp_path):
-    file.write_text(file.read_text().replace(",MTL,", ",M|L,"))
+    replaced_in(file, ",MTL,", ",M|L,")
     assert mpt("study", "report", "--scores", str(file), "--out", str(tmp_path / "out")).code == 0
     assert "| target | PT | M\\|L |" in (tmp_path / "out" / "report.md").read_text()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.changes import replaced
 
 from mpt.study.spec.study import Study, Variant, load_study
 from mpt.util.errors import UserError
@@ -41,14 +42,14 @@ def test_every_key_arrives_with_nested_and_dotted_overrides_alike(tmp_path):
 
 
 def test_partitions_are_one_or_a_list(tmp_path):
-    study = load(tmp_path, GOOD.replace("partition: some", "partitions: [some, other.yaml]"))
+    study = load(tmp_path, replaced(GOOD, "partition: some", "partitions: [some, other.yaml]"))
     assert study.partitions == ("some", "other.yaml") and study.has_several
-    one = load(tmp_path, GOOD.replace("partition: some", "partitions: [some]\ntargets: [a]"))
+    one = load(tmp_path, replaced(GOOD, "partition: some", "partitions: [some]\ntargets: [a]"))
     assert one == load(tmp_path, GOOD + "targets: [a]")
 
 
 def test_interpolations_and_anchors_are_resolved(tmp_path):
-    text = GOOD.replace("small", "on-${root}").replace("max_steps: 7", "max_steps: '${variables.steps}'")
+    text = replaced(GOOD, "small", "on-${root}", "max_steps: 7", "max_steps: '${variables.steps}'")
     study = load(tmp_path, text + "variables: {steps: 9}\n")
     assert study.name == "on-synthetic"
     assert study.methods[1].upstream is not None and study.methods[1].upstream.overrides["trainer.max_steps"] == 9
@@ -72,15 +73,15 @@ def test_settings_differ_in_more_than_the_partition(tmp_path):
 
 
 def test_one_downstream_serves_all_methods_by_an_anchor(tmp_path):
-    text = GOOD.replace("downstream: {config", "downstream: &down {config", 1)
-    text = text.replace("downstream: {config: prompt_tuning}", "downstream: *down")
+    text = replaced(GOOD, "downstream: {config", "downstream: &down {config", count=1)
+    text = replaced(text, "downstream: {config: prompt_tuning}", "downstream: *down")
     pt, mtl = load(tmp_path, text).methods
     assert pt.downstream == mtl.downstream and mtl.downstream.learning_rates == (0.5, 1.0)
 
 
 def test_vary_makes_a_method_of_each_combination(tmp_path):
     vary = "upstream: {vary: {model.optimizer.lr: [0.5, 2e-5], data.batch_size: [2, 4], epochs: [1.5]}, "
-    study = load(tmp_path, GOOD.replace("upstream: {", vary).replace(", trainer.max_steps: 7", ""))
+    study = load(tmp_path, replaced(GOOD, "upstream: {", vary, ", trainer.max_steps: 7", ""))
     names = ["MTL-0.5-2-1.5", "MTL-0.5-4-1.5", "MTL-2e-05-2-1.5", "MTL-2e-05-4-1.5"]
     assert [method.name for method in study.methods] == ["PT", *names]
     last = study.methods[-1].upstream
@@ -158,16 +159,16 @@ def test_vary_makes_a_method_of_each_combination(tmp_path):
     ],
 )
 def test_a_mistake_is_named_with_its_file_and_key(old, new, says, tmp_path):
-    assert old in GOOD
+    text = replaced(GOOD, old, new, count=1)
     with pytest.raises(UserError) as raised:
-        load(tmp_path, GOOD.replace(old, new, 1))
+        load(tmp_path, text)
     message = str(raised.value)
     assert says in message and "study.yaml" in message and "\n" not in message
 
 
 @pytest.mark.parametrize("k", [16, "all"])
 def test_k_is_a_number_or_all(k, tmp_path):
-    assert load(tmp_path, GOOD.replace("methods:", f"k: {k}\nmethods:", 1)).k == k
+    assert load(tmp_path, replaced(GOOD, "methods:", f"k: {k}\nmethods:", count=1)).k == k
 
 
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "{unclosed"])
