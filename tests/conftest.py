@@ -14,6 +14,7 @@ os.environ.setdefault("WANDB_SILENT", "true")
 os.environ.setdefault("WANDB__SAVE_REQUIREMENTS", "false")  # it would read the metadata of every package, each run
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -35,12 +36,14 @@ gc.freeze()
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
-SLOW = ("test_notebooks.py", "test_ray_pool.py", "test_readme.py", "test_packaging.py", "test_never_double.py")
 
-
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that no worker is left with one at the end."""
-    items.sort(key=lambda item: item.path.name not in SLOW)
+    """The longest files first, so that no worker is left with one at the end: by their tests' markers."""
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += 10 * any(item.iter_markers("slow")) + any(item.iter_markers("long"))
+    items.sort(key=lambda item: -weights[item.path])
 
 
 ModelFolder = Callable[[str], Path]

@@ -62,6 +62,7 @@ def test_pages_are_found():
     assert len(DOCS) > 25 and {"README.md", "docs/start.md", "docs/tutorials/adapt.md"} <= set(PAGES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES if page != PAPER])
 def test_the_blocks_run(page, mpt, tmp_path):
     run_page(page, mpt, tmp_path)
@@ -80,6 +81,7 @@ def test_a_wrong_command_would_be_found(words, parsed):
     assert parsed(*shlex.split(words)).code == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES if list(commands(page, "no-run", "slow"))])
 def test_the_commands_that_are_not_run_are_accepted(page, parsed, tmp_path):
     saved = {block.title for block in blocks(page)}
@@ -176,6 +178,7 @@ def test_every_page_is_in_the_sites_navigation():
     assert named == {page.removeprefix("docs/") for page in DOCS}
 
 
+@pytest.mark.long
 def test_the_two_studies_of_the_paper_have_as_many_upstream_runs(mpt):
     for words in commands(PAPER, ""):
         ended = mpt(*words[1:])

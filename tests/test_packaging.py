@@ -52,6 +52,7 @@ def test_no_file_names_an_extra_or_the_distribution_by_a_strangers_name():
     assert not [str(path) for path, text in texts.items() if strangers.search(text)]
 
 
+@pytest.mark.long
 def test_what_messages_say_installs_an_extra_beside_the_package_without_an_index(wheel, tmp_path):
     site = tmp_path / "site"
     quiet = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]

@@ -67,6 +67,7 @@ def test_each_task_and_draw_makes_an_entry(model, root, tmp_path, capsys):
     assert "has 4 entries" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_what_is_there_is_left_and_the_rest_is_made(model, root, tmp_path, monkeypatch, capsys):
     tasks = ["--tasks", "one", "two", "three"]
     learn(model, root, tmp_path / "straight", *tasks)

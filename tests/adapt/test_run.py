@@ -84,6 +84,7 @@ def accuracy(said: list[str], labels: list[str]) -> float:
     return sum(a.strip().lower() == b.strip().lower() for a, b in zip(said, labels, strict=True)) / len(labels)
 
 
+@pytest.mark.long
 def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, files, tmp_path):
     done = adapt("--test", files["test"], "--steps", 40, "--every", 20, "--max-target-length", 8)
     assert done.code == 0, done.err
@@ -103,6 +104,7 @@ def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, file
     assert not list(tmp_path.glob(".found*"))
 
 
+@pytest.mark.long
 def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
     done = adapt("--exclude", "syn-list-last")
     printed = done.out[done.out.index("with transformers and PEFT:") :]
@@ -113,6 +115,7 @@ def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
     assert "syn-list-last" not in done.out
 
 
+@pytest.mark.long
 def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path):
     """The key is in it, made by the library's recipe."""
     adapt()
@@ -125,6 +128,7 @@ def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path):
     assert [hit.entry.name for hit in hits] == [one["start"] for one in facts["tried"]][1:]
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_leaves_nothing_half_and_goes_on(adapt, tmp_path, monkeypatch):
     few = ("--steps", 8, "--every", 4)
     adapt(*few, out="straight")
@@ -150,6 +154,7 @@ def test_a_run_that_was_stopped_leaves_nothing_half_and_goes_on(adapt, tmp_path,
         assert not list(tmp_path.glob(".found*"))
 
 
+@pytest.mark.long
 def test_mistakes_are_one_sentence_and_leave_nothing(adapt, files, library, tmp_path, capsys):
     lines = files["dev"].read_text(encoding="utf-8-sig").split("\n")
     files["dev"].write_text("\n".join([*lines[:-1], '"a text","middling"', ""]), encoding="utf-8")

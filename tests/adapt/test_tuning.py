@@ -94,6 +94,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps_before", [0, 2, 4])
 def test_what_was_stopped_goes_on_to_the_same_bits(backbone, root, tmp_path, steps_before):
     options = {"steps": 6, "every": 2, "key_steps": 3, "from_start": True}

@@ -96,6 +96,7 @@ def hostile(folder: Path) -> None:
         path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{}, {"num_beams": 2, "early_stopping": True, "repetition_penalty": 1.5}])
 @pytest.mark.parametrize("build", [t5, bart, gpt2, llama])
 def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
@@ -112,6 +113,7 @@ def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
     assert there["tokenizer"](TEXTS[0]).keys() >= {"token_type_ids"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stored", ["float32", "bfloat16"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_lines_load_the_weights_as_they_were_for_the_scores(tmp_path, stored, dtype):

@@ -25,6 +25,8 @@ from mpt.study.scores.oracle import oracle_scores
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import load_study
 
+pytestmark = pytest.mark.long
+
 
 def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -61,6 +61,7 @@ def test_similarities_are_measured_again_from_the_keys(made):
             assert trial.similarity == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.long
 def test_everything_is_printed_and_written(mpt, made):
     ended = mpt("transfer", "matrix", made.study, "--k", 1, 3)
     assert ended.code == 0, ended.err
@@ -84,6 +85,7 @@ def test_everything_is_printed_and_written(mpt, made):
     assert "| **+62.5** |" in page and all(f"({name})" in page for name in FILES if name.endswith(".png"))
 
 
+@pytest.mark.long
 def test_ranks_go_by_the_measure_that_is_asked_for(mpt, made, tmp_path):
     ended = mpt("transfer", "matrix", made.study, "--by", "subspace", "--k", 1, "--out", tmp_path / "by")
     assert ended.code == 0 and "most similar prompts (subspace)" in ended.out
@@ -97,6 +99,7 @@ def test_ranks_go_by_the_measure_that_is_asked_for(mpt, made, tmp_path):
     assert float(rows(tmp_path / "by/search_space.csv")[0]["score"]) == pytest.approx(100 * sum(scores) / 4)
 
 
+@pytest.mark.long
 def test_without_its_library_a_study_has_what_it_wrote_down(mpt, made, tmp_path):
     moved = shutil.move(made.library, tmp_path / "moved")
     folder = made.study / "report/transfer"
@@ -124,6 +127,7 @@ def test_a_prompt_or_key_that_is_gone_is_named(mpt, made):
     assert ended.code == 0 and "has no prompt s-b-1" in ended.out
 
 
+@pytest.mark.long
 def test_a_study_of_several_settings_has_a_folder_for_each(mpt, made):
     records = [
         replace(row, partition=name, key=f"{name}-{row.key}") for name in "pq" for row in tried_records(made.library)
@@ -134,6 +138,7 @@ def test_a_study_of_several_settings_has_a_folder_for_each(mpt, made):
     assert {path.name for path in (made.study / "report/transfer").iterdir()} == {"p", "q"}
 
 
+@pytest.mark.long
 def test_unfinished_runs_are_told(mpt, made):
     records = [
         replace(row, result=None) if "t-21-0.5-rank4" in row.key or "t-21-0.3-rank4" in row.key else row

@@ -96,6 +96,7 @@ def test_the_summary_counts_targets_by_tasks():
     assert summary(rows[3:]) == "subspace: no correlation is defined."
 
 
+@pytest.mark.long
 def test_there_is_a_panel_for_each_target(transfers, tmp_path):
     draw_correlations(tmp_path / "two.png", transfers)
     five = [replace(t, target=f"{t.target}{i}") for t in transfers.trials for i in range(3)]

@@ -53,6 +53,7 @@ def test_a_pair_without_a_run_is_missing(transfers):
     assert table.rows[0] == ["s-b", "+62.5", "missing", "+62.5"] and (0, 2) not in table.bold
 
 
+@pytest.mark.long
 def test_the_picture_grows_with_the_sources(transfers, tmp_path):
     more = [replace(t, task=f"{t.task}-{i}") for t in transfers.trials for i in range(5)]
     draw_matrix(tmp_path / "few.png", transfers)

@@ -44,6 +44,7 @@ def test_a_value_reproduces_its_dev_score(library, backbone, task):
     assert score == pytest.approx(entry.dev_score, abs=0.02)  # on another machine one example may fall otherwise
 
 
+@pytest.mark.long
 def test_a_key_is_made_by_the_recipe(library, backbone):
     """From the command line's words alone, beside no other task."""
     entry = next(entry for entry in library.entries() if entry.task == "syn-list-last")

@@ -65,6 +65,7 @@ def test_common_words_have_low_ids(tokenizer):
     assert all(len(token) == 1 for token in tokenizer.convert_ids_to_tokens(range(last_word + 1, last_word + 257)))
 
 
+@pytest.mark.long
 def test_the_shipped_tokenizer_has_the_builders_tokens(tokenizer):
     # the order of the words is that of the lessons' word counts when it was built
     assert build_tokenizer().get_vocab().keys() == tokenizer.get_vocab().keys()

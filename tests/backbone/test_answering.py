@@ -17,6 +17,7 @@ def rows(backbone, prompts: int = 6):
     return prompt, backbone.encode(TEXTS, ["yes", "no", "maybe so", "yes", "", "a b"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5", "bart", "bart_unscaled", "gpt2", "llama"])
 def test_answers_and_losses_are_the_backbones(kind, load_backbone):
     backbone = load_backbone(kind)
@@ -47,6 +48,7 @@ def test_rows_that_end_at_different_places_leave_one_by_one(load_backbone, monke
     assert widths[0] == 6 and widths == sorted(widths, reverse=True) and len(set(widths)) > 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wanted", [{"num_beams": 2}, {"repetition_penalty": 2.5}])
 def test_beams_and_penalties_are_those_of_the_backbone(wanted, load_backbone):
     backbone = load_backbone("t5", **wanted)

@@ -43,6 +43,7 @@ def learned(backbone, prompt, inputs, targets):
     return losses.detach(), torch.autograd.grad(losses.sum(), leaf)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", DECODER_ONLY)
 def test_a_row_is_the_same_alone_beside_seven_others_by_hand_and_in_peft(family, tmp_path):
     backbone = loaded(build(tmp_path, family, DECODER_ONLY[family]))
@@ -79,6 +80,7 @@ def test_a_row_is_the_same_alone_beside_seven_others_by_hand_and_in_peft(family,
     torch.testing.assert_close(losses[0], loss, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", UNFIT)
 def test_a_model_that_cannot_is_refused_as_it_is_loaded(family, tmp_path):
     shape, why = UNFIT[family]
@@ -86,6 +88,7 @@ def test_a_model_that_cannot_is_refused_as_it_is_loaded(family, tmp_path):
         loaded(build(tmp_path, family, shape))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("forced", [None, 7])
 @pytest.mark.parametrize("family", ENCODER_DECODER)
 def test_an_encoder_decoder_says_what_the_plain_model_says(family, forced, tmp_path):

@@ -109,6 +109,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.long
 def test_the_hub_is_asked_once_and_downloads_are_used_without_it(model_folder, tmp_path):
     command = [sys.executable, "-c", HUB, str(tmp_path), str(model_folder("t5"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)

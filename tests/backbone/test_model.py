@@ -198,6 +198,7 @@ def test_float32_is_close_to_float64(kind, load_backbone):
 # One prompt per row, padding --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_prompts_per_row_equal_the_rows_one_at_a_time(kind, load_backbone):
     backbone = copy.deepcopy(load_backbone(kind))
@@ -301,6 +302,7 @@ def test_the_prompt_changes_what_is_generated(kind, load_backbone):
     assert len(texts) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_generation_takes_the_best_token_each_time(kind, load_backbone):
     """Decoded by hand, without a key-value cache, through the logits that the loss uses."""
@@ -329,6 +331,7 @@ def test_the_key_value_cache_changes_nothing_but_time(kind, load_backbone):
     assert twin.generate(prompt, batch) == cached
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wanted", [{}, {"repetition_penalty": 2.5, "early_stopping": True}])
 def test_beams_on_request(kind, wanted, model_folder, load_backbone):
@@ -424,6 +427,7 @@ def test_generation_leaves_training_mode_as_it_was(load_backbone):
 # Options ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_bfloat16_works_and_is_near_float32(kind, load_backbone):
     backbone = load_backbone(kind, dtype="bfloat16")
@@ -437,6 +441,7 @@ def test_bfloat16_works_and_is_near_float32(kind, load_backbone):
     assert len(backbone.generate(prompt, backbone.encode(INPUTS))) == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_checkpointing_gives_the_same_gradient(kind, model_folder, load_backbone):
     plain = copy.deepcopy(load_backbone(kind))
@@ -454,6 +459,7 @@ def test_gradient_checkpointing_gives_the_same_gradient(kind, model_folder, load
     assert thrifty.generate(prompt, thrifty.encode(INPUTS[:1]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_attention_implementations_agree(kind, load_backbone):
     eager, fused = load_backbone(kind, attention="eager"), load_backbone(kind, attention="sdpa")

@@ -48,6 +48,7 @@ def learned(folder: Path) -> torch.Tensor:
     return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]["prompt.weight"]
 
 
+@pytest.mark.long
 def test_an_early_prompt_is_what_a_run_of_as_many_steps_ends_with(mpt, root, model_folder, tmp_path):
     """The steps are not those of evaluations; dropout is on."""
     model = model_folder("t5")
@@ -64,6 +65,7 @@ def test_an_early_prompt_is_what_a_run_of_as_many_steps_ends_with(mpt, root, mod
         assert kept.facts["fingerprint"] == load_prompt(tmp_path / "run/prompt").facts["fingerprint"]
 
 
+@pytest.mark.long
 def test_an_early_prompt_is_loaded_by_peft(mpt, root, model_folder, tmp_path):
     model, folder = model_folder("t5"), tmp_path / "run/early/step-2"
     assert (
@@ -73,6 +75,7 @@ def test_an_early_prompt_is_loaded_by_peft(mpt, root, model_folder, tmp_path):
     assert torch.equal(theirs.get_prompt_embedding_to_save("default"), load_prompt(folder).weight)
 
 
+@pytest.mark.long
 def test_cut_off_and_resumed_leaves_the_same_early_prompts(mpt, root, model_folder, tmp_path):
     """Cut at step 5 and resumed from 4: step 3 is kept from before, 5 is kept again, 7 is still to come."""
     steps = {"trainer__max_steps": 8, "trainer__val_check_interval": 4}
@@ -97,6 +100,7 @@ def test_cut_off_and_resumed_leaves_the_same_early_prompts(mpt, root, model_fold
             assert (early / file).read_bytes() == (tmp_path / "straight/early" / file).read_bytes()
 
 
+@pytest.mark.long
 def test_a_run_that_goes_on_past_a_step_it_did_not_keep_is_refused(mpt, root, model_folder, tmp_path):
     steps = {"trainer__max_steps": 4, "trainer__val_check_interval": 2}
     options = small_fit(model_folder("t5"), root, tmp_path / "run", **steps)
@@ -107,6 +111,7 @@ def test_a_run_that_goes_on_past_a_step_it_did_not_keep_is_refused(mpt, root, mo
     assert not (tmp_path / "run/early").exists()
 
 
+@pytest.mark.long
 def test_steps_are_those_of_the_optimiser_where_gradients_are_accumulated(mpt, root, model_folder, tmp_path):
     accumulated = {"trainer__accumulate_grad_batches": 2, "data__batch_size": 2}
     config = keeping(tmp_path / "keep.yaml", [3])
@@ -117,6 +122,7 @@ def test_steps_are_those_of_the_optimiser_where_gradients_are_accumulated(mpt, r
     assert torch.equal(load_prompt(tmp_path / "run/early/step-3").weight, learned(tmp_path / "short"))
 
 
+@pytest.mark.long
 def test_a_meta_learner_keeps_early_prompts_too(mpt, model_folder, tmp_path):
     """It steps by itself, after several meta-batches, and is not evaluated."""
     root = write_tasks(tmp_path / "data")

@@ -34,6 +34,7 @@ def nowhere(monkeypatch) -> None:
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")
 
 
+@pytest.mark.long
 def test_a_server_out_of_reach_leaves_the_run_offline(nowhere, tmp_path, caplog):
     tracker = Tracker(save_dir=str(tmp_path), mode="online", group="g")
     with caplog.at_level(logging.WARNING, "mpt"):
@@ -47,6 +48,7 @@ def test_a_server_out_of_reach_leaves_the_run_offline(nowhere, tmp_path, caplog)
     assert values["dev/score"] == "0.5" and values["trainer/global_step"] == "4"
 
 
+@pytest.mark.long
 def test_a_server_out_of_reach_is_waited_for_once(nowhere, tmp_path, monkeypatch):
     real, modes = wandb.init, []
     monkeypatch.setattr(wandb, "init", lambda **options: modes.append(options["mode"]) or real(**options))

@@ -26,6 +26,7 @@ def mpt(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 # CrossFit's own files
 
 
+@pytest.mark.long
 def test_crossfits_raw_files_give_crossfits_files_and_sums(mpt, tmp_path):
     crossfit = crossfit_folder()
     built = mpt("data", "build", "--raw", crossfit / "full", "--root", "root", "--workers", 1)
@@ -75,6 +76,7 @@ def test_a_build_from_a_cache_that_was_filled_elsewhere(mpt, tmp_path):
     assert verified.code == 0 and re.search(r"own +│ +0 │ +0 │ +6 │", verified.out)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("offline", ["1", "0"])
 def test_without_a_network_it_fails_within_seconds_and_says_what_to_do(tmp_path, offline):
     environment = {

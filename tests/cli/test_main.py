@@ -33,6 +33,7 @@ def root(tmp_path: Path) -> Path:
     return write_toy(tmp_path / "data")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
 def test_fit_test_predict_end_with_the_metric_and_the_answers_of_the_best_prompt(
     kind, mpt, root, model_folder, tmp_path
@@ -56,6 +57,7 @@ def test_fit_test_predict_end_with_the_metric_and_the_answers_of_the_best_prompt
     assert [row["prediction"] for row in rows] == by_hand
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
 def test_where_nothing_was_learned_nothing_is_left(command, mpt, root, model_folder, tmp_path):
     options = small_fit(model_folder("t5"), root, tmp_path / "run")
@@ -65,6 +67,7 @@ def test_where_nothing_was_learned_nothing_is_left(command, mpt, root, model_fol
         assert not (tmp_path / "run").exists() and not (tmp_path / "wandb").exists()
 
 
+@pytest.mark.long
 def test_the_run_folder_tells_what_was_run(mpt, root, model_folder, tmp_path):
     folder = tmp_path / "run"
     options = small_fit(model_folder("t5"), root, folder)
@@ -76,6 +79,7 @@ def test_the_run_folder_tells_what_was_run(mpt, root, model_folder, tmp_path):
     assert mpt("validate", "--config", folder / "config.yaml").code == 0
 
 
+@pytest.mark.long
 def test_a_second_fit_keeps_the_first_and_the_seed_decides_the_result(mpt, root, model_folder, tmp_path):
     folder = tmp_path / "run"
     options = small_fit(model_folder("t5"), root, folder)
@@ -90,12 +94,14 @@ def test_a_second_fit_keeps_the_first_and_the_seed_decides_the_result(mpt, root,
     assert torch.equal(first, second) and not torch.equal(first, other)
 
 
+@pytest.mark.long
 def test_a_checkpoint_holds_the_prompt_and_not_the_frozen_model(mpt, root, model_folder, tmp_path):
     mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "run"))
     checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert list(checkpoint["state_dict"]) == ["prompt.weight"]
 
 
+@pytest.mark.long
 def test_fine_tuning_keeps_its_best_model(mpt, root, model_folder, tmp_path):
     folder = tmp_path / "run"
     options = [*small_fit(model_folder("t5"), root, folder, model__prompt_length=None)]
@@ -107,6 +113,7 @@ def test_fine_tuning_keeps_its_best_model(mpt, root, model_folder, tmp_path):
     assert tuned.fingerprint != FrozenBackbone(str(model_folder("t5"))).fingerprint
 
 
+@pytest.mark.long
 def test_killed_and_resumed_is_undisturbed_to_the_bit(mpt, root, model_folder, tmp_path):
     """Dropout is on, so this also holds that the masks of the steps after the kill are those of an undisturbed run."""
     steps = {"trainer__max_steps": 24, "trainer__val_check_interval": 4}
@@ -176,6 +183,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("changes", "words"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_in_one_sentence(changes, words, mpt, root, model_folder, tmp_path):
     ended = mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "run", **changes))
@@ -207,6 +215,7 @@ def test_a_bad_file_is_named_with_its_line(split, content, words, mpt, root, mod
     _assert_one_sentence(mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "run")), words)
 
 
+@pytest.mark.long
 def test_a_prompt_of_another_width_length_or_model_names_both_sides(mpt, root, model_folder, tmp_path):
     mpt("fit", *CONFIG, *small_fit(model_folder("t5"), root, tmp_path / "run"))
     saved = {"model__init": "SavedPrompt", "model__init__path": tmp_path / "run" / "prompt"}
@@ -247,6 +256,7 @@ def test_unknown_words_and_files(mpt):
     assert unknown.code == 2 and "prompt_lenght" in unknown.err and "Traceback" not in unknown.err
 
 
+@pytest.mark.long
 def test_the_installed_command_and_the_module_answer_alike(tmp_path):
     for command in ([sys.executable, "-m", "mpt"], [str(Path(sys.executable).with_name("mpt"))]):
         helped = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=tmp_path)
@@ -255,6 +265,7 @@ def test_the_installed_command_and_the_module_answer_alike(tmp_path):
         assert wrong.returncode == 2 and "fix is not a command" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["superglue-cb"])
 def test_real_crossfit_files(task, mpt, model_folder, tmp_path, caplog):
     crossfit = os.environ.get("MPT_CROSSFIT")

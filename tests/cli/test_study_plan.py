@@ -87,6 +87,7 @@ def test_missing_tasks_are_told_and_counted(mpt, tmp_path):
     assert ended.code == 0 and "18 runs" in ended.out and f"There is no folder {tmp_path}/data" in ended.out
 
 
+@pytest.mark.long
 def test_commands_come_after_what_they_need_and_do_a_run_as_the_study_would(mpt, tmp_path, model_folder, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     file, out = write_study(tmp_path, model_folder("t5")), tmp_path / "out"
@@ -174,6 +175,7 @@ def test_labels_of_a_target_that_are_one_are_told(mpt, tmp_path, model_folder):
     assert "raise it to 4: mpt fit will refuse" in out
 
 
+@pytest.mark.long
 def test_the_bundled_backbone_writes_all_outputs_of_the_embedded_suite():
     """So that a plan with both need not load the libraries that would tell."""
     encode = FrozenBackbone(BUNDLED, BackboneOptions(max_target_length=ENOUGH)).encode

@@ -126,6 +126,7 @@ def test_a_synthetic_task_shows_an_example_of_its_own(mpt):
     assert "made by the package" in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*catalogue(), *synthetic_tasks()])
 def test_every_task_can_be_shown(name, mpt):
     shown = mpt("tasks", "show", name)
@@ -147,6 +148,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(arguments, says, mpt):
     assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words", [["tasks"], ["tasks", "show", "anli"], ["partitions"], ["partitions", "show", "qa-to-qa"]]
 )

@@ -31,6 +31,7 @@ def test_there_are_tasks_of_every_type_in_about_crossfits_proportions():
     assert {task.metric for task in TASKS.values()} <= set(METRICS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TASKS)
 def test_a_draw_is_balanced_disjoint_and_repeatable(name):
     draw = synthetic_fewshot(name, 13)

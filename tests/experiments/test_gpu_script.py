@@ -9,6 +9,8 @@ import sys
 import pytest
 from support.paths import ROOT
 
+pytestmark = pytest.mark.long
+
 SCRIPT = ROOT / "experiments/benchmarks/gpu.sh"
 
 

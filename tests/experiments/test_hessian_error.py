@@ -28,6 +28,7 @@ def run(out: Path, *arguments: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_three_pairs_by_both_ways(tmp_path, capsys):
     rows = run(tmp_path / "new" / "pairs.csv", "--pairs", "3", "--steps", "2", "1", "--ways", *hessian_error.WAYS)
     assert [(row["pair"], row["inner_steps"], row["way"]) for row in rows] == [
@@ -44,6 +45,7 @@ def test_three_pairs_by_both_ways(tmp_path, capsys):
     assert again == rows[:1], "pairs come of a seed"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("factor", [0.0, 0.95])
 def test_the_error_is_that_of_the_second_order_term(tmp_path, monkeypatch, capsys, factor):
     """Without its products MAML is FoMAML, all of the term amiss; at 0.95 of each a twentieth of one step's term is."""

@@ -43,6 +43,7 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_every_way_has_its_row_and_the_exact_ones_are_exact(folder, in_this_process, tmp_path, capsys):
     out = tmp_path / "new" / "rows.csv"
     meta_gradient.main(["--model", str(folder), "--steps", "1", "--out", str(out), *TINY])
@@ -59,6 +60,7 @@ def test_every_way_has_its_row_and_the_exact_ones_are_exact(folder, in_this_proc
     assert "maml (finite_difference)" in printed.out
 
 
+@pytest.mark.long
 def test_errors_and_rate_are_those_of_a_loop_written_out_here(folder, in_this_process, tmp_path, monkeypatch):
     seen, run = {}, meta_gradient.run_apart
     monkeypatch.setattr(meta_gradient, "run_apart", lambda script, job: seen.setdefault(job["way"], run(script, job)))

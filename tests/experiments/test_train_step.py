@@ -36,6 +36,7 @@ def test_it_measures_a_fit_in_a_process_of_its_own(benchmark, model_folder, tmp_
     assert all(float(row[key]) > 0 for key in ("step_ms", "cpu_ms", "peak_mb"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5", "gpt2"])
 @pytest.mark.parametrize("way", ["peft", "mpt"])
 def test_it_measures_the_bare_loops(kind, way, benchmark, model_folder, tmp_path):

@@ -21,6 +21,7 @@ def mpt(capsys, tmp_path, monkeypatch) -> Mpt:
     return Mpt(capsys)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RUNS)
 def test_a_shipped_run_is_accepted_and_printed_whole(name, mpt):
     printed = mpt("fit", "--config", name, "--print_config")

@@ -21,6 +21,8 @@ from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 from mpt.util.files import held, write_json
 
+pytestmark = pytest.mark.long
+
 CONFIG = ("--config", "prompt_tuning")
 
 

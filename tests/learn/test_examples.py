@@ -48,6 +48,7 @@ def test_a_mixture_counts_likewise_and_a_second_fit_begins_anew(read, root, mode
 
 
 # Two support batches of 3 rows and a query of 4; 3 inner steps read 3 * 3 + 4.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "again"),
     [(FoMAML(RATE, 3), 0), (Reptile(RATE, 3), 0), (MAML(RATE, 3, "exact"), 9), (MAML(RATE, 3, "graph"), 0)],

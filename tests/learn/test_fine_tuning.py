@@ -29,6 +29,7 @@ def options(model, root, folder, **more):
     return [word for name, value in words.items() for word in (f"--{name}", value)]
 
 
+@pytest.mark.long
 def test_from_a_mixture_to_a_target(mpt, root, model_folder, tmp_path):
     model = model_folder("t5")
     mixture = {

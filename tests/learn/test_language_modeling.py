@@ -31,6 +31,7 @@ def weights(folder):
     return load_file(folder / "model" / "model.safetensors")
 
 
+@pytest.mark.long
 def test_pretraining_from_scratch_learns_and_repeats(tmp_path):
     def run(name):
         model = LanguageModeling(

@@ -14,6 +14,8 @@ from mpt.learn import PromptTuning
 from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import SavedPrompt
 
+pytestmark = pytest.mark.long
+
 PAPER = {"maml": ("MAML", 2, 1, 1), "fomaml": ("FoMAML", 4, 1, 1), "reptile": ("Reptile", 4, 10, 10)}
 
 

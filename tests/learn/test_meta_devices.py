@@ -33,6 +33,7 @@ def start(words: list[object], folder: Path) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns_and_write_once(root, model_folder, capsys, tmp_path, monkeypatch):
     """Dropout is on, rates are learned along, meta-batches are accumulated, and each process validates on a task."""
     monkeypatch.chdir(tmp_path)
@@ -74,6 +75,7 @@ def test_two_processes_learn_what_one_learns_and_write_once(root, model_folder, 
     assert len(list((tmp_path / "two" / "wandb").glob("offline-run-*"))) == 1
 
 
+@pytest.mark.long
 def test_an_explosion_on_one_device_stops_both_with_its_sentence(root, tmp_path):
     """At an inner rate at which one of the two episodes carries the prompt too far, and the other does not."""
     still = t5(tmp_path / "t5", dropout_rate=0.0)

@@ -47,6 +47,7 @@ def beginning(module):
 # The outer step --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [MAML(RATE, 2), FoMAML(RATE, 2), Reptile(RATE, 2)], ids=repr)
 def test_a_step_goes_along_the_mean_of_the_episodes_meta_gradients(algorithm, still, root, start, tmp_path):
     module = learner(still, algorithm, optimizer=sgd(0.5))
@@ -56,6 +57,7 @@ def test_a_step_goes_along_the_mean_of_the_episodes_meta_gradients(algorithm, st
     torch.testing.assert_close(prompt_of(module), start - 0.5 * (one + two) / 2, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.long
 def test_accumulated_meta_batches_are_one_large_meta_batch_to_the_bit(model_folder, root, tmp_path):
     """Dropout is on: an episode's masks do not depend on the meta-batch it comes in."""
     large = learner(model_folder("t5"), MAML(RATE))
@@ -66,6 +68,7 @@ def test_accumulated_meta_batches_are_one_large_meta_batch_to_the_bit(model_fold
     assert torch.equal(prompt_of(large), prompt_of(small))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [MAML(RATE, 2), FoMAML(RATE, 2), Reptile(RATE, 2)], ids=repr)
 def test_episodes_side_by_side_take_the_step_of_one_by_one(algorithm, still, root, tmp_path):
     """Seven in shares of three, the last of one; their inputs are of one length, so that padding adds no rounding."""
@@ -92,6 +95,7 @@ def test_of_episodes_side_by_side_the_one_that_exploded_is_named(still, start):
     assert "task trec exploded at step 3" in module._trouble(result, ["emo", "trec"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [1e-3, 1e3])
 def test_a_meta_gradient_is_clipped_to_its_largest_norm(limit, still, root, start, tmp_path):
     module = learner(still, MAML(RATE), optimizer=sgd(1.0), gradient_clip_val=limit)
@@ -120,6 +124,7 @@ def test_the_schedule_moves_once_an_optimiser_step(still, root, tmp_path):
     assert rates == pytest.approx([1.0, 0.75, 0.5, 0.25])
 
 
+@pytest.mark.long
 def test_losses_are_logged_and_the_support_loss_after_only_where_it_is_written_down(still, root, tmp_path):
     algorithm = MAML(RATE, 3)
     module = learner(still, algorithm, optimizer=sgd(0.0))
@@ -135,6 +140,7 @@ def test_losses_are_logged_and_the_support_loss_after_only_where_it_is_written_d
 # What is learned along: inner rates ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "rows"), [("scalar", 1), ("token", 4)])
 def test_inner_rates_follow_the_slope_of_the_query_loss(kind, rows, root, tmp_path):
     """By differences of the mean query loss along the logarithm of each rate, on a model with learned weights."""
@@ -210,6 +216,7 @@ def test_finite_differences_of_bfloat16_weights_are_refused_and_double_backward_
     assert not torch.equal(before, prompt_of(module))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hessian", ["finite_difference", "exact"])
 def test_bfloat16_arithmetic_gives_the_step_of_float32_to_its_precision(hessian, root, tmp_path):
     algorithm = MAML(0.02, 2, hessian=hessian)
@@ -225,6 +232,7 @@ def test_bfloat16_arithmetic_gives_the_step_of_float32_to_its_precision(hessian,
 # A model with kinks --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "option"), [("t5", {}), ("bart", {"activation_function": "relu"})])
 def test_finite_differences_of_a_model_with_relu_are_warned_of_once(kind, option, tmp_path, caplog):
     folder = {"t5": t5, "bart": bart}[kind](tmp_path / kind, **option)

@@ -22,6 +22,7 @@ RUNS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("config", "changes"), RUNS.values(), ids=RUNS)
 def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, root, model_folder, tmp_path):
     """The cut comes in the middle of a step where meta-batches are accumulated, and loses a step or more."""
@@ -52,6 +53,7 @@ def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, roo
         assert (tmp_path / "straight" / file).read_bytes() == (tmp_path / "cut" / file).read_bytes()
 
 
+@pytest.mark.long
 def test_resumed_with_other_accumulation_no_step_is_left_with_half_its_gradient(model_folder, root, tmp_path):
     """Three steps of one meta-batch, then two steps of two: as started anew from the prompt and the fourth batch."""
     first = learner(model_folder("t5"), FoMAML(RATE))

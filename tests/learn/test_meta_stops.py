@@ -65,6 +65,7 @@ def after_good_steps(model, root, folder, steps, **changes):
     return module.prompt.weight.detach()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [MAML(1e6), MAML(1e6, 3, hessian="exact"), FoMAML(1e38), Reptile(1e6)], ids=repr)
 def test_an_exploding_inner_loop_ends_the_command_with_task_step_and_rate(algorithm, mpt, root, model_folder, tmp_path):
     words = [f"--model.algorithm={type(algorithm).__name__}"]
@@ -142,6 +143,7 @@ def test_an_outer_rate_far_too_large_ends_the_command_with_finite_prompts(mpt, r
     assert load_prompt(tmp_path / "run" / "prompt").facts["step"] == good[-1]
 
 
+@pytest.mark.long
 def test_a_study_records_the_sentence(model_folder, tmp_path):
     upstream = ("methods", "MTL", "upstream")
     changes = {(*upstream, "config"): "maml", (*upstream, "overrides", "model.algorithm.inner_lr"): 1e6}

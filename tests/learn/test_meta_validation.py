@@ -42,6 +42,7 @@ def tiny_fit(folder, **changes):
     return meta_fit("mpt-tiny", "synthetic", folder, **settings | changes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("algorithm", "steps"), [(MAML(0.1), 2), (FoMAML(0.1, 2), None), (Reptile(0.1, 2), None)], ids=["MAML", "Fo", "Re"]
 )
@@ -78,6 +79,7 @@ def test_scores_are_of_prompts_adapted_by_hand(algorithm, steps, tmp_path):
     assert logged["dev/loss"] == pytest.approx(float(sum(losses)) / len(losses), rel=0.03)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", [MAML(0.002), Reptile(0.002, 3)], ids=["MAML", "Reptile"])
 def test_training_is_the_same_to_the_bit_with_validation_and_without(algorithm, root, model_folder, tmp_path):
     """With dropout on, whose masks validation neither draws nor moves on."""
@@ -102,6 +104,7 @@ def test_the_first_best_prompt_on_dev_is_kept(root, model_folder, tmp_path, monk
     assert (kept.facts["step"], kept.facts["dev/score"]) == (2, pytest.approx(0.7))
 
 
+@pytest.mark.long
 def test_the_best_prompt_on_dev_is_validated_with_its_own_rates(mpt, tmp_path):
     learned = {"model__learn_inner_lr": "token", "model__inner_lr_lr": 0.5}
     options = tiny_fit(tmp_path / "run", **learned)
@@ -119,6 +122,7 @@ def test_the_best_prompt_on_dev_is_validated_with_its_own_rates(mpt, tmp_path):
         assert again[name] == pytest.approx(best[name], rel=1e-6)
 
 
+@pytest.mark.long
 def test_inner_rates_of_another_kind_are_not_taken_over(mpt, tmp_path):
     options = tiny_fit(tmp_path / "run", trainer__max_steps=2)
     assert mpt("fit", "--config", "maml", *options).code == 0
@@ -126,6 +130,7 @@ def test_inner_rates_of_another_kind_are_not_taken_over(mpt, tmp_path):
     assert ended.code == 2 and "learn_inner_lr" in ended.err and "Traceback" not in ended.err
 
 
+@pytest.mark.long
 def test_inference_mode_is_refused_where_it_forbids_gradients(mpt, tmp_path):
     """Lightning leaves it off within fit, whatever it is asked."""
     options = tiny_fit(tmp_path / "run", trainer__max_steps=2, trainer__inference_mode="true")
@@ -150,6 +155,7 @@ def test_a_loop_that_explodes_in_validation_stops_the_run(root, model_folder, tm
         fit(module, episodes(root, validation=["ag_news"]), tmp_path, val_check_interval=1)
 
 
+@pytest.mark.long
 def test_an_unknown_value_to_keep_the_best_by_is_named(tmp_path):
     module = learner("mpt-tiny", FoMAML(0.1), backbone_options=LENGTHS)
     with pytest.raises(UserError, match=r"dev/ACC.*dev/score"):

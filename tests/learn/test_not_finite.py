@@ -49,6 +49,7 @@ def told(ended, *words: str) -> None:
         assert word in sentence
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kept", ["best", "last"])
 def test_a_run_that_was_never_finite_keeps_nothing(kept, mpt, model_folder, tmp_path):
     (tmp_path / "last.yaml").write_text(LAST)
@@ -61,6 +62,7 @@ def test_a_run_that_was_never_finite_keeps_nothing(kept, mpt, model_folder, tmp_
         assert torch.load(state, weights_only=True)["state_dict"]["prompt.weight"].isfinite().all()
 
 
+@pytest.mark.long
 def test_what_was_best_before_stays(spoilt, mpt, model_folder, tmp_path):
     options = small_fit(model_folder("t5"), write_toy(tmp_path / "data"), tmp_path / "run")
     ended = mpt("fit", *CONFIG, *options)
@@ -91,6 +93,7 @@ def cell_of(folder: Path, model: Path):
     return next(cell for cell in cells if cell.method == "PT")
 
 
+@pytest.mark.long
 def test_a_run_of_a_study_is_judged_by_what_it_kept(spoilt, tmp_path, model_folder):
     """As in a pack: what is chosen on dev was learned before."""
     cell = cell_of(tmp_path, model_folder("t5"))
@@ -99,6 +102,7 @@ def test_a_run_of_a_study_is_judged_by_what_it_kept(spoilt, tmp_path, model_fold
     assert result["best_step"] == 2 and 0 <= result["score"] <= 1
 
 
+@pytest.mark.long
 def test_a_run_of_a_study_that_kept_nothing_has_failed(tmp_path, model_folder, monkeypatch):
     monkeypatch.setattr("mpt.learn.learner.token_mean", lambda losses, batch: losses.mean() * torch.nan)
     cell = cell_of(tmp_path, model_folder("t5"))

@@ -46,6 +46,7 @@ def data(tmp_path) -> FewShotData:
     return FewShotData("toy", root=str(write_toy(tmp_path / "data")), metric="ACC", batch_size=3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
 def test_lightning_learns_what_a_bare_loop_learns(kind, model_folder, data, tmp_path):
     pl.seed_everything(5)

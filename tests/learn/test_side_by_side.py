@@ -61,6 +61,7 @@ def exact(backbone, monkeypatch) -> FrozenBackbone:
     return copy.deepcopy(backbone).double()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tokens", [None, 60])
 def test_fifty_steps_side_by_side_are_fifty_steps_one_at_a_time(exact, root, tokens):
     rates = [0.3, 0.1, 0.5, 0.03, 0.2]
@@ -76,6 +77,7 @@ def test_fifty_steps_side_by_side_are_fifty_steps_one_at_a_time(exact, root, tok
     assert all(torch.equal(one, other) for one, other in zip(before, exact.parameters(), strict=True))
 
 
+@pytest.mark.long
 def test_in_float32_too_where_rates_do_not_blow_rounding_up(backbone, root):
     rates = [0.003, 0.001]
     found = lanes(backbone, root, rates)
@@ -118,6 +120,7 @@ def test_the_first_of_the_best_on_dev_is_kept_and_tested(backbone, root, monkeyp
     assert [row["references"] for row in found[0].outputs][:2] == [["yes"], ["no"]]
 
 
+@pytest.mark.long
 def test_answers_and_dev_loss_belong_to_their_lane(backbone, root):
     found = lanes(backbone, root, [0.3, 0.3, 0.3])
     side_by_side = SideBySide(backbone, found, max_steps=2, every=2, tokens=50)

@@ -118,6 +118,7 @@ def test_an_entry_changes_its_backbone_where_it_lies(library):
     assert sorted(found(Library.open(library.folder))) == ["f0", "f1", "f2", "f4"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [FILE, f"{FILE}-journal"])
 @pytest.mark.parametrize("how", ["gone", "empty", "half", "noise", "folder"])
 def test_whatever_happens_to_the_index(name, how, library):

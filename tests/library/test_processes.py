@@ -39,6 +39,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_two_add_while_a_third_searches(tmp_path):
     Library.create(tmp_path / "library", RECIPE)
     adders = [start(tmp_path / "library", who, EACH) for who in "ab"]
@@ -74,6 +75,7 @@ def test_several_searchers_share_one_index(tmp_path, monkeypatch):
     assert index.read_bytes() == content
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 def test_a_killed_adder_leaves_no_half_entry(tmp_path):
     library = Library.create(tmp_path / "library", RECIPE)

@@ -46,6 +46,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("indexed", [True, False])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_told_by_name_and_the_rest_served(damage, indexed, tmp_path, monkeypatch, caplog):

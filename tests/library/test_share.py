@@ -91,6 +91,7 @@ def test_another_entry_of_a_name_is_never_replaced(hub, tmp_path):
     assert [entry.name for entry in other.entries()] == ["a", "f1"]
 
 
+@pytest.mark.long
 def test_libraries_of_two_recipes_are_not_mixed(hub, tmp_path):
     push(filled(tmp_path / "library", 1), "me/prompts")
     other = Library.create(tmp_path / "other", KeyRecipe("mpt-tiny", 3, 30, 0.3, 8, 13))
@@ -139,6 +140,7 @@ def test_the_cache_stays_as_the_hub_filled_it(hub, tmp_path):
         library.add("x", *draw(1), {"fingerprint": "f"}, decoder_only=False)
 
 
+@pytest.mark.long
 def test_without_a_network_what_was_downloaded_serves(hub, tmp_path):
     push(filled(tmp_path / "library", 2), "me/prompts")
     Library.open("hub:me/prompts")

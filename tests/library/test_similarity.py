@@ -136,6 +136,7 @@ def test_prompts_of_fewer_digits_are_compared_to_as_many_as_they_have(name, dtyp
     torch.testing.assert_close(found.double(), SIMILARITIES[name](a, b), atol=apart, rtol=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SIMILARITIES)
 def test_a_thousand_are_compared_with_a_thousand_in_seconds(name):
     """A loop takes minutes, and a tensor with the tokens of both 1.6 GB."""

@@ -112,6 +112,7 @@ def test_a_target_or_draw_without_any_score_is_as_if_it_were_not_there():
     assert crossed_mean(padded) == crossed_mean(effects)
 
 
+@pytest.mark.long
 def test_the_mean_of_missing_upstream_seeds_is_taken_draw_by_draw():
     effects = np.random.default_rng(0).standard_normal((5, 4, 3))
     effects[0, 0, 1:] = math.nan

@@ -43,6 +43,7 @@ def test_classification_f1_is_scikit_learns_macro_f1_over_strings():
         assert score("Classification-F1", texts, one_each(golds)) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.long
 def test_em_and_qa_f1_are_squads_over_several_gold_answers():
     words = ["the", "a", "An", "old", "OLD.", "new-york", "new", "york", "o'clock", "...", "", "ü", "4"]
     compared = 0
@@ -64,6 +65,7 @@ def test_em_and_qa_f1_are_squads_over_several_gold_answers():
     assert compared > 3000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("labels", [["yes", "no"], ["a", "b", "c", "d"]])
 def test_matthews_is_scikit_learns_over_strings(labels):
     for rng, n in draws(200):

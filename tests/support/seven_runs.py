@@ -41,7 +41,7 @@ def times_done(out: Path) -> dict[str, tuple[int, int]]:
     return {key: (log.count("study: mpt fit"), log.count("study: finished")) for key, log in logs.items()}
 
 
-def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen"

@@ -39,6 +39,7 @@ def test_a_shipped_sweep_passes_the_check_of_wandb(name):
     assert len(checks.schema_violations_from_proposed_config(broken)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_trials_of_wandb_are_ours(name, tmp_path):
     """What W&B's agent would start, for each combination that W&B's server would think of, is a trial of ours."""

@@ -53,6 +53,7 @@ def real(tmp_path_factory) -> tuple[Path, Path, str]:
     return file, folder / "out", told
 
 
+@pytest.mark.long
 def test_a_sweep_ends_with_a_table_the_best_setting_and_its_files(real):
     _, out, told = real
     assert "5 runs to do" in told and len(list(out.rglob("result.json"))) == 5
@@ -74,6 +75,7 @@ def test_a_sweep_ends_with_a_table_the_best_setting_and_its_files(real):
     assert json.loads(logged["ARG"]) == pytest.approx(max(args.values()))
 
 
+@pytest.mark.long
 def test_again_nothing_is_done_and_the_same_is_told(real):
     file, out, told = real
     code, again, _ = sweep("run", file, "--out", out, "--no-references", "--workers", "2", WANDB_MODE="disabled")
@@ -82,6 +84,7 @@ def test_again_nothing_is_done_and_the_same_is_told(real):
     assert told[end:].splitlines()[:-1] == again[again.index("rates: ARG over PT") :].splitlines()[:-1]
 
 
+@pytest.mark.long
 def test_a_trial_under_an_agent_logs_arg_into_the_run_of_the_agent(real, tmp_path):
     """As W&B's agent starts it, after the sweep: the runs are the same, so none is done again."""
     file, out, _ = real

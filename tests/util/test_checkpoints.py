@@ -42,6 +42,7 @@ ASKED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("word", "place", "asked", "told"), ASKED)
 def test_none_comes_from_elsewhere_or_runs_code(word, place, asked, told, mpt, model_folder, tmp_path):
     trap = tmp_path / "sprung"

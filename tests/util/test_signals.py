@@ -39,6 +39,7 @@ class Ends(Callback):
             signal.raise_signal(self.number)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", CODES)
 def test_a_fit_goes_on_from_where_it_was(number, capsys, tmp_path, monkeypatch, model_folder):
     monkeypatch.setenv("WANDB_MODE", "disabled")

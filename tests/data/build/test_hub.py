@@ -53,6 +53,7 @@ def test_files_come_from_the_hub_once_and_then_from_the_cache(tmp_path, monkeypa
         Hub()(SOURCE, "train")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("refuse", "complaint"),
     [

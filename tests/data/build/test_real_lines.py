@@ -73,6 +73,7 @@ def test_a_text_that_a_template_cannot_have_made_is_told(template, text, problem
     assert problem in found and bool(problem) == bool(found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_crossfits_lines_have_the_shape_of_the_template(name):
     task = catalogue()[name]

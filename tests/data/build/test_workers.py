@@ -35,6 +35,7 @@ def results(outcomes):
     return sorted((outcome.job.task.name, outcome.result) for outcome in outcomes)
 
 
+@pytest.mark.long
 def test_processes_give_what_one_gives(jobs, tmp_path):
     assert results(build_all(jobs, 1)) == [(name, "built") for name in NAMES]
     alone = tree(tmp_path / "root")
@@ -53,6 +54,7 @@ def test_one_that_fails_stops_no_other(jobs, tmp_path, workers):
     assert sorted(os.listdir(tmp_path / "root")) == [name for name in NAMES if name != "own2"]
 
 
+@pytest.mark.long
 def test_one_whose_process_dies_stops_no_other(jobs):
     jobs[0] = Slow(jobs[0].task, jobs[0].root, raw=jobs[0].raw)
     jobs[1] = Deadly(jobs[1].task, jobs[1].root, raw=jobs[1].raw)
@@ -105,6 +107,7 @@ def command(tmp_path):
     return start
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_build_stopped_midway_goes_on(command, tmp_path, how):
     root = tmp_path / "root"

@@ -139,6 +139,7 @@ def test_sampling_by_label_and_in_all():
     assert [e.input for e in examples[:20]] == [str(i) for i in range(20)], "the pool itself keeps its order"
 
 
+@pytest.mark.long
 def test_sampling_the_full_files_gives_crossfits_fewshot_files(crossfit):
     """Line for line against the draws, and against CrossFit's published MD5 sums where the pool is CrossFit's
     own."""
@@ -165,6 +166,7 @@ def test_sampling_the_full_files_gives_crossfits_fewshot_files(crossfit):
     assert {"superglue-cb", "crows_pairs", "superglue-copa"} <= agreeing
 
 
+@pytest.mark.long
 def test_every_fewshot_file_comes_back_byte_for_byte(crossfit, tmp_path):
     files = sorted((crossfit / "fewshot").rglob("*.tsv"))
     assert files

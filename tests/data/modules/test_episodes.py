@@ -176,6 +176,7 @@ def trainer(steps, folder=None, **options):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("accumulate", [None, 1, 2])
 def test_a_run_killed_and_resumed_sees_the_episodes_of_an_unbroken_one(root, tmp_path, accumulate, num_workers):

@@ -84,6 +84,7 @@ def data(kind, root, **options):
     return MixtureData(list(SIZES), root=root, seeds=[13, 21], batch_size=4, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("kind", ["few-shot", "mixture"])
 def test_a_run_killed_and_resumed_sees_the_batches_of_an_unbroken_one(root, tmp_path, kind, num_workers):

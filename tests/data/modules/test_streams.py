@@ -149,6 +149,7 @@ def test_an_episode_starts_over_with_all_rows_in_a_new_order():
     assert sorted(judged) == sorted([*range(5, 9)] * 2)
 
 
+@pytest.mark.long
 def test_episodes_draw_all_rows_alike():
     support, query = zip(*(rows_of(number, range(12), range(12), 3, 2) for number in range(6000)), strict=True)
     for parts, n in ((support, 3), (query, 2)):

@@ -169,6 +169,7 @@ def test_mpt_data_text(tmp_path, capsys, monkeypatch):
     assert sorted(path.name for path in Path("root").iterdir()) == ["c4"]
 
 
+@pytest.mark.long
 def test_a_prompt_is_learned_on_text_and_a_task(root, tmp_path, capsys, model_folder, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,7 @@ RATES = {"t5": 0.3, "t5_gated": 0.03, "bart": 0.03, "gpt2": 0.03}
 each = pytest.mark.parametrize("name", list(ALGORITHMS))
 
 
+@pytest.mark.long
 @each
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
 def test_nothing_is_changed_and_no_graph_is_left(episode, name, kind):
@@ -45,6 +46,7 @@ def test_nothing_is_changed_and_no_graph_is_left(episode, name, kind):
     assert (found.rate_gradient is not None) == (name in LEARN_RATES)
 
 
+@pytest.mark.long
 @each
 def test_under_no_grad_it_is_the_same(episode, name):
     model, algorithm = episode("t5", training=True), ALGORITHMS[name](0.3, 3)
@@ -62,6 +64,7 @@ def test_weights_that_could_be_learned_get_no_gradient(name):
     assert weight.grad is None
 
 
+@pytest.mark.long
 @each
 @pytest.mark.parametrize("kind", ["t5_gated", "bart", "gpt2"])
 def test_gradient_checkpointing_changes_nothing(episode, name, kind):

@@ -51,6 +51,7 @@ def test_fused_attention_cannot_be_differentiated_twice_here(episode):
         torch.autograd.grad(gradient.sum(), point)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hessian", ["finite_difference", "exact", "graph"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_maml_works_on_sdpa_and_leaves_the_choice_of_kernels_as_it_was(episode, kind, hessian):
@@ -91,6 +92,7 @@ def test_an_error_restores_it_too(name, passes):
     ALGORITHMS[name](0.1, 2)(failing_at(passes + 1), torch.ones(2, 3), [None], None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "passes"), [("fomaml", 4), ("reptile", 4), ("finite_difference", 10), ("exact", 4), ("graph", 0)]
 )
@@ -116,6 +118,7 @@ def test_the_plain_kernel_gives_the_same_loss(episode):
         torch.testing.assert_close(model.loss(model.prompt, model.query), fused)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["graph", "exact", "finite_difference"])
 def test_eager_attention_gives_the_same_gradient(episode, name):
     model, eager = episode("t5_gated"), episode("t5_gated", attention="eager")

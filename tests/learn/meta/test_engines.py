@@ -66,6 +66,7 @@ def episode(load_backbone):
 RATES = {"t5": 0.3, "bart": 0.3, "gpt2": 0.3}
 
 
+@pytest.mark.long
 @each(SECOND_ORDER)
 @pytest.mark.parametrize(("kind", "steps"), product(RATES, (1, 3)))
 def test_second_order_through_default_attention(engine, episode, kind, steps):
@@ -81,6 +82,7 @@ def test_second_order_through_default_attention(engine, episode, kind, steps):
     assert torch.equal(prompt, before)
 
 
+@pytest.mark.long
 @each(FIRST_ORDER)
 @pytest.mark.parametrize(("kind", "steps"), product(RATES, (1, 3)))
 def test_first_order(engine, episode, kind, steps):

@@ -50,6 +50,7 @@ def tiny():
     return episode
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 5, 10])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_second_order_term_by_difference_on_mpt_tiny_with_dropout(tiny, task, steps):
@@ -72,6 +73,7 @@ def first_step(episode: Episode, seed: int = 3) -> tuple[InnerStep, torch.Tensor
     return InnerStep(episode.prompt, episode.support[0], value, gradient, state), vector
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5", "t5_gated", "bart", "gpt2"])
 def test_double_backward_is_the_hessian_under_the_steps_mask(episode, kind):
     model = episode(kind, training=True)
@@ -156,6 +158,7 @@ OUTLIERS = [("syn-find-place", 1, 2.0), ("syn-find-place", 7, 0.5)]
 """Tasks, seeds of prompts of sampled vocabulary, and inner rates, where five inner steps bend one difference much."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("task", "seed", "lr"), OUTLIERS)
 def test_the_second_order_term_where_one_side_alone_is_far_off(monkeypatch, task, seed, lr):
     backbone, data = FrozenBackbone("mpt-tiny").eval(), load_fewshot("synthetic", task, 13)
@@ -173,6 +176,7 @@ def test_the_second_order_term_where_one_side_alone_is_far_off(monkeypatch, task
     assert second_order_error(one_sided, exact, first_order) > 0.03, "one side alone must be far off here"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_differences_under_bf16_autocast_are_taken_in_float32(tiny, monkeypatch, task):
     episode = tiny(task)
@@ -188,6 +192,7 @@ def test_differences_under_bf16_autocast_are_taken_in_float32(tiny, monkeypatch,
     assert relative_error(naive, expected) > 1, "what a difference of bf16 gradients would be"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 5])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_second_order_term_under_bf16_autocast(tiny, task, steps):
@@ -244,6 +249,7 @@ def kept_by(model: Episode, name: str, steps: int) -> SavedTensors:
     return saved
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["finite_difference", "exact", "fomaml", "reptile"])
 def test_graphs_do_not_grow_with_the_inner_steps(episode, name):
     model = episode("t5", training=True)
@@ -251,6 +257,7 @@ def test_graphs_do_not_grow_with_the_inner_steps(episode, name):
     assert 0 < most == least
 
 
+@pytest.mark.long
 def test_a_difference_keeps_what_first_order_keeps_and_one_graph_keeps_all_steps(episode):
     model = episode("t5", training=True)
     assert kept_by(model, "finite_difference", 8).most == kept_by(model, "fomaml", 8).most

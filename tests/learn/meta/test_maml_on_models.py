@@ -16,6 +16,8 @@ from torch.overrides import TorchFunctionMode
 from mpt.learn.meta import MAML, FoMAML
 from mpt.prompt.soft import SoftPrompt
 
+pytestmark = pytest.mark.long
+
 STEPS = [1, 3, 10]
 RATES = {
     "t5": dict.fromkeys(STEPS, 0.3),

@@ -75,6 +75,7 @@ def test_every_algorithm_draws_one_mask_a_step_and_one_for_the_query(episode, na
     assert torch.equal(found, torch.rand(4))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 3])
 def test_with_new_masks_the_second_order_term_would_be_noise(monkeypatch, episode, steps):
     model = episode("t5_gated", training=True)

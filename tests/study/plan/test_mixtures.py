@@ -116,6 +116,7 @@ def test_a_prompt_cannot_start_a_model_nor_a_model_a_prompt(tmp_path):
     assert start_options("up", own, find_config("fine_tuning").read_text(), "x") == {"model.start": "up/w"}
 
 
+@pytest.mark.long
 def test_multi_task_model_tuning(tmp_path, model_folder):
     found = toy(tmp_path, model_folder("t5"))
     out = tmp_path / "out"

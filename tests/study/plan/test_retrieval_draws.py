@@ -60,6 +60,7 @@ AT_ALL = ("seeds: [42]", "seeds: [42]\nsource_k: 64")
 UPSTREAM = ("{trainer.max_steps: 2}", "{trainer.max_steps: 2, data.k: 64}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

@@ -83,6 +83,7 @@ def planned(crossfit: Path, shots: Path, full: Path) -> Planned:
     return cells
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_is_read_and_planned(name, planned):
     study = read(name)
@@ -93,6 +94,7 @@ def test_every_study_is_read_and_planned(name, planned):
     assert len({cell.key for cell in cells}) == len(cells) and all(cell.fingerprint for cell in cells)
 
 
+@pytest.mark.long
 def test_the_options_of_every_study_fit_their_configs(planned):
     seen: set[tuple[str, str]] = set()
     kinds = []

@@ -204,6 +204,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, model_folder) -> tuple[Path, 
     return file, folder / "out", told
 
 
+@pytest.mark.long
 def test_a_study_is_done_and_its_files_say_which_prompt_each_run_started_from(done):
     _, out, told = done
     found = results(out)
@@ -220,6 +221,7 @@ def test_a_study_is_done_and_its_files_say_which_prompt_each_run_started_from(do
     assert words[0] == words[1] != words[2] == words[3]
 
 
+@pytest.mark.long
 def test_its_scores_have_a_column_more_and_wandb_a_name_for_each(done):
     _, out, _ = done
     head, *rows = [line.split(",") for line in (out / "report" / "scores.csv").read_text().splitlines()]
@@ -233,6 +235,7 @@ def test_its_scores_have_a_column_more_and_wandb_a_name_for_each(done):
     assert (json.loads(config["upstream_seed"]), json.loads(config["seed"])) == (5, 21)
 
 
+@pytest.mark.long
 def test_done_once_it_is_finished_and_a_run_that_is_lost_asks_for_its_own_prompt(done, tmp_path, capsys):
     file, out, _ = done
     mpt, there = Mpt(capsys), tmp_path / "out"

@@ -28,6 +28,7 @@ def has(path: Path, colour: str) -> bool:
     return int((np.abs(255 * matplotlib.image.imread(path)[..., :3] - wanted).max(axis=-1) < 2).sum()) > 500
 
 
+@pytest.mark.long
 def test_runs_that_left_evaluations_have_their_curves(tmp_path):
     records = one_partition()
     write_folder(tmp_path, records)

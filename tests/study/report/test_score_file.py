@@ -109,6 +109,7 @@ def test_options_that_do_not_go_together(words, said, mpt, tmp_path, monkeypatch
     assert ended.code == 2 and said in ended.err
 
 
+@pytest.mark.long
 def test_the_papers_scores_are_committed_as_a_report_makes_them(mpt, tmp_path, monkeypatch):
     """The published re-analysis is what the command makes today; its figures, most of the time, are left out."""
     monkeypatch.setattr("mpt.study.report.write.draw_all", lambda report, folder: [])

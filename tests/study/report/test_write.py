@@ -114,12 +114,14 @@ def test_a_folder_of_an_earlier_version_says_what_to_do(records, tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.long
 def test_the_command_line_names_another_method_to_beat(two, capsys):
     run_study_command(["report", str(two), "--against", "FT"])
     told = capsys.readouterr().out
     assert re.search(r"│ MTL +│ FT ", told) and not re.search(r"│ FT +│ MTL ", told)
 
 
+@pytest.mark.long
 def test_arg_of_several_partitions_is_over_the_targets_of_each(two):
     # p: as of one partition. q, MTL: b 30 to 25, c 50 to 37.5. FT: a and b +10 %, c +100 % with every draw, so that p
     # has +10 and q +55.
@@ -187,6 +189,7 @@ def test_a_partition_whose_method_failed_says_so_and_the_other_stays(of_two, tmp
     assert "| MTL | **+14.4 ± 30.4** | missing |" in text
 
 
+@pytest.mark.long
 def test_every_setting_has_its_figures_and_all_together_one(records, two, tmp_path_factory):
     def figures(folder: Path) -> dict[str, tuple[int, int]]:
         report = write_report(folder)
@@ -215,6 +218,7 @@ def test_a_figure_of_an_earlier_report_goes_with_its_numbers(records, tmp_path):
     assert not (tmp_path / "report" / "relative_gain.png").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("backbone", "root"), [("mpt-tiny", "data"), ("t5", "data"), ("mpt-tiny", "synthetic")])
 def test_only_mpt_tiny_on_other_texts_is_said_to_know_no_english(backbone, root, tmp_path):
     write_folder(tmp_path, one_partition(), backbone=backbone, root=root)
@@ -224,6 +228,7 @@ def test_only_mpt_tiny_on_other_texts_is_said_to_know_no_english(backbone, root,
     assert (f"mpt study run hand.yaml --root data --out {tmp_path}" in text) == (root == "data")
 
 
+@pytest.mark.long
 def test_every_file_of_a_report_is_told_and_there(two, capsys):
     report = write_report(two)
     print_report(console(), report, two / "report")
@@ -260,6 +265,7 @@ def test_differences_are_in_a_sheet_and_on_the_page(tmp_path):
     assert "2 comparisons with PT and 1 comparison with MTL" in text
 
 
+@pytest.mark.long
 def test_a_study_too_small_for_a_test_says_so(two, capsys):
     report = write_report(two)
     row = report.sections[0].comparisons[0]
@@ -269,6 +275,7 @@ def test_a_study_too_small_for_a_test_says_so(two, capsys):
     assert f"Where there is neither interval nor p: {row.arg.why}." in (two / "report" / "report.md").read_text()
 
 
+@pytest.mark.long
 def test_another_method_may_be_the_one_to_beat(two):
     assert write_report(two).rival == "MTL"
     report = write_report(two, against="FT")
@@ -294,6 +301,7 @@ def test_the_deviation_of_one_upstream_seed_is_said_to_be_missing(records, tmp_p
     assert "upstream with one seed" not in page(13, 21)
 
 
+@pytest.mark.long
 def test_the_papers_numbers_stand_beside_ours_where_it_has_them(tmp_path):
     places = ("nonparaphrase-to-paraphrase", "qa-to-qa")
     settings, rows = [], []
@@ -338,6 +346,7 @@ def test_what_the_runs_were_made_with_is_told(nested, records, tmp_path):
     assert told in text
 
 
+@pytest.mark.long
 def test_wandb_gets_arg_the_tables_and_the_figures(two, tmp_path, monkeypatch):
     import wandb
 

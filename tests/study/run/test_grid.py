@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.changes import REMOVED, changed, changed_file
+from support.seven_runs import wait_for
 from support.study_command import results, start, study
 from support.toy_study import RATES, SEEDS, STUDY, TARGETS, write_study
 from support.wandb_file import artifacts, read
@@ -38,6 +39,7 @@ def done(file, tmp_path_factory) -> tuple[Path, str]:
     return out, told
 
 
+@pytest.mark.long
 def test_a_study_ends_with_a_table_and_a_folder_per_run(done, file):
     out, told = done
     found = results(out)
@@ -54,6 +56,7 @@ def test_a_study_ends_with_a_table_and_a_folder_per_run(done, file):
     assert (out / "report" / "arg.csv").read_text().splitlines()[1].split(",")[1] == "MTL"
 
 
+@pytest.mark.long
 def test_a_downstream_run_is_what_its_arguments_say(done, tmp_path):
     """Its result is that of mpt fit and mpt test typed with the recorded words."""
     from mpt.cli.main import main
@@ -74,6 +77,7 @@ def test_a_downstream_run_is_what_its_arguments_say(done, tmp_path):
     assert mine.read_text() == theirs.read_text()
 
 
+@pytest.mark.long
 def test_every_run_and_the_report_are_logged_to_one_group(done):
     out, _ = done
     result = results(out)["MTL/ag_news-21"]
@@ -96,6 +100,7 @@ def test_every_run_and_the_report_are_logged_to_one_group(done):
         assert float(logged.strip('"')) == pytest.approx(float(mean or "nan"), abs=1e-3, nan_ok=True)
 
 
+@pytest.mark.long
 def test_run_again_skips_what_is_finished_and_a_changed_study_is_refused(done, file, tmp_path):
     out, _ = done
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/*/result.json")}
@@ -121,12 +126,11 @@ def test_run_again_skips_what_is_finished_and_a_changed_study_is_refused(done, f
     assert (moved / "report" / "scores.csv").read_text() == (out / "report" / "scores.csv").read_text()
 
 
+@pytest.mark.long
 def test_killed_and_started_again_it_ends_with_the_same_scores(done, file, tmp_path):
     out = tmp_path / "out"
     process = start("run", file, "--out", out, "--workers", "1")
-    deadline = time.monotonic() + 100
-    while len(results(out)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: len(results(out)) >= 3)
     children = _children(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -142,12 +146,11 @@ def test_killed_and_started_again_it_ends_with_the_same_scores(done, file, tmp_p
         assert (out / "report" / name).read_text() == (done[0] / "report" / name).read_text()
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_at_once_and_leaves_no_worker(file, tmp_path):
     out = tmp_path / "out"
     process = start("run", file, "--out", out)
-    deadline = time.monotonic() + 100
-    while not (out / "study.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for((out / "study.json").exists)
     time.sleep(1)
     children = _children(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
@@ -157,6 +160,7 @@ def test_ctrl_c_stops_at_once_and_leaves_no_worker(file, tmp_path):
     assert _all_end(children), "workers outlived their parent"
 
 
+@pytest.mark.long
 def test_a_run_that_fails_takes_only_what_needs_it_along(file, tmp_path, model_folder):
     # The options are well-formed, so that only the run itself can find out.
     limit = ("methods", "MTL", "upstream", "overrides", "data.limit")
@@ -178,6 +182,7 @@ def test_a_run_that_fails_takes_only_what_needs_it_along(file, tmp_path, model_f
     assert code == 0 and "2 runs to do" in told and not list(out.rglob("failed.json"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -196,6 +201,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(changes, says, tmp_path, mode
     assert not results(tmp_path / "out")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("word", "says"),
     [
@@ -221,6 +227,7 @@ def test_a_study_that_is_not_there(tmp_path):
     assert code == 2 and err.count("\n") == 1 and "no study's folder" in err
 
 
+@pytest.mark.long
 def test_an_upstream_run_that_was_done_anew_makes_what_started_from_it_another(done, file):
     cells = plan(load_study(file), done[0])
     stale = [replace(cell, fingerprint="other") if cell.key == "MTL/ag_news-13" else cell for cell in cells]

@@ -64,6 +64,8 @@ def times(out: Path, name: str) -> dict[Path, int]:
     return found
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)  # eleven starts, of which a busy machine makes minutes
 def test_ten_kills_at_random_moments(file, quiet, tmp_path):
     """Before a first run is begun, within runs, and between them, however slow the machine."""
     undisturbed, until_first, of_a_run = quiet
@@ -95,6 +97,7 @@ def test_ten_kills_at_random_moments(file, quiet, tmp_path):
     assert max(finished for _, finished in times_done(out).values()) == 1
 
 
+@pytest.mark.long
 def test_two_processes_share_the_runs(file, undisturbed, tmp_path):
     out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
     both = [start(path, "run", file, "--out", out, "--workers", "1") for path in told]
@@ -110,6 +113,7 @@ def test_two_processes_share_the_runs(file, undisturbed, tmp_path):
     assert sum("the runs are shared" in text for text in texts) == 1
 
 
+@pytest.mark.long
 def test_what_a_killed_process_was_doing_the_other_takes_over(file, undisturbed, tmp_path):
     out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
     first, second = (at_work(path, file, out) for path in told)
@@ -121,6 +125,7 @@ def test_what_a_killed_process_was_doing_the_other_takes_over(file, undisturbed,
     assert max(finished for _, finished in times_done(out).values()) == 1
 
 
+@pytest.mark.long
 def test_a_failing_run_is_tried_once_by_all_and_both_say_so(file, tmp_path):
     limit = {("methods", "MTL", "upstream", "overrides", "data.limit"): -1, "targets": ["ag_news"]}
     broken = changed_file(file, limit, file.with_name("broken.yaml"))

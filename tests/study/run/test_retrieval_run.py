@@ -29,6 +29,7 @@ from mpt.data.modules.examples import FewShotData
 from mpt.library.library import Library
 from mpt.library.similarity import per_token
 from mpt.prompt.files import load_prompt
+from mpt.study.forecast import by_kind
 from mpt.study.plan.grid import plan
 from mpt.study.report.contents import build_report
 from mpt.study.report.costs import examples_of
@@ -38,6 +39,8 @@ from mpt.study.run.results import write_study
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
+
+pytestmark = pytest.mark.long
 
 ENTRIES = ("emo", "trec", "emo", "ag_news", "other")
 
@@ -146,6 +149,12 @@ def test_a_changed_library_is_told_by_its_name_before_any_run(done, file, tmp_pa
         assert unfinished([cell for cell in cells if cell.method in ("PT", "embedding")]) == []
     finally:
         path.write_bytes(before)
+
+
+def test_what_starts_from_a_retrieved_prompt_takes_as_long_as_any_other(file, tmp_path):
+    kinds = by_kind(plan(load_study(file), tmp_path)).values()
+    (downstream,) = [runs for runs in kinds if runs[0].stage == "downstream"]
+    assert {run.method for run in downstream} == {"PT", "Top2", "Mixture"}
 
 
 def test_the_report_takes_the_best_prompt_on_dev(done, file, tmp_path):

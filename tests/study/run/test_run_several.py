@@ -11,6 +11,8 @@ from support.study_command import results, study
 from support.toy_study import SEEDS, write_study_of_two
 from support.wandb_file import read
 
+pytestmark = pytest.mark.long
+
 RUNS = 3 * 2 + 2 + 2 * 2 * 2 + 3 * 2  # PT, MTL upstream and downstream, FT
 
 

@@ -26,6 +26,8 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.one import run_cell
 from mpt.study.run.side_by_side import PACKS, run_pack
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory) -> Path:
