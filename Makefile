@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install learn2learn quickstart test test-quick test-all lint format docs clean
+.PHONY: help install learn2learn quickstart test test-quick coverage test-all lint format docs clean
 
 help:
 	@echo "make quickstart   prompt tuning, SPoT, three meta-learners and fine-tuning compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
 	@echo "make test         the tests, but for a few that take long"
 	@echo "make test-quick   those that neither train for long nor start processes, of all parts (a minute or so)"
+	@echo "make coverage     the same, and how much of each file they reach"
 	@echo "make test-all     all of them"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite"
@@ -44,11 +45,15 @@ quickstart: $(STAMP)
 
 test: $(STAMP)
 	@echo "== pytest, but for what is marked slow =="
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=15 -m "not slow"
 
 test-quick: $(STAMP)
 	@echo "== pytest, but for what is marked slow or long =="
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not long" tests
+
+coverage: $(STAMP)
+	@echo "== pytest, but for what is marked slow or long, with the lines that it reaches =="
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not long" --cov=mpt --cov=callbacks --cov-report=term:skip-covered tests
 
 test-all: $(STAMP)
 	@echo "== pytest =="
