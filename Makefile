@@ -73,4 +73,4 @@ docs: $(STAMP)
 	@echo "== built: site/index.html =="
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*
