@@ -163,7 +163,7 @@ def test_an_upstream_stage_on_retrieved_tasks_is_learned_from_the_key_of_its_own
     starts = {cell.upstream_seed for cell in plan(study, tmp_path) if cell.method in ("Top2", "Average2")}
     assert starts == {None}
     mixture = changed(several, {("methods", "Mixture", "upstream", "seeds"): [13, 21]})
-    with pytest.raises(UserError, match=r"Mixture\.upstream: a mixture .* each seed needs its own; leave out seeds$"):
+    with pytest.raises(UserError, match=r"Mixture\.upstream: a mixture .* each seed needs its own; leave out seeds\.$"):
         load_study(write_retrieving(tmp_path, "mpt-tiny", mixture))
 
 
