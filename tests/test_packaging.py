@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from support.paths import ROOT
 
 from mpt.study.run.environment import versions
@@ -105,3 +106,22 @@ def test_a_shipped_experiment_runs_from_an_empty_folder(wheel, tmp_path):
     folder = next((empty / "runs" / "prompt_tuning").iterdir())
     assert (folder / "prompt" / "adapter_model.safetensors").is_file()
     assert list((folder / "wandb").glob("offline-run-*/*.wandb")), "W&B is on, offline, without an account"
+
+
+def test_what_cites_the_package_names_its_version():
+    (version,) = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), flags=re.M)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == version and citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)
+    released = re.findall(r"^## \[(.*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.M)
+    assert released[:2] == ["Unreleased", version]
+
+
+def test_the_oldest_versions_are_those_of_every_dependency():
+    """Which the workflow installs, to see whether pyproject.toml keeps its word."""
+    ended = subprocess.run([sys.executable, ROOT / ".ci/oldest.py"], capture_output=True, text=True)
+    oldest = dict(line.split("==") for line in ended.stdout.splitlines())
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = re.search(r"^dependencies = \[\n(.*?)^\]", text, flags=re.M | re.S)[1]
+    assert {line.strip(' ",').split(">=")[0].split("[")[0] for line in declared.splitlines()} <= set(oldest)
+    assert f'"torch>={oldest["torch"]}"' in declared and {"optuna", "ray", "higher"} <= set(oldest)
