@@ -102,7 +102,17 @@ def test_a_shipped_experiment_runs_from_an_empty_folder(wheel, tmp_path):
     assert {"prompt_tuning", "spot", "fine_tuning", "studies/quickstart"} <= set(names)
     assert mpt("configs", "copy", "prompt_tuning").strip() == "prompt_tuning.yaml"
     assert (empty / "prompt_tuning.yaml").read_text() == mpt("configs", "show", "prompt_tuning")
-    mpt("fit", "--config", "prompt_tuning.yaml", "--trainer.max_steps", "2", "--trainer.val_check_interval", "2")
+    mpt(
+        "fit",
+        "--config",
+        "prompt_tuning.yaml",
+        "--data.task",
+        "syn-sentiment-review",
+        "--trainer.max_steps",
+        "2",
+        "--trainer.val_check_interval",
+        "2",
+    )
     folder = next((empty / "runs" / "prompt_tuning").iterdir())
     assert (folder / "prompt" / "adapter_model.safetensors").is_file()
     assert list((folder / "wandb").glob("offline-run-*/*.wandb")), "W&B is on, offline, without an account"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,21 @@ from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
 from mpt.data.modules.examples import TextData, check_stream
 from mpt.fit.configs import find_config
+from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
 from mpt.learn import Learner
 from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.util.errors import UserError, mistake_behind
 from mpt.util.files import held, refuse_links, write_text, writing_to
+from mpt.util.names import nearest
 from mpt.util.quiet import quiet_libraries
 from mpt.util.signals import tell_devices
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
+
+
+_ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 
 
 class SaveConfig(SaveConfigCallback):
@@ -86,8 +92,11 @@ class RunCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
         try:
             return super()._instantiate_trainer(config, callbacks)
-        except (TypeError, ValueError) as error:  # options that do not go together
-            raise mistake_behind(error) or UserError(f"trainer: {' '.join(str(error).split())}") from error
+        except (TypeError, ValueError, MisconfigurationException) as error:  # options that do not go together
+            near = nearest(str(config.get("accelerator")), _ACCELERATORS) if "accelerator name" in str(error) else ""
+            hint = f"; {near}" if near.startswith("did you mean") else ""
+            told = " ".join(str(error).split()).rstrip("." if hint else "")
+            raise mistake_behind(error) or UserError(f"trainer: {told}{hint}") from error
 
     def after_instantiate_classes(self) -> None:
         tell_devices(self.trainer)
@@ -200,12 +209,36 @@ def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
                 save_config_callback=SaveConfig,
                 seed_everything_default=13,
                 auto_configure_optimizers=False,
+                parser_class=RunParser,
                 args=arguments,
             )
+    except Unparsed as error:
+        raise UserError(sentence(str(error), arguments[1:], _options())) from None
     except MisconfigurationException as error:
         raise UserError(" ".join(str(error).split())) from error
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or error}: no such file") from error
+
+
+def show_options(word: str, of: str) -> None:
+    """Print every option of a command, or those of one class; ends the process as any help does.
+
+    Raises:
+        UserError: there is no such class; names the nearest.
+    """
+    known = {name: group for group in ("model", "data") for name in class_names(group)}
+    if of == "all":
+        run_lightning([word, "--help"])
+    elif of not in known:
+        raise UserError(f"--help {of}: there is no learner or data module of that name; {nearest(of, known)}")
+    else:
+        run_lightning([word, f"--{known[of]}.help={of}"])
+
+
+def _options() -> list[str]:
+    """The options that are the same whatever classes are named."""
+    trainer = [f"--trainer.{name}" for name in signature(Trainer.__init__).parameters if name != "self"]
+    return [*trainer, "--config", "--seed_everything", "--model", "--data", "--ckpt_path", "--print_config"]
 
 
 def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:

@@ -21,8 +21,12 @@ def shipped_configs() -> dict[str, Path]:
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str, *kinds: str) -> Path:
     """A file as given if it exists, else the shipped file of that name, with or without ``experiments/`` and ``.yaml``.
+
+    Args:
+        name: a file, or the name of a shipped one.
+        kinds: folders that may be left out before the name: ``studies``, ``sweeps``.
 
     Raises:
         UserError: if there is neither; names the nearest.
@@ -32,7 +36,9 @@ def find_config(name: str) -> Path:
         return path
     shipped = shipped_configs()
     key = path.with_suffix("").as_posix().removeprefix("experiments/")
-    if key in shipped:
-        return shipped[key]
-    near = difflib.get_close_matches(key, shipped, n=3, cutoff=0.4) or list(shipped)
+    keys = [key] if "/" in key else [*(f"{kind}/{key}" for kind in kinds), key]
+    for candidate in keys:
+        if candidate in shipped:
+            return shipped[candidate]
+    near = difflib.get_close_matches(keys[0], shipped, n=3, cutoff=0.4) or list(shipped)
     raise UserError(f"config {name}: no such file, and no shipped one of that name; did you mean {', '.join(near)}?")

@@ -1,0 +1,300 @@
+"""What the parser of a run complains of, as one sentence with the nearest right name."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from pytorch_lightning import Callback, LightningDataModule, LightningModule
+from pytorch_lightning.cli import LightningArgumentParser
+
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
+
+_GROUPS: dict[str, type] = {"model": LightningModule, "data": LightningDataModule, "trainer.callbacks": Callback}
+"""The options whose value is a class with options of its own."""
+
+_TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list"}
+_ABSTRACT = {"LightningModule", "LightningDataModule", "Learner", "TextData"}
+
+
+class Unparsed(UserError):
+    """What the parser said, as it said it."""
+
+
+class RunParser(LightningArgumentParser):
+    """Lightning's parser, which raises instead of printing pages, and takes options in full alone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"prog": "mpt", "allow_abbrev": False, **kwargs})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise Unparsed(message) from ex
+
+
+@dataclass(frozen=True)
+class _Complaint:
+    """What is known of a complaint.
+
+    Attributes:
+        text: what jsonargparse said, on one line or on sixty.
+        place: the option it is about, ``model.init.most_common``.
+        words: the command line after the command's name.
+        options: the parser's own, ``--trainer.max_steps``.
+    """
+
+    text: str
+    place: str
+    words: Sequence[str]
+    options: Sequence[str]
+
+    @property
+    def group(self) -> str:
+        return next((name for name in _GROUPS if self.place == name or self.place.startswith(f"{name}.")), "")
+
+    @property
+    def inside(self) -> list[str]:
+        """The place below its group."""
+        below = self.place.removeprefix(self.group).strip(".") if self.group else ""
+        return below.split(".") if below else []
+
+
+def sentence(text: str, words: Sequence[str], options: Iterable[str]) -> str:
+    """One sentence: which option or file, what is wrong with it, and what would be right.
+
+    Args:
+        text: what jsonargparse said.
+        words: the command line after the command's name.
+        options: the parser's own.
+    """
+    lines = [line.strip().removeprefix("- ") for line in text.splitlines() if line.strip()]
+    reasons = ("Parser key", "Problem with", "Option", "Expected", "the following", "unrecognized")
+    lines = [
+        line
+        for line, after in _pairs(lines)
+        if not (line.startswith("Problem with given class_path") and after.startswith(reasons))
+    ]
+    keys = [key for line in lines for key in re.findall(r'^Parser key "([^"]+)":', line)]
+    nested = re.search(r"Given value: NestedArg\(key='([^']+)'", text)
+    place = ".".join(keys[:1])
+    for part in (*([nested[1]] if nested else []), *keys[1:]):
+        if not place.endswith(part):
+            place += f".{part}"
+    about = _Complaint(text, place, words, list(options))
+    for pattern, tell in _KINDS:
+        for line in lines:
+            if match := re.search(pattern, line):
+                return ("" if nested or tell is _required else _file(match, words)) + tell(match, about)
+    return " ".join(lines)[:300]
+
+
+def class_names(group: str) -> set[str]:
+    """The classes that ``--model`` or another group may name, as far as they are imported."""
+    return {kind.__name__ for kind in _family(_GROUPS[group])} - _ABSTRACT
+
+
+def _not_accepted(match: re.Match[str], about: _Complaint) -> str:
+    return _no_option(match[1].rpartition(".")[2], about)
+
+
+def _no_option(name: str, about: _Complaint) -> str:
+    parts = about.inside if about.inside[-1:] == [name] else [*about.inside, name]
+    classes = list(_reached(about.group, parts[:-1], about.words))
+    known = sorted({option for kind in classes for option in _parameters(kind)} - {name})
+    whose = f" of {classes[0].__name__}" if len(classes) == 1 else ""
+    return f"--{'.'.join([about.group, *parts])} is not an option{whose}; {nearest(name, known)}"
+
+
+def _no_class(match: re.Match[str], about: _Complaint) -> str:
+    known = {kind.__name__ for kind in _reached(about.group, about.inside, ())} - _ABSTRACT
+    return f"--{about.place} {match[1]}: there is no class of that name; {nearest(match[1], known)}"
+
+
+def _not_imported(match: re.Match[str], about: _Complaint) -> str:
+    reason = about.text.split(match[0], 1)[1].strip().splitlines()[0].strip().rstrip(".")
+    return f"--{about.place} {match[1]} cannot be imported: {reason}"
+
+
+def _wrong_value(match: re.Match[str], about: _Complaint) -> str:
+    given = re.search(r"Got value: (.*)$", about.text, re.MULTILINE)
+    given = given or re.search(r"Given value: (?:NestedArg\(.*val='?(.*?)'?\)|(.*))$", about.text, re.MULTILINE)
+    value = next((part for part in given.groups() if part is not None), "") if given else ""
+    kinds: list[str] = []
+    words: list[str] = []
+    for kind in re.findall(r"Expected a (.*?)(?:\. Got value|$)", about.text, re.MULTILINE):
+        if literal := re.match(r"typing\.Literal\[(.*)\]", kind):
+            words += [word.strip().strip("'") for word in literal[1].split(",")]
+        elif (name := re.match(r"<class '(?:.*\.)?(\w+)'>", kind)) and name[1] != "NoneType":
+            kinds.append(_TYPES.get(name[1], name[1]))
+    wanted = list(dict.fromkeys([*kinds, *words]))
+    near = nearest(value, words)
+    hint = f"; {near}" if near.startswith("did you mean") else ""
+    return f"--{about.place} takes {' or '.join(wanted) if len(wanted) < 3 else ', '.join(wanted)}, not {value}{hint}"
+
+
+def _unrecognised(match: re.Match[str], about: _Complaint) -> str:
+    word = match[1].split()[0].partition("=")[0]
+    if not word.startswith("-"):
+        return f"{match[1]} belongs to no option"
+    if about.group:
+        return _no_option(word.rpartition(".")[2], about)
+    return f"{word} is not an option; {nearest(word, [*about.options, *_dotted(about.words)])}"
+
+
+def _not_a_key(match: re.Match[str], about: _Complaint) -> str:
+    known = {option.removeprefix("--").split(".")[0] for option in about.options}
+    key = match[1].partition(".")[0]
+    if key in known:
+        return f"{match[1]} is not an option; {nearest(f'--{match[1]}', [*about.options, *_dotted(about.words)])}"
+    return f"{key} is not an option; {nearest(key, known)}"
+
+
+def _required(match: re.Match[str], about: _Complaint) -> str:
+    """Of the command's own options, or of a class: ``fit.model``, ``fit.data.init_args.task``."""
+    given = [name.strip() for name in match[1].split(",")]
+    below = [f"{about.place}.{name}" if about.group else name.partition(".")[2] or name for name in given]
+    names = sorted(name.replace("init_args.", "") for name in below)
+    if names == ["data.task"]:
+        return (
+            "--data.task is missing: mpt tasks lists the tasks, mpt tasks --root synthetic those that need no download"
+        )
+    missing = " and ".join(f"--{name}" for name in names) + (" is missing" if len(names) == 1 else " are missing")
+    if any("." in name for name in names):
+        return missing
+    return (
+        f"{missing}: give a config that has it, as by --config prompt_tuning (mpt configs list), or a class, as by "
+        "--model PromptTuning --data FewShotData"
+    )
+
+
+def _no_value(match: re.Match[str], about: _Complaint) -> str:
+    lone = [word for word, after in _pairs(about.words) if after.startswith("--") or not after]
+    return f"{next((word for word in lone if word.startswith(match[1]) and '=' not in word), match[1])} has no value"
+
+
+def _no_yaml(match: re.Match[str], about: _Complaint) -> str:
+    for path in _configs(about.words):
+        try:
+            yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (ValueError, yaml.YAMLError) as error:
+            return f"{path}: not valid YAML ({' '.join(str(error).split())})"
+    return " ".join(about.text.split())[:300]
+
+
+_KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
+    (r"^Problem with given class_path '([^']+)':", _not_imported),
+    (r"^Option '([^']+)' is not accepted", _not_accepted),
+    (r"^Expected a dot import path string: (.*)$", _no_class),
+    (r"does not accept (?:option|nested key) '([^']+)'", _not_a_key),
+    (r"^unrecognized arguments: (.*)$", _unrecognised),
+    (r"arguments? (?:are|is) required: (.*)$", _required),
+    (r"^argument (--\S+): expected", _no_value),
+    (r"^Expected a .*Got value: (.*)$", _wrong_value),
+    (r"^Expected a (?!path)(?!<class 'NoneType'>)", _wrong_value),
+    (r"^Problems parsing config", _no_yaml),
+)
+"""By what a line of the complaint looks like, the more telling first."""
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each word with the one that follows."""
+    yield from zip(words, [*words[1:], ""], strict=False)
+
+
+def _configs(words: Sequence[str]) -> Iterator[Path]:
+    for word, after in _pairs(words):
+        if word in ("--config", "-c"):
+            yield Path(after)
+        elif word.startswith("--config="):
+            yield Path(word.removeprefix("--config="))
+
+
+def _file(match: re.Match[str], words: Sequence[str]) -> str:
+    """``file, line N: `` if what is wrong stands in one of the configs and not on the command line."""
+    what = match[1].split()[0].partition(".")[0] if match.groups() and match[1].strip() else ""
+    if not what or any(what in word for word in words if not Path(word).is_file()):
+        return ""
+    for path in _configs(words):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if what in line:
+                return f"{path}, line {number}: "
+    return ""
+
+
+def _chosen(group: str, words: Sequence[str]) -> str | None:
+    """The name of the class that the command line or its configs name for an option."""
+    found = None
+    for path in _configs(words):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        part = content.get(group) if isinstance(content, dict) else None
+        found = part.get("class_path", found) if isinstance(part, dict) else found
+    for word, after in _pairs(words):
+        name, equals, value = word.partition("=")
+        if name in (f"--{group}", f"--{group}.class_path"):
+            found = value if equals else after
+    return found.rpartition(".")[2] if isinstance(found, str) else None
+
+
+def _reached(group: str, parts: Sequence[str], words: Sequence[str]) -> Iterator[type]:
+    """The classes that an option below a group may be of: ``model``, ``init`` gives the initialisers."""
+    if group not in _GROUPS:
+        return
+    current: list[type] = list(dict.fromkeys(_family(_GROUPS[group])))
+    chosen = [kind for kind in current if kind.__name__ == _chosen(group, words)]
+    current = chosen or current
+    for part in parts:
+        if part in ("init_args", "class_path", ""):
+            continue
+        hints = [hint for kind in current if (hint := _hints(kind).get(part)) is not None]
+        bases = [base for hint in hints for base in _classes(hint)]
+        current = list(dict.fromkeys(itertools.chain.from_iterable(map(_family, bases))))
+    yield from current
+
+
+def _family(base: type) -> Iterator[type]:
+    if not base.__name__.startswith("_"):
+        yield base
+    kinds: list[type] = base.__subclasses__()
+    for kind in kinds:
+        yield from _family(kind)
+
+
+def _classes(hint: Any) -> Iterator[type]:
+    """The classes in a type: ``Callable[[Iterable], Optimizer] | None`` has ``Optimizer``."""
+    if isinstance(hint, type) and typing.get_origin(hint) is None:
+        if hint.__module__ not in ("builtins", "typing", "collections.abc", "pathlib"):
+            yield hint
+    elif not isinstance(hint, str):
+        for part in hint if isinstance(hint, list) else typing.get_args(hint):
+            yield from _classes(part)
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(kind.__init__)  # type: ignore[misc]
+    except Exception:  # annotations of other packages' classes may name what is not imported
+        return {}
+
+
+def _parameters(kind: type) -> list[str]:
+    try:
+        return [name for name in inspect.signature(kind).parameters if name not in ("self", "args", "kwargs", "params")]
+    except (TypeError, ValueError):
+        return []
+
+
+def _dotted(words: Sequence[str]) -> Iterator[str]:
+    """``--model.prompt_length`` and so on: of the classes named, or of all."""
+    for group in ("model", "data"):
+        for kind in _reached(group, (), words):
+            yield from (f"--{group}.{name}" for name in _parameters(kind))

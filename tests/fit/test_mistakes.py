@@ -1,0 +1,96 @@
+"""A misspelt option, class or value of a run is told in one sentence with the nearest right one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from support.toy import Mpt
+
+from mpt.fit.mistakes import sentence
+
+CONFIG = ["--config", "prompt_tuning"]
+
+MISTAKES = {
+    "group": ([*CONFIG, "--modle.backbone", "x"], "--modle.backbone is not an option; did you mean --model.backbone"),
+    "option": ([*CONFIG, "--model.prompt_lenght", "5"], "of PromptTuning; did you mean prompt_length?"),
+    "class": (["--model", "PromptTunning"], "--model PromptTunning: there is no class of that name; did you mean Pro"),
+    "class below": ([*CONFIG, "--model.init", "SampledVocab"], "did you mean SampledVocabulary?"),
+    "value": ([*CONFIG, "--model.prompt_length", "ten"], "--model.prompt_length takes a whole number, not ten"),
+    "short": ([*CONFIG, "--trainer.max_step", "5"], "is not an option; did you mean --trainer.max_steps"),
+    "number": ([*CONFIG, "--trainer.max_steps", "five"], "--trainer.max_steps takes a whole number, not five"),
+    "accelerator": ([*CONFIG, "--data.task", "x", "--trainer.accelerator", "gpuu"], "'gpuu'"),
+    "data": ([*CONFIG, "--data", "FewShot"], "there is no class of that name; did you mean FewShotData?"),
+    "abbreviated": ([*CONFIG, "--data.tas", "x"], "--data.tas is not an option of FewShotData; did you mean task?"),
+    "config": (["--config", "promt_tuning"], "config promt_tuning: no such file, and no shipped one of that name; did"),
+    "import": ([*CONFIG, "--model", "my_methods.Mine"], "my_methods.Mine cannot be imported: No module named 'my_me"),
+    "number below": ([*CONFIG, "--model.init.init_args.most_common", "x"], "most_common takes a whole number, not x"),
+    "option below": ([*CONFIG, "--model.init.most_comon", "4"], "is not an option; did you mean most_common"),
+    "other class": ([*CONFIG, "--model.optimizer", "Adam", "--model.optimizer.lrr", "1"], "lrr is not an option; did"),
+    "backbone": ([*CONFIG, "--model.backbone_options.max_inputlength", "4"], "did you mean max_input_length"),
+    "choice": ([*CONFIG, "--model.backbone_options.dtype", "float17"], "takes float32, bfloat16, float16, not float17"),
+    "callback": ([*CONFIG, "--trainer.callbacks", "KeepBst"], "did you mean KeepBest?"),
+    "algorithm": (["--model", "MetaPromptTuning", "--model.algorithm", "MALM"], "did you mean MAML or FoMAML?"),
+    "word": ([*CONFIG, "extra"], "extra belongs to no option"),
+    "no value": ([*CONFIG, "--data.k"], "--data.k has no value"),
+    "no classes": (["--seed_everything", "3"], "--data and --model are missing: give a config"),
+    "no task": (CONFIG, "--data.task is missing: mpt tasks lists the tasks"),
+    "unknown task": ([*CONFIG, "--data.task", "syn-sentimen-review", "--trainer.logger", "false"], "syn-sentiment-r"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def mpt(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mpt:
+    monkeypatch.chdir(tmp_path)
+    return Mpt(capsys)
+
+
+def _told(ended) -> str:
+    lines = [line for line in ended.err.splitlines() if line.startswith("mpt: error: ")]
+    assert ended.code == 2 and len(lines) == 1 and "Traceback" not in ended.err and "NestedArg" not in ended.err
+    return lines[0]
+
+
+@pytest.mark.parametrize(("words", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_one_sentence_names_the_nearest(words, says, mpt, tmp_path):
+    assert says in _told(mpt("fit", *words))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("model:\n  class_path: PromptTuning\n  init_args:\n    prompt_lenght: 5\n", "line 4: --model.prompt_l"),
+        ("modle:\n  class_path: PromptTuning\n", "line 1: modle is not an option; did you mean model?"),
+        ("trainer:\n  max_steps: [\n", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_file_is_named_with_the_file(text, says, mpt, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    told = _told(mpt("fit", *CONFIG, "--config", "mine.yaml"))
+    assert "mine.yaml" in told and says in told
+
+
+def test_the_innermost_reason_is_told():
+    text = """Parser key "model":
+  Does not validate against any of the Union subtypes
+  Errors:
+    - Problem with given class_path 'mpt.learn.PromptTuning':
+        Parser key "init":
+          Problem with given class_path 'mpt.prompt.initialisers.SavedPrompt':
+            Option 'pth' is not accepted
+    - Expected a <class 'NoneType'>
+"""
+    assert "--model.init.pth is not an option" in sentence(text, [], [])
+    assert "did you mean path" in sentence(text, [], [])
+
+
+def test_a_class_in_the_users_folder_is_found(mpt, tmp_path, monkeypatch):
+    (tmp_path / "my_methods_here.py").write_text(
+        "from mpt.learn import PromptTuning\n\nclass Mine(PromptTuning):\n    pass\n"
+    )
+    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry])
+    printed = mpt("fit", *CONFIG, "--data.task", "some", "--model", "my_methods_here.Mine", "--print_config")
+    assert printed.code == 0 and "class_path: my_methods_here.Mine" in printed.out
+    assert sys.path[-1] == str(tmp_path)
