@@ -1,1 +1,60 @@
 """Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpt.backbone.loading import BackboneOptions
+    from mpt.backbone.model import FrozenBackbone
+    from mpt.data.modules.episodes import EpisodeData
+    from mpt.data.modules.examples import FewShotData, MixtureData
+    from mpt.learn import MetaPromptTuning, PromptTuning
+    from mpt.library.library import Library
+    from mpt.prompt.files import load_prompt, save_prompt
+
+    __version__: str
+
+_HOME = {
+    "BackboneOptions": "mpt.backbone.loading",
+    "EpisodeData": "mpt.data.modules.episodes",
+    "FewShotData": "mpt.data.modules.examples",
+    "FrozenBackbone": "mpt.backbone.model",
+    "Library": "mpt.library.library",
+    "MetaPromptTuning": "mpt.learn",
+    "MixtureData": "mpt.data.modules.examples",
+    "PromptTuning": "mpt.learn",
+    "load_prompt": "mpt.prompt.files",
+    "save_prompt": "mpt.prompt.files",
+}
+"""Module of each name that the package offers; imported when it is asked for, as torch takes seconds."""
+
+__all__ = [
+    "BackboneOptions",
+    "EpisodeData",
+    "FewShotData",
+    "FrozenBackbone",
+    "Library",
+    "MetaPromptTuning",
+    "MixtureData",
+    "PromptTuning",
+    "load_prompt",
+    "save_prompt",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        from mpt.util.distribution import DISTRIBUTION
+
+        return version(DISTRIBUTION)
+    if name not in _HOME:
+        raise AttributeError(f"module 'mpt' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME, "__version__"])

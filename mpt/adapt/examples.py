@@ -8,16 +8,19 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpt.adapt.rows import RowTable, TaskRow, lines, read_rows
-from mpt.data.modules.examples import FewShotData
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.task import FewShot, Task
 from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+
+if TYPE_CHECKING:
+    from mpt.data.modules.examples import FewShotData
 
 MOST_DEV = 256
 """A dev split takes no more: evaluating costs more than it tells."""
@@ -74,6 +77,8 @@ class Examples:
 
     def data(self, batch_size: int, seed: int) -> FewShotData:
         """As training wants it."""
+        from mpt.data.modules.examples import FewShotData  # Lightning; files are looked at without it
+
         data = FewShotData(self.task.name, seed=seed, batch_size=batch_size, test_examples=None)
         parts = ([row.example for row in rows] for rows in (self.train, self.dev, self.test))
         data.fewshot = FewShot(self.task, seed, "all", *parts)

@@ -6,13 +6,14 @@ import argparse
 import time
 from pathlib import Path
 
+from mpt.cli.options import Parser
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 
 
 def run_adapt_command(arguments: list[str]) -> None:
     """Find the best prompt for one task of a few examples, with a prompt library's help."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpt adapt",
         description="The best prompt for a new task from one small file: the most similar prompts of a library are "
         "retrieved (SPoT), a prompt is tuned from each of them and from none, and the best on dev is saved.",
@@ -86,12 +87,17 @@ def run_adapt_command(arguments: list[str]) -> None:
 
 
 def _adapt(options: argparse.Namespace) -> None:
+    # All that can be wrong is looked at first, before torch is imported, which takes seconds.
     from mpt.adapt.examples import ExampleFiles, read_examples
+    from mpt.library.library import Library
+    from mpt.library.pooling import MEASURES
 
     out = Path(options.out)
     begin = time.monotonic()
     _check(options)
     check_out(out)
+    if options.by not in MEASURES:
+        raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     examples = read_examples(
         ExampleFiles(
             train=options.train,
@@ -107,23 +113,19 @@ def _adapt(options: argparse.Namespace) -> None:
             seed=options.seed,
         )
     )
+    library = Library.open(options.library)
+    library.check_excluded(options.exclude)
     from mpt.adapt.device import device_of
     from mpt.adapt.progress import console
     from mpt.adapt.run import Choices, adapt
     from mpt.adapt.verdict import tell
     from mpt.backbone.loading import BackboneOptions
-    from mpt.library.library import Library
-    from mpt.library.pooling import MEASURES
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
     terminal = console()
     for sentence in examples.told:
         terminal.print(sentence)
-    if options.by not in MEASURES:
-        raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
-    library = Library.open(options.library)
-    library.check_excluded(options.exclude)
     terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
     choices = Choices(
         top=options.top,

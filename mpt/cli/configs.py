@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from mpt.cli.options import Parser
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
@@ -32,7 +32,7 @@ _EDITORS = (
 
 def run_configs_command(arguments: list[str]) -> None:
     """``mpt configs list | show NAME | copy NAME [TO] | schema [KIND] [--out DIR]``."""
-    parser = argparse.ArgumentParser(prog="mpt configs", description="The experiment files that come with the package.")
+    parser = Parser(prog="mpt configs", description="The experiment files that come with the package.")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="names, one a line, with what each is for")
     show = actions.add_parser("show", help="print one")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mpt.cli.options import Parser, at_least
 from mpt.data.build.build import SEEDS, BuildJob
 from mpt.data.build.raw import raw_tasks
 from mpt.data.tasks.known import catalogue, read_task
@@ -31,7 +32,7 @@ def run_data_command(arguments: list[str]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options of both."""
-    options = argparse.ArgumentParser(prog="mpt data", description="CrossFit's few-shot files: made, and verified.")
+    options = Parser(prog="mpt data", description="CrossFit's few-shot files: made, and verified.")
     actions = options.add_subparsers(dest="action", required=True)
     build = actions.add_parser(
         "build",
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="SEED",
         help=f"draws (default: {' '.join(map(str, SEEDS))})",
     )
-    build.add_argument("--workers", type=int, metavar="N", help="processes, a task each (default: one a core)")
+    build.add_argument("--workers", type=at_least(1), metavar="N", help="processes, a task each (default: one a core)")
     build.add_argument("--overwrite", action="store_true", help="make files anew that are there")
     text = actions.add_parser(
         "text",
@@ -163,8 +164,6 @@ def _check(options: argparse.Namespace) -> None:
             raise UserError(f"--{option} names {twice[0]} twice.")
     if wrong := [seed for seed in options.seeds if not 0 <= seed < 2**32]:
         raise UserError(f"--seeds are from 0 to {2**32 - 1}, not {wrong[0]}.")
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"--workers must be at least 1, not {options.workers}.")
     if options.root.exists() and not options.root.is_dir():
         raise UserError(f"--root {options.root} is a file; it is the folder to write task folders to.")
     if options.raw is not None:

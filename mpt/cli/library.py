@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpt.cli.options import Parser, run_action
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,22 +39,14 @@ WHERE is a folder, the name of a library that ships with the package, or hub:own
 
 def run_library_command(arguments: list[str]) -> None:
     """One action on a library of prompts."""
-    action, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if action in ("-h", "--help", "help"):
-        print(_USAGE, end="")
-        return
-    if action not in _ACTIONS:
-        raise UserError(f"mpt library {action}: mpt library knows {', '.join(_ACTIONS)}")
-    _ACTIONS[action](rest)
+    run_action("library", _USAGE, _ACTIONS, arguments)
 
 
 def _parser(action: str, what: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"mpt library {action}", description=what)
+    return Parser(prog=f"mpt library {action}", description=what)
 
 
 def _add(rest: list[str]) -> None:
-    from mpt.library.from_run import read_run
-    from mpt.library.library import Library
     from mpt.library.recipe import FILE
 
     parser = _parser("add", "Add what runs of prompt tuning learned: their early prompt as key, their best as value.")
@@ -66,6 +59,9 @@ def _add(rest: list[str]) -> None:
     options = parser.parse_args(rest)
     if options.name is not None and len(options.runs) > 1:
         raise UserError(f"--name {options.name} is for one run, not {len(options.runs)}")
+    from mpt.library.from_run import read_run
+    from mpt.library.library import Library
+
     if (options.folder / FILE).is_file():
         library = Library.open(options.folder)
         if options.key_steps not in (None, library.recipe.key_steps):
@@ -166,24 +162,24 @@ def _export(rest: list[str]) -> None:
 
 
 def _push(rest: list[str]) -> None:
-    from mpt.library.share import push
-
     parser = _parser("push", "Add the entries of a library to a repository on the Hugging Face hub.")
     parser.add_argument("where", help="a library")
     parser.add_argument("repository", help="owner/name; made if it is not there")
     parser.add_argument("--private", action="store_true", help="if it is made, so that only its owner sees it")
     options = parser.parse_args(rest)
+    from mpt.library.share import push
+
     done = push(_open(options.where), options.repository, options.private)
     print(f"{len(done.moved)} entries pushed to {options.repository}, {len(done.there)} were there")
 
 
 def _pull(rest: list[str]) -> None:
-    from mpt.library.share import pull
-
     parser = _parser("pull", "Copy the entries of a library on the Hugging Face hub into a folder.")
     parser.add_argument("repository", help="owner/name, or owner/name@revision")
     parser.add_argument("folder", type=Path, help="of a library of the same recipe; made if it is not there")
     options = parser.parse_args(rest)
+    from mpt.library.share import pull
+
     done = pull(options.repository, options.folder)
     print(f"{len(done.moved)} entries pulled to {options.folder}, {len(done.there)} were there")
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mpt.adapt.device import device_of
-from mpt.adapt.fill_library import Lesson, learn
-from mpt.backbone.loading import BackboneOptions
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Shots
-from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 from mpt.util.errors import UserError
 
@@ -46,15 +42,18 @@ def add_learn_options(parser: argparse.ArgumentParser) -> None:
 
 def run_learn(options: argparse.Namespace) -> bool:
     """``mpt library learn``: whether every entry is there in the end."""
+    tasks, seeds, k = _tasks(options), _seeds(options), _k(options.k)
+    if options.at_once is not None and options.at_once < 1:
+        raise UserError(f"--at-once must be at least 1, not {options.at_once}")
+    from mpt.adapt.device import device_of
+    from mpt.adapt.fill_library import Lesson, learn
     from mpt.adapt.progress import console
+    from mpt.backbone.loading import BackboneOptions
+    from mpt.library.library import Library
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    lesson = Lesson(
-        _tasks(options), options.root, _seeds(options), _k(options.k), options.metric, options.steps, options.every
-    )
-    if options.at_once is not None and options.at_once < 1:
-        raise UserError(f"--at-once must be at least 1, not {options.at_once}")
+    lesson = Lesson(tasks, options.root, seeds, k, options.metric, options.steps, options.every)
     recipe = KeyRecipe(
         backbone=options.backbone,
         prompt_length=options.prompt_length,

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from mpt import __doc__ as _what
+import mpt
 from mpt.util.errors import UserError, mistake_behind
+from mpt.util.names import nearest
 from mpt.util.signals import signal_behind, stopped_by_sigterm
 
-USAGE = f"""usage: mpt COMMAND …
+_TABLE = (
+    ("fit | validate | test | predict", "one run of one method, for example", "mpt.cli.fit", ""),
+    ("study run FILE [--out DIR]", "methods compared by average relative gain over one partition or more",
+     "mpt.cli.study", "run_study_command"),
+    ("study plan FILE [--commands]", "its runs, what they wait for, how long they take; a shell command for each",
+     "mpt.cli.study", "run_study_command"),
+    ("sweep run | trial FILE", "rates chosen by average relative gain on validation tasks; W&B sweep files",
+     "mpt.cli.sweep", "run_sweep_command"),
+    ("adapt TRAIN --library WHERE", "the best prompt for a task of a few examples: retrieved, tuned, chosen on dev",
+     "mpt.cli.adapt", "run_adapt_command"),
+    ("transfer matrix | clusters", "which source prompts help which target, and whether their similarity tells it",
+     "mpt.cli.transfer", "run_transfer_command"),
+    ("library list | search | add …", "prompts of many tasks, found by task embedding; shared through the hub",
+     "mpt.cli.library", "run_library_command"),
+    ("data build | verify", "CrossFit's few-shot files made from the hub or raw files, checked by their sums",
+     "mpt.cli.data", "run_data_command"),
+    ("configs list | show | copy …", "the experiment files that come with the package",
+     "mpt.cli.configs", "run_configs_command"),
+    ("tasks [show NAME]", "CrossFit's and SPoT's tasks: types, metrics, sources, what a data folder has",
+     "mpt.cli.tasks", "run_tasks_command"),
+    ("partitions [show NAME]", "source and target tasks of the settings, and which of them a data folder lacks",
+     "mpt.cli.partitions", "run_partitions_command"),
+    ("mixtures [show NAME]", "source tasks under one name, as SPoT mixes them",
+     "mpt.cli.mixtures", "run_mixtures_command"),
+    ("completion bash | zsh", "a script by which the shell completes all this",
+     "mpt.cli.completion", "run_completion_command"),
+)  # fmt: skip
+"""What is typed, what it is for, and who does it: imported when it is asked for."""
 
-{_what}
+_ABOUT = "Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning."
+_RUNS = ("fit", "validate", "test", "predict")
+COMMANDS = {
+    **{word: ("mpt.cli.fit", f"run_{word}_command") for word in _RUNS},
+    **{typed.split()[0]: (module, function) for typed, _, module, function in _TABLE[1:]},
+}
+"""Word to module and function."""
 
-  fit | validate | test | predict   one run of one method, for example
-                                      mpt fit --config experiments/prompt_tuning.yaml --data.task superglue-cb
-  study run FILE [--out DIR]        methods compared by average relative gain over one partition or more
-  study plan FILE [--commands]      its runs, what they wait for, how long they take; a shell command for each
-  sweep run | trial FILE            rates chosen by average relative gain on validation tasks; W&B sweep files
-  adapt TRAIN --library WHERE       the best prompt for a task of a few examples: retrieved, tuned, chosen on dev
-  transfer matrix | clusters        which source prompts help which target, and whether their similarity tells it
-  library list | search | add …     prompts of many tasks, found by task embedding; shared through the hub
-  data build | verify               CrossFit's few-shot files made from the hub or raw files, checked by their sums
-  configs list | show | copy        the experiment files that come with the package
-  tasks [show NAME]                 CrossFit's and SPoT's tasks: types, metrics, sources, what a data folder has
-  partitions [show NAME]            source and target tasks of the settings, and which of them a data folder lacks
-  mixtures [show NAME]              source tasks under one name, as SPoT mixes them
+_EXAMPLE = f"{'':36}  mpt fit --config experiments/prompt_tuning.yaml --data.task superglue-cb\n"
 
-`mpt COMMAND --help` tells more.
-"""
+
+def _usage() -> str:
+    lines = [f"  {typed:<34}{what}\n" for typed, what, *_ in _TABLE]
+    return (
+        f"usage: mpt COMMAND …\n\n{_ABOUT}\n\n{lines[0]}{_EXAMPLE}{''.join(lines[1:])}\n"
+        "`mpt COMMAND --help` tells more; `mpt --version` which version this is.\n"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     143 or 130 if a signal ended it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        # A class in the user's folder is found as by `python -m mpt`; last, so that it can shadow nothing.
+        sys.path.append(os.getcwd())
     try:
         with stopped_by_sigterm():
             run(arguments)
@@ -78,79 +109,15 @@ def _leave_it_to_the_first_device(mistake: str, seconds: float = 20) -> None:
 def run(arguments: list[str]) -> None:
     """Run one command; errors come out as exceptions."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
+        print(_usage(), end="")
         return
     name, rest = arguments[0], arguments[1:]
-    commands = _commands()
-    if name not in commands:
-        raise UserError(f"{name} is not a command; mpt knows {', '.join(commands)}")
-    commands[name](rest)
-
-
-def _commands() -> dict[str, Callable[[list[str]], None]]:
-    # Each is imported when it is asked for: `mpt configs list` should not wait for torch.
-    def lightning(word: str) -> Callable[[list[str]], None]:
-        def start(rest: list[str]) -> None:
-            from mpt.fit.command import run_lightning
-
-            run_lightning([word, *rest])
-
-        return start
-
-    def study(rest: list[str]) -> None:
-        from mpt.cli.study import run_study_command
-
-        run_study_command(rest)
-
-    def sweep(rest: list[str]) -> None:
-        from mpt.cli.sweep import run_sweep_command
-
-        run_sweep_command(rest)
-
-    def data(rest: list[str]) -> None:
-        from mpt.cli.data import run_data_command
-
-        run_data_command(rest)
-
-    def configs(rest: list[str]) -> None:
-        from mpt.cli.configs import run_configs_command
-
-        run_configs_command(rest)
-
-    def tasks(rest: list[str]) -> None:
-        from mpt.cli.tasks import run_tasks_command
-
-        run_tasks_command(rest)
-
-    def partitions(rest: list[str]) -> None:
-        from mpt.cli.partitions import run_partitions_command
-
-        run_partitions_command(rest)
-
-    def mixtures(rest: list[str]) -> None:
-        from mpt.cli.mixtures import run_mixtures_command
-
-        run_mixtures_command(rest)
-
-    def adapt(rest: list[str]) -> None:
-        from mpt.cli.adapt import run_adapt_command
-
-        run_adapt_command(rest)
-
-    def transfer(rest: list[str]) -> None:
-        from mpt.cli.transfer import run_transfer_command
-
-        run_transfer_command(rest)
-
-    def library(rest: list[str]) -> None:
-        from mpt.cli.library import run_library_command
-
-        run_library_command(rest)
-
-    words = {word: lightning(word) for word in ("fit", "validate", "test", "predict")}
-    own = {"study": study, "sweep": sweep, "data": data, "configs": configs, "tasks": tasks, "partitions": partitions}
-    own["mixtures"] = mixtures
-    own["library"] = library
-    own["transfer"] = transfer
-    own["adapt"] = adapt
-    return {**words, **own}
+    if name in ("--version", "version"):
+        print(f"mpt {mpt.__version__}")
+        return
+    if name not in COMMANDS:
+        near = nearest(name, COMMANDS)
+        hint = f"; {near}" if near.startswith("did you mean") else ""
+        raise UserError(f"{name} is not a command; mpt knows {', '.join(COMMANDS)}{hint}")
+    module, function = COMMANDS[name]
+    getattr(importlib.import_module(module), function)(rest)

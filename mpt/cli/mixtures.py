@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
+from mpt.cli.options import Parser
 from mpt.cli.tasks import draws
 from mpt.data.fewshot.files import SYNTHETIC, task_names
 from mpt.data.tasks.known import catalogue
@@ -13,7 +12,7 @@ from mpt.present.columns import columns
 
 def run_mixtures_command(arguments: list[str]) -> None:
     """``mpt mixtures [--names]`` or ``mpt mixtures show NAME [--root DIR] [--names]``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpt mixtures",
         description="Source tasks under one name, as SPoT mixes them; --data.tasks, a study's sources and mpt data "
         "build take such a name.",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
+from mpt.cli.options import Parser
 from mpt.cli.tasks import draws
 from mpt.data.fewshot.files import SYNTHETIC, task_names
 from mpt.data.synthetic import synthetic_tasks
@@ -14,7 +13,7 @@ from mpt.present.columns import columns
 
 def run_partitions_command(arguments: list[str]) -> None:
     """``mpt partitions [--names]`` or ``mpt partitions show NAME [--root DIR] [--names]``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpt partitions", description="Which tasks a prompt is learned on, and on which others it is measured."
     )
     parser.add_argument("--names", action="store_true", help="bare names, one a line")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpt.cli.options import Parser, add_workers
 from mpt.fit.configs import find_config
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 def run_study_command(arguments: list[str]) -> None:
     """Plan or run a study or rebuild its report; exits with 1 if runs are missing at the end."""
-    parser = argparse.ArgumentParser(
-        prog="mpt study", description="Methods compared by average relative gain over partitions."
-    )
+    parser = Parser(prog="mpt study", description="Methods compared by average relative gain over partitions.")
     actions = parser.add_subparsers(dest="action", required=True)
     run = actions.add_parser("run", help="do every run of a study that is not finished yet, then report")
     plan = actions.add_parser("plan", help="how many runs, which wait for which, what is finished, how long it takes")
@@ -32,7 +31,7 @@ def run_study_command(arguments: list[str]) -> None:
         action.add_argument("file", help="study file, or the name of a shipped one (see mpt configs list)")
         action.add_argument("--out", type=Path, help="folder of the study (default: runs/<name of the study>)")
         action.add_argument("--root", help="folder of CrossFit's few-shot files, in place of the file's root")
-        action.add_argument("--workers", type=int, help="processes (default: the file's, else one a GPU or core)")
+        add_workers(action)
         action.add_argument(
             "--settings", nargs="+", default=[], metavar="NAME", help="of the study's settings only these"
         )
@@ -60,6 +59,8 @@ def run_study_command(arguments: list[str]) -> None:
         "--against", metavar="METHOD", help="the method to compare the others with beside the baseline (default: MTL)"
     )
     options = parser.parse_args(arguments)
+    if options.action != "report":
+        find_config(options.file, "studies")  # one that is nowhere is told of before torch is imported
     if options.action == "plan":
         from mpt.cli.study_plan import show_plan
 
@@ -137,10 +138,7 @@ def _run(options: argparse.Namespace) -> bool:
 
 
 def _report(options: argparse.Namespace) -> bool:
-    from mpt.cli.study_view import print_report
-    from mpt.present.terminal import console
-    from mpt.study.report.write import write_report, write_report_of_scores
-    from mpt.study.run.results import REPORT
+    from mpt.study.run.results import REPORT, read_study
 
     if (options.folder is None) == (options.scores is None):
         raise UserError("mpt study report takes the folder of a study, or --scores FILE and --out DIR")
@@ -149,10 +147,17 @@ def _report(options: argparse.Namespace) -> bool:
             raise UserError(
                 "--baseline and --out go with --scores; a study's file names the one, its folder has the other"
             )
+        read_study(options.folder)  # one that is none is told of before SciPy is imported
+    elif options.out is None:
+        raise UserError("--scores needs --out DIR, the folder that the report is written to")
+    from mpt.cli.study_view import print_report
+    from mpt.present.terminal import console
+    from mpt.study.report.write import write_report, write_report_of_scores
+
+    if options.scores is None:
         report, folder = write_report(options.folder, options.against), options.folder / REPORT
     else:
-        if options.out is None:
-            raise UserError("--scores needs --out DIR, the folder that the report is written to")
+        assert options.out is not None  # looked at above
         folder = options.out
         report = write_report_of_scores(options.scores, options.baseline or "PT", folder, options.against)
     print_report(console(), report, folder)
@@ -163,16 +168,5 @@ def _study(options: argparse.Namespace) -> Study:
     """The study that the command line names, as it changes it."""
     from mpt.study.spec.study import load_study
 
-    study = replace(load_study(_study_file(options.file)), only=tuple(options.settings))
+    study = replace(load_study(find_config(options.file, "studies")), only=tuple(options.settings))
     return study if options.root is None else replace(study, root=options.root)
-
-
-def _study_file(name: str) -> Path:
-    """A file, or a shipped study with or without ``studies/`` before its name."""
-    try:
-        return find_config(name)
-    except UserError as error:
-        try:
-            return find_config(f"studies/{name}")
-        except UserError as shorter:
-            raise (error if "/" in name else shorter) from None

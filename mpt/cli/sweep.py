@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from mpt.cli.options import Parser, add_workers, at_least, run_action
 from mpt.fit.configs import find_config
 from mpt.util.errors import UserError
 
@@ -24,27 +26,27 @@ Rates and other upstream options chosen by ARG on validation tasks.
 
 def run_sweep_command(arguments: list[str]) -> None:
     """Do one trial or a whole sweep; exits with 1 if a trial has no ARG at the end."""
-    action, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if action in ("-h", "--help", "help"):
-        print(_USAGE, end="")
-        return
-    if action not in ("trial", "run"):
-        raise UserError(f"mpt sweep {action}: mpt sweep knows trial and run")
-    if not (_trial(rest) if action == "trial" else _run(rest)):
-        sys.exit(1)
+    actions: dict[str, Callable[[list[str]], bool]] = {"trial": _trial, "run": _run}
+
+    def do(action: str, rest: list[str]) -> None:
+        if not actions[action](rest):
+            sys.exit(1)
+
+    run_action("sweep", _USAGE, {action: partial(do, action) for action in actions}, arguments)
 
 
 def _trial(words: Sequence[str]) -> bool:
+    from mpt.sweep.options import read_trial, setup_of
+
+    options, values = read_trial(words)
     from mpt.cli.study_view import StudyProgress
     from mpt.present.terminal import console
     from mpt.study.plan.grid import plan
     from mpt.study.run.grid import run_cells
-    from mpt.sweep.options import read_trial, setup_of
     from mpt.sweep.results import as_options
     from mpt.sweep.tracking import TrialRun, without_agent
     from mpt.sweep.trial import outcome
 
-    options, values = read_trial(words)
     bench = setup_of(options)
     cells = plan(bench.with_trials([values]), bench.out)
     terminal = console()
@@ -66,38 +68,34 @@ def _trial(words: Sequence[str]) -> bool:
 
 
 def _run(words: Sequence[str]) -> bool:
-    parser = argparse.ArgumentParser(
-        prog="mpt sweep run", description="All trials of a W&B sweep file, here and without an account."
-    )
+    parser = Parser(prog="mpt sweep run", description="All trials of a W&B sweep file, here and without an account.")
     parser.add_argument("file", help="sweep file, or the name of a shipped one (see mpt configs list)")
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/sweeps/<name of the study>)")
-    parser.add_argument("--count", type=int, help="the most trials, those of earlier starts included")
-    parser.add_argument("--workers", type=int, help="processes (default: the study's, else one a GPU, else one a core)")
+    parser.add_argument("--count", type=at_least(1), metavar="N", help="the most trials, with those of earlier starts")
+    add_workers(parser, "the study's, else one a GPU, else one a core")
     parser.add_argument("--seed", type=int, default=13, help="of trials drawn by chance (default: 13)")
     parser.add_argument(
         "--no-references",
         action="store_true",
         help="leave out the rates of the study and of the method's config, which are tried for comparison",
     )
-    options = parser.parse_args(list(words))
-    if options.count is not None and options.count < 1:
-        raise UserError(f"--count must be at least 1, not {options.count}")
-    return _sweep(options)
+    return _sweep(parser.parse_args(list(words)))
 
 
 def _sweep(options: argparse.Namespace) -> bool:
+    from mpt.sweep.file import load_sweep
+    from mpt.sweep.options import read_trial, setup_of
+
+    begin = time.monotonic()
+    sweep = load_sweep(find_config(options.file, "sweeps"))
+    given, fixed = read_trial(sweep.words)
     from mpt.cli.study_view import StudyProgress
     from mpt.present.terminal import console
     from mpt.study.run.results import REPORT
-    from mpt.sweep.file import load_sweep
-    from mpt.sweep.options import read_trial, setup_of
     from mpt.sweep.results import BEST, HEATMAP, TRIALS, as_options, best_of, show, write_sweep
     from mpt.sweep.run import Search
     from mpt.sweep.tracking import log_sweep
 
-    begin = time.monotonic()
-    sweep = load_sweep(_sweep_file(options.file))
-    given, fixed = read_trial(sweep.words)
     if options.out is not None:
         given.out = options.out
     bench = setup_of(given)
@@ -138,13 +136,3 @@ def _workers(asked: int | None, of_study: int | None) -> int:
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")
     return workers
-
-
-def _sweep_file(name: str) -> Path:
-    """A file, or a shipped sweep with or without ``sweeps/`` before its name."""
-    try:
-        return find_config(name)
-    except UserError:
-        if "/" in name:
-            raise
-        return find_config(f"sweeps/{name}")

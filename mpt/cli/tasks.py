@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mpt.cli.options import Parser
 from mpt.cli.task_page import sampling, task_page
 from mpt.data.fewshot.files import SYNTHETIC, Draws, task_names
 from mpt.data.synthetic import synthetic_tasks
@@ -21,7 +22,7 @@ SPLITS = ("train", "dev", "test")
 
 def run_tasks_command(arguments: list[str]) -> None:
     """``mpt tasks [--suite S] [--type T] [--category C] [--partition P] [--root DIR] [--names]`` or ``show NAME``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpt tasks",
         description="The tasks of CrossFit and SPoT, or of the synthetic suite (--root synthetic).",
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mpt.cli.options import Parser, run_action
+from mpt.library.pooling import MEASURES
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
-
-MEASURES = ("per_token", "average_token", "subspace")
 
 _USAGE = """usage: mpt transfer ACTION …
 
@@ -25,17 +24,11 @@ Which source prompts help which target, and whether task embeddings tell it befo
 
 def run_transfer_command(arguments: list[str]) -> None:
     """Analyse a study's transfers, or a library's keys."""
-    action, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if action in ("-h", "--help", "help"):
-        print(_USAGE, end="")
-        return
-    if action not in ("matrix", "clusters"):
-        raise UserError(f"mpt transfer {action}: mpt transfer knows matrix and clusters")
-    (_matrix if action == "matrix" else _clusters)(rest)
+    run_action("transfer", _USAGE, {"matrix": _matrix, "clusters": _clusters}, arguments)
 
 
 def _matrix(words: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpt transfer matrix", description="Every source prompt to every target, from a study's result files."
     )
     parser.add_argument("study", type=Path, help="folder of a study")
@@ -53,11 +46,13 @@ def _matrix(words: Sequence[str]) -> None:
     if options.k and min(options.k) < 1:
         raise UserError(f"--k must be at least 1, not {min(options.k)}")
 
+    from mpt.study.run.results import REPORT, read_study
+
+    read_study(options.study)  # one that is none is told of before torch is imported
     from mpt.analysis.analysis import analyse, write_analysis
     from mpt.analysis.correlation import summary
     from mpt.analysis.transfers import read_transfers
     from mpt.present.terminal import console, print_table
-    from mpt.study.run.results import REPORT
 
     terminal = console()
     found = read_transfers(options.study, options.method, options.baseline)
@@ -79,20 +74,16 @@ def _matrix(words: Sequence[str]) -> None:
 
 
 def _clusters(words: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpt transfer clusters", description="Which tasks of a prompt library are alike, by their keys."
     )
     parser.add_argument("library", help="a folder, the name of a shipped library, or hub:owner/name")
     parser.add_argument("--backbone", metavar="NAME", help="of a library of several backbones, the one to look at")
-    parser.add_argument("--by", choices=MEASURES, default=MEASURES[0], help=f"similarity (default: {MEASURES[0]})")
+    parser.add_argument("--by", choices=MEASURES, default="per_token", help="similarity (default: per_token)")
     parser.add_argument("--out", type=Path, help="folder to write to (default: runs/clusters/<name of the library>)")
     options = parser.parse_args(list(words))
 
-    from mpt.analysis.clusters import cluster, clusters_csv, draw_clusters, nearest_tasks
     from mpt.library.library import Library
-    from mpt.present.table import Table
-    from mpt.present.terminal import console, print_table
-    from mpt.util.files import write_text
 
     library = Library.open(options.library)
     entries = [entry for entry in library.entries() if options.backbone in (None, entry.backbone)]
@@ -107,6 +98,11 @@ def _clusters(words: Sequence[str]) -> None:
             f"the library {options.library} has prompts of several backbones ({', '.join(backbones)}), which cannot be "
             "compared; choose one by --backbone"
         )
+    from mpt.analysis.clusters import cluster, clusters_csv, draw_clusters, nearest_tasks
+    from mpt.present.table import Table
+    from mpt.present.terminal import console, print_table
+    from mpt.util.files import write_text
+
     name = library.folder.resolve().name
     folder = options.out or Path("runs") / "clusters" / name
     clusters = cluster(library.keys(entries), [entry.task for entry in entries], options.by)

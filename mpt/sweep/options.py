@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpt.fit.configs import find_config
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import is_sweep, load_sweep
 from mpt.sweep.sampling import Values
-from mpt.sweep.trial import TrialSetup, prepare
 from mpt.util.errors import UserError
+
+if TYPE_CHECKING:
+    from mpt.sweep.trial import TrialSetup
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,12 +58,12 @@ def read_trial(words: Sequence[str]) -> tuple[argparse.Namespace, Values]:
     """
     options, rest = trial_parser().parse_known_args(list(words))
     values = _values(rest)
-    path = _file(options.file)
+    path = find_config(options.file, "studies", "sweeps")
     if is_sweep(path):
         if options.method:
             raise UserError(f"{path} is a sweep, whose command names study and method; leave --method out")
         sweep = load_sweep(path)
-        if sweep.words and is_sweep(_file(sweep.words[0])):
+        if sweep.words and is_sweep(find_config(sweep.words[0], "studies", "sweeps")):
             raise UserError(f"{path}: its command must name a study, and {sweep.words[0]} is a sweep")
         # What is typed goes over what the file's command says.
         typed = {name: value for name, value in vars(options).items() if value and name not in ("file", "method")}
@@ -78,15 +79,10 @@ def read_trial(words: Sequence[str]) -> tuple[argparse.Namespace, Values]:
 
 def setup_of(options: argparse.Namespace) -> TrialSetup:
     """What the options name."""
-    return prepare(_file(options.file), options.method, options.out, options.seeds, options.validation, options.setting)
+    from mpt.sweep.trial import prepare  # the study's rooms, which take seconds to import
 
-
-def _file(name: str) -> Path:
-    """A file, or a shipped study or sweep with or without its folder before its name."""
-    for candidate in (f"studies/{name}", f"sweeps/{name}"):
-        with contextlib.suppress(UserError):
-            return find_config(name if Path(name).is_file() else candidate)
-    return find_config(name)
+    file = find_config(options.file, "studies", "sweeps")
+    return prepare(file, options.method, options.out, options.seeds, options.validation, options.setting)
 
 
 def _values(words: Sequence[str]) -> Values:
