@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from support.paths import ROOT
@@ -130,3 +131,9 @@ def test_the_page_has_the_same_order():
     assert rows == [(str(row), room) for row, rooms in enumerate(ROOMS, 1) for room in rooms]
     floors = re.findall(r"^- `(\w+)`: (.*)$", page, flags=re.M)
     assert {room: tuple(re.findall(r"`(\w+)`", line)) for room, line in floors} == FLOORS
+
+
+def test_the_picture_has_every_room():
+    picture = ElementTree.parse(ROOT / "docs/rooms.svg").getroot()
+    bold = [node.text for node in picture.iter("{http://www.w3.org/2000/svg}text") if node.get("font-weight") == "bold"]
+    assert sorted(bold) == sorted(room for row in ROOMS for room in row)
