@@ -16,7 +16,7 @@ from mpt.data.fewshot.missing import absent, what_to_do
 from mpt.present.terminal import console, duration
 from mpt.study.forecast import Seconds, by_kind, elapsed
 from mpt.study.plan.grid import plan
-from mpt.study.plan.planned_run import PlannedRun, option
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.reach import tell_reach
 from mpt.study.run.grid import unfinished
 from mpt.study.run.results import begun_with, refuse_strange, several_upstream
@@ -175,8 +175,9 @@ def _kinds(left: Sequence[PlannedRun], seconds: Seconds) -> Table:
     for head in ("kind of run", "runs left", "steps", "evaluations", "a run", "in all"):
         shown.add_column(head, justify="left" if head == "kind of run" else "right", no_wrap=True)
     for kind, runs in by_kind(left).items():
-        steps, every = (option(runs[0], f"trainer.{name}") for name in ("max_steps", "val_check_interval"))
-        judged = runs[0].stage == "downstream" or bool(option(runs[0], "data.validation"))
+        run = runs[0].resolved
+        steps, every = (run.said(f"trainer.{name}") for name in ("max_steps", "val_check_interval"))
+        judged = runs[0].stage == "downstream" or bool(run.said("data.validation"))
         evaluations = steps // every if judged and type(every) is int and type(steps) is int else 0
         took = seconds.of(kind)
         told = ["?", "?"] if took is None else [duration(took), duration(took * len(runs))]

@@ -7,7 +7,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import set_parsing_settings
+import yaml
+from jsonargparse import get_loader, set_loader, set_parsing_settings
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
@@ -24,6 +25,7 @@ from mpt.callbacks.tracker import Tracker
 from mpt.data.modules.examples import TextData, check_stream
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
+from mpt.fit.renamed import renamed
 from mpt.learn import Learner
 from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
@@ -35,6 +37,8 @@ from mpt.util.signals import tell_devices
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
+_load_yaml = get_loader("yaml")
+set_loader("yaml", lambda text: renamed(_load_yaml(text)), (yaml.YAMLError,))
 
 
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
@@ -243,7 +247,7 @@ def _options() -> list[str]:
 
 def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
     """Resolve ``--config NAME`` for shipped files; the last one's stem names the run."""
-    resolved, name = list(arguments), "run"
+    resolved, name = [_with_today(word) for word in arguments], "run"
     for i, word in enumerate(arguments):
         if word in ("--config", "-c") and i + 1 < len(arguments):
             path = resolved[i + 1] = str(find_config(arguments[i + 1]))
@@ -255,6 +259,12 @@ def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
         if Path(path).name != CONFIG:
             name = Path(path).stem
     return resolved, name
+
+
+def _with_today(word: str) -> str:
+    """A word whose class, if it names one, has today's path."""
+    option, equals, value = word.rpartition("=")
+    return f"{option}{equals}{renamed(value)}"
 
 
 def _data_name(data: Any) -> str:

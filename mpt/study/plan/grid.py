@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpt.study.plan.library import StudyLibrary
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.plan.planner import Planner
+from mpt.study.plan.planner import Planner, RunContext
 from mpt.study.plan.retrieving import RetrievingPlanner
 from mpt.study.spec.settings import Setting, settings
 from mpt.study.spec.study import Study
@@ -52,19 +52,21 @@ def plan(
             for partition, setting, targets in planner.alone():
                 for target in targets:
                     for seed in study.seeds:
-                        downstream += planner.downstream(method, setting, partition, target, seed, None)
+                        context = RunContext(method, "downstream", setting, partition, target, seed)
+                        downstream += planner.downstream(context, None)
             continue
         starts: dict[int, PlannedRun] = {}
         for setting in planner.settings:
             if not (starts and study.shares_upstream):
                 seeds = method.upstream.seeds or study.seeds
-                starts = {seed: planner.upstream(method, method.upstream, setting, seed) for seed in seeds}
+                starts = {seed: planner.upstream(method, setting, seed) for seed in seeds}
                 upstream += starts.values()
             partition = setting.name if study.has_several else None
             for target in setting.targets:
                 for seed in study.seeds:
+                    context = RunContext(method, "downstream", setting, partition, target, seed)
                     for own in method.upstream.seeds or (seed,):
-                        downstream += planner.downstream(method, setting, partition, target, seed, starts[own])
+                        downstream += planner.downstream(context, starts[own])
     return [*retrieving.keys.values(), *upstream, *downstream]
 
 

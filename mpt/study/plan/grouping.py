@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
-
 from mpt.backbone.loading import ASSETS
-from mpt.fit.configs import find_config
-from mpt.study.plan.planned_run import PlannedRun
+from mpt.record.options import plain
+from mpt.study.plan.planned_run import PlannedRun, words
 
 OWN = (
     "seed_everything",
@@ -50,9 +47,7 @@ def are_small(cells: Sequence[PlannedRun]) -> bool:
     """Whether all backbones of a plan have a few megabytes of weights, so that a second thread waits more than it
     works: where other processes want the cores as well, many times so.
     """
-    named = "--model.backbone="
-    backbones = {word.removeprefix(named) for cell in cells for word in cell.recipe if word.startswith(named)}
-    return all(_is_small(name) for name in backbones)
+    return all(_is_small(name) for name in {str(cell.resolved["model.backbone"]) for cell in cells})
 
 
 def _is_small(backbone: str) -> bool:
@@ -88,22 +83,14 @@ def units(cells: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]
 
 
 def _kind(cell: PlannedRun, shared: set[str]) -> tuple[object, ...]:
-    options = dict(word.removeprefix("--").partition("=")[::2] for word in cell.recipe[1:])
-    if cell.stage != "downstream" or _learner(options["config"], options.get("model")) != "PromptTuning":
+    if cell.stage != "downstream" or cell.resolved.class_name("model") != "PromptTuning":
         return (cell.key,)
     alike = shared.issuperset(cell.needs)
+    own = OWN if alike else OWN + _STARTS
+    options = {plain(name): value for name, value in cell.options.items()}
     return (
         cell.method,
         cell.partition,
         cell.needs if alike else "its own",
-        *((name, value) for name, value in options.items() if name not in (OWN if alike else OWN + _STARTS)),
+        *words({name: value for name, value in options.items() if name not in own}),
     )
-
-
-@cache
-def _learner(config: str, override: str | None) -> str:
-    """Name of the class that learns, without the seconds that the command line's parser takes."""
-    content = yaml.safe_load(find_config(config).read_text(encoding="utf-8")) if override is None else override
-    model = content.get("model") if isinstance(content, dict) else content
-    name = model.get("class_path", "") if isinstance(model, dict) else model
-    return str(name).rpartition(".")[2]

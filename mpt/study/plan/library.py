@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpt.data.tasks.partitions import load_partition
+from mpt.record.options import plain
 from mpt.study.spec.retrieve import Retrieve
 from mpt.util.errors import UserError
 
@@ -106,7 +107,7 @@ class StudyLibrary:
             "data.batch_size": recipe.batch_size,
             "trainer.max_steps": recipe.key_steps,
         }
-        kept = {name: value for name, value in options.items() if _is_kept(name) and name not in by_recipe}
+        kept = {name: value for name, value in options.items() if _is_kept(name) and plain(name) not in by_recipe}
         return kept | by_recipe
 
     def excluded(self, retrieve: Retrieve, setting: Setting) -> list[str]:
@@ -247,6 +248,5 @@ def changed_library(gone: Sequence[str], words: Sequence[str]) -> str | None:
 
 
 def _is_kept(option: str) -> bool:
-    """Whether the study may say it of the runs that make keys, however it is spelt."""
-    plain = option.replace(".init_args.", ".")
-    return any(plain == name or plain.startswith(f"{name}.") for name in _KEPT)
+    """Whether the study may say it of the runs that make keys."""
+    return any(plain(option) == name or plain(option).startswith(f"{name}.") for name in _KEPT)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from mpt.fit.configs import find_config
+from mpt.fit.resolve import ResolvedRun, resolve_run
 from mpt.record.folder import PROMPT, RunFolder
 from mpt.record.result import RunIdentity
 
 PLACE = "{study}"
-"""Stands for the study's folder in a recipe, so that a moved folder is still the same study."""
+"""Stands for the study's folder among a run's options, so that a moved folder is still the same study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,10 @@ class PlannedRun(RunIdentity):
             several upstream seeds, or ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below
             ``<method>/<setting>`` in a study of several; ``embedding/<target>-<seed>`` makes a target's key to the
             library.
-        recipe: the words of its ``mpt fit``, with :data:`PLACE` for the study's folder.
+        options: of its ``mpt fit``, by name and in order, with :data:`PLACE` for the study's folder.
+        config: the text of its config file.
         needs: keys of the runs that must be finished before.
-        fingerprint: digest of the recipe and of what it reads: config file, data, backbone, and the runs it
+        fingerprint: digest of the options and of what it reads: config file, data, backbone, and the runs it
             needs; a result is this run's only if it carries the same.
         out: the study's folder.
         rank: the place of the retrieved prompt that it starts from, if it starts from one.
@@ -37,7 +38,8 @@ class PlannedRun(RunIdentity):
 
     key: str
     stage: Literal["upstream", "downstream"]
-    recipe: tuple[str, ...]
+    options: Mapping[str, Any] = field(hash=False)
+    config: str = field(repr=False)
     needs: tuple[str, ...]
     fingerprint: str
     out: Path
@@ -58,6 +60,16 @@ class PlannedRun(RunIdentity):
         """The folder of its prompt, as the recipes of others name it."""
         return f"{PLACE}/{self.key}/{PROMPT}"
 
+    @cached_property
+    def resolved(self) -> ResolvedRun:
+        """What it is: every option with its value."""
+        return resolve_run(self.config, self.options)
+
+    @cached_property
+    def recipe(self) -> tuple[str, ...]:
+        """The words of its ``mpt fit``, as its files keep them."""
+        return ("fit", *words(self.options))
+
     @property
     def arguments(self) -> list[str]:
         """What follows ``mpt`` on the command line; downstream, ``mpt test`` with the same options comes
@@ -66,31 +78,6 @@ class PlannedRun(RunIdentity):
         return [word.replace(PLACE, str(self.out)) for word in self.recipe]
 
 
-def option(cell: PlannedRun, name: str) -> Any:
-    """What a run's command line or config file says about an option; none if neither does."""
-    section, _, rest = name.partition(".")
-    for word in reversed(cell.recipe):
-        for spelt in (name, f"{section}.init_args.{rest}"):
-            if word.startswith(f"--{spelt}="):
-                return yaml.safe_load(word.partition("=")[2])
-    config = next(word.partition("=")[2] for word in cell.recipe if word.startswith("--config="))
-    content = _Config.of(config).content.get(section) or {}
-    return content.get(rest, (content.get("init_args") or {}).get(rest))
-
-
-class _Config:
-    """A config file, read once."""
-
-    known: dict[str, _Config] = {}  # noqa: RUF012
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @classmethod
-    def of(cls, name: str) -> _Config:
-        return cls.known.setdefault(name, cls(name))
-
-    @cached_property
-    def content(self) -> dict[str, Any]:
-        content = yaml.safe_load(find_config(self.name).read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
+def words(options: Mapping[str, Any]) -> list[str]:
+    """Options as a command line has them."""
+    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]

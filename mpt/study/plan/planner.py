@@ -5,26 +5,51 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Shots
 from mpt.fit.configs import find_config
+from mpt.fit.resolve import ResolvedRun, resolve_run
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import draw_digest, sources_digest, weights_digest
 from mpt.study.plan.library import Start, StudyLibrary
-from mpt.study.plan.planned_run import PLACE, PlannedRun
+from mpt.study.plan.planned_run import PLACE, PlannedRun, words
 from mpt.study.plan.source_draws import complain, lacking
 from mpt.study.plan.start_options import start_options
 from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a run stands in its study.
+
+    Attributes:
+        partition: as in :class:`PlannedRun`, and likewise the others.
+    """
+
+    method: Method
+    kind: Literal["upstream", "downstream"]
+    setting: Setting
+    partition: str | None = None
+    target: str | None = None
+    seed: int = 0
+    rate: float | None = None
+    rank: int | None = None
+    upstream_seed: int | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of its method that it is a run of."""
+        stage = self.method.upstream if self.kind == "upstream" else self.method.downstream
+        assert stage is not None
+        return stage
 
 
 class Planner:
@@ -50,24 +75,27 @@ class Planner:
         for setting in self.settings:
             yield setting.name, setting, list(setting.targets)
 
-    def upstream(self, method: Method, stage: Stage, setting: Setting, seed: int) -> PlannedRun:
+    def upstream(self, method: Method, setting: Setting, seed: int) -> PlannedRun:
+        """The run that learns a method's prompt on a setting's source tasks."""
+        study = self.study
         data: dict[str, Any] = {"data.partition": setting.given}
-        if self.study.sources or setting.sources != load_partition(setting.given).source:
+        if study.sources or setting.sources != load_partition(setting.given).source:
             # By name: what is learned on must not change with what is in the folder when the run starts.
             data = {"data.tasks": list(setting.sources), "data.partition": None}
-        partition = setting.name if self.study.has_several and not self.study.shares_upstream else None
-        options = self.options(method, stage, setting, partition, f"upstream-{seed}", seed, data, setting.source_k)
+        partition = setting.name if study.has_several and not study.shares_upstream else None
+        context = RunContext(method, "upstream", setting, partition, seed=seed)
+        options = self.options(context, f"upstream-{seed}", data, setting.source_k)
         there = tuple(task for task in setting.sources if task not in self.absent)
-        if stage.epochs is not None:
-            text = self.config(stage.config)[1]
-            where = f"{self.study.file}: methods.{method.name}.upstream"
-            epochs = stage.epochs if setting.epochs is None else setting.epochs
-            steps = steps_of_epochs(epochs, text, options, self.study.root, there, where)
+        if context.stage.epochs is not None:
+            epochs = context.stage.epochs if setting.epochs is None else setting.epochs
+            where = f"{study.file}: methods.{method.name}.upstream"
+            steps = steps_of_epochs(epochs, self.resolved(context.stage, options), there, where)
             options |= _last("trainer.max_steps", steps, options)
         read = None
         if there == setting.sources:
-            read = [*setting.sources, sources_digest(self.study.root, setting.sources, options.get("data.k"))]
-        return self.cell(method, stage, "upstream", partition, None, seed, None, options, read, None)
+            k = self.resolved(context.stage, options).said("data.k")
+            read = [*setting.sources, sources_digest(study.root, setting.sources, k)]
+        return self.run(context, options, read)
 
     def check_sources(self, library_of_study: StudyLibrary) -> None:
         """Complain of all draws that upstream runs read and that are not there.
@@ -77,141 +105,118 @@ class Planner:
         """
         found: dict[str, str] = {}
         for method in self.study.methods:
-            if (stage := method.upstream) is None:
+            if method.upstream is None:
                 continue
             for setting in self.settings:
-                options = self.options(method, stage, setting, None, "", 0, {}, setting.source_k)
+                options = self.options(RunContext(method, "upstream", setting), "", {}, setting.source_k)
                 tasks = setting.sources
                 if method.retrieve is not None:
                     tasks = library_of_study.tasks(method.retrieve, setting, setting.backbone or self.study.backbone)
                 there = [task for task in tasks if task not in self.absent]
-                found |= lacking(_config(stage.config, self.study)[1], options, there)
+                found |= lacking(self.resolved(method.upstream, options), there)
         complain(found, self.study.root, self.study.file)
 
     def downstream(
-        self,
-        method: Method,
-        setting: Setting,
-        partition: str | None,
-        target: str,
-        seed: int,
-        start: PlannedRun | None,
-        retrieved: Start | None = None,
+        self, context: RunContext, start: PlannedRun | None, retrieved: Start | None = None
     ) -> Iterator[PlannedRun]:
         """A run for each learning rate.
 
         Args:
+            context: with the target.
             start: the run that it needs, whose prompt it starts from unless it is ``retrieved``.
         """
-        stage = method.downstream
+        method, setting, target, seed = context.method, context.setting, context.target, context.seed
+        assert target is not None
         rank = None if retrieved is None else retrieved.rank
         own = start.seed if start is not None and method.upstream is not None else None
         is_one_of_several = method.upstream is not None and len(method.upstream.seeds) > 1
-        for rate in stage.learning_rates or (None,):
+        init: Mapping[str, Any] = {} if retrieved is None else retrieved.options
+        if start is not None and retrieved is None:
+            init = self.start(method, start)
+        for rate in method.downstream.learning_rates or (None,):
             name = f"{target}-{seed}" + (f"-up{own}" if is_one_of_several else "")
             name += f"-rank{rank}" if rank is not None else ""
             name += f"-lr{rate:g}" if rate is not None else ""
-            data = {"data.task": target}
-            options = self.options(method, stage, setting, partition, name, seed, data, setting.target_k)
-            init: Mapping[str, Any] = {} if retrieved is None else retrieved.options
-            if start is not None and retrieved is None:
-                init = self.start(method, start)
-            for option, value in init.items():
+            options = self.options(context, name, {"data.task": target}, setting.target_k)
+            for option, value in [*init.items(), *([] if rate is None else [("model.optimizer.lr", rate)])]:
                 options |= _last(option, value, options)
-            if rate is not None:
-                options |= _last("model.optimizer.lr", rate, options)
-            read = self.draw(target, seed, options.get("data.k"), options.get("data.metric"))
-            cell = self.cell(method, stage, "downstream", partition, target, seed, rate, options, read, start, rank)
-            yield replace(cell, upstream_seed=own)
+            read = self.draw(target, seed, self.resolved(method.downstream, options))
+            yield self.run(replace(context, rate=rate, rank=rank, upstream_seed=own), options, read, start)
 
     def start(self, method: Method, start: PlannedRun) -> Mapping[str, str]:
         """The options by which a downstream run starts from what its upstream run learned."""
-        assert method.upstream is not None
-        texts = self.config(method.upstream.config)[1], self.config(method.downstream.config)[1]
-        return start_options(f"{PLACE}/{start.key}", *texts, f"{self.study.file}: methods.{method.name}")
+        then = self.resolved(method.downstream, {})
+        return start_options(f"{PLACE}/{start.key}", start.resolved, then, f"{self.study.file}: methods.{method.name}")
 
-    def draw(self, target: str, seed: int, k: Shots | None, metric: str | None) -> list[str] | None:
+    def draw(self, target: str, seed: int, run: ResolvedRun) -> list[str] | None:
         """What a run reads of a target; none if that is not there."""
-        return None if target in self.absent else [draw_digest(self.study.root, target, seed, k, metric)]
+        if target in self.absent:
+            return None
+        return [draw_digest(self.study.root, target, seed, run.said("data.k"), run.said("data.metric"))]
 
-    def given(self, stage: Stage, setting: Setting, option: str) -> Any:
-        """What a stage's runs have for an option of the model, by the study or by the config."""
-        given = {**self.study.overrides, **stage.overrides, **setting.overrides}
-        content = yaml.safe_load(self.config(stage.config)[1])
-        model = content.get("model") if isinstance(content, dict) else None
-        name = option.removeprefix("model.")
-        return given.get(option, (model.get("init_args") or {}).get(name) if isinstance(model, dict) else None)
+    def given(self, stage: Stage, setting: Setting) -> dict[str, Any]:
+        """The options that the study's file gives to all runs of a stage in a setting."""
+        return {**self.study.overrides, **stage.overrides, **setting.overrides}
 
-    def options(
-        self,
-        method: Method,
-        stage: Stage,
-        setting: Setting,
-        partition: str | None,
-        name: str,
-        seed: int,
-        data: Mapping[str, Any],
-        k: Shots | None,
-    ) -> dict[str, Any]:
+    def resolved(self, stage: Stage, options: Mapping[str, Any]) -> ResolvedRun:
+        """A stage's run with some options."""
+        return resolve_run(self.config(stage.config)[1], options)
+
+    def options(self, context: RunContext, name: str, data: Mapping[str, Any], k: Shots | None) -> dict[str, Any]:
         """The options of a run by name: the study's own, and over them those of its file."""
-        study = self.study
-        key = "/".join(part for part in (method.name, partition, name) if part)
-        given = {**study.overrides, **stage.overrides, **setting.overrides}
-        config, text = self.config(stage.config)
+        study, stage, setting = self.study, context.stage, context.setting
+        key = "/".join(part for part in (context.method.name, context.partition, name) if part)
+        given = self.given(stage, setting)
         options: dict[str, Any] = {
-            "config": config,
-            "seed_everything": seed,
+            "config": self.config(stage.config)[0],
+            "seed_everything": context.seed,
             "trainer.default_root_dir": f"{PLACE}/{key}",
             "trainer.enable_progress_bar": False,
             "model.backbone": setting.backbone or study.backbone,
             "data.root": study.root,
             **data,
-            "data.seed": seed,
+            "data.seed": context.seed,
         }
         if k is not None:
             options["data.k"] = k
-        if _is_tracked(text, given):
-            options |= {"trainer.logger.group": study.name, "trainer.logger.job_type": method.name}
-            if partition is not None:
+        if self.resolved(stage, given).class_name("trainer.logger") in ("Tracker", "WandbLogger"):
+            options |= {"trainer.logger.group": study.name, "trainer.logger.job_type": context.method.name}
+            if context.partition is not None:
                 options["trainer.logger.name"] = key  # of itself it would be the last two parts, without the method
         for option, value in given.items():
             options |= _last(option, value, options)
         return options
 
-    def cell(
-        self,
-        method: Method,
-        stage: Stage,
-        kind: Literal["upstream", "downstream"],
-        partition: str | None,
-        target: str | None,
-        seed: int,
-        rate: float | None,
-        options: Mapping[str, Any],
-        read: list[str] | None,
-        start: PlannedRun | None,
-        rank: int | None = None,
+    def run(
+        self, context: RunContext, options: Mapping[str, Any], read: list[str] | None, start: PlannedRun | None = None
     ) -> PlannedRun:
-        recipe = ("fit", *(f"--{name}={_word(value)}" for name, value in options.items()))
-        # The config counts by its text, not by the path it was found at.
+        """A run with its fingerprint.
+
+        Args:
+            read: digests of the data that it reads; none if they are not there.
+            start: the run that it needs.
+        """
+        config = self.config(context.stage.config)[1]
         backbone = options["model.backbone"]
         weights = self.weights[backbone] = self.weights.get(backbone) or weights_digest(backbone)
-        content = [recipe[2:], self.config(stage.config)[1], read, weights]
-        content.append(start.fingerprint if start else None)
+        # The config counts by its text, not by the path it was found at, which is the first option.
+        content = [words(options)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(
             key=options["trainer.default_root_dir"].removeprefix(f"{PLACE}/"),
-            method=method.name,
-            stage=kind,
-            target=target,
-            seed=seed,
-            learning_rate=rate,
-            recipe=recipe,
+            method=context.method.name,
+            stage=context.kind,
+            target=context.target,
+            seed=context.seed,
+            learning_rate=context.rate,
+            options=options,
+            config=config,
             needs=(start.key,) if start else (),
             fingerprint=hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16] if known else "",
             out=self.out,
-            partition=partition,
-            rank=rank,
+            partition=context.partition,
+            rank=context.rank,
+            upstream_seed=context.upstream_seed,
         )
 
 
@@ -231,22 +236,3 @@ def _config(config: str, study: Study) -> tuple[str, str]:
     except UserError as error:
         raise UserError(f"{study.file}: {error}") from error
     return str(beside) if path is beside else config, path.read_text(encoding="utf-8")
-
-
-def _is_tracked(config: str, overrides: Mapping[str, Any]) -> bool:
-    """Whether the run logs to W&B, which then wants a group and a kind."""
-    logger = overrides.get("trainer.logger", _logger(config))
-    name = logger.get("class_path", "") if isinstance(logger, dict) else logger
-    return isinstance(name, str) and name.rpartition(".")[2] in ("Tracker", "WandbLogger")
-
-
-@cache
-def _logger(config: str) -> Any:
-    """The logger that a config's text asks for."""
-    content = yaml.safe_load(config)
-    trainer = content.get("trainer") if isinstance(content, dict) else None
-    return trainer.get("logger") if isinstance(trainer, dict) else None
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

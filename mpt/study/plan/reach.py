@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.outputs import Outputs
+from mpt.fit.resolve import ResolvedRun
 from mpt.study.plan.fingerprints import read_draw
-from mpt.study.plan.planned_run import PlannedRun, option
+from mpt.study.plan.planned_run import PlannedRun, words
 from mpt.util.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from mpt.backbone.encoding import Encoder
 
-_TESTS = 10_000
-"""As many test examples count unless a study says otherwise: as ``FewShotData`` takes."""
-
 BUNDLED, ENOUGH = "mpt-tiny", 24
 """The backbone that ships with the package writes all outputs of the embedded suite, in no more tokens than these."""
 
-_READ = ("--config=", "--model.backbone", "--data.")
+_OF_DRAWS = ("k", "metric", "references", "test_examples")
+_READ = ("config", "model.backbone", "data.", "model.init_args.backbone")
 
 
 def tell_reach(cells: Sequence[PlannedRun], root: str) -> Iterator[str]:
@@ -33,18 +32,18 @@ def tell_reach(cells: Sequence[PlannedRun], root: str) -> Iterator[str]:
         cells: of a plan; those whose data are not there are passed over.
         root: the data folder.
     """
-    # Of thousands of runs most read the same with the same backbone.
     downstream = [cell for cell in cells if cell.stage == "downstream" and cell.target and cell.fingerprint]
-    different = {tuple(word for word in cell.recipe if word.startswith(_READ)): cell for cell in downstream}
     draws: dict[tuple[Any, ...], dict[int, Outputs]] = {}
-    for cell in different.values():
-        asked = (*_backbone(cell), cell.target, option(cell, "data.k"), option(cell, "data.references") == "drawn")
-        own = draws.setdefault(asked, {})
-        read = read_draw(root, cell.target, cell.seed, option(cell, "data.k"), option(cell, "data.metric"))
-        for one in read.outputs:
-            test = one.splits["test"][: option(cell, "data.test_examples") or _TESTS] if not own else ()  # all have one
+    # Of thousands of runs most read the same with the same backbone.
+    for cell in {_asked(cell): cell for cell in downstream if not _is_known(cell.resolved)}.values():
+        run = cell.resolved
+        limits = (run.get(f"model.backbone_options.{name}") for name in ("revision", "max_target_length"))
+        k, metric, references, tested = (run.get(f"data.{name}") for name in _OF_DRAWS)
+        own = draws.setdefault((run["model.backbone"], *limits, cell.target, k, references == "drawn"), {})
+        for one in read_draw(root, str(cell.target), cell.seed, k, metric).outputs:
+            test = one.splits["test"][:tested] if not own else ()  # all have one
             own.setdefault(cell.seed, replace(one, splits={**one.splits, "test": test}))
-    draws = {asked: own for asked, own in draws.items() if own and not _is_known(root, *asked[:3])}
+    draws = {asked: own for asked, own in draws.items() if own}
     if not draws:
         return  # without the seconds that it takes to load the libraries
     from mpt.learn.targets import reach
@@ -62,8 +61,15 @@ def tell_reach(cells: Sequence[PlannedRun], root: str) -> Iterator[str]:
         yield from ([f"{found.clash}: mpt fit will refuse"] if found.clash else []) + found.told()
 
 
-def _is_known(root: str, name: str, revision: str | None, limit: int | None) -> bool:
-    return root == SYNTHETIC and name == BUNDLED and not Path(name).is_dir() and (limit is None or limit >= ENOUGH)
+def _asked(cell: PlannedRun) -> tuple[str, ...]:
+    """All that decides what is told of a run."""
+    return tuple(words({name: value for name, value in cell.options.items() if name.startswith(_READ)}))
+
+
+def _is_known(run: ResolvedRun) -> bool:
+    limit = run.said("model.backbone_options.max_target_length")
+    bundled = run["model.backbone"] == BUNDLED and not Path(BUNDLED).is_dir()
+    return bundled and run["data.root"] == SYNTHETIC and (limit is None or limit >= ENOUGH)
 
 
 def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:
@@ -71,15 +77,6 @@ def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:
     splits = {split: [x for draw in draws for x in draw.splits[split]] for split in draws[0].splits}
     labels = tuple(dict.fromkeys(label for draw in draws for label in draw.labels))
     return replace(draws[0], splits=splits, labels=labels, drawn=drawn)
-
-
-def _backbone(cell: PlannedRun) -> tuple[str, str | None, int | None]:
-    given = option(cell, "model.backbone_options") or {}
-
-    def of(name: str) -> Any:
-        return option(cell, f"model.backbone_options.{name}") or given.get(name)
-
-    return option(cell, "model.backbone"), of("revision"), of("max_target_length")
 
 
 @cache
@@ -94,7 +91,7 @@ def _encoder(name: str, revision: str | None, limit: int | None) -> Encoder:
     from mpt.backbone.encoding import Encoder
     from mpt.backbone.loading import BackboneOptions, locate
 
-    limit = limit or BackboneOptions.max_target_length
+    limit = limit or BackboneOptions.max_target_length  # of a learner of another package
     source, common = locate(name, revision)
     try:
         decoder_only = not AutoConfig.from_pretrained(source, **common).is_encoder_decoder

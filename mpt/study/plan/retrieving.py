@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 from mpt.data.tasks.task import Shots
+from mpt.fit.resolve import ResolvedRun
 from mpt.study.plan.fingerprints import sources_digest
 from mpt.study.plan.library import StudyLibrary
-from mpt.study.plan.source_draws import data_options
+from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.plan.planner import Planner, RunContext
 from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
 from mpt.util.errors import UserError
 
-if TYPE_CHECKING:
-    from mpt.study.plan.planned_run import PlannedRun
-    from mpt.study.plan.planner import Planner
+_EMBEDDING = Method(EMBEDDING, Stage(EMBEDDING), upstream=Stage(EMBEDDING))
+"""Makes the keys; others need its runs, which come first as those upstream do."""
 
 
 class RetrievingPlanner:
@@ -33,78 +34,71 @@ class RetrievingPlanner:
 
     def cells(self, method: Method) -> Iterator[PlannedRun]:
         """The runs of a method that retrieves, beside those that make the keys."""
-        seeds, stage = self.planner.study.seeds, method.upstream
         for setting in self.planner.settings:
             self.check_key(method, setting)
             partition = setting.name if self.planner.study.has_several else None
             for target in setting.targets:
                 learned: dict[int, PlannedRun] = {}
-                for seed in seeds:
-                    if stage is None:
-                        yield from self.from_prompts(method, setting, partition, target, seed)
+                for seed in self.planner.study.seeds:
+                    context = RunContext(method, "downstream", setting, partition, target, seed)
+                    if method.upstream is None:
+                        yield from self.from_prompts(context)
                         continue
-                    for own in stage.seeds or (seed,):
+                    for own in method.upstream.seeds or (seed,):
                         if own not in learned:
-                            learned[own] = self.on_retrieved(method, stage, setting, partition, target, own)
+                            learned[own] = self.on_retrieved(replace(context, kind="upstream", seed=own))
                             yield learned[own]
-                        yield from self.planner.downstream(method, setting, partition, target, seed, learned[own])
+                        yield from self.planner.downstream(context, learned[own])
 
-    def embedding(self, setting: Setting, target: str, seed: int) -> PlannedRun:
+    def embedding(self, context: RunContext) -> PlannedRun:
         """The run that makes a target's key, which all methods share."""
-        partition = None if self.planner.study.shares_downstream else setting.name
-        method = Method(EMBEDDING, Stage(EMBEDDING))
-        data = {"data.task": target}
-        name = f"{target}-{seed}"
-        options = self.planner.options(
-            method, method.downstream, setting, partition, name, seed, data, setting.target_k
-        )
+        planner, setting, target = self.planner, context.setting, str(context.target)
+        partition = None if planner.study.shares_downstream else setting.name
+        own = RunContext(_EMBEDDING, "upstream", setting, partition, target, context.seed)
+        options = planner.options(own, f"{target}-{own.seed}", {"data.task": target}, setting.target_k)
         options = self.library_of_study.key_options(options)
-        read = self.planner.draw(target, seed, options.get("data.k"), options.get("data.metric"))
-        cell = self.planner.cell(
-            method, method.downstream, "upstream", partition, target, seed, None, options, read, None
-        )
-        return self.keys.setdefault(cell.key, cell)
+        run = planner.run(own, options, planner.draw(target, own.seed, planner.resolved(own.stage, options)))
+        return self.keys.setdefault(run.key, run)
 
-    def from_prompts(
-        self, method: Method, setting: Setting, partition: str | None, target: str, seed: int
-    ) -> Iterator[PlannedRun]:
+    def from_prompts(self, context: RunContext) -> Iterator[PlannedRun]:
         """Downstream from each of the retrieved prompts, or from their average."""
-        key = self.embedding(setting, target, seed)
-        backbone = setting.backbone or self.planner.study.backbone
-        length = self.planner.given(method.downstream, setting, "model.prompt_length")
-        for start in self.library_of_study.starts(method, setting, backbone, length, key.prompt, seed):
-            yield from self.planner.downstream(method, setting, partition, target, seed, key, start)
+        planner, method, setting = self.planner, context.method, context.setting
+        key = self.embedding(context)
+        run = planner.resolved(method.downstream, planner.given(method.downstream, setting))
+        backbone, length = setting.backbone or planner.study.backbone, run.get("model.prompt_length")
+        for start in self.library_of_study.starts(method, setting, backbone, length, key.prompt, context.seed):
+            yield from planner.downstream(context, key, start)
 
-    def on_retrieved(
-        self, method: Method, stage: Stage, setting: Setting, partition: str | None, target: str, seed: int
-    ) -> PlannedRun:
+    def on_retrieved(self, context: RunContext) -> PlannedRun:
         """An upstream run on the tasks that a target's key retrieves, perhaps with the target's own."""
+        planner, method, setting = self.planner, context.method, context.setting
         assert method.retrieve is not None
-        key = self.embedding(setting, target, seed)
-        backbone = setting.backbone or self.planner.study.backbone
+        target, seed = str(context.target), context.seed
+        key = self.embedding(context)
+        backbone = setting.backbone or planner.study.backbone
         data = self.library_of_study.data(method, setting, backbone, key.prompt, seed)
         tasks = self.library_of_study.tasks(method.retrieve, setting, backbone)
         mixed = method.retrieve.use == "mixture"
-        k = self.shots(method, method.downstream, setting)
+        then = self.on_targets(method, setting)
+        k: Shots | None = then.said("data.k")
         if mixed:
             data |= {"data.target": target} | ({} if k is None else {"data.target_k": k})
-        name = f"upstream-{target}-{seed}"
-        options = self.planner.options(method, stage, setting, partition, name, seed, data, setting.source_k)
+        options = planner.options(context, f"upstream-{target}-{seed}", data, setting.source_k)
+        run = planner.resolved(context.stage, options)
         if mixed:
-            self.check_mixed(method, stage, options, k)
+            self.check_mixed(method, run, k)
         read = None
-        if not self.planner.absent.intersection(tasks):
-            read = [*tasks, sources_digest(self.planner.study.root, tasks, options.get("data.k"))]
+        if not planner.absent.intersection(tasks):
+            read = [*tasks, sources_digest(planner.study.root, tasks, run.said("data.k"))]
             if mixed:
-                own = self.planner.draw(target, seed, k, None)
+                own = planner.draw(target, seed, ResolvedRun({"data.k": k}))
                 read = None if own is None else read + own
-        return self.planner.cell(method, stage, "upstream", partition, target, seed, None, options, read, key)
+        return planner.run(context, options, read, key)
 
-    def shots(self, method: Method, stage: Stage, setting: Setting) -> Shots | None:
-        """The size of the target's draw that a stage's runs read, by the study or by the config; none if not said."""
-        options = self.planner.options(method, stage, setting, None, "", 0, {}, setting.target_k)
-        k: Shots | None = data_options(self.planner.config(stage.config)[1], options).get("k")
-        return k
+    def on_targets(self, method: Method, setting: Setting) -> ResolvedRun:
+        """Any run of a method on a target of a setting."""
+        context = RunContext(method, "downstream", setting)
+        return self.planner.resolved(context.stage, self.planner.options(context, "", {}, setting.target_k))
 
     def check_key(self, method: Method, setting: Setting) -> None:
         """That the key is made from as much of the target as the method may see.
@@ -112,8 +106,7 @@ class RetrievingPlanner:
         Raises:
             UserError: the downstream runs have a draw of a size of their own; the keys are for all methods.
         """
-        own = self.shots(method, method.downstream, setting)
-        key = self.shots(Method(EMBEDDING, Stage(EMBEDDING)), Stage(EMBEDDING), setting)
+        own, key = (self.on_targets(one, setting).said("data.k") for one in (method, _EMBEDDING))
         if own != key:
             raise UserError(
                 f"{self.planner.study.file}: methods.{method.name}.downstream: its draws of the targets ({_told(own)}, "
@@ -121,17 +114,16 @@ class RetrievingPlanner:
                 "data.k, for the study or in a setting"
             )
 
-    def check_mixed(self, method: Method, stage: Stage, options: Mapping[str, Any], k: Shots | None) -> None:
+    def check_mixed(self, method: Method, upstream: ResolvedRun, k: Shots | None) -> None:
         """That a mixture learns on the target's examples that its downstream runs train on, and on no others.
 
         Args:
-            options: of the upstream run.
             k: size of the draw of the downstream runs.
 
         Raises:
             UserError: it would learn on a draw of another size, in which their dev examples may be train examples.
         """
-        own = data_options(self.planner.config(stage.config)[1], options).get("target_k")
+        own = upstream.said("data.target_k")
         if own != k:
             raise UserError(
                 f"{self.planner.study.file}: methods.{method.name}.upstream: its draw of the target is that of its "

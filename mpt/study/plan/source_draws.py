@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import yaml
 
 from mpt.data.fewshot.files import SYNTHETIC, Draws
 from mpt.data.tasks.task import Shots
+from mpt.fit.resolve import ResolvedRun
 from mpt.util.errors import UserError
 
-_SEEDS = (13, 21, 42, 87, 100)
-"""What MixtureData and EpisodeData read where nothing is said; of each, both read train and dev."""
 
-
-def lacking(config: str, options: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, str]:
+def lacking(run: ResolvedRun, tasks: Sequence[str]) -> dict[str, str]:
     """By task, what an upstream run would miss of it, in a few words; nothing for a task that has all.
 
     Args:
-        config: text of the run's config file.
-        options: its options by dotted name, which go over the config.
         tasks: the source tasks that are under the data root.
     """
-    root = str(options["data.root"])
+    root = str(run["data.root"])
     if root == SYNTHETIC:  # any draw can be made
         return {}
-    given = data_options(config, options)
-    seeds, k = given.get("seeds") or _SEEDS, given.get("k")
-    parts = [given[name] for name in ("splits", "support_splits", "query_splits") if given.get(name)]
-    splits = list(dict.fromkeys(split for part in parts or [["train", "dev"]] for split in part))
+    parts = [run.get(f"data.{name}") or () for name in ("splits", "support_splits", "query_splits")]
+    splits = list(dict.fromkeys(split for part in parts for split in part))
+    seeds = run.get("data.seeds") or ()  # of what another package's data read nothing is known
     found = {}
     for task in tasks:
-        if reason := _lacks(root, task, seeds, splits, k):
+        if reason := _lacks(root, task, seeds, splits, run.get("data.k")):
             found[task] = reason
     return found
 
@@ -50,17 +42,6 @@ def complain(found: Mapping[str, str], root: str, file: str) -> None:
             f"{file}: source tasks in {root} lack draws that upstream runs read: {told}. Build them ({build}), or "
             "choose others by source_k, and by data.seeds among the overrides of each upstream"
         )
-
-
-def data_options(config: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's data are given, by name: its options over its config's text."""
-    content = yaml.safe_load(config)
-    data = content.get("data") if isinstance(content, dict) else None
-    given = dict(data.get("init_args") or {}) if isinstance(data, dict) else {}
-    for option, value in options.items():
-        if option.startswith("data."):
-            given[option.removeprefix("data.").removeprefix("init_args.")] = value
-    return given
 
 
 def _lacks(root: str, task: str, seeds: Sequence[int], splits: Sequence[str], k: Shots | None) -> str:

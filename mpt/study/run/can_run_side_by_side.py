@@ -1,9 +1,8 @@
-"""A study's run as the command line understands it, and whether it can be trained beside others."""
+"""Whether a study's run can be trained beside others."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,11 +12,9 @@ from pytorch_lightning.loggers import WandbLogger
 
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile, ResumePoint
 from mpt.data.modules.examples import FewShotData
-from mpt.fit.command import RunCLI, run_lightning
+from mpt.fit.parse import MadeRun
 from mpt.learn import PromptTuning
 from mpt.record.rows import DEV_SCORE
-from mpt.study.plan.planned_run import PlannedRun
-from mpt.util.errors import UserError
 
 CALLBACKS = (KeepBest, MetricsFile, PredictionsFile, ResumePoint, EarlyStopping)
 PRECISIONS = {None: None, "32": None, "32-true": None, 32: None, "bf16-mixed": torch.bfloat16}
@@ -32,63 +29,9 @@ CHECKED = {"accelerator", "devices", "precision", "logger", "callbacks", "max_st
 CHECKED |= {"val_check_interval", "check_val_every_n_epoch", "num_sanity_val_steps", "accumulate_grad_batches"}
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """What the command line makes of a run's words.
-
-    Attributes:
-        learner: with nothing loaded yet.
-        data: likewise.
-        trainer: the Trainer's options; its callbacks and logger are made.
-        config: everything, as W&B is told.
-        text: everything, as ``config.yaml`` holds it.
-    """
-
-    learner: Any
-    data: Any
-    trainer: dict[str, Any]
-    config: dict[str, Any]
-    text: str
-
-    def callback(self, kind: type) -> Any:
-        """The callback of a kind, if there is one."""
-        return next((part for part in self.trainer["callbacks"] or [] if type(part) is kind), None)
-
-
-class _Ready(Exception):
-    """Everything is made but the Trainer."""
-
-    def __init__(self, parsed: Parsed) -> None:
-        super().__init__()
-        self.parsed = parsed
-
-
-class _NoTrainer(RunCLI):
-    def instantiate_trainer(self, **_: Any) -> Trainer:
-        config = self.config[self.subcommand]
-        options = dict(self._get(self.config_init, "trainer", default={}))
-        text = self._parser(self.subcommand).dump(config, skip_none=False)
-        raise _Ready(Parsed(self.model, self.datamodule, options, config.as_dict(), text))
-
-
-def parse(cell: PlannedRun) -> Parsed:
-    """Parse a run's words as ``mpt fit`` does, seed everything, and make learner and data.
-
-    Raises:
-        UserError: they do not fit the run's config.
-    """
-    try:
-        run_lightning(cell.arguments, _NoTrainer)
-    except _Ready as ready:
-        return ready.parsed
-    except SystemExit as stop:
-        raise UserError(f"the command line was refused ({stop.code})") from stop
-    raise AssertionError("the command line made no Trainer")
-
-
-def obstacle(parsed: Parsed) -> str | None:
+def obstacle(run: MadeRun) -> str | None:
     """Why a run cannot be trained beside others; None if it can."""
-    trainer, data, learner = parsed.trainer, parsed.data, parsed.learner
+    trainer, data, learner = run.trainer, run.data, run.learner
     if type(learner) is not PromptTuning:
         return f"the learner is {type(learner).__name__}"
     if type(data) is not FewShotData:
@@ -100,7 +43,7 @@ def obstacle(parsed: Parsed) -> str | None:
     for part in trainer["callbacks"] or []:
         if type(part) not in CALLBACKS:
             return f"there is a callback {type(part).__name__}"
-    keeper, stopper = parsed.callback(KeepBest), parsed.callback(EarlyStopping)
+    keeper, stopper = run.callback(KeepBest), run.callback(EarlyStopping)
     if keeper is None or keeper.monitor != DEV_SCORE:
         return "no KeepBest monitors dev/score"
     if stopper is not None and (stopper.monitor != DEV_SCORE or stopper._check_on_train_epoch_end):

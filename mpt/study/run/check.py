@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from mpt.study.plan.planned_run import PlannedRun
@@ -14,29 +13,18 @@ def check(cells: Sequence[PlannedRun]) -> str | None:
     parsed.
     """
     from mpt.backbone.loading import resolve
-    from mpt.fit.command import RunCLI, run_lightning
+    from mpt.fit.parse import parse_run
 
-    class Parsed(Exception):
-        pass
-
-    class ParseOnly(RunCLI):
-        def before_instantiate_classes(self) -> None:
-            raise Parsed
-
+    backbones = set()
     for cell in cells:
         try:
-            logging.disable()  # "Seed set to 13"
-            run_lightning(cell.arguments, ParseOnly)
-        except Parsed:
-            continue
+            run = parse_run(cell.arguments)
         except UserError as error:
             return f"{cell.key}: {error}"
-        finally:
-            logging.disable(logging.NOTSET)
-    for option in dict.fromkeys(word for cell in cells for word in cell.arguments):
-        if option.startswith("--model.backbone="):
-            try:
-                resolve(option.partition("=")[2])
-            except UserError as error:
-                return str(error)
+        backbones.add(run["model.backbone"])
+    for backbone in sorted(backbones):
+        try:
+            resolve(backbone)
+        except UserError as error:
+            return str(error)
     return None

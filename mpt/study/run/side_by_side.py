@@ -24,11 +24,12 @@ from mpt.backbone.loading import refuse_unsafe_dtype
 from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
+from mpt.fit.parse import MadeRun, make_run
 from mpt.learn.side_by_side import Lane, SideBySide
 from mpt.record.result import RunResult
 from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metrics, write_predictions
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.can_run_side_by_side import PRECISIONS, Parsed, device, obstacle, parse
+from mpt.study.run.can_run_side_by_side import PRECISIONS, device, obstacle
 from mpt.study.run.environment import environment
 from mpt.study.run.one import end_run, retrieved, run_cell
 from mpt.util.errors import UserError, mistake_behind, one_line
@@ -46,7 +47,7 @@ class _Run:
     """A run of a pack: what it is to do, and how far it is."""
 
     cell: PlannedRun
-    parsed: Parsed
+    parsed: MadeRun
     lane: Lane
 
     def path(self, callback: type) -> Path | None:
@@ -117,10 +118,10 @@ class _Pack:
         """Make every run's learner and data; those that are not fit to be here are left out."""
         backbone: FrozenBackbone | None = None
         fingerprint = ""
-        first: Parsed | None = None
+        first: MadeRun | None = None
         for cell in self.cells:
             try:
-                parsed = parse(cell)
+                parsed = make_run(cell.arguments)
                 why = obstacle(parsed)
                 if why is None and first is not None and _shape(parsed) != _shape(first):
                     why = "its steps are not those of the others"
@@ -146,7 +147,7 @@ class _Pack:
             for run in self.runs:
                 run.lane.prompt.data = run.lane.prompt.data.to(where)
 
-    def _lane(self, cell: PlannedRun, parsed: Parsed) -> Lane:
+    def _lane(self, cell: PlannedRun, parsed: MadeRun) -> Lane:
         prompt: nn.Parameter = parsed.learner.prompt.weight
         optimizer = parsed.learner.make_optimizer()
         scheduler = None if parsed.learner.lr_scheduler is None else parsed.learner.lr_scheduler(optimizer)
@@ -281,7 +282,7 @@ class _Pack:
         return ", ".join(run.cell.key for run in self.runs if run.cell is not cell)
 
 
-def _shape(parsed: Parsed) -> tuple[Any, ...]:
+def _shape(parsed: MadeRun) -> tuple[Any, ...]:
     """What runs of one pack must have in common."""
     learner, trainer = parsed.learner, parsed.trainer
     steps = tuple(trainer[name] for name in ("max_steps", "val_check_interval", "log_every_n_steps", "precision"))

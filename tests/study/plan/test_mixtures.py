@@ -12,6 +12,7 @@ from support.changes import REMOVED, changed
 from support.toy_study import STUDY, write_study
 
 from mpt.fit.configs import find_config
+from mpt.fit.resolve import resolve_run
 from mpt.study.forecast import by_kind
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
@@ -113,7 +114,10 @@ def test_a_prompt_cannot_start_a_model_nor_a_model_a_prompt(tmp_path):
     with pytest.raises(UserError, match=r"methods\.MTL: upstream learns by FineTuning and downstream by PromptTuning"):
         plan(load_study(write_study(tmp_path, "mpt-tiny", mixture)), tmp_path / "out")
     own = "model: {class_path: mine.FineTuning}\ntrainer: {callbacks: [{class_path: KeepBest, init_args: {folder: w}}]}"
-    assert start_options("up", own, find_config("fine_tuning").read_text(), "x") == {"model.start": "up/w"}
+    then = resolve_run(find_config("fine_tuning").read_text())
+    assert start_options("up", resolve_run(own), then, "x") == {"model.start": "up/w"}
+    unsaid = own.replace("KeepBest, init_args: {folder: w}", "mpt.callbacks.KeepBest")
+    assert start_options("up", resolve_run(unsaid), then, "x") == {"model.start": "up/prompt"}
 
 
 @pytest.mark.long

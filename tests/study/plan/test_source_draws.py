@@ -9,6 +9,7 @@ from support.changes import REMOVED, changed
 from support.toy_study import SOURCES, STUDY, write_study
 
 from mpt.fit.configs import find_config
+from mpt.fit.resolve import resolve_run
 from mpt.study.plan.grid import plan
 from mpt.study.plan.source_draws import lacking
 from mpt.study.spec.study import Study, load_study
@@ -55,9 +56,9 @@ def test_a_stage_is_asked_for_what_it_reads(toy, tmp_path):
     with pytest.raises(UserError, match=r"emo \(no dev file of seeds 13, 21\)"):  # MTL pools train and dev
         plan(toy, tmp_path / "out")
     maml, options = find_config("maml").read_text(), {"data.root": toy.root, "data.seeds": [13, 21]}
-    assert lacking(maml, options, SOURCES) == {"emo": "no dev file of seeds 13, 21"}
-    assert lacking(maml, {**options, "data.query_splits": ["train", "test"]}, SOURCES) == {}
-    assert lacking(maml, {**options, "data.init_args.query_splits": ["test"]}, SOURCES) == {}
+    assert lacking(resolve_run(maml, options), SOURCES) == {"emo": "no dev file of seeds 13, 21"}
+    assert lacking(resolve_run(maml, {**options, "data.query_splits": ["train", "test"]}), SOURCES) == {}
+    assert lacking(resolve_run(maml, {**options, "data.init_args.query_splits": ["test"]}), SOURCES) == {}
 
 
 def test_without_a_word_on_seeds_all_five_are_read(tmp_path):

@@ -215,7 +215,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(changes, says, tmp_path, mode
 def test_options_are_parsed_before_the_first_run(word, says, file, tmp_path):
     good = plan(load_study(file), tmp_path)[-1]
     assert check([good]) is None
-    said = check([good, replace(good, recipe=(*good.recipe, word))])
+    name, _, value = word.removeprefix("--").partition("=")
+    said = check([good, replace(good, options={**good.options, name: value})])
     assert said is not None and "\n" not in said
     assert says in said
 

@@ -53,7 +53,8 @@ def done(tracked, tmp_path_factory) -> tuple[PlannedRun, ...]:
 
 
 def given(cell: PlannedRun, *words: str) -> PlannedRun:
-    return replace(cell, recipe=(*cell.recipe, *words), fingerprint=cell.fingerprint + str(words))
+    more = dict(word.removeprefix("--").split("=", 1) for word in words)
+    return replace(cell, options={**cell.options, **more}, fingerprint=cell.fingerprint + str(words))
 
 
 def results(cells: tuple[PlannedRun, ...]) -> dict[str, Any]:
