@@ -46,7 +46,7 @@ def test_only_failures_since_one_came_count(file, tmp_path):
 
 def test_processes_of_different_studies_do_not_mix(file, tmp_path):
     cells, begun = plan(load_study(file), tmp_path), []
-    changed = [replace(cells[0], fingerprint="other", recipe=(*cells[0].recipe, "--x=1")), *cells[1:]]
+    changed = [replace(cells[0], fingerprint="other", options={**cells[0].options, "x": 1}), *cells[1:]]
     with join(cells, tmp_path, lambda: begun.append("first")) as others:
         assert not others
         with join(cells, tmp_path, lambda: begun.append("second")) as others:
