@@ -29,7 +29,10 @@ def number(value):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_option_has_the_value_that_lightnings_parser_gives_it(name):
-    run, parsed = resolve_run(find_config(name).read_text(encoding="utf-8")), parse_run(["fit", f"--config={name}"])
+    text = find_config(name).read_text(encoding="utf-8")
+    task = {"data.task": "syn-sentiment-review"} if "FewShotData" in text else {}  # which has no default
+    run = resolve_run(text, task)
+    parsed = parse_run(["fit", f"--config={name}", *(f"--{option}={value}" for option, value in task.items())])
     assert len(parsed.given) > 60
     # Of callbacks the parser writes every option out; the plan asks them one by one.
     asked = [option for option in parsed.given if option not in ("trainer.callbacks", "ckpt_path", "weights_only")]
@@ -63,7 +66,7 @@ def test_what_is_given_beside_a_config_goes_over_it(options):
         f"--{name}={value if isinstance(value, str) else yaml.safe_dump(value).split(chr(10))[0]}"
         for name, value in options.items()
     ]
-    parsed = parse_run(["fit", "--config=prompt_tuning", *words])
+    parsed = parse_run(["fit", "--config=prompt_tuning", "--data.task=syn-sentiment-review", *words])
     run = resolve_run(find_config("prompt_tuning").read_text(encoding="utf-8"), options)
     for name in ("model", "data", "trainer.logger", "trainer.logger.project", "model.optimizer.lr"):
         assert run.get(name) == parsed.get(name), name
@@ -152,6 +155,7 @@ def test_configs_and_words_from_before_are_understood(config_from_before, tmp_pa
     fit = [
         "fit",
         f"--config={config_from_before}",
+        "--data.task=syn-sentiment-review",
         "--trainer.logger=false",
         f"--trainer.default_root_dir={tmp_path}/run",
     ]
@@ -165,11 +169,16 @@ def test_configs_and_words_from_before_are_understood(config_from_before, tmp_pa
         assert type(made.learner.init) is SavedPrompt and made.learner.init.path == "there"
         assert "class_path: mpt.prompt.initialisers.SavedPrompt\n" in made.text
         assert not any(f"class_path: {before}\n" in made.text for before in BEFORE)
-    assert parse_run(["fit", f"--config={config_from_before}"])["trainer.logger"] == "mpt.callbacks.tracker.Tracker"
+    assert parse_run([*fit[:3]])["trainer.logger"] == "mpt.callbacks.tracker.Tracker"
 
 
 def test_a_run_from_before_is_resumed_and_tested(config_from_before, model_folder, tmp_path):
-    short = ["--trainer.max_steps=2", "--trainer.val_check_interval=2", "--model.prompt_length=3"]
+    short = [
+        "--data.task=syn-sentiment-review",
+        "--trainer.max_steps=2",
+        "--trainer.val_check_interval=2",
+        "--model.prompt_length=3",
+    ]
     short += [
         f"--model.backbone={model_folder('t5')}",
         "--data.test_examples=4",
