@@ -43,7 +43,7 @@ from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.environment import commit, versions
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.run.side_by_side import run_pack
 from mpt.study.spec.study import load_study
 
@@ -141,7 +141,7 @@ def run(cells: Sequence[PlannedRun], size: int, steps: int) -> dict[tuple[str, i
     done = {}
     for unit in units(cells, size):
         with watched(steps) as prompts:
-            ended = run_pack(unit) if len(unit) > 1 else {unit[0].key: run_cell(unit[0])}
+            ended = run_pack(unit) if len(unit) > 1 else {unit[0].key: do_run(unit[0])}
         if set(ended.values()) != {"finished"}:
             raise SystemExit("\n".join((cell.folder / "log.txt").read_text() for cell in unit))
         for cell, kept in zip(unit, prompts, strict=True):

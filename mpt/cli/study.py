@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.plan.grouping import default_size
     from mpt.study.report.write import log_report, write_report
     from mpt.study.run.claims import is_logged, join, reporting, set_logged
-    from mpt.study.run.grid import run_cells, unfinished
+    from mpt.study.run.grid import run_all, unfinished
     from mpt.study.run.pool import ProcessPool
     from mpt.study.run.results import REPORT, begun_with, refuse_strange, write_study
     from mpt.study.spec.settings import settings
@@ -120,11 +120,11 @@ def _run(options: argparse.Namespace) -> bool:
         if options.only:
             # For a scheduler, which has many of these at work: the report is made when they have ended.
             with StudyProgress(terminal) as live:
-                lost = run_cells(chosen(cells, options.only), workers, live, make_workers)
+                lost = run_all(chosen(cells, options.only), workers, live, make_workers)
             terminal.print(f"the report: mpt study report {out}", markup=False)
             return bool(lost)
         with StudyProgress(terminal) as live:
-            run_cells(cells, workers, live, make_workers, study.side_by_side or default_size(cells))
+            run_all(cells, workers, live, make_workers, study.side_by_side or default_size(cells))
     trouble = None
     with reporting(out):
         report = write_report(out)

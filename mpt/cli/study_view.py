@@ -74,31 +74,31 @@ class StudyProgress:
         self.bar = self.progress.add_task("runs", total=len(left), left=self._time_left())
         self.progress.start()
 
-    def finished(self, cell: PlannedRun, result: RunResult) -> None:
-        self.seconds.add(cell.stage, result.recipe, result.seconds)
+    def finished(self, run: PlannedRun, result: RunResult) -> None:
+        self.seconds.add(run.stage, result.recipe, result.seconds)
         test = (
             f"dev {_score(result.dev_score)}  test {_score(result.score)}"
-            if cell.stage == "downstream"
+            if run.stage == "downstream"
             else f"{result.steps} steps"
         )
-        place = f"  {cell.partition}" if cell.partition is not None else ""
-        self._line(cell, f"{test:<22}{result.seconds:6.1f} s{place}" + ("  (resumed)" if result.resumed else ""))
+        place = f"  {run.partition}" if run.partition is not None else ""
+        self._line(run, f"{test:<22}{result.seconds:6.1f} s{place}" + ("  (resumed)" if result.resumed else ""))
 
-    def failed(self, cell: PlannedRun, reason: str) -> None:
-        place = f" on {cell.partition}" if cell.partition is not None else ""
-        self._line(cell, f"FAILED{place}: {reason}", style="red")
+    def failed(self, run: PlannedRun, reason: str) -> None:
+        place = f" on {run.partition}" if run.partition is not None else ""
+        self._line(run, f"FAILED{place}: {reason}", style="red")
 
-    def _line(self, cell: PlannedRun, text: str, style: str | None = None) -> None:
-        self.left.pop(cell.key, None)
+    def _line(self, run: PlannedRun, text: str, style: str | None = None) -> None:
+        self.left.pop(run.key, None)
         count = self.total - len(self.left)
-        rate = f" lr {cell.learning_rate:g}" if cell.learning_rate is not None else ""
-        rate = (f" rank {cell.rank}" if cell.rank is not None else "") + rate
-        upstream = f"up{cell.upstream_seed}"
-        rate = (f" {upstream}" if upstream in cell.key.split("-") else "") + rate  # in the key if one of several
-        what = cell.target or ""
-        what += f"{', ' if what else ''}upstream" if cell.stage == "upstream" and cell.method != EMBEDDING else ""
+        rate = f" lr {run.learning_rate:g}" if run.learning_rate is not None else ""
+        rate = (f" rank {run.rank}" if run.rank is not None else "") + rate
+        upstream = f"up{run.upstream_seed}"
+        rate = (f" {upstream}" if upstream in run.key.split("-") else "") + rate  # in the key if one of several
+        what = run.target or ""
+        what += f"{', ' if what else ''}upstream" if run.stage == "upstream" and run.method != EMBEDDING else ""
         number = f"[{count:>{len(str(self.total))}}/{self.total}]"
-        name = f"{cell.method:<8} {what:<32} seed {cell.seed:<4}{rate:<9}"
+        name = f"{run.method:<8} {what:<32} seed {run.seed:<4}{rate:<9}"
         self.progress.console.print(f"{number} {name} {text}", style=style, markup=False)
         self.progress.update(self.bar, completed=count)
         if self.clock() - self.told < (_SHOW_EVERY if self.console.is_terminal else _TELL_EVERY):

@@ -42,7 +42,7 @@ def _trial(words: Sequence[str]) -> bool:
     from mpt.cli.study_view import StudyProgress
     from mpt.present.terminal import console
     from mpt.study.plan.grid import plan
-    from mpt.study.run.grid import run_cells
+    from mpt.study.run.grid import run_all
     from mpt.sweep.results import as_options
     from mpt.sweep.tracking import TrialRun, without_agent
     from mpt.sweep.trial import outcome
@@ -53,7 +53,7 @@ def _trial(words: Sequence[str]) -> bool:
     terminal.print(f"trial {bench.name(values)} in {bench.out}: {as_options(values)}", markup=False)
     tracked = TrialRun(bench, values)
     with without_agent(), StudyProgress(terminal) as live:
-        run_cells(cells, _workers(options.workers, bench.study.workers), live)
+        run_all(cells, _workers(options.workers, bench.study.workers), live)
     row = outcome(bench, values, cells)
     tracked.log(row)
     for task, gain in row.gains.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.grid import Watcher, run_cells, unfinished
+from mpt.study.run.grid import Watcher, run_all, unfinished
 from mpt.sweep.bayes import propose
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import Sweep
@@ -34,7 +34,7 @@ class Search:
         notes: trial's name to what is to be said of it.
         own: names of the sweep's own trials.
         done: how many of them are planned as runs.
-        cells: these runs, by key.
+        runs: these runs, by key.
         fresh: how many runs were left to do.
     """
 
@@ -48,7 +48,7 @@ class Search:
     notes: dict[str, str] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
     done: int = 0
-    cells: dict[str, PlannedRun] = field(default_factory=dict)
+    runs: dict[str, PlannedRun] = field(default_factory=dict)
     fresh: int = 0
 
     def run(self, count: int | None, seed: int, references: bool) -> list[TrialOutcome]:
@@ -60,7 +60,7 @@ class Search:
             references: whether the rates of the study and of the method's config are tried too.
 
         Raises:
-            UserError: a sweep without end and no count; as :func:`mpt.study.run.grid.run_cells`.
+            UserError: a sweep without end and no count; as :func:`mpt.study.run.grid.run_all`.
         """
         sweep = self.sweep
         count = min((number for number in (count, sweep.cap) if number is not None), default=None)
@@ -100,15 +100,15 @@ class Search:
         """Do what is left of the trials that are planned."""
         fresh = self.trials[self.done :]
         # Only the new ones: reading configs and data for every run of every trial before each of them would be slow.
-        self.cells |= {cell.key: cell for cell in plan(self.bench.with_trials(fresh), self.bench.out)}
+        self.runs |= {run.key: run for run in plan(self.bench.with_trials(fresh), self.bench.out)}
         self.done = len(self.trials)
-        cells = list(self.cells.values())
-        self.fresh += len(unfinished(cells))
+        runs = list(self.runs.values())
+        self.fresh += len(unfinished(runs))
         with without_agent(), self.watch() as watcher:
-            run_cells(cells, self.workers, watcher)
+            run_all(runs, self.workers, watcher)
 
     def _outcomes(self, trials: Sequence[Values]) -> list[TrialOutcome]:
-        return [outcome(self.bench, values, list(self.cells.values())) for values in trials]
+        return [outcome(self.bench, values, list(self.runs.values())) for values in trials]
 
     def _follow(self, count: int, seed: int) -> None:
         """Trial after trial by what the earlier gave, as many at once as there are workers.

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from mpt.util.errors import UserError
 
@@ -79,10 +79,11 @@ def only_one(folder: Path, complaint: str) -> Iterator[None]:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open_lock(folder / LOCK)
+        # A link may lead to a file of somebody else.
+        number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
         raise UserError(f"Cannot write to the folder {folder}: {error.strerror}.") from error
-    with lock as file:
+    with os.fdopen(number, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -121,12 +122,6 @@ def held(folder: Path, complaint: str) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(number, fcntl.LOCK_UN)
         os.close(number)
-
-
-def open_lock(path: Path) -> IO[str]:
-    """A file to lock, made if need be; one that is a link, which may lead to a file of somebody else, is not opened."""
-    number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    return os.fdopen(number, "r+", encoding="utf-8")
 
 
 def _exchange(one: Path, other: Path) -> bool:

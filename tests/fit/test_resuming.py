@@ -16,7 +16,7 @@ from support.toy_study import write_study
 
 from mpt.record.folder import STARTED
 from mpt.study.plan.grid import plan
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 from mpt.util.files import held, write_json
@@ -136,4 +136,4 @@ def test_half_a_checkpoint_of_a_study_is_worth_no_more_than_none(model_folder, t
     cell = next(cell for cell in cells if cell.method == "PT")
     write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
     (cell.folder / "last.ckpt").write_bytes(b"half")
-    assert run_cell(cell) == "finished"
+    assert do_run(cell) == "finished"

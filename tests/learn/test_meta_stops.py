@@ -15,7 +15,7 @@ from mpt.callbacks import KeepBest, ResumePoint
 from mpt.learn.meta import MAML, FoMAML, Reptile
 from mpt.prompt.files import load_prompt
 from mpt.study.plan.grid import plan
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 
@@ -149,6 +149,6 @@ def test_a_study_records_the_sentence(model_folder, tmp_path):
     changes = {(*upstream, "config"): "maml", (*upstream, "overrides", "model.algorithm.inner_lr"): 1e6}
     cells = plan(load_study(write_study(tmp_path, model_folder("t5"), changed(STUDY, changes))), tmp_path / "out")
     upstream = next(cell for cell in cells if cell.stage == "upstream")
-    assert run_cell(upstream) == "failed"
+    assert do_run(upstream) == "failed"
     reason = json.loads((upstream.folder / "failed.json").read_text())["reason"]
     assert reason.startswith("the inner loop on task") and "at inner rate 1e+06" in reason

@@ -14,7 +14,7 @@ from mpt.learn.learner import Learner
 from mpt.prompt.files import load_prompt
 from mpt.record.folder import FAILED, RESULT
 from mpt.study.plan.grid import plan
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.spec.study import load_study
 
 CONFIG = ("--config", "prompt_tuning")
@@ -97,7 +97,7 @@ def cell_of(folder: Path, model: Path):
 def test_a_run_of_a_study_is_judged_by_what_it_kept(spoilt, tmp_path, model_folder):
     """As in a pack: what is chosen on dev was learned before."""
     cell = cell_of(tmp_path, model_folder("t5"))
-    assert run_cell(cell) == "finished"
+    assert do_run(cell) == "finished"
     result = json.loads((cell.folder / RESULT).read_text())
     assert result["best_step"] == 2 and 0 <= result["score"] <= 1
 
@@ -106,5 +106,5 @@ def test_a_run_of_a_study_is_judged_by_what_it_kept(spoilt, tmp_path, model_fold
 def test_a_run_of_a_study_that_kept_nothing_has_failed(tmp_path, model_folder, monkeypatch):
     monkeypatch.setattr("mpt.learn.learner.token_mean", lambda losses, batch: losses.mean() * torch.nan)
     cell = cell_of(tmp_path, model_folder("t5"))
-    assert run_cell(cell) == "failed"
+    assert do_run(cell) == "failed"
     assert "Nothing was kept" in json.loads((cell.folder / FAILED).read_text())["reason"]

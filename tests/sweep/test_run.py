@@ -110,7 +110,7 @@ def pretended(monkeypatch):
     """Runs at once, whose score is best at an inner rate of 0.1 and an outer rate of 1; the number done, by round."""
     rounds: list[int] = []
 
-    def run_cells(cells, workers, watcher):
+    def run_all(cells, workers, watcher):
         todo = [cell for cell in cells if not (cell.folder / "result.json").is_file()]
         rounds.append(len(todo))
         for cell in todo:
@@ -127,7 +127,7 @@ def pretended(monkeypatch):
             write_json(cell.folder / "result.json", {**result, "fingerprint": cell.fingerprint})
         return []
 
-    monkeypatch.setattr(run_module, "run_cells", run_cells)
+    monkeypatch.setattr(run_module, "run_all", run_all)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     return rounds
 

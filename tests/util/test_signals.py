@@ -14,7 +14,7 @@ from support.toy_study import write_study
 
 from mpt.record.folder import FAILED
 from mpt.study.plan.grid import plan
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.spec.study import load_study
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -71,5 +71,5 @@ def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr("mpt.fit.command.run_lightning", stopped)
     cell = plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")[0]
-    assert run_cell(cell) == "failed"
+    assert do_run(cell) == "failed"
     assert json.loads((cell.folder / FAILED).read_text())["reason"].startswith("it was stopped by SIGTERM;")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 
 from mpt.data.build.build import BuildJob, Result, build
 from mpt.data.build.hub import Fetch, Hub
 from mpt.util.errors import UserError
+from mpt.util.processes import end_with_parent, ignore_interrupts
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def _in_processes(jobs: Sequence[BuildJob], workers: int) -> Iterator[BuildOutco
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
     others, done = multiprocessing.active_children(), False
     try:
-        with _ignore_interrupts():
+        with ignore_interrupts():
             futures: list[Future[BuildOutcome]] = [pool.submit(_work, job) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
@@ -83,35 +79,13 @@ def _in_processes(jobs: Sequence[BuildJob], workers: int) -> Iterator[BuildOutco
         pool.shutdown(cancel_futures=True)
 
 
-@contextlib.contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C, as processes started meanwhile do for life: it reaches all, but the parent decides."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 _fetch: Fetch
 
 
 def _prepare() -> None:
-    """In a worker: end with the parent, however it ends."""
     global _fetch
     _fetch = Hub()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    sentinel = parent.sentinel
-
-    def end() -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
+    end_with_parent()
 
 
 def _work(job: BuildJob) -> BuildOutcome:

@@ -27,8 +27,9 @@ Failures = Mapping[str, str]
 """The name of each failure on record, by the key of its run."""
 
 CLAIMS = ".claims"
-_DOOR, _PRESENT, _REPORT = "door", "present", "report"  # locks
-_COMPANY, _PLAN, _LOGGED = "group_at_work", "plan.json", "logged"
+_JOINING, _AT_WORK, _REPORT = "door", "present", "report"
+"""Locks: of who is about to join, shared by all at work, of who writes the report."""
+_GROUP, _PLAN, _LOGGED = "group_at_work", "plan.json", "logged"
 
 
 @contextmanager
@@ -39,8 +40,8 @@ def claim(unit: Sequence[PlannedRun]) -> Iterator[bool]:
         return
     with ExitStack() as opened:
         files = []
-        for cell in sorted(unit, key=lambda cell: cell.key):
-            file = opened.enter_context(_open(cell.out, cell.key.replace("/", "__") + ".lock"))
+        for run in sorted(unit, key=lambda run: run.key):
+            file = opened.enter_context(_open(run.out, run.key.replace("/", "__") + ".lock"))
             if not _try_lock(file):
                 yield False
                 return
@@ -75,7 +76,7 @@ def settled(run: PlannedRun, past: Failures) -> str | None:
 
 
 @contextmanager
-def join(cells: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> Iterator[bool]:
+def join(runs: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> Iterator[bool]:
     """Be at work in a study's folder: whether others are already.
 
     Args:
@@ -87,27 +88,27 @@ def join(cells: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) ->
     busy = f"another mpt study run is at work in {out}"
     if fcntl is None:
         with only_one(out, f"{busy}; wait for it, or give another --out"):
-            _write_plan(cells, out)
+            _write_plan(runs, out)
             begin()
             yield False
         return
-    with _open(out, _PRESENT) as present:
-        with _open(out, _DOOR) as door:
+    with _open(out, _AT_WORK) as at_work:
+        with _open(out, _JOINING) as joining:
             try:
-                fcntl.flock(door, fcntl.LOCK_EX)
+                fcntl.flock(joining, fcntl.LOCK_EX)
             except OSError as error:
                 raise UserError(
                     f"{out} is on a file system without locks ({error.strerror}), which keep two processes from doing "
                     "the same run; give an --out on another"
                 ) from error
-            others = not _try_lock(present)
+            others = not _try_lock(at_work)
             if others:
-                _check_plan(cells, read_json(out / CLAIMS / _PLAN)["runs"], busy)
+                _check_plan(runs, read_json(out / CLAIMS / _PLAN)["runs"], busy)
             else:
                 begin()
-                _write_plan(cells, out)
-            # Letting go of the one and taking the other is not one step, but the door is shut meanwhile.
-            fcntl.flock(present, fcntl.LOCK_SH)
+                _write_plan(runs, out)
+            # Letting go of the one and taking the other is not one step, but nobody else can join meanwhile.
+            fcntl.flock(at_work, fcntl.LOCK_SH)
         yield others
 
 
@@ -121,7 +122,7 @@ def reporting(out: Path) -> Iterator[None]:
 
 
 def is_logged(out: Path) -> bool:
-    """Whether one of this company has logged the report."""
+    """Whether one of those at work has logged the report."""
     path = out / CLAIMS / _LOGGED
     return path.is_file() and path.read_text(encoding="utf-8") == group_at_work(out)
 
@@ -134,7 +135,7 @@ def set_logged(out: Path) -> None:
 def group_at_work(out: Path) -> str | None:
     """The name of those at work in a study's folder: of the first process, and of all that came while any was there."""
     try:
-        return (out / CLAIMS / _COMPANY).read_text(encoding="utf-8")
+        return (out / CLAIMS / _GROUP).read_text(encoding="utf-8")
     except OSError:
         return None
 
@@ -153,18 +154,18 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-def _write_plan(cells: Sequence[PlannedRun], out: Path) -> None:
-    runs = {cell.key: {"fingerprint": cell.fingerprint, "recipe": cell.recipe} for cell in cells}
-    write_json(out / CLAIMS / _PLAN, {"runs": runs})
-    write_text(out / CLAIMS / _COMPANY, uuid.uuid4().hex)
+def _write_plan(runs: Sequence[PlannedRun], out: Path) -> None:
+    plan = {run.key: {"fingerprint": run.fingerprint, "recipe": run.recipe} for run in runs}
+    write_json(out / CLAIMS / _PLAN, {"runs": plan})
+    write_text(out / CLAIMS / _GROUP, uuid.uuid4().hex)
 
 
-def _check_plan(cells: Sequence[PlannedRun], theirs: Mapping[str, Any], busy: str) -> None:
+def _check_plan(runs: Sequence[PlannedRun], theirs: Mapping[str, Any], busy: str) -> None:
     end = "wait for it, or give another --out"
-    for cell in cells:
-        if cell.key in theirs and theirs[cell.key]["fingerprint"] != cell.fingerprint:
+    for run in runs:
+        if run.key in theirs and theirs[run.key]["fingerprint"] != run.fingerprint:
             raise UserError(
-                f"{busy}, and not on today's {cell.key}: {difference(cell, theirs[cell.key]['recipe'])}; {end}"
+                f"{busy}, and not on today's {run.key}: {difference(run, theirs[run.key]['recipe'])}; {end}"
             )
-    if strange := sorted({cell.key for cell in cells} ^ set(theirs)):
+    if strange := sorted({run.key for run in runs} ^ set(theirs)):
         raise UserError(f"{busy} on a study of other runs ({len(strange)} differ, such as {strange[0]}); {end}")

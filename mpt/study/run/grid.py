@@ -27,10 +27,10 @@ class Watcher(Protocol):
     def begins(self, left: Sequence[PlannedRun], done: Sequence[PlannedRun], workers: int) -> None:
         """Some runs are left, others were finished before."""
 
-    def finished(self, cell: PlannedRun, result: RunResult) -> None:
+    def finished(self, run: PlannedRun, result: RunResult) -> None:
         """A run has a result."""
 
-    def failed(self, cell: PlannedRun, reason: str) -> None:
+    def failed(self, run: PlannedRun, reason: str) -> None:
         """A run has none, and why."""
 
 
@@ -48,7 +48,7 @@ class Workers(Protocol):
     def receive(self, seconds: float | None = None) -> Sequence[tuple[Any, tuple[str, Any] | None]]:
         """Wait, at most so many seconds, until some worker says something or dies (None), and what."""
 
-    def check(self, cells: Sequence[PlannedRun]) -> str | None:
+    def check(self, runs: Sequence[PlannedRun]) -> str | None:
         """Have the options of some runs parsed: what is wrong with them."""
 
     def replace(self, worker: Any) -> Any:
@@ -58,17 +58,17 @@ class Workers(Protocol):
         """End all workers."""
 
 
-def unfinished(cells: Sequence[PlannedRun]) -> list[PlannedRun]:
+def unfinished(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     """The runs that have no result yet.
 
     Raises:
         UserError: a result in the folder is that of another configuration.
     """
-    return [cell for cell in cells if not is_finished(cell)]
+    return [run for run in runs if not is_finished(run)]
 
 
-def run_cells(
-    cells: Sequence[PlannedRun],
+def run_all(
+    runs: Sequence[PlannedRun],
     workers: int,
     watcher: Watcher,
     make_workers: Callable[[int, Failures, int | None], Workers] = ProcessPool,
@@ -81,22 +81,22 @@ def run_cells(
 
     Args:
         make_workers: makes the workers of their number, the failures that do not count and the most threads of each.
-        side_by_side: most downstream runs that a worker trains as one batch; the cells are the whole plan then.
+        side_by_side: most downstream runs that a worker trains as one batch; the runs are the whole plan then.
 
     Raises:
         UserError: options that do not fit their config, before any run; a result of another configuration.
     """
-    left, past = unfinished(cells), failures(cells)
+    left, past = unfinished(runs), failures(runs)
     workers = min(workers, len(left))
     todo = {run.key for run in left}
-    watcher.begins(left, [run for run in cells if run.key not in todo], workers)
+    watcher.begins(left, [run for run in runs if run.key not in todo], workers)
     if not left:
         return []
-    pool = make_workers(workers, past, 1 if are_small(cells) else None)
+    pool = make_workers(workers, past, 1 if are_small(runs) else None)
     clean = False
     try:
         _check(pool, left)
-        lost = _Grid(cells, left, past, watcher, side_by_side).run(pool)
+        lost = _Grid(runs, left, past, watcher, side_by_side).run(pool)
         clean = True
     finally:
         pool.close(patient=clean)
@@ -106,8 +106,8 @@ def run_cells(
 def _check(pool: Workers, left: Sequence[PlannedRun]) -> None:
     """Have one run of each kind parsed: a wrong option should be known now, not after the upstream runs."""
     kinds: dict[tuple[str, str], PlannedRun] = {}
-    for cell in left:
-        kinds.setdefault((cell.method, cell.stage), cell)
+    for run in left:
+        kinds.setdefault((run.method, run.stage), run)
     if wrong := pool.check(list(kinds.values())):
         raise UserError(wrong)
 
@@ -121,18 +121,18 @@ class _Grid:
 
     def __init__(
         self,
-        cells: Sequence[PlannedRun],
+        runs: Sequence[PlannedRun],
         left: Sequence[PlannedRun],
         past: Failures,
         watcher: Watcher,
         side_by_side: int,
     ) -> None:
-        todo = {cell.key for cell in left}
-        self.left: list[Unit] = [unit for unit in units(cells, side_by_side) if any(cell.key in todo for cell in unit)]
+        todo = {run.key for run in left}
+        self.left: list[Unit] = [unit for unit in units(runs, side_by_side) if any(run.key in todo for run in unit)]
         self.left.sort(key=lambda unit: unit[0].stage != "upstream")  # stable: a run comes after those that it needs
         self.elsewhere: dict[Unit, float] = {}  # when to look again
         self.deaths: Counter[Unit] = Counter()
-        self.finished = {cell.key for cell in cells} - todo
+        self.finished = {run.key for run in runs} - todo
         self.lost: dict[str, PlannedRun] = {}
         self.past = past
         self.watcher = watcher
@@ -159,7 +159,7 @@ class _Grid:
         for unit in list(self.left):
             if self.elsewhere.get(unit, 0) > time.monotonic() or unit not in self.left:
                 continue
-            if all(self.finished.issuperset(cell.needs) for cell in unit) and not self.settle(unit):
+            if all(self.finished.issuperset(run.needs) for run in unit) and not self.settle(unit):
                 self.left.remove(unit)
                 self.elsewhere.pop(unit, None)
                 worker.send("run", unit)
@@ -167,9 +167,9 @@ class _Grid:
 
     def hear(self, unit: Unit, ended: Mapping[str, str]) -> None:
         """What a worker says about the runs of its unit."""
-        for cell in unit:
-            if ended[cell.key] != "elsewhere":
-                self.take(cell, ended[cell.key])
+        for run in unit:
+            if ended[run.key] != "elsewhere":
+                self.take(run, ended[run.key])
         if "elsewhere" in ended.values() and not self.settle(unit):
             self.later(unit)
 
@@ -179,11 +179,11 @@ class _Grid:
         with claim(unit) as held:  # another process may have taken it over already
             if held and self.deaths[unit] > retries:
                 if len(unit) > 1:  # perhaps one of them is at fault, or all together take too much memory
-                    self.left[:0] = [(cell,) for cell in unit]
+                    self.left[:0] = [(run,) for run in unit]
                     return
-                for cell in unit:
-                    if settled(cell, self.past) is None:
-                        cell.files.fail(reason, cell.arguments)
+                for run in unit:
+                    if settled(run, self.past) is None:
+                        run.files.fail(reason, run.arguments)
         if unit and not self.settle(unit):
             self.later(unit)
 
@@ -193,37 +193,37 @@ class _Grid:
 
     def settle(self, unit: Unit) -> bool:
         """Whether all of a unit is done with, be it by another process; then it is left no more."""
-        states = {cell: settled(cell, self.past) for cell in unit}
+        states = {run: settled(run, self.past) for run in unit}
         if None in states.values():
             return False
         self.elsewhere.pop(unit, None)
         if unit in self.left:
             self.left.remove(unit)
-        for cell, state in states.items():
-            self.take(cell, state)
+        for run, state in states.items():
+            self.take(run, state)
         return True
 
-    def take(self, cell: PlannedRun, state: str | None) -> None:
+    def take(self, run: PlannedRun, state: str | None) -> None:
         """A run has ended, once."""
-        if cell.key in self.finished or cell.key in self.lost:
+        if run.key in self.finished or run.key in self.lost:
             return
         if state == "finished":
-            self.finished.add(cell.key)
-            self.watcher.finished(cell, read_result(cell.folder / RESULT))
+            self.finished.add(run.key)
+            self.watcher.finished(run, read_result(run.folder / RESULT))
         else:
-            failure = cell.files.failure()
-            self.lose(cell, failure.reason if failure is not None else "it does not say why")
+            failure = run.files.failure()
+            self.lose(run, failure.reason if failure is not None else "it does not say why")
 
-    def lose(self, cell: PlannedRun, reason: str) -> None:
-        self.lost[cell.key] = cell
-        self.watcher.failed(cell, reason)
-        for whole in [unit for unit in self.left if any(cell.key in other.needs for other in unit)]:
-            unit = tuple(other for other in whole if cell.key in other.needs)
-            rest = tuple(other for other in whole if cell.key not in other.needs)
+    def lose(self, run: PlannedRun, reason: str) -> None:
+        self.lost[run.key] = run
+        self.watcher.failed(run, reason)
+        for whole in [unit for unit in self.left if any(run.key in other.needs for other in unit)]:
+            unit = tuple(other for other in whole if run.key in other.needs)
+            rest = tuple(other for other in whole if run.key not in other.needs)
             self.left[self.left.index(whole)] = rest
             self.left = [unit for unit in self.left if unit]
             self.elsewhere.pop(whole, None)
-            why = f"not started: it needs {cell.key}, which failed"
+            why = f"not started: it needs {run.key}, which failed"
             with claim(unit) as held:
                 for other in unit:
                     if held and settled(other, self.past) is None:

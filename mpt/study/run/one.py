@@ -18,22 +18,22 @@ from mpt.util.output import output_to
 from mpt.util.signals import signal_behind
 
 
-def run_cell(cell: PlannedRun) -> str:
+def do_run(run: PlannedRun) -> str:
     """Do one run in its folder, from its checkpoint if it has one, and write its result or why there is
     none: ``"finished"`` or ``"failed"``.
     """
-    folder = cell.files
+    folder = run.files
     start = time.monotonic()
-    resumed = folder.is_resumable(cell.fingerprint)
+    resumed = folder.is_resumable(run.fingerprint)
     if not resumed:
         folder.clear()
-    folder.start(cell.fingerprint, cell.recipe)
+    folder.start(run.fingerprint, run.recipe)
     try:
         with output_to(folder.log):
-            result = _fit_and_test(cell, resumed)
+            result = _fit_and_test(run, resumed)
             end_run()
             result = replace(result, seconds=round(result.seconds + time.monotonic() - start, 2))
-            folder.finish(cell.identity, result)
+            folder.finish(run.identity, result)
             print(f"study: finished in {result.seconds:.1f} s")
     except Exception as error:
         mistake = mistake_behind(error)
@@ -41,13 +41,13 @@ def run_cell(cell: PlannedRun) -> str:
             # A kill can leave half a checkpoint, which is worth no more than none.
             end_run()
             folder.clear()
-            return run_cell(cell)
-        folder.fail(str(mistake or one_line(error)), cell.arguments)
+            return do_run(run)
+        folder.fail(str(mistake or one_line(error)), run.arguments)
         return "failed"
     except SystemExit as stop:
         if (ended_by := signal_behind(stop)) is None:
             raise
-        folder.fail(f"it was stopped by {ended_by.name}; the study, started again, goes on with it", cell.arguments)
+        folder.fail(f"it was stopped by {ended_by.name}; the study, started again, goes on with it", run.arguments)
         return "failed"
     finally:
         end_run()
@@ -56,7 +56,7 @@ def run_cell(cell: PlannedRun) -> str:
     return "finished"
 
 
-def _fit_and_test(cell: PlannedRun, resumed: bool) -> RunResult:
+def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
     from mpt.callbacks import KeepBest
     from mpt.fit.command import RunCLI, run_lightning
 
@@ -67,28 +67,28 @@ def _fit_and_test(cell: PlannedRun, resumed: bool) -> RunResult:
                 self.trainer.fit(model, **options)
             except NotFinite as error:
                 keepers: list[Any] = [part for part in self.trainer.callbacks if isinstance(part, KeepBest)]  # type: ignore[attr-defined]
-                if cell.stage != "downstream" or not any(part.best_step is not None for part in keepers):
+                if run.stage != "downstream" or not any(part.best_step is not None for part in keepers):
                     raise
                 print(f"study: it ended at step {self.trainer.global_step}: {error}")
 
-    arguments = cell.arguments
+    arguments = run.arguments
     if resumed:
-        arguments.append(f"--ckpt_path={cell.files.checkpoint}")
+        arguments.append(f"--ckpt_path={run.files.checkpoint}")
     print(f"study: mpt {' '.join(arguments)}", flush=True)
     try:
         cli = run_lightning(arguments, Judged)
     except SystemExit as stop:
         if signal_behind(stop) is not None:
             raise
-        raise UserError(f"the command line was refused ({stop.code}); see {cell.files.log}") from stop
+        raise UserError(f"the command line was refused ({stop.code}); see {run.files.log}") from stop
     trainer: Any = cli.trainer
     keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)
     if trainer.logger is not None:
-        trainer.logger.log_hyperparams(cell.identity)
+        trainer.logger.log_hyperparams(run.identity)
     steps = trainer.global_step
     taken = retrieved(cli.model, cli.datamodule)
     tested: dict[str, Any] = {}
-    if cell.stage == "downstream":
+    if run.stage == "downstream":
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
         score = seven_digits(trainer.callback_metrics["test/score"])
         tested = {"metric": cli.datamodule.task.metric, "score": score}
@@ -100,9 +100,9 @@ def _fit_and_test(cell: PlannedRun, resumed: bool) -> RunResult:
         examples=getattr(cli.model, "examples", None),
         **taken,
         resumed=resumed,
-        fingerprint=cell.fingerprint,
-        recipe=cell.recipe,
-        arguments=cell.arguments,
+        fingerprint=run.fingerprint,
+        recipe=run.recipe,
+        arguments=run.arguments,
         environment=environment(str(trainer.strategy.root_device)),
         seconds=getattr(cli.model, "seconds_before", 0.0),  # of training before it was killed
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -14,6 +13,7 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures
 from mpt.study.run.worker import work
 from mpt.util.machine import cores, gpu_names
+from mpt.util.processes import ignore_interrupts
 
 
 class Worker:
@@ -28,7 +28,7 @@ class Worker:
         self.connection: Connection
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=work, args=(theirs, threads, device, past), daemon=True)
-        with _ignore_interrupts():
+        with ignore_interrupts():
             self.process.start()
         theirs.close()  # so that the death of the worker closes the pipe
         self.device = device
@@ -56,16 +56,6 @@ class Worker:
         self.process.kill()
         self.process.join()
         self.connection.close()
-
-
-@contextlib.contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C, as processes started meanwhile do for life: it reaches all, but the parent decides."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 class ProcessPool:
@@ -97,9 +87,9 @@ class ProcessPool:
                     news.append((worker, None))
         return news
 
-    def check(self, cells: Sequence[PlannedRun]) -> str | None:
+    def check(self, runs: Sequence[PlannedRun]) -> str | None:
         """Have the options of some runs parsed: what is wrong with them."""
-        self.workers[0].send("check", cells)
+        self.workers[0].send("check", runs)
         for _, message in self.receive():
             if message is None:
                 return "a worker process ended before its first run; the lines above may say why"

@@ -224,7 +224,7 @@ class RayPool:
             if self.failed_starts > self.retries + len(self.workers):
                 raise UserError(f"no worker comes to life on the Ray cluster: {_last_line(error)}")
 
-    def check(self, cells: Sequence[PlannedRun]) -> str | None:
+    def check(self, runs: Sequence[PlannedRun]) -> str | None:
         """Have the options of some runs parsed: what is wrong with them."""
         asked: RayWorker | None = None
         for _ in range(10 * (self.retries + 1)):
@@ -232,7 +232,7 @@ class RayPool:
                 asked = next((worker for worker in self.workers if worker.idle), None)
                 if asked is None:
                     self._replace_dead(self.receive())
-            asked.send("check", cells)
+            asked.send("check", runs)
             while asked in self.workers:
                 for worker, message in self.receive():
                     if worker is asked and message is not None:

@@ -31,7 +31,7 @@ from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metric
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.can_run_side_by_side import PRECISIONS, device, obstacle
 from mpt.study.run.environment import environment
-from mpt.study.run.one import end_run, retrieved, run_cell
+from mpt.study.run.one import do_run, end_run, retrieved
 from mpt.util.errors import UserError, mistake_behind, one_line
 from mpt.util.files import replacing, write_text
 from mpt.util.output import output_to
@@ -78,7 +78,7 @@ def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
             end_run()
     for cell in cells:
         if cell.key not in ended:
-            ended[cell.key] = "finished" if cell.files.is_finished else run_cell(cell)
+            ended[cell.key] = "finished" if cell.files.is_finished else do_run(cell)
     pack.state.unlink(missing_ok=True)
     return ended
 

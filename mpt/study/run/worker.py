@@ -7,26 +7,23 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
-import threading
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.check import check
 from mpt.study.run.claims import Failures, claim, settled
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
+from mpt.util.processes import end_with_parent
 
 
 def work(connection: Connection, threads: int, device: str | None, past: Failures) -> None:
     """Serve the parent until it says so or is gone.
 
-    Messages are ``("check", cells)``, answered by ``("checked", None or a sentence)``, and ``("run",
-    unit)``, answered by ``("ended", {key: "finished", "failed" or "elsewhere"})`` once the cells' files say the same;
-    None ends.
+    Messages are ``("check", runs)``, answered by ``("checked", None or a sentence)``, and ``("run", unit)``, answered
+    by ``("ended", {key: "finished", "failed" or "elsewhere"})`` once the runs' files say the same; None ends.
     """
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     prepare(threads, device)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while (message := connection.recv()) is not None:
@@ -55,15 +52,6 @@ def prepare(threads: int, device: str | None) -> None:
     gc.freeze()
 
 
-def _die_with_parent() -> None:
-    # After kill -9 of the parent nobody else would stop this process, and a second study might do the same
-    # run.
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def run_unit(unit: tuple[PlannedRun, ...], past: Failures) -> dict[str, str]:
     """Do the runs of a unit: what became of each, by key; ``"elsewhere"`` if another process is at it, or was.
 
@@ -71,10 +59,10 @@ def run_unit(unit: tuple[PlannedRun, ...], past: Failures) -> dict[str, str]:
         past: failures of runs that are to be tried again.
     """
     with claim(unit) as held:
-        if not held or all(settled(cell, past) for cell in unit):
-            return {cell.key: "elsewhere" for cell in unit}
+        if not held or all(settled(run, past) for run in unit):
+            return {run.key: "elsewhere" for run in unit}
         if len(unit) > 1:
             from mpt.study.run.side_by_side import run_pack
 
             return run_pack(unit)
-        return {cell.key: run_cell(cell) for cell in unit}
+        return {run.key: do_run(run) for run in unit}

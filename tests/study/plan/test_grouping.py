@@ -10,7 +10,7 @@ from support.toy_study import write_study, write_study_of_two
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import are_small, default_size, units
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.grid import run_cells
+from mpt.study.run.grid import run_all
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 
@@ -112,5 +112,5 @@ def test_a_second_thread_is_for_large_backbones(tmp_path, size, threads):
 
     cells = plan(load_study(write_study(tmp_path, folder)), tmp_path / "out")
     with pytest.raises(Asked) as asked:
-        run_cells(cells, 1, Watcher(), make_workers)
+        run_all(cells, 1, Watcher(), make_workers)
     assert asked.value.args == (1, threads)

@@ -25,7 +25,7 @@ from mpt.study.plan.grid import chosen, plan
 from mpt.study.plan.grouping import units
 from mpt.study.plan.library import StudyLibrary
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.grid import run_cells
+from mpt.study.run.grid import run_all
 from mpt.study.spec.retrieve import MEASURES, ORDERS
 from mpt.study.spec.settings import settings as study_settings
 from mpt.study.spec.study import Study, load_study
@@ -244,7 +244,7 @@ class Nobody:
 def test_a_key_that_fails_takes_only_what_needs_it_even_from_a_pack(study, tmp_path):
     cells = plan(study, tmp_path / "out")
     pool = Pretend()
-    lost = {cell.key for cell in run_cells(cells, 1, Nobody(), lambda *_: pool, side_by_side=8)}
+    lost = {cell.key for cell in run_all(cells, 1, Nobody(), lambda *_: pool, side_by_side=8)}
     needing = {cell.key for cell in cells if cell.target == "ag_news" and cell.seed == 13 and cell.method != "PT"}
     # What is meta-learned once for all seeds is learned with seed 13.
     assert lost == needing | {"MAML-lowest/ag_news-21"}

@@ -17,7 +17,7 @@ from mpt.study.forecast import by_kind
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.start_options import start_options
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import Study, load_study
 from mpt.util.errors import UserError
@@ -129,7 +129,7 @@ def test_multi_task_model_tuning(tmp_path, model_folder):
         "MT-FT/upstream-13", "MT-FT/superglue-cb-13", "MT-FT/ag_news-13"
     }  # fmt: skip
     for key in ("MT-FT/upstream-13", "MT-FT/ag_news-13", "FT/ag_news-13"):
-        assert run_cell(one(cells, key)) == "finished", (out / key / "failed.json").read_text()
+        assert do_run(one(cells, key)) == "finished", (out / key / "failed.json").read_text()
     assert json.loads((out / "MT-FT/ag_news-13/result.json").read_text())["score"] is not None
     # The downstream run went on where the upstream one ended: the former's end is near the latter's, as FT's is near
     # the backbone.

@@ -16,7 +16,7 @@ from mpt.prompt.files import load_prompt
 from mpt.study.plan.grid import plan
 from mpt.study.plan.grouping import units
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.run.side_by_side import run_pack
 from mpt.study.spec.study import load_study
 
@@ -49,7 +49,7 @@ def test_another_seed_of_the_start_is_another_start_for_each_draw_alone_and_side
     for cell in cells:
         if cell.target == "ag_news":
             alone = replace(cell, out=cell.out.with_name("alone"))
-            assert run_cell(alone) == "finished"
+            assert do_run(alone) == "finished"
             assert torch.equal(start(alone), found[cell.method, cell.target, cell.seed])
     starts = [found[method, "ag_news", seed] for method in ("PT", "PT-b") for seed in (13, 21)]
     assert all(not torch.equal(one, two) for i, one in enumerate(starts) for two in starts[:i])

@@ -23,7 +23,7 @@ from support.wandb_file import artifacts, read
 
 from mpt.prompt.files import load_prompt
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.one import run_cell
+from mpt.study.run.one import do_run
 from mpt.study.run.side_by_side import PACKS, run_pack
 
 pytestmark = pytest.mark.long
@@ -77,7 +77,7 @@ def bits(cells: tuple[PlannedRun, ...]) -> list[Any]:
 
 def test_a_run_of_a_pack_leaves_the_folder_that_it_leaves_alone(done, tracked, tmp_path):
     other = next(cell for cell in pack(tracked, tmp_path / "out") if cell.key == done[2].key)
-    assert run_cell(other) == "finished"
+    assert do_run(other) == "finished"
     mine, theirs = done[2].folder, other.folder
 
     names = lambda folder: {path.name for path in folder.iterdir()}  # noqa: E731
@@ -117,7 +117,7 @@ def test_what_crossfits_loaders_do_is_the_same_side_by_side_and_alone(file, tmp_
     mine = tuple(given(cell, *words) for cell in pack(file, tmp_path / "mine")[:2])
     assert run_pack(mine) == {cell.key: "finished" for cell in mine}
     alone = given(next(cell for cell in pack(file, tmp_path / "alone") if cell.key == mine[1].key), *words)
-    assert run_cell(alone) == "finished" and results(mine)[alone.key]["side_by_side"] == 2
+    assert do_run(alone) == "finished" and results(mine)[alone.key]["side_by_side"] == 2
     assert [row["input"].startswith(f"[{alone.target}] ") for row in predictions(alone)] == [True] * 10
     assert predictions(mine[1]) == predictions(alone)
     weights = [load_prompt(cell.folder / "prompt").weight for cell in (mine[1], alone)]
@@ -213,7 +213,7 @@ def test_runs_stop_early_each_by_itself(file, tmp_path):
     cells = tuple(given(cell, stop) for cell in pack(file, tmp_path / "out"))
     assert set(run_pack(cells).values()) == {"finished"}
     alone = tuple(replace(cell, out=tmp_path / "alone") for cell in cells[:2])
-    assert [run_cell(cell) for cell in alone] == ["finished"] * 2
+    assert [do_run(cell) for cell in alone] == ["finished"] * 2
     found, expected = results(cells), results(alone)
     assert found[cells[0].key]["side_by_side"] == 4
     for cell in alone:
