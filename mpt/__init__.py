@@ -1,4 +1,19 @@
-"""Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning."""
+"""Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning.
+
+A prompt learned and used in ten lines:
+
+>>> import mpt, torch
+>>> backbone = mpt.FrozenBackbone("mpt-tiny", mpt.BackboneOptions(max_input_length=32, max_target_length=4))
+>>> batch = backbone.encode(["a fine film", "a dull film"], ["good", "bad"])
+>>> prompt = torch.nn.Parameter(backbone.embeddings[:8].clone())
+>>> optimizer = torch.optim.Adam([prompt], lr=0.05)
+>>> for _ in range(60):
+...     optimizer.zero_grad()
+...     backbone.loss(prompt, batch).mean().backward()
+...     _ = optimizer.step()
+>>> backbone.generate(prompt, backbone.encode(["a fine film", "a dull film"]))
+['good', 'bad']
+"""
 
 from __future__ import annotations
 
@@ -13,6 +28,7 @@ if TYPE_CHECKING:
     from mpt.learn import MetaPromptTuning, PromptTuning
     from mpt.library.library import Library
     from mpt.prompt.files import load_prompt, save_prompt
+    from mpt.study.run.rows import study_results
 
     __version__: str
 
@@ -27,6 +43,7 @@ _HOME = {
     "PromptTuning": "mpt.learn",
     "load_prompt": "mpt.prompt.files",
     "save_prompt": "mpt.prompt.files",
+    "study_results": "mpt.study.run.rows",
 }
 """Module of each name that the package offers; imported when it is asked for, as torch takes seconds."""
 
@@ -41,6 +58,7 @@ __all__ = [
     "PromptTuning",
     "load_prompt",
     "save_prompt",
+    "study_results",
 ]
 
 
