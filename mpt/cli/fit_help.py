@@ -55,7 +55,7 @@ _END = """
 examples:
   mpt fit --config prompt_tuning --data.task syn-sentiment-review
   mpt fit --config prompt_tuning --data.root data --data.task superglue-cb --data.seed 21 --model.optimizer.lr 0.5
-  mpt fit --config maml --model.algorithm.steps 8 --print_config
+  mpt fit --config maml --model.algorithm.inner_steps 8 --print_config
 
 A config's values go over these defaults, and what is typed over both; --print_config prints what comes of it.
   mpt fit --help all               every option

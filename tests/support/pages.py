@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,15 +61,7 @@ def run_page(page: str, mpt: Mpt, folder: Path, *marks: str) -> list[Block]:
             exec(compile(block.text, page, "exec"), {"__name__": "page"})
         elif block.kind == "bash":
             for words in block.commands:
-                _run(words, mpt, folder)
+                assert words[0] == "mpt", f"{shlex.join(words)} is not run here; mark the block no-run"
+                ended = mpt(*words[1:])
+                assert ended.code == 0, f"{shlex.join(words)}\n{ended.err}"
     return ran
-
-
-def _run(words: list[str], mpt: Mpt, folder: Path) -> None:
-    if words[0] == "mpt":
-        ended = mpt(*words[1:])
-        assert ended.code == 0, f"{shlex.join(words)}\n{ended.err}"
-        return
-    assert words[:3] == ["python", "-m", "mpt"], f"{shlex.join(words)} is not run here; mark the block no-run"
-    process = subprocess.run([sys.executable, *words[1:]], cwd=folder, capture_output=True, text=True)
-    assert process.returncode == 0, f"{shlex.join(words)}\n{process.stderr}"
