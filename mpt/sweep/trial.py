@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from mpt.data.tasks.partitions import load_partition
 from mpt.fit.configs import find_config
+from mpt.fit.resolve import resolve_run
+from mpt.record.options import plain
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import read_record, refuse_strange
 from mpt.study.scores.gains import gains, target_gains
@@ -81,10 +82,11 @@ class TrialSetup:
         """
         upstream = self.method.upstream
         assert upstream is not None
-        config = _config(upstream.config, self.study.file)
-        own = {name: _looked_up(config, name) for name in names}
-        study = {name: self.study.overrides.get(name, own[name]) for name in names}
-        study |= {name: upstream.overrides[name] for name in names if name in upstream.overrides}
+        text = _config(upstream.config, self.study.file)
+        own, study = (
+            {name: run.said(plain(name)) for name in names}
+            for run in (resolve_run(text), resolve_run(text, {**self.study.overrides, **upstream.overrides}))
+        )
         found = {"the study's own": study, f"the default of {upstream.config}": own}
         return {what: values for what, values in found.items() if None not in values.values()}
 
@@ -219,17 +221,7 @@ def _written(given: str, tasks: Sequence[str], out: Path) -> Path:
     return path
 
 
-def _config(config: str, study: str) -> Any:
-    """A method's config as data: a file beside the study's, or as ``mpt fit`` finds it."""
+def _config(config: str, study: str) -> str:
+    """The text of a method's config: a file beside the study's, or as ``mpt fit`` finds it."""
     beside = Path(study).parent / config
-    path = beside if beside.is_file() else find_config(config)
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def _looked_up(content: Any, name: str) -> Any:
-    """A dotted option's value in a config, whose classes keep theirs under ``init_args``; none if it has none."""
-    for part in name.split("."):
-        if isinstance(content, dict) and part not in content:
-            content = content.get("init_args")
-        content = content.get(part) if isinstance(content, dict) else None
-    return content
+    return (beside if beside.is_file() else find_config(config)).read_text(encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +16,7 @@ from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.partitions import load_partition, partition_names
 from mpt.fit.configs import find_config, shipped_configs
+from mpt.study.plan.fingerprints import draw_digest, weights_digest
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.check import check
@@ -204,3 +207,25 @@ def test_every_study_of_the_paper_has_a_synthetic_twin(name):
 def test_the_study_of_all_synthetic_partitions_has_them_all():
     synthetic = {name for name in partition_names() if name.startswith("synthetic-")}
     assert set(read("studies/synthetic").partitions) == synthetic
+
+
+def test_a_fingerprint_is_of_the_words_as_it_was_when_runs_were_made_of_words(planned):
+    """So that a study begun then goes on."""
+    cells = planned("studies/quickstart")
+    for cell in cells:
+        if not cell.needs and cell.target is not None:
+            read = [draw_digest("synthetic", cell.target, cell.seed, None, None)]
+            content = [
+                cell.recipe[2:],
+                find_config(cell.options["config"]).read_text(),
+                read,
+                weights_digest("mpt-tiny"),
+                None,
+            ]
+            assert cell.fingerprint == hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    one = next(cell for cell in cells if cell.needs)
+    assert (
+        one.recipe[0] == "fit"
+        and one.recipe[1].startswith("--config=")
+        and all(w.startswith("--") for w in one.recipe[1:])
+    )
