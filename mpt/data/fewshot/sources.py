@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pytorch_lightning.utilities import rank_zero_info
 
@@ -11,88 +12,100 @@ from mpt.data.fewshot.missing import MISSING, absent, what_to_do
 from mpt.data.tasks.mixtures import expanded
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.partitions import load_partition
-from mpt.data.tasks.task import Example, is_text
+from mpt.data.tasks.task import Example, Shots, is_text
 from mpt.library.retrieval import Retrieval
 from mpt.util.errors import UserError
 
 
-def check_sources(
-    tasks: Sequence[str] | None,
-    partition: str | None,
-    seeds: Sequence[int],
-    missing: str,
-    retrieved: Retrieval | None = None,
-    **splits: Sequence[str],
-) -> None:
-    """Complain of options that cannot be right, before any file is looked at.
+@dataclass(frozen=True)
+class Sources:
+    """The source tasks of a data module, and what of each is read: the options of these names, checked.
 
-    Args:
+    Attributes:
+        tasks: names of tasks and mixtures; or None, where a partition or what is retrieved names them.
+        partition: its source tasks are learned on.
+        root: the data folder, or ``synthetic``.
+        seeds: the draws that are read.
+        k: their size.
+        missing: ``skip`` leaves out tasks that are not under the root, and says so.
         retrieved: names the tasks in place of the first two.
-        splits: values of options that name parts of a draw, by the option's name.
-
-    Raises:
-        UserError: what is wrong, by option.
-    """
-    if retrieved is not None and (tasks is not None or partition is not None):
-        raise UserError(
-            "Source tasks are retrieved (--data.retrieved) or named, and not both; set --data.tasks and "
-            "--data.partition to null."
-        )
-    if retrieved is None and (tasks is None) == (partition is None):
-        raise UserError("Source tasks are named by either --data.tasks or --data.partition, and not both.")
-    if tasks is not None and (not tasks or len(set(tasks)) < len(tasks)):
-        raise UserError(f"--data.tasks must name one task or more, each once, not {tasks}.")
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"--data.seeds must name one draw or more, each once, not {list(seeds)}.")
-    if missing not in MISSING:
-        raise UserError(f"--data.missing is one of {', '.join(MISSING)}, not {missing!r}.")
-    for option, parts in splits.items():
-        if not parts or set(parts) - {"train", "dev", "test"}:
-            raise UserError(f"--data.{option} must name train, dev or test, not {list(parts)}.")
-
-
-def source_names(
-    tasks: Sequence[str] | None,
-    partition: str | None,
-    root: str,
-    validation: Sequence[str] = (),
-    missing: str = "error",
-    retrieved: Retrieval | None = None,
-    target: str | None = None,
-) -> list[str]:
-    """The source tasks: those named, a partition's, or those retrieved.
-
-    Args:
-        missing: ``skip`` leaves out those that are not under the root, and says so.
-        retrieved: names the tasks in place of the first two, and says which.
+        validation: tasks that are held out.
         target: a task that is learned on as well.
 
     Raises:
-        UserError: source or validation tasks that are not under the root, all of them; no source task that is; or a
-            task that is both, or also the target.
+        UserError: options that cannot be right, before any file is looked at.
     """
-    if retrieved is not None:
-        names = [hit.entry.task for hit in retrieved.hits]
-        rank_zero_info(f"retrieved from {retrieved.library}: {', '.join(names)}")
-        option = "retrieved"
-    else:
-        names = expanded(tasks, task_names(root)) if tasks is not None else list(load_partition(str(partition)).source)
-        option = "tasks" if partition is None else "partition"
-    if gone := absent(names, root):
-        if missing != "skip":
-            end = what_to_do(gone, root, partition, "--data.missing skip")
-            raise UserError(f"These source tasks of --data.{option} are not in {root}: {', '.join(gone)}. {end}")
-        if len(gone) == len(names):
-            raise UserError(f"None of the source tasks of --data.{option} is in {root}: {', '.join(gone)}.")
-        rank_zero_info(f"left out {len(gone)} of {len(names)} source tasks, not in {root}: {', '.join(gone)}")
-        names = [name for name in names if name not in gone]
-    if gone := absent(validation, root):
-        raise UserError(f"These tasks of --data.validation are not in {root}: {', '.join(gone)}.")
-    if learned := [name for name in validation if name in names]:
-        raise UserError(f"--data.validation names source tasks, which are not held out: {', '.join(learned)}.")
-    if target in names:
-        raise UserError(f"--data.target {target} is among the source tasks of --data.{option}; leave it out of them.")
-    return names
+
+    tasks: Sequence[str] | None = None
+    partition: str | None = None
+    root: str = SYNTHETIC
+    seeds: Sequence[int] = (13,)
+    k: Shots | None = None
+    missing: str = "error"
+    retrieved: Retrieval | None = None
+    validation: Sequence[str] = ()
+    target: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.retrieved is not None and (self.tasks is not None or self.partition is not None):
+            raise UserError(
+                "Source tasks are retrieved (--data.retrieved) or named, and not both; set --data.tasks and "
+                "--data.partition to null."
+            )
+        if self.retrieved is None and (self.tasks is None) == (self.partition is None):
+            raise UserError("Source tasks are named by either --data.tasks or --data.partition, and not both.")
+        if self.tasks is not None and (not self.tasks or len(set(self.tasks)) < len(self.tasks)):
+            raise UserError(f"--data.tasks must name one task or more, each once, not {self.tasks}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"--data.seeds must name one draw or more, each once, not {list(self.seeds)}.")
+        if self.missing not in MISSING:
+            raise UserError(f"--data.missing is one of {', '.join(MISSING)}, not {self.missing!r}.")
+
+    def names(self) -> list[str]:
+        """The source tasks: those named, a partition's, or those retrieved.
+
+        Raises:
+            UserError: source or validation tasks that are not under the root, all of them; no source task that is; or
+                a task that is both, or also the target.
+        """
+        root = self.root
+        if self.retrieved is not None:
+            names = [hit.entry.task for hit in self.retrieved.hits]
+            rank_zero_info(f"retrieved from {self.retrieved.library}: {', '.join(names)}")
+            option = "retrieved"
+        elif self.tasks is not None:
+            names, option = expanded(self.tasks, task_names(root)), "tasks"
+        else:
+            names, option = list(load_partition(str(self.partition)).source), "partition"
+        if gone := absent(names, root):
+            if self.missing != "skip":
+                end = what_to_do(gone, root, self.partition, "--data.missing skip")
+                raise UserError(f"These source tasks of --data.{option} are not in {root}: {', '.join(gone)}. {end}")
+            if len(gone) == len(names):
+                raise UserError(f"None of the source tasks of --data.{option} is in {root}: {', '.join(gone)}.")
+            rank_zero_info(f"left out {len(gone)} of {len(names)} source tasks, not in {root}: {', '.join(gone)}")
+            names = [name for name in names if name not in gone]
+        if gone := absent(self.validation, root):
+            raise UserError(f"These tasks of --data.validation are not in {root}: {', '.join(gone)}.")
+        if learned := [name for name in self.validation if name in names]:
+            raise UserError(f"--data.validation names source tasks, which are not held out: {', '.join(learned)}.")
+        if self.target in names:
+            raise UserError(
+                f"--data.target {self.target} is among the source tasks of --data.{option}; leave it out of them."
+            )
+        return names
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the same options may name other tasks another time."""
+        return self.missing == "skip" or self.retrieved is not None
+
+
+def check_splits(**splits: Sequence[str]) -> None:
+    """Complain, by its name, of an option that names other parts of a draw than there are."""
+    for option, parts in splits.items():
+        if not parts or set(parts) - {"train", "dev", "test"}:
+            raise UserError(f"--data.{option} must name train, dev or test, not {list(parts)}.")
 
 
 def source_labels(root: str, pools: Mapping[str, Sequence[Example]]) -> tuple[str, ...]:

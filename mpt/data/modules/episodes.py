@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mpt.data.fewshot.files import SYNTHETIC, find_task, load_splits, with_labels
 from mpt.data.fewshot.missing import Missing
-from mpt.data.fewshot.sources import check_sources, source_labels, source_names, source_outputs
+from mpt.data.fewshot.sources import Sources, check_splits, source_labels, source_outputs
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, collate
 from mpt.data.modules.examples import TextData, check_least
 from mpt.data.modules.references import References, drawn
@@ -188,15 +188,12 @@ class EpisodeData(TextData):
             support_batches=support_batches,
             meta_batch_size=meta_batch_size,
         )
-        check_sources(
-            tasks, partition, seeds, missing, retrieved, support_splits=support_splits, query_splits=query_splits
-        )
-        self.validation = validation or []
-        if len(set(self.validation)) < len(self.validation):
-            raise UserError(f"--data.validation must name each task once, not {self.validation}.")
-        self.tasks, self.partition, self.root, self.k, self.metric = tasks, partition, root, k, metric
-        self.missing, self.retrieved = missing, retrieved
-        self.seeds = tuple(seeds)
+        held_out = tuple(validation or ())
+        self.given = Sources(tasks, partition, root, tuple(seeds), k, missing, retrieved, held_out)
+        check_splits(support_splits=support_splits, query_splits=query_splits)
+        if len(set(held_out)) < len(held_out):
+            raise UserError(f"--data.validation must name each task once, not {validation}.")
+        self.metric = metric
         self.support_splits, self.query_splits = tuple(support_splits), tuple(query_splits)
         self.support_batches, self.meta_batch_size = support_batches, meta_batch_size
         self.validation_tasks: dict[str, Task] = {}
@@ -206,13 +203,13 @@ class EpisodeData(TextData):
     def setup(self, stage: str | None = None) -> None:
         if self._draws:
             return
-        names = source_names(self.tasks, self.partition, self.root, self.validation, self.missing, self.retrieved)
-        self.sources = names if self.missing == "skip" or self.retrieved is not None else None
-        self._validation_episodes = [self._validate(place, name) for place, name in enumerate(self.validation)]
-        draws = {name: [self._draw(name, seed) for seed in self.seeds] for name in names}
+        names = self.given.names()
+        self.sources = names if self.given.may_change else None
+        self._validation_episodes = [self._validate(place, name) for place, name in enumerate(self.given.validation)]
+        draws = {name: [self._draw(name, seed) for seed in self.given.seeds] for name in names}
         pools = {name: [example for draw in own for example in draw.examples] for name, own in draws.items()}
         refuse_text(pools, "which only MixtureData can learn from")
-        self.labels = source_labels(self.root, pools)
+        self.labels = source_labels(self.given.root, pools)
         self.task_names = tuple(names)
         self._draws = list(draws.values())
 
@@ -223,11 +220,11 @@ class EpisodeData(TextData):
             Outputs(one.task, {"dev": list(one.query.examples())}, self.validation_tasks[one.task].metric)
             for one in self._validation_episodes
         ]
-        return source_outputs(self.root, pools, self.references == "drawn") + held_out
+        return source_outputs(self.given.root, pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[EpisodeBatch]:
         self.setup()
-        self._check_interval(self.validation)
+        self._check_interval(self.given.validation)
         sampler = EpisodeSampler(self.meta_batch_size, self.seed, **self._place("meta_batch_size", "episodes"))
         episodes = Episodes(
             self._draws,
@@ -242,13 +239,13 @@ class EpisodeData(TextData):
 
     def val_dataloader(self) -> DataLoader[EpisodeBatch] | list[DataLoader[EpisodeBatch]]:
         self.setup()
-        if not self.validation:
+        if not self.given.validation:
             return []
         episodes = self._validation_episodes
         return self._loader(_Prepared(episodes), SequentialBatches(len(episodes), 1, *self._device()))
 
     def _draw(self, name: str, seed: int) -> Draw:
-        splits = load_splits(self.root, name, seed, [*self.support_splits, *self.query_splits], self.k)
+        splits = load_splits(self.given.root, name, seed, [*self.support_splits, *self.query_splits], self.given.k)
         support, query = (
             self._read(name, [example for split in part for example in splits[split]])
             for part in (self.support_splits, self.query_splits)
@@ -263,8 +260,8 @@ class EpisodeData(TextData):
 
     def _validate(self, place: int, name: str) -> Episode:
         """The validation episode of a task, which is noted as well."""
-        task = find_task(self.root, name, self.metric)
-        splits = load_splits(self.root, name, self.seeds[0], ["train", "dev"], self.k)
+        task = find_task(self.given.root, name, self.metric)
+        splits = load_splits(self.given.root, name, self.given.seeds[0], ["train", "dev"], self.given.k)
         train, dev = self._read(name, splits["train"]), self._read(name, splits["dev"])
         self.validation_tasks[name] = with_labels(task, train)
         rows = validation_rows(place, len(train), self.support_batches * self.validation_batch_size, self.seed)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mpt.data.fewshot.files import SYNTHETIC, load_examples, load_fewshot
 from mpt.data.fewshot.missing import Missing
-from mpt.data.fewshot.sources import check_sources, source_labels, source_names, source_outputs
+from mpt.data.fewshot.sources import Sources, check_splits, source_labels, source_outputs
 from mpt.data.modules.batch import EpisodeBatch, TextBatch, collate
 from mpt.data.modules.denoising import Objective
 from mpt.data.modules.references import References, check_references
@@ -360,50 +360,50 @@ class MixtureData(TextData):
         references: References = "first",
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
-        check_sources(tasks, partition, seeds, missing, retrieved, splits=splits)
+        held_out = tuple(validation or ())
+        self.given = Sources(tasks, partition, root, tuple(seeds), k, missing, retrieved, held_out, target)
+        check_splits(splits=splits)
         mixing_rates([1], limit, temperature)  # complains of a wrong limit or temperature at once
         check_objective(objective, window)
         self.objective, self.window = objective, window
-        self.partition, self.root, self.k = partition, root, k
-        self.tasks, self.missing = tasks, missing
-        self.seeds, self.splits = tuple(seeds), tuple(splits)
-        self.limit, self.temperature = limit, temperature
-        self.retrieved, self.target, self.target_k = retrieved, target, target_k
-        self.validation = validation or []
+        self.splits, self.limit, self.temperature = tuple(splits), limit, temperature
+        self.target_k = target_k
         self.pools: dict[str, list[Example]] = {}
         self._validation_rows: list[tuple[str, Example]] = []
 
     def setup(self, stage: str | None = None) -> None:
         if self.pools:
             return
-        names = source_names(
-            self.tasks, self.partition, self.root, self.validation, self.missing, self.retrieved, self.target
-        )
-        self.sources = names if self.missing == "skip" or self.retrieved is not None else None
+        names = self.given.names()
+        self.sources = names if self.given.may_change else None
         self.pools = {name: self._pool(name) for name in names}
-        if self.target is not None:
-            self.pools[self.target] = self._of_target(self.target)
-        self.labels = source_labels(self.root, self.pools)
+        if self.given.target is not None:
+            self.pools[self.given.target] = self._of_target(self.given.target)
+        self.labels = source_labels(self.given.root, self.pools)
         self.task_names = tuple(self.pools)
         self._validation_rows = [
             (name, example)
-            for name in self.validation
-            for example in self._read(name, load_examples(self.root, name, self.seeds[0], ["dev"], self.k))
+            for name in self.given.validation
+            for example in self._read(
+                name, load_examples(self.given.root, name, self.given.seeds[0], ["dev"], self.given.k)
+            )
         ]
-        held_out = {name: [row for task, row in self._validation_rows if task == name] for name in self.validation}
+        held_out = {
+            name: [row for task, row in self._validation_rows if task == name] for name in self.given.validation
+        }
         refuse_text(held_out, "which has no score; --data.validation names tasks with answers")
 
     def outputs(self) -> list[Outputs]:
         self.setup()
         held_out = [
             Outputs(name, {"dev": [example for task, example in self._validation_rows if task == name]})
-            for name in self.validation
+            for name in self.given.validation
         ]
-        return source_outputs(self.root, self.pools, self.references == "drawn") + held_out
+        return source_outputs(self.given.root, self.pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()
-        self._check_interval(self.validation)
+        self._check_interval(self.given.validation)
         rows = [(name, example) for name, pool in self.pools.items() for example in self._read(name, pool)]
         sizes = [len(pool) for pool in self.pools.values()]
         rates = mixing_rates(sizes, self.limit, self.temperature)
@@ -416,18 +416,18 @@ class MixtureData(TextData):
 
     def val_dataloader(self) -> DataLoader[TextBatch] | list[DataLoader[TextBatch]]:
         self.setup()
-        return self._sequence(self._validation_rows) if self.validation else []
+        return self._sequence(self._validation_rows) if self.given.validation else []
 
     def _of_target(self, name: str) -> list[Example]:
         try:
-            return load_examples(self.root, name, self.seed, ["train"], self.target_k)
+            return load_examples(self.given.root, name, self.seed, ["train"], self.target_k)
         except UserError as error:
             raise UserError(str(error).replace("--data.k", "--data.target_k")) from error
 
     def _pool(self, name: str) -> list[Example]:
         """All examples of a task's draws, each different one once, in the order of their first occurrence."""
-        draws = [load_examples(self.root, name, seed, self.splits, self.k) for seed in self.seeds]
+        draws = [load_examples(self.given.root, name, seed, self.splits, self.given.k) for seed in self.given.seeds]
         pool = list(dict.fromkeys(example for draw in draws for example in draw))
         if is_text(pool) and not (pool := documents(pool)):
-            raise UserError(f"The unlabelled text {name} in {self.root} has no document of two words or more.")
+            raise UserError(f"The unlabelled text {name} in {self.given.root} has no document of two words or more.")
         return pool

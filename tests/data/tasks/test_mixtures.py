@@ -10,7 +10,7 @@ import pytest
 from support.paths import ROOT
 from support.toy import Mpt, write_toy
 
-from mpt.data.fewshot.sources import source_names
+from mpt.data.fewshot.sources import Sources
 from mpt.data.modules.examples import MixtureData
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.mixing import SIZE_LIMIT, mixing_rates
@@ -94,10 +94,10 @@ def test_mixture_data_takes_the_name_and_says_what_is_missing(tmp_path):
     for task in ("glue-sst2", "cr"):
         write_toy(tmp_path, task)
     with pytest.raises(UserError, match="go_emotions, sentiment140, yelp_polarity") as raised:
-        source_names(["sentiment"], None, str(tmp_path))
+        Sources(["sentiment"], root=str(tmp_path)).names()
     assert "--data.missing skip" in str(raised.value)
     with pytest.raises(UserError, match="not in the catalogue either; did you mean sentiment"):
-        source_names(["sentimant"], None, str(tmp_path))
+        Sources(["sentimant"], root=str(tmp_path)).names()
     data = MixtureData(["sentiment"], root=str(tmp_path), seeds=[13], missing="skip")
     data.setup()
     assert list(data.pools) == data.sources == ["cr", "glue-sst2"]
