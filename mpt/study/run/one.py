@@ -110,7 +110,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
 
 def retrieved(learner: Any, data: Any) -> dict[str, Any]:
     """What a run took from a library: ``source`` and ``similarity``, a list each where it was several; else nothing."""
-    if (taken := getattr(data, "retrieved", None)) is not None:
+    if (taken := getattr(getattr(data, "given", None), "retrieved", None)) is not None:
         from mpt.library.retrieval import sources_and_similarities
 
         return sources_and_similarities(taken.hits, [hit.entry.task for hit in taken.hits])
