@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
     from mpt.data.modules.episodes import EpisodeData
-    from mpt.data.modules.examples import FewShotData, MixtureData
+    from mpt.data.modules.few_shot import FewShotData
+    from mpt.data.modules.mixture import MixtureData
     from mpt.learn import MetaPromptTuning, PromptTuning
     from mpt.library.library import Library
     from mpt.prompt.files import load_prompt, save_prompt
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
 _HOME = {
     "BackboneOptions": "mpt.backbone.loading",
     "EpisodeData": "mpt.data.modules.episodes",
-    "FewShotData": "mpt.data.modules.examples",
+    "FewShotData": "mpt.data.modules.few_shot",
     "FrozenBackbone": "mpt.backbone.model",
     "Library": "mpt.library.library",
     "MetaPromptTuning": "mpt.learn",
-    "MixtureData": "mpt.data.modules.examples",
+    "MixtureData": "mpt.data.modules.mixture",
     "PromptTuning": "mpt.learn",
     "load_prompt": "mpt.prompt.files",
     "save_prompt": "mpt.prompt.files",

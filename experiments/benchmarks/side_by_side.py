@@ -176,7 +176,7 @@ def start(backbone: Any, run: Run, length: int) -> Any:
 
 
 def draw(run: Run) -> Any:
-    from mpt.data.modules.examples import FewShotData
+    from mpt.data.modules.few_shot import FewShotData
 
     data = FewShotData(run.task, seed=run.seed, batch_size=BATCH, eval_batch_size=EVAL_BATCH)
     data.setup()

@@ -20,7 +20,7 @@ from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
 if TYPE_CHECKING:
-    from mpt.data.modules.examples import FewShotData
+    from mpt.data.modules.few_shot import FewShotData
 
 MOST_DEV = 256
 """A dev split takes no more: evaluating costs more than it tells."""
@@ -77,7 +77,7 @@ class Examples:
 
     def data(self, batch_size: int, seed: int) -> FewShotData:
         """As training wants it."""
-        from mpt.data.modules.examples import FewShotData  # Lightning; files are looked at without it
+        from mpt.data.modules.few_shot import FewShotData  # Lightning; files are looked at without it
 
         data = FewShotData(self.task.name, seed=seed, batch_size=batch_size, test_examples=None)
         parts = ([row.example for row in rows] for rows in (self.train, self.dev, self.test))

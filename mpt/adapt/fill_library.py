@@ -18,7 +18,7 @@ from mpt.adapt.tuning import Tuned, TuningJob, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Shots
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library

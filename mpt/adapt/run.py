@@ -19,7 +19,7 @@ from mpt.adapt.progress import TuningProgress
 from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.targets import check_targets
 from mpt.library.library import Hit, Library
 from mpt.prompt.files import backbone_facts, save_prompt

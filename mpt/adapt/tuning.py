@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mpt.backbone.model import FrozenBackbone
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.side_by_side import Lane, SideBySide

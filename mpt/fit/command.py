@@ -18,11 +18,13 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 # Imported so that their short names work on the command line (`--model.init SavedPrompt`).
 import mpt.data.modules.episodes
+import mpt.data.modules.few_shot
+import mpt.data.modules.mixture
 import mpt.prompt.initialisers  # noqa: F401
 from mpt.backbone.loading import refuse_unsafe_dtype
 from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
-from mpt.data.modules.examples import TextData, check_stream
+from mpt.data.modules.text_data import TextData, check_stream
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
 from mpt.fit.renamed import renamed

@@ -8,7 +8,8 @@ from typing import Any
 _NOW = {
     r"mpt\.initialisers\.Retrieved": "mpt.library.retrieved.Retrieved",
     r"mpt\.initialisers\.(\w+)": r"mpt.prompt.initialisers.\1",
-    r"mpt\.data\.modules\.([A-Z]\w*)": r"mpt.data.modules.examples.\1",
+    r"mpt\.data\.modules\.(examples\.)?FewShotData": "mpt.data.modules.few_shot.FewShotData",
+    r"mpt\.data\.modules\.(examples\.)?MixtureData": "mpt.data.modules.mixture.MixtureData",
     r"mpt\.data\.(episodes|corpus)\.(\w+)": r"mpt.data.modules.\1.\2",
     r"mpt\.tracking\.(\w+)": r"mpt.callbacks.tracker.\1",
 }

@@ -19,7 +19,7 @@ from mpt.backbone.encoding import Batch
 from mpt.backbone.loading import refuse_unsafe_dtype
 from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
-from mpt.data.modules.examples import TextData
+from mpt.data.modules.text_data import TextData
 from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.shared_gradient import devices, stop_together
 from mpt.learn.targets import check_targets

@@ -17,7 +17,7 @@ from mpt.backbone.encoding import Batch
 from mpt.backbone.grouping import CPU_TOKENS, groups, select
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.metrics import crossfit as metrics
 from mpt.util.random_state import seed_generators
 

@@ -14,7 +14,7 @@ from transformers.optimization import Adafactor
 from mpt.adapt.tuning import TuningJob, answers, early_prompts, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.learn import PromptTuning
 from mpt.learn.side_by_side import SideBySide
 from mpt.util.errors import UserError

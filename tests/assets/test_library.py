@@ -8,7 +8,7 @@ import torch
 from mpt.adapt.tuning import TuningJob, answers, early_prompts, plain_start
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.partitions import load_partition
 from mpt.library.library import Library
 

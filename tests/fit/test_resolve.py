@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from mpt.data.modules.examples import MixtureData
+from mpt.data.modules.mixture import MixtureData
 from mpt.fit.command import run_lightning
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.fit.parse import make_run, parse_run
@@ -81,10 +81,10 @@ def test_init_args_spelt_out_or_not_are_the_same_option():
     model:
       class_path: mpt.learn.PromptTuning
       init_args: {prompt_length: 7, optimizer: {class_path: torch.optim.SGD, init_args: {lr: 2}}}
-    data: {class_path: mpt.data.modules.examples.MixtureData, init_args: {splits: [dev]}}
+    data: {class_path: mpt.data.modules.mixture.MixtureData, init_args: {splits: [dev]}}
     """
     short = (
-        "{model: {class_path: mpt.learn.PromptTuning, prompt_length: 7}, data: mpt.data.modules.examples.MixtureData}"
+        "{model: {class_path: mpt.learn.PromptTuning, prompt_length: 7}, data: mpt.data.modules.mixture.MixtureData}"
     )
     beside = {"model.optimizer": "torch.optim.SGD", "model.init_args.optimizer.init_args.lr": 2, "data.splits": ["dev"]}
     once, twice = resolve_run(long), resolve_run(short, beside)
@@ -97,7 +97,7 @@ def test_init_args_spelt_out_or_not_are_the_same_option():
 
 
 def test_a_default_is_that_of_the_class():
-    run = resolve_run("data: {class_path: mpt.data.modules.examples.MixtureData}")
+    run = resolve_run("data: {class_path: mpt.data.modules.mixture.MixtureData}")
     own = MixtureData(tasks=["emo"])
     assert tuple(run["data.seeds"]) == tuple(own.seeds) and run["data.batch_size"] == own.batch_size
     assert resolve_run("data: MixtureData")["data.limit"] == run["data.limit"]  # a bare name
@@ -121,8 +121,8 @@ BEFORE = {
     "mpt.initialisers.SavedPrompt": "mpt.prompt.initialisers.SavedPrompt",
     "mpt.initialisers.SampledVocabulary": "mpt.prompt.initialisers.SampledVocabulary",
     "mpt.initialisers.Retrieved": "mpt.library.retrieved.Retrieved",
-    "mpt.data.modules.FewShotData": "mpt.data.modules.examples.FewShotData",
-    "mpt.data.modules.MixtureData": "mpt.data.modules.examples.MixtureData",
+    "mpt.data.modules.FewShotData": "mpt.data.modules.few_shot.FewShotData",
+    "mpt.data.modules.MixtureData": "mpt.data.modules.mixture.MixtureData",
     "mpt.data.episodes.EpisodeData": "mpt.data.modules.episodes.EpisodeData",
     "mpt.data.corpus.TextFiles": "mpt.data.modules.corpus.TextFiles",
     "mpt.tracking.Tracker": "mpt.callbacks.tracker.Tracker",

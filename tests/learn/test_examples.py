@@ -8,7 +8,8 @@ from support.meta_toy import OPTIONS, RATE, episodes, fit, learner
 from support.toy_study import SOURCES
 
 from mpt.backbone.model import Backbone
-from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.few_shot import FewShotData
+from mpt.data.modules.mixture import MixtureData
 from mpt.learn import FineTuning, PromptTuning
 from mpt.learn.meta import MAML, FoMAML, Reptile
 

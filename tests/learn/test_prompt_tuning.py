@@ -12,7 +12,8 @@ from transformers.optimization import Adafactor
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone, token_mean
-from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.few_shot import FewShotData
+from mpt.data.modules.mixture import MixtureData
 from mpt.learn import PromptAdafactor, PromptTuning
 from mpt.prompt.initialisers import TaskNames, Uniform
 

@@ -11,7 +11,8 @@ from tokenizers import normalizers
 
 from mpt.backbone.encoding import Encoder
 from mpt.data.modules.episodes import EpisodeData
-from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.few_shot import FewShotData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example
 from mpt.learn.targets import check_targets

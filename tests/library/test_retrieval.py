@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mpt.cli.main import main
 from mpt.data.fewshot.files import load_fewshot, write_fewshot
-from mpt.data.modules.examples import MixtureData
+from mpt.data.modules.mixture import MixtureData
 from mpt.library.library import Library
 from mpt.library.retrieval import Retrieval, candidates, digest
 from mpt.library.retrieved import Retrieved

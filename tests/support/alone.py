@@ -11,7 +11,7 @@ from transformers.optimization import Adafactor
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.learn import PromptAdafactor
 from mpt.learn.side_by_side import Lane
 

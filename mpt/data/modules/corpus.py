@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mpt.data.modules.batch import TextBatch, collate
 from mpt.data.modules.denoising import OBJECTIVES, Objective, prefix_lm, span_corruption
-from mpt.data.modules.examples import TextData
 from mpt.data.modules.streams import StreamSampler
+from mpt.data.modules.text_data import TextData
 from mpt.data.modules.unlabelled import check_objective
 from mpt.data.synthetic.instructions import document, lesson
 from mpt.data.tasks.task import Example, Task

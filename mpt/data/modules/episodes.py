@@ -13,7 +13,6 @@ from mpt.data.fewshot.files import SYNTHETIC, find_task, load_splits, with_label
 from mpt.data.fewshot.missing import Missing
 from mpt.data.fewshot.sources import Sources, check_splits, source_labels, source_outputs
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, collate
-from mpt.data.modules.examples import TextData, check_least
 from mpt.data.modules.references import References, drawn
 from mpt.data.modules.streams import (
     EpisodeSampler,
@@ -23,6 +22,7 @@ from mpt.data.modules.streams import (
     episode_rows,
     validation_rows,
 )
+from mpt.data.modules.text_data import TextData, check_least
 from mpt.data.modules.unlabelled import refuse_text
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots, Task

@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import WandbLogger
 
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile, ResumePoint
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.fit.parse import MadeRun
 from mpt.learn import PromptTuning
 from mpt.record.rows import DEV_SCORE

@@ -6,7 +6,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.fewshot.missing import absent, what_to_do
 from mpt.data.modules.episodes import EpisodeData
-from mpt.data.modules.examples import MixtureData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 

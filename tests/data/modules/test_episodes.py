@@ -13,7 +13,7 @@ from mpt.data.fewshot import files as fewshot
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.modules.batch import EpisodeBatch
 from mpt.data.modules.episodes import EpisodeData
-from mpt.data.modules.examples import MixtureData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 

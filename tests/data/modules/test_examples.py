@@ -9,7 +9,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.modules.batch import TextBatch
-from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.few_shot import FewShotData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.modules.steps import batches_per_step
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError

@@ -13,8 +13,10 @@ from mpt.data.build.text_files import write_texts
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.episodes import EpisodeData
-from mpt.data.modules.examples import FewShotData, MixtureData, TextData
+from mpt.data.modules.few_shot import FewShotData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.modules.references import drawn
+from mpt.data.modules.text_data import TextData
 from mpt.data.tasks.task import Example
 from mpt.learn.side_by_side import Lane
 from mpt.util.errors import UserError

@@ -14,7 +14,8 @@ from support.toy import Mpt, write_toy
 from mpt.data.build.text_files import write_texts
 from mpt.data.fewshot.files import load_examples
 from mpt.data.modules.episodes import EpisodeData
-from mpt.data.modules.examples import FewShotData, MixtureData
+from mpt.data.modules.few_shot import FewShotData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.modules.streams import MixtureSampler, Placed
 from mpt.data.modules.unlabelled import TextRows
 from mpt.data.tasks.task import Example, is_text

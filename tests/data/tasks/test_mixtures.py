@@ -11,7 +11,7 @@ from support.paths import ROOT
 from support.toy import Mpt, write_toy
 
 from mpt.data.fewshot.sources import Sources
-from mpt.data.modules.examples import MixtureData
+from mpt.data.modules.mixture import MixtureData
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.mixing import SIZE_LIMIT, mixing_rates
 from mpt.data.tasks.mixtures import expanded, load_mixture, mixture_names

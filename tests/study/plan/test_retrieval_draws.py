@@ -11,7 +11,7 @@ from support.changes import replaced
 from support.study_library import write_library
 
 from mpt.data.fewshot.files import load_fewshot
-from mpt.data.modules.examples import MixtureData
+from mpt.data.modules.mixture import MixtureData
 from mpt.fit.configs import find_config
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun

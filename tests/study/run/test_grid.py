@@ -208,7 +208,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(changes, says, tmp_path, mode
         ("--model.promt_length=3", "--model.promt_length is not an option of FineTuning"),
         ("--trainer.max_stepz=3", "--trainer.max_stepz is not an option; did you mean --trainer.max_steps"),
         ("--trainer.max_steps=many", "--trainer.max_steps takes a whole number, not many"),
-        ("--data=mpt.data.modules.examples.NoData", "NoData"),
+        ("--data=mpt.data.modules.few_shot.NoData", "NoData"),
         ("--model.backbone=./no/such/model", "no such folder"),
     ],
 )

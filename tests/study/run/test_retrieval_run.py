@@ -25,7 +25,7 @@ from mpt.adapt.tuning import TuningJob, plain_start, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
-from mpt.data.modules.examples import FewShotData
+from mpt.data.modules.few_shot import FewShotData
 from mpt.library.library import Library
 from mpt.library.similarity import per_token
 from mpt.prompt.files import load_prompt

@@ -1,0 +1,110 @@
+"""A Lightning data module of one task's few-shot draw."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch.utils.data import DataLoader
+
+from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
+from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.references import References
+from mpt.data.modules.streams import Placed, StreamSampler
+from mpt.data.modules.text_data import TextData, check_least
+from mpt.data.modules.unlabelled import TextRows
+from mpt.data.tasks.outputs import Outputs
+from mpt.data.tasks.task import Example, FewShot, Shots, is_text
+
+
+class FewShotData(TextData):
+    """One few-shot draw of one task.
+
+    Trains on its train examples, validates on dev, tests and predicts on test. Of unlabelled text
+    (:mod:`mpt.data.modules.unlabelled`) the examples are those of prefix LM: a beginning and its rest.
+
+    Attributes:
+        fewshot: the draw; set by ``setup``.
+        task: its task; set by ``setup``.
+
+    Args:
+        task: Name of the task: its folder under root, or one of the embedded suite.
+        root: Folder with one folder of CrossFit TSV files per task, or the word ``synthetic`` for the
+            embedded suite.
+        seed: Which draw of the task; also seeds the order of the training batches.
+        k: Size of the draw, as in the file names: a number, or all; needed only where a folder holds several sizes.
+        metric: Metric in place of the catalogue's; needed for a task that is not in the catalogue.
+        batch_size: Training examples per batch, over all devices.
+        eval_batch_size: Examples per batch in validation, test and prediction, on each device.
+        test_examples: At most so many examples of the test list, from its start, are tested and predicted; CrossFit
+            takes 10,000. Null takes all.
+        num_workers: Processes that load batches beside the training process.
+        task_prefix: Put the task's name in front of each input, ``[name] input``, as CrossFit does; unlabelled text has
+            none.
+        references: Which of several references training predicts: the ``first``, or one that is ``drawn`` each time an
+            example comes, as in CrossFit. All of them count in a score, either way.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        root: str = SYNTHETIC,
+        seed: int = 13,
+        k: Shots | None = None,
+        metric: str | None = None,
+        batch_size: int = 8,
+        eval_batch_size: int = 32,
+        test_examples: int | None = 10_000,
+        num_workers: int = 0,
+        task_prefix: bool = False,
+        references: References = "first",
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
+        if test_examples is not None:
+            check_least(1, test_examples=test_examples)
+        self.task_name, self.root, self.k, self.metric = task, root, k, metric
+        self.test_examples = test_examples
+        self.fewshot: FewShot | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.fewshot is None:
+            self.fewshot = load_fewshot(self.root, self.task_name, self.seed, self.k, self.metric)
+            self.task = self.fewshot.task
+            self.labels = self.task.labels
+            self.task_names = (self.task.name,)
+
+    def outputs(self) -> list[Outputs]:
+        self.setup()
+        assert self.fewshot is not None
+        draw = self.fewshot
+        splits = {"train": draw.train, "dev": draw.dev, "test": draw.test[: self.test_examples]}
+        return Outputs.of(draw.task, splits, self.references == "drawn")
+
+    def train_dataloader(self) -> DataLoader[TextBatch]:
+        rows = self._rows("train")
+        sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
+        texts = [self.task_name] if is_text([example for _, example in rows]) else []
+        if not texts and self.references == "first":
+            return self._stream(rows, sampler)
+        return self._loader(TextRows(rows, texts, self.seed, references=self.references), Placed(sampler))
+
+    def val_dataloader(self) -> DataLoader[TextBatch]:
+        return self._sequence(self._rows("dev"))
+
+    def test_dataloader(self) -> DataLoader[TextBatch]:
+        return self._sequence(self._rows("test"))
+
+    def predict_dataloader(self) -> DataLoader[TextBatch]:
+        return self.test_dataloader()
+
+    def _rows(self, split: Literal["train", "dev", "test"]) -> list[tuple[str, Example]]:
+        self.setup()
+        assert self.fewshot is not None
+        examples = getattr(self.fewshot, split)
+        if split == "test":
+            examples = examples[: self.test_examples]
+        rows = [(self.fewshot.task.name, example) for example in self._read(self.fewshot.task.name, examples)]
+        if split != "train" and is_text(examples):
+            # Cut at the same places whatever the seed, so that scores can be compared.
+            texts = TextRows(rows, [self.fewshot.task.name], 0)
+            rows = [texts.row(number, number) for number in range(len(rows))]
+        return rows
