@@ -99,7 +99,7 @@ def test_init_args_spelt_out_or_not_are_the_same_option():
 def test_a_default_is_that_of_the_class():
     run = resolve_run("data: {class_path: mpt.data.modules.mixture.MixtureData}")
     own = MixtureData(tasks=["emo"])
-    assert tuple(run["data.seeds"]) == tuple(own.seeds) and run["data.batch_size"] == own.batch_size
+    assert tuple(run["data.seeds"]) == tuple(own.given.seeds) and run["data.batch_size"] == own.batch_size
     assert resolve_run("data: MixtureData")["data.limit"] == run["data.limit"]  # a bare name
     with pytest.raises(
         UserError, match=r"^model\.x is not given, and no default of it is known; say it in the config$"
