@@ -57,7 +57,7 @@ gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 print(f"GPU {gpu}; Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}")
 PY
 
-tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py "tests/test_backbone.py::test_a_gpu_gives_what_the_cpu_gives")
+tests=(tests/backbone/test_on_cuda.py tests/learn/meta/test_on_cuda.py "tests/backbone/test_model.py::test_a_gpu_gives_what_the_cpu_gives")
 if [ -n "$smoke" ]; then
   device=cpu
   part tests 600 "$python" -m pytest -q -n 2 "${tests[@]}"
@@ -66,8 +66,8 @@ if [ -n "$smoke" ]; then
   benchmark side_by_side 600 side_by_side --sizes 2 --alone --runs 1 --steps 2 --every 2 --repeats 1
 else
   device=cuda
-  # What takes the device that is there (mpt library, mpt adapt, the README's commands) takes the GPU here.
-  part tests 100 "$python" -m pytest -q -n 8 --dist loadfile --timeout 90 "${tests[@]}" tests/transfer tests/test_readme.py
+  # What takes the device that is there (mpt library, mpt adapt, the commands of README and docs) takes the GPU here.
+  part tests 100 "$python" -m pytest -q -n 8 --dist loadfile --timeout 90 "${tests[@]}" tests/library tests/adapt tests/test_docs.py
   benchmark train_step 60 train_step --models t5-base --steps 50 --repeats 1
   benchmark meta_gradient 75 meta_gradient --model t5-v1_1-base --ways fomaml maml maml_exact higher --steps 5 --repeats 3
   base=(--model t5-base --prompt-length 100 --runs 2 --steps 50 --every 50 --repeats 1)
