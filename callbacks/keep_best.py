@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from mpt.data.modules.steps import batches_per_step
 from mpt.record.folder import PROMPT
 from mpt.record.rows import DEV_SCORE, prompt_facts
+from mpt.util.best import Best
 from mpt.util.errors import Diverged, NotFinite, UserError
 from mpt.util.files import check_below
 
@@ -33,8 +34,7 @@ class KeepBest(Callback):
     def __init__(self, monitor: str | None = DEV_SCORE, folder: str = PROMPT) -> None:
         self.monitor = monitor
         self.folder = check_below(folder, "KeepBest: folder")
-        self.best = -math.inf
-        self.best_step: int | None = None
+        self.best = Best()
         self._good_step = 0
 
     def path(self, trainer: Trainer) -> Path:
@@ -43,9 +43,9 @@ class KeepBest(Callback):
 
     def told_kept(self, trainer: Trainer) -> str:
         """What a run that stops now has kept, as a sentence."""
-        if self.best_step is None:
+        if self.best.step is None:
             return f"Nothing was kept in {self.path(trainer)}."
-        return f"What was best on dev before, at step {self.best_step}, is kept in {self.path(trainer)}."
+        return f"What was best on dev before, at step {self.best.step}, is kept in {self.path(trainer)}."
 
     def check_steps(self, trainer: Trainer) -> None:
         """Refuse a run that would end before its first evaluation.
@@ -78,21 +78,21 @@ class KeepBest(Callback):
                 f"KeepBest monitors {self.monitor}, but only {sorted(trainer.callback_metrics)} are logged; "
                 "set its monitor to one of them, or to null to keep the last state"
             )
-        if float(value) > self.best:
+        if self.best.beaten_by(float(value)):
             self._save(trainer, pl_module, trainer.global_step, {self.monitor: float(value)})
-            self.best, self.best_step = float(value), trainer.global_step
+            self.best = Best(float(value), trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.monitor is None:
             self._save(trainer, pl_module, trainer.global_step, {"last": True})
-            self.best_step = trainer.global_step
-        elif self.best_step is None:
+            self.best.step = trainer.global_step
+        elif self.best.step is None:
             raise UserError(
                 f"training ended at step {trainer.global_step} before the first evaluation; "
                 "lower trainer.val_check_interval or raise trainer.max_steps"
             )
         else:
-            rank_zero_info(f"best {self.monitor} {self.best:.4f} at step {self.best_step}")
+            rank_zero_info(f"best {self.monitor} {self.best.score:.4f} at step {self.best.step}")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         # The trainer has counted a step by the time it proves a bad one.
@@ -102,7 +102,7 @@ class KeepBest(Callback):
         # A run that stopped itself (an exploding inner loop) leaves its learner as the last good step left it.
         stopped_itself = isinstance(exception, Diverged) and not isinstance(exception, NotFinite)
         stopped_itself &= trainer.state.fn == "fit"
-        if stopped_itself and self.best_step is None and self._good_step > 0:
+        if stopped_itself and self.best.step is None and self._good_step > 0:
             self._save(trainer, pl_module, self._good_step, {"last": True})
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -131,15 +131,15 @@ class KeepBest(Callback):
             self.on_test_start(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_step": self.best_step}
+        return {"best": self.best.score, "best_step": self.best.step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
+        self.best = Best(state_dict["best"], state_dict["best_step"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.best_step is not None and not self.path(trainer).is_dir():
+        if self.best.step is not None and not self.path(trainer).is_dir():
             log.warning("%s is gone; the best state is sought anew", self.path(trainer))
-            self.best, self.best_step = -math.inf, None
+            self.best = Best()
         self._good_step = trainer.global_step
         if self.monitor is not None and trainer.val_check_batch == math.inf:
             raise UserError(

@@ -11,7 +11,7 @@ A prompt learned and used in ten lines:
 ...     optimizer.zero_grad()
 ...     backbone.loss(prompt, batch).mean().backward()
 ...     _ = optimizer.step()
->>> backbone.generate(prompt, backbone.encode(["a fine film", "a dull film"]))
+>>> backbone.answer(prompt, backbone.encode(["a fine film", "a dull film"])).texts
 ['good', 'bad']
 """
 

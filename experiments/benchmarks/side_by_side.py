@@ -188,17 +188,17 @@ def by_side(job: dict[str, Any], wanted: list[Run], size: int) -> dict[str, floa
     from torch import nn
 
     from mpt.learn import PromptAdafactor
-    from mpt.learn.side_by_side import Lane, SideBySide
+    from mpt.learn.side_by_side import PackedRun, SideBySide
 
     backbone = load(job)
     kind = torch.bfloat16 if job["precision"] == "bf16" else None
     clock, scores = Clock(job["device"]), []
     for first in range(0, len(wanted), size):
-        lanes = []
+        packed = []
         for number, run in enumerate(wanted[first : first + size]):
             prompt = nn.Parameter(start(backbone, run, job["prompt_length"]))
-            lanes.append(Lane(str(number), prompt, PromptAdafactor([prompt], lr=run.rate), draw(run)))
-        pack = SideBySide(backbone, lanes, max_steps=job["steps"], every=job["every"], autocast=kind)
+            packed.append(PackedRun(str(number), draw(run), prompt, PromptAdafactor([prompt], lr=run.rate)))
+        pack = SideBySide(backbone, packed, max_steps=job["steps"], every=job["every"], autocast=kind)
         pack.fit()
         scores += [score for _, score in pack.test().values()]
     return clock.result(len(wanted), scores)

@@ -110,7 +110,7 @@ def learn(
     backbone.to(device)
     start = plain_start(backbone, recipe.prompt_length, recipe.seed)
     failed: list[str] = []
-    # Packs do not depend on what is there: one that goes on must have the lanes that it began with.
+    # Packs do not depend on what is there: one that goes on must have the prompts that it began with.
     packs = [wanted[first : first + at_once] for first in range(0, len(wanted), at_once)]
     for number, pack in enumerate(packs, start=1):
         if all(one.name in there for one in pack):

@@ -51,7 +51,7 @@ class TuningProgress:
 
     def told(self, side: SideBySide) -> None:
         """After an evaluation."""
-        scores = "dev " + "  ".join(f"{lane.best:.3f}" for lane in side.lanes)
+        scores = "dev " + "  ".join(f"{run.best.score:.3f}" for run in side.runs)
         self.bar.update(self.task, completed=side.steps, scores=scores)
         if not self.terminal.is_terminal and (side.steps >= self.next_line or side.steps == self.steps):
             self.terminal.print(f"{self.title}: step {side.steps} of {self.steps}, best {scores}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.batch import collate
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example
+from mpt.learn.learner import answered
 from mpt.learn.optimizers import PromptAdafactor
-from mpt.learn.side_by_side import Lane, SideBySide
+from mpt.learn.rows import RowsWithPrompts
+from mpt.learn.side_by_side import Observer, PackedRun, RunProgress, SideBySide
+from mpt.metrics import crossfit as metrics
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary
-from mpt.util.errors import UserError, one_line
-from mpt.util.files import replacing
-
-Told = Callable[[SideBySide], None]
+from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Tuned:
         dev_score: of the value.
         dev_loss: likewise, per token.
         best_step: after which step the value was taken, 0 being the start itself.
-        history: a line per evaluation, see :class:`mpt.learn.side_by_side.Lane`.
+        history: a line per evaluation, see :class:`mpt.learn.side_by_side.RunProgress`.
         ended: why it ended before the others, if it did.
         steps: optimiser steps it made, with ``examples`` read in them.
         seconds: its share of the time that the tuning of all took, evaluations and earlier attempts included.
@@ -77,17 +77,7 @@ def plain_start(backbone: FrozenBackbone, length: int, seed: int, init: Initiali
 
     It is what :class:`mpt.learn.PromptTuning` starts from with that seed.
     """
-    tokenizer = backbone.tokenizer
-    vocabulary = InitContext(
-        embeddings=backbone.embeddings,
-        tokenize=lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
-        special_ids=frozenset(tokenizer.all_special_ids),
-        labels=(),
-        backbone=backbone.name,
-        fingerprint=lambda: backbone.fingerprint,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    return (init or SampledVocabulary())(length, vocabulary).cpu()
+    return (init or SampledVocabulary())(length, InitContext.of(backbone, seed)).cpu()
 
 
 def early_prompts(backbone: FrozenBackbone, jobs: Sequence[TuningJob], steps: int, seed: int = 0) -> list[Tensor]:
@@ -96,13 +86,11 @@ def early_prompts(backbone: FrozenBackbone, jobs: Sequence[TuningJob], steps: in
     Raises:
         UserError: the loss of one was not finite.
     """
-    side = SideBySide(backbone, _lanes(backbone, jobs), max_steps=steps, every=steps, log_every=0, seed=seed)
-    while side.steps < steps:
-        side.step()
-    for lane in side.lanes:
-        if why := _run_away(lane):
-            raise UserError(f"{lane.name}: {why}")
-    return [_kept(lane.prompt) for lane in side.lanes]
+    side = SideBySide(backbone, _runs(backbone, jobs), max_steps=steps, log_every=0, seed=seed)
+    side.fit(stepped=_keep_early(steps))
+    if failed := next((run for run in side.runs if run.failed), None):
+        raise UserError(f"{failed.spec.name}: {failed.ended}")
+    return [run.early for run in side.runs if run.early is not None]
 
 
 def tune(
@@ -115,7 +103,7 @@ def tune(
     from_start: bool = False,
     seed: int = 0,
     state: Path | None = None,
-    told: Told | None = None,
+    told: Observer | None = None,
 ) -> list[Tuned]:
     """Tune prompts side by side: what became of each, in the jobs' order.
 
@@ -140,28 +128,11 @@ def tune(
         raise UserError(f"it is evaluated every {every} steps of {steps}; that number must be 1 to {steps}")
     if key_steps is not None and not 0 < key_steps <= steps:
         raise UserError(f"key_steps must be from 1 to the {steps} steps of the tuning, not {key_steps}")
-    side = SideBySide(backbone, _lanes(backbone, jobs), max_steps=steps, every=every, log_every=0, seed=seed)
-    keys: dict[str, Tensor] = {}
-    begun = time.monotonic()
-    if state is not None and (before := _resume(side, keys, state)) is not None:
-        begun -= before
-        if told is not None:
-            told(side)
-    elif from_start:
-        side.evaluate()
-        _evaluated(side, keys, begun, state, told)
-    while side.steps < steps and side.live:
-        side.step()
-        if side.steps == key_steps:
-            for lane in side.live:
-                lane.ended = _run_away(lane)
-                lane.failed = lane.ended is not None  # without a key, what was learned before serves nobody
-            keys = {lane.name: _kept(lane.prompt) for lane in side.live}
-        if side.steps % every == 0 or side.steps == steps:
-            side.evaluate()
-            _evaluated(side, keys, begun, state, told)
-    seconds = (time.monotonic() - begun) / len(side.lanes)
-    return [_tuned(lane, keys.get(lane.name), seconds) for lane in side.lanes]
+    side = SideBySide(backbone, _runs(backbone, jobs), max_steps=steps, every=every, log_every=0, seed=seed)
+    if state is not None and side.resume(state) and told is not None:
+        told(side)
+    side.fit(state, _keep_early(key_steps), told, from_start=from_start, at_end=True)
+    return [_tuned(run, side.seconds / len(side.runs)) for run in side.runs]
 
 
 def answers(
@@ -171,73 +142,52 @@ def answers(
 
     Args:
         prompts: each ``[P, H]``.
-        data: the task's; its metric counts, its test examples do not.
+        data: the task's, whose metric counts.
     """
-    own = FewShotData(data.task_name, root=data.root, seed=data.seed, test_examples=None)
-    assert data.fewshot is not None
-    own.fewshot = replace(data.fewshot, test=list(examples))
-    own.task, own.labels = data.task, data.labels
-    lanes = _lanes(backbone, [TuningJob(str(i), own, prompt, 0.0) for i, prompt in enumerate(prompts)])
-    for lane in lanes:
-        lane.best_prompt = lane.prompt.detach()
-    scores = SideBySide(backbone, lanes, max_steps=1, every=1).test()
-    return [(scores[lane.name][1], lane.outputs) for lane in lanes]
+    assert data.task is not None
+    metric, text = data.task.metric, collate((data.task_name, example) for example in examples)
+    rows = RowsWithPrompts(backbone)
+    stacked = torch.stack([prompt.detach().float() for prompt in prompts]).to(rows.device)
+    judged = rows.answers(stacked, [text] * len(prompts))
+    return [(metrics.score(metric, one.texts, text.references), answered(text, one.texts)) for one in judged]
 
 
-def _lanes(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[Lane]:
+def _runs(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[PackedRun]:
     device = next(backbone.model.parameters()).device
-    lanes = []
+    runs = []
     for job in jobs:
         prompt = nn.Parameter(job.start.detach().clone().float().to(device))
-        lanes.append(Lane(job.name, prompt, PromptAdafactor([prompt], lr=job.learning_rate), job.data))
-    return lanes
+        runs.append(PackedRun(job.name, job.data, prompt, PromptAdafactor([prompt], lr=job.learning_rate)))
+    return runs
 
 
-def _kept(prompt: Tensor) -> Tensor:
-    return prompt.detach().to("cpu", copy=True)
+def _keep_early(step: int | None) -> Observer:
+    """Keep each prompt that is finite after a step; without its key, what the others learned before serves nobody."""
+
+    def keep(side: SideBySide) -> None:
+        for run in side.live if side.steps == step else []:
+            if run.prompt.isfinite().all():
+                run.early = run.prompt.to("cpu", copy=True)
+            else:
+                why = f"the prompt is no longer finite after {run.steps} steps; lower the learning rate"
+                run.end(why, failed=True)
+
+    return keep
 
 
-def _run_away(lane: Lane) -> str | None:
-    if lane.prompt.detach().isfinite().all():
-        return None
-    return f"the prompt is no longer finite after {lane.steps} steps; lower the learning rate"
-
-
-def _tuned(lane: Lane, key: Tensor | None, seconds: float) -> Tuned:
-    value = None if lane.failed or lane.best_prompt is None else _kept(lane.best_prompt)
-    loss = next((row["dev/loss"] for row in lane.history if row["step"] == lane.best_step), float("nan"))
+def _tuned(run: RunProgress, seconds: float) -> Tuned:
+    value = None if run.failed or run.best_prompt is None else run.best_prompt.to("cpu", copy=True)
+    loss = next((row["dev/loss"] for row in run.history if row["step"] == run.best.step), float("nan"))
     return Tuned(
-        name=lane.name,
-        key=key,
+        name=run.spec.name,
+        key=None if run.early is None else run.early.cpu(),
         value=value,
-        dev_score=lane.best,
+        dev_score=run.best.score,
         dev_loss=loss,
-        best_step=lane.best_step,
-        history=lane.history,
-        ended=lane.ended,
-        steps=lane.steps,
-        examples=lane.examples,
+        best_step=run.best.step,
+        history=run.history,
+        ended=run.ended,
+        steps=run.steps,
+        examples=run.examples,
         seconds=seconds,
     )
-
-
-def _evaluated(side: SideBySide, keys: dict[str, Tensor], begun: float, state: Path | None, told: Told | None) -> None:
-    if state is not None:
-        with replacing(state) as fresh:
-            torch.save({"side": side.state_dict(), "keys": keys, "seconds": time.monotonic() - begun}, fresh)
-    if told is not None:
-        told(side)
-
-
-def _resume(side: SideBySide, keys: dict[str, Tensor], state: Path) -> float | None:
-    """Take up a state: the seconds of work that went into it; None if there is none."""
-    if not state.is_file():
-        return None
-    try:
-        content = torch.load(state, weights_only=True, map_location=side.device)
-        side.load_state_dict(content["side"])
-    except Exception as error:  # torch's, zip's and pickle's
-        print(f"{state} cannot be read ({one_line(error)}); it starts anew")
-        return None
-    keys |= {name: key.cpu() for name, key in content["keys"].items()}
-    return content.get("seconds", 0.0)

@@ -91,7 +91,7 @@ def _plain_logits(backbone: Any, batch: Batch) -> Tensor:
 def _first_logits(backbone: Any, prompt: Tensor, batch: Batch) -> list[Tensor]:
     """Logits of the first tokens of the first row's answer, each ``[V]``."""
     more: dict[str, Any] = {"max_new_tokens": ANSWER, "output_logits": True, "return_dict_in_generate": True}
-    out = backbone.generate_ids(prompt, batch, num_beams=1, early_stopping=False, **more)
+    out = backbone._generated(prompt, batch, num_beams=1, early_stopping=False, **more)
     return [step[0] for step in out.logits]
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import RepetitionPenaltyLogitsProcessor
-from transformers.modeling_outputs import BaseModelOutput
 
 from mpt.backbone.ability import check_ability
 from mpt.backbone.encoding import IGNORED, Batch, Encoder
 from mpt.backbone.generation import generation_config
+from mpt.backbone.greedy import Encoded, greedy
 from mpt.backbone.loading import BackboneOptions, load
 from mpt.util.errors import UserError
 
@@ -23,6 +24,18 @@ Candidates = Sequence[str] | Sequence[Sequence[str]]
 
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
 """What configurations call the number of positions, where encoder and decoder do not have their own."""
+
+
+class Answers(NamedTuple):
+    """What a model says to B rows.
+
+    Attributes:
+        texts: B of them.
+        losses: of the rows' targets as :meth:`Backbone.loss` gives them in evaluation, ``[B]``; None without targets.
+    """
+
+    texts: list[str]
+    losses: Tensor | None
 
 
 class Backbone(nn.Module):
@@ -60,7 +73,7 @@ class Backbone(nn.Module):
 
     # The three calls everything rests on --------------------------------------------------------------------
 
-    def loss(self, prompt: Tensor | None, batch: Batch, encoded: Any = None) -> Tensor:
+    def loss(self, prompt: Tensor | None, batch: Batch) -> Tensor:
         """Negative log-likelihood of each target, summed over its tokens: ``-log p(Y | [P, X])``, ``[B]``.
 
         This is the summand of equation 1 of Qin et al. (2023). See :func:`token_mean` for the per-token mean.
@@ -68,19 +81,33 @@ class Backbone(nn.Module):
         Args:
             prompt: ``[P, H]``, ``[B, P, H]`` or ``None``.
             batch: B rows with targets.
-            encoded: what :meth:`encoder_output` gave for both, where it is there already.
         """
         if batch.labels is None:
             raise ValueError("loss needs a batch with targets")
-        logits = self._logits(prompt, batch, batch.labels, encoded)
-        return _row_nll(logits, batch.labels)
+        return self._nll(prompt, batch, batch.labels)
 
     @torch.no_grad()
-    def generate(self, prompt: Tensor | None, batch: Batch) -> list[str]:
-        """The ``B`` answers: greedy unless the options ask for beams or a penalty, with the key-value cache."""
-        ids = self.generate_ids(prompt, batch)
-        # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
-        return self.encode.decode(ids if self.decoder_only else ids[:, 1:])
+    def answer(self, prompt: Tensor | None, batch: Batch) -> Answers:
+        """The B answers in evaluation mode, and the losses where the batch has targets.
+
+        Decoding is greedy unless the options ask for beams or a penalty. Greedy encoder-decoders read the input once
+        for both.
+
+        Args:
+            prompt: ``[P, H]``, ``[B, P, H]`` or ``None``.
+            batch: B rows.
+        """
+        with self.in_mode(training=False):
+            once = not self.decoder_only and self.options.is_greedy
+            encoded = self._encoded(prompt, batch) if once else None
+            losses = None if batch.labels is None else self._nll(prompt, batch, batch.labels, encoded)
+            if encoded is not None:
+                ids = greedy(self.model, self.generation, encoded)
+            else:
+                ids = self._generated(prompt, batch)
+                # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
+                ids = ids if self.decoder_only else ids[:, 1:]
+        return Answers(self.encode.decode(ids), losses)
 
     @torch.no_grad()
     def score(self, prompt: Tensor | None, batch: Batch, options: Candidates) -> Tensor:
@@ -95,8 +122,8 @@ class Backbone(nn.Module):
         labels = [self.encode.labels(column).to(batch.input_ids.device) for column in columns]
         with self.in_mode(training=False):
             # The input is read once, however many answers are weighed.
-            encoded = None if self.decoder_only else self.encoder_output(prompt, batch)
-            rows = [-_row_nll(self._logits(prompt, batch, column, encoded), column) for column in labels]
+            encoded = None if self.decoder_only else self._encoded(prompt, batch)
+            rows = [-self._nll(prompt, batch, column, encoded) for column in labels]
         return torch.stack(rows, dim=1)
 
     # What callers ask of the model --------------------------------------------------------------------------
@@ -104,7 +131,7 @@ class Backbone(nn.Module):
     @property
     def hidden_size(self) -> int:
         """Width of the input embeddings, H."""
-        return self.embeddings.shape[1]
+        return int(self.model.get_input_embeddings().weight.shape[1])
 
     @property
     def embeddings(self) -> Tensor:
@@ -191,15 +218,19 @@ class Backbone(nn.Module):
         mask = torch.cat([batch.input_mask.new_ones(rows, prompt.shape[1]), batch.input_mask], dim=1)
         return _padding_first(embeds, mask, prompt.shape[1]) if self.decoder_only else (embeds, mask)
 
-    def _logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Any = None) -> Tensor:
+    def _nll(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Encoded | None = None) -> Tensor:
+        """Of each row's labels ``[B, U]``, ``[B]``."""
+        return _row_nll(self._logits(prompt, batch, labels, encoded), labels)
+
+    def _logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Encoded | None = None) -> Tensor:
         """Next-token logits for each label position, ``[B, U, V]``."""
         if self.decoder_only:
             return self._causal_logits(prompt, batch, labels)
         decoder_ids = self.shifted(labels)
         if encoded is not None:
-            hidden, mask = encoded
+            states, mask = encoded
             out = self.model(
-                encoder_outputs=hidden, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False
+                encoder_outputs=states, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False
             )
         else:
             embeds, mask = self._with_prompt(prompt, batch)
@@ -230,7 +261,7 @@ class Backbone(nn.Module):
         start = labels.new_full((len(labels), 1), self.generation.decoder_start_token_id)
         return torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, self.encode.pad_id)], dim=1)
 
-    def generate_ids(self, prompt: Tensor | None, batch: Batch, **changes: Any) -> Any:
+    def _generated(self, prompt: Tensor | None, batch: Batch, **changes: Any) -> Any:
         """What the model's own generation gives in evaluation mode, with changes to :attr:`generation`."""
         embeds, mask = self._with_prompt(prompt, batch)
         if self.decoder_only and (penalty := self.generation.repetition_penalty) != 1:
@@ -239,13 +270,12 @@ class Backbone(nn.Module):
         with self.in_mode(training=False), self._own_generation_config():
             return self.model.generate(inputs_embeds=embeds, attention_mask=mask, **changes)
 
-    def encoder_output(self, prompt: Tensor | None, batch: Batch) -> tuple[BaseModelOutput, Tensor]:
-        """What an encoder-decoder's decoder looks at, and its mask ``[B, P + T]``."""
+    def _encoded(self, prompt: Tensor | None, batch: Batch) -> Encoded:
         embeds, mask = self._with_prompt(prompt, batch)
-        return self.model.get_encoder()(inputs_embeds=embeds, attention_mask=mask), mask
+        return Encoded(self.model.get_encoder()(inputs_embeds=embeds, attention_mask=mask), mask)
 
     @contextmanager
-    def _own_generation_config(self):
+    def _own_generation_config(self) -> Iterator[None]:
         # A checkpoint's own settings (beams, minimum lengths, sampling) would silently change every score,
         # and transformers fills whatever a given configuration leaves open from them.
         checkpoints, self.model.generation_config = self.model.generation_config, self.generation
@@ -255,7 +285,7 @@ class Backbone(nn.Module):
             self.model.generation_config = checkpoints
 
     @contextmanager
-    def in_mode(self, training: bool):
+    def in_mode(self, training: bool) -> Iterator[None]:
         """With dropout on or off, and afterwards as before."""
         before = self.model.training
         if before != training:
@@ -273,6 +303,11 @@ class FrozenBackbone(Backbone):
     def __init__(self, name: str, options: BackboneOptions | None = None) -> None:
         super().__init__(name, options)
         self.model.requires_grad_(False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As of any backbone; taken once, for it cannot change."""
+        return super().fingerprint
 
 
 def token_mean(losses: Tensor, batch: Batch) -> Tensor:

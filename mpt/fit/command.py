@@ -106,6 +106,8 @@ class RunCLI(LightningCLI):
 
     def after_instantiate_classes(self) -> None:
         tell_devices(self.trainer)
+        if isinstance(self.model, Learner):
+            self.model.seed = int(self.config[self.subcommand].seed_everything)
 
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""

@@ -9,12 +9,12 @@ from safetensors.torch import load_model
 
 from mpt.backbone.loading import BackboneOptions, save_backbone
 from mpt.backbone.model import Backbone
-from mpt.learn.learner import Learner
+from mpt.learn.example_learner import ExampleLearner
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.util.errors import UserError
 
 
-class FineTuning(Learner):
+class FineTuning(ExampleLearner):
     """Tunes all weights of a backbone, without a prompt (the FT row of Qin et al. 2023, table 2).
 
     On a mixture of source tasks and then, from that ``start``, on a target it is multi-task model tuning (Vu et al.

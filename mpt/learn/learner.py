@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +23,24 @@ from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.text_data import TextData
 from mpt.learn.accumulation import check_eval_interval
-from mpt.learn.shared_gradient import devices, stop_together
+from mpt.learn.shared_gradient import stop_together
 from mpt.learn.targets import check_targets
 from mpt.metrics import crossfit as metrics
 from mpt.util.checkpoints import check_same
 from mpt.util.errors import NotFinite, UserError
-from mpt.util.random_state import seed_generators
 
 log = logging.getLogger(__name__)
 
 
-class Learner(LightningModule):
-    """Base of the LightningModules: minimises the token-mean loss of its prompt, is scored on generated text.
+class Learner(LightningModule, ABC):
+    """Base of the LightningModules, which are scored on generated text.
 
     Data modules hand over texts (:class:`mpt.data.modules.batch.TextBatch`); the learner tokenises them with its
     backbone's own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and
     the task's metric by name; ``test/score`` likewise.
 
     Attributes:
+        seed: of its start and its dropout masks, 0 unless whoever makes it sets it (``mpt fit``: ``seed_everything``).
         examples: example passes of the training so far, over all devices and the runs that this one went on from: rows
             of training batches, each time that they are read for a loss. A meta-learner reads its support rows at each
             inner step and its query rows once (Reptile too, though it only reports their loss); that MAML's products
@@ -52,6 +54,7 @@ class Learner(LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
+        self.seed = 0
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
         self.outputs: list[dict[str, Any]] = []
         self.tasks: tuple[str, ...] = ()  # the data's, by name, from when it is prepared
@@ -70,13 +73,13 @@ class Learner(LightningModule):
     optimizer: OptimizerCallable
     lr_scheduler: LRSchedulerCallable | None
 
+    @abstractmethod
     def build(self, labels: tuple[str, ...]) -> None:
         """Load the backbone and make what is learned.
 
         Args:
             labels: label words of the data's task or tasks, for initialisers that want them.
         """
-        raise TypeError(f"{type(self).__name__} does not say what it learns")
 
     def prompt_for(self, batch: TextBatch) -> Tensor | None:
         """The prompt these rows are read with: ``[P, H]``, ``[B, P, H]`` or ``None``."""
@@ -97,13 +100,13 @@ class Learner(LightningModule):
             raise UserError(f"model.optimizer.lr must be 0 or more, not {rate:g}")
         return made
 
+    @abstractmethod
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write what was learned to a folder, in one step."""
-        raise TypeError(f"{type(self).__name__} cannot be saved")
 
+    @abstractmethod
     def load_learned(self, folder: Path) -> None:
         """Take over what :meth:`save_learned` wrote."""
-        raise TypeError(f"{type(self).__name__} cannot be loaded")
 
     def check_trainer(self, trainer: Trainer) -> None:
         """Refuse Trainer options that this learner cannot follow, with the sentence that helps.
@@ -171,31 +174,14 @@ class Learner(LightningModule):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         return batch, self.backbone.encode(batch.inputs, batch.targets).to(device)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        # Dropout is a function of seed and step, so a resumed run draws the masks that an undisturbed one would.
-        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        seed_generators((self.seed * 1_000_003 + step) * 1_009 + self.global_rank, self.device)
-
-    def training_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> Tensor:
-        text, tensors = batch
-        self._count(len(text))
-        loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
-        self._watch(loss)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(tensors))
-        return loss
-
-    def validation_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
-        text, tensors = batch
-        loss = token_mean(self.backbone.loss(self.prompt_for(text), tensors), tensors)
-        self._summed = loss if self._summed is None else self._summed + loss
-        self.log("dev/loss", loss, batch_size=len(tensors), sync_dist=True)
-        self._generate(text, tensors)
-
     def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
-        self._generate(*batch)
+        self.predict_step(batch, batch_idx)
 
     def predict_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> list[str]:
-        return self._generate(*batch)
+        text, tensors = batch
+        answers = self.backbone.answer(self.prompt_for(text), replace(tensors, labels=None))  # no loss is asked for
+        self.outputs += answered(text, answers.texts)
+        return answers.texts
 
     def on_validation_start(self) -> None:
         self._stop_if_not_finite("training")
@@ -289,14 +275,6 @@ class Learner(LightningModule):
     def _weights(self) -> list[Tensor]:
         return [weight for weight in self.parameters() if weight.requires_grad]
 
-    def _watch(self, loss: Tensor) -> None:
-        """Sum the losses since they were last looked at: a GPU need not be waited for at each step."""
-        loss = loss.detach()
-        self._summed = loss if self._summed is None else self._summed + loss
-        every = 1 if loss.device.type == "cpu" and devices() == 1 else self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (self.trainer.global_step + 1) % every == 0:
-            self._stop_if_not_finite("training", self.trainer.global_step + 1)
-
     def _stop_if_not_finite(self, kind: str, step: int | None = None) -> None:
         if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
             return
@@ -319,11 +297,6 @@ class Learner(LightningModule):
             f"(backbone_options.dtype, trainer.precision). {''.join(kept)}"
         ).strip()
 
-    @property
-    def seed(self) -> int:
-        """The seed of this run (``seed_everything``), 0 if none was set."""
-        return int(os.environ.get("PL_GLOBAL_SEED", 0))
-
     def _begin_count(self) -> None:
         self.examples = 0
         self.seconds_before = 0.0
@@ -342,11 +315,14 @@ class Learner(LightningModule):
         predictions = [row["prediction"] for row in self.outputs]
         return task.metric, metrics.score(task.metric, predictions, [row["references"] for row in self.outputs])
 
-    def _generate(self, text: TextBatch, tensors: Batch) -> list[str]:
-        predictions = self.backbone.generate(self.prompt_for(text), tensors)
-        for source, references, prediction in zip(text.inputs, text.references, predictions, strict=True):
-            self.outputs.append({"input": source, "references": list(references), "prediction": prediction})
-        return predictions
+    def _judge(self, prompt: Tensor | None, text: TextBatch, tensors: Batch, **known: Any) -> Tensor:
+        """Keep a prompt's answers to rows of a dev set, and log its loss."""
+        answers = self.backbone.answer(prompt, tensors)
+        assert answers.losses is not None
+        loss = token_mean(answers.losses, tensors)
+        self.log("dev/loss", loss, batch_size=len(tensors), sync_dist=True)
+        self.outputs += [row | known for row in answered(text, answers.texts)]
+        return loss
 
     def _gather_outputs(self) -> None:
         """Every device has answered its share; a metric such as macro F1 needs them all at once."""
@@ -359,11 +335,13 @@ class Learner(LightningModule):
         self._gather_outputs()
         if not any(self._cut_reported.values()):
             self._report_cut()
+        for name, value in self.scores().items():
+            self.log(f"{stage}/{name}", value, prog_bar=name == "score")
+
+    def scores(self) -> dict[str, float]:
+        """Of :attr:`outputs`, by what they are logged as; ``score`` is what a run is judged by."""
         scored = self.score_outputs()
-        if scored is not None:
-            name, value = scored
-            self.log(f"{stage}/{name}", value)
-            self.log(f"{stage}/score", value, prog_bar=True)
+        return {} if scored is None else {scored[0]: scored[1], "score": scored[1]}
 
     def _report_cut(self) -> None:
         encode = self.backbone.encode
@@ -375,6 +353,12 @@ class Learner(LightningModule):
                 self._cut_reported[kind] = cut
                 option = f"max_{kind}_length={getattr(encode, f'max_{kind}_length')}"
                 warn(f"{cut} of {seen} {kind}s were longer than {option} tokens and were cut{more}")
+
+
+def answered(text: TextBatch, answers: Sequence[str]) -> list[dict[str, Any]]:
+    """B examples with their answers, each ``{"input": …, "references": […], "prediction": …}``."""
+    rows = zip(text.inputs, text.references, answers, strict=True)
+    return [{"input": source, "references": list(gold), "prediction": answer} for source, gold, answer in rows]
 
 
 @rank_zero_only

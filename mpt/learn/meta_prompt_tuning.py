@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,30 +12,26 @@ from torch import Tensor, nn
 
 from mpt.backbone.encoding import Batch
 from mpt.backbone.loading import BackboneOptions
-from mpt.backbone.model import token_mean
+from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.divergence import first_exploded_episode
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
 from mpt.learn.optimizers import PromptAdafactor
-from mpt.learn.prompt_tuning import PromptTuning
-from mpt.learn.shared_gradient import SharedGradient, stop_together
+from mpt.learn.outer_step import OuterStep
+from mpt.learn.prompt_learner import PromptLearner
+from mpt.learn.shared_gradient import stop_together
 from mpt.metrics import crossfit as metrics
 from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
-from mpt.util.errors import Diverged, UserError
+from mpt.util.errors import UserError
 from mpt.util.random_state import seed_generators
 
-log = logging.getLogger(__name__)
-
-Encoded = list[tuple[list[Episode], list[Batch], Batch | None]]
+EncodedEpisodes = list[tuple[list[Episode], list[Batch], Batch | None]]
 """Episodes that are taken side by side, with their support batches and, in training, their query batch."""
 
-ACTIVATIONS = ("dense_act_fn", "activation_function", "hidden_act")
-"""Where a configuration names the activation of its feed-forward layers: T5, BART and GPT-2, Llama."""
 
-
-class MetaPromptTuning(PromptTuning):
+class MetaPromptTuning(PromptLearner):
     """Meta-learns one soft prompt on source tasks, so that a new few-shot task succeeds from it (Qin et al. 2023).
 
     Each step is a meta-batch of episodes (:class:`mpt.data.modules.episodes.EpisodeData`); the mean of their
@@ -110,9 +105,9 @@ class MetaPromptTuning(PromptTuning):
         self.inner_lr_lr = inner_lr_lr
         self.validation_steps = validation_steps
 
-    def build(self, labels: tuple[str, ...]) -> None:
-        super().build(labels)
-        self._check_algorithm()
+    def build_on(self, backbone: FrozenBackbone, labels: tuple[str, ...]) -> None:
+        super().build_on(backbone, labels)
+        self.algorithm.check_backbone(backbone)
         if self.learn_inner_lr:
             rows = self.prompt_length if self.learn_inner_lr == "token" else 1
             self.log_inner_lr = nn.Parameter(torch.full((rows,), self.algorithm.inner_lr).log())
@@ -202,48 +197,46 @@ class MetaPromptTuning(PromptTuning):
         ]
 
     def on_train_start(self) -> None:
-        self._pending = SharedGradient(self._learned())
+        self._outer_step = OuterStep(self._learned(), self.accumulate_grad_batches, self.gradient_clip_val)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Nothing: episodes seed their dropout masks themselves."""
-
-    def training_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]
+    def training_step(self, batch: tuple[EpisodeBatch, EncodedEpisodes], batch_idx: int) -> None:
         texts, encoded = batch
         self._count(sum(self._passes(episode) for episode in texts.episodes))
         results = []
         trouble = None
         for episodes, support, query in encoded:
             assert query is not None
-            self._seed_dropout(episodes[0].number)
+            # A function of seed and episode (of several side by side, the first): no resume changes a mask, nor does
+            # the number of devices as long as the same episodes go side by side.
+            seed_generators(self.seed * 1_000_003 + episodes[0].number, self.device)
             start = self.prompt.weight.detach()
             if len(episodes) > 1:
                 start = start.expand(len(episodes), -1, -1)
             result = self.algorithm(self._loss, start, support, query, self.inner_rate())
             trouble = trouble or self._trouble(result, [episode.task for episode in episodes])
             results.append(result)
-            self._pending.add(self._gradients(result), 1 / (texts.size * self.accumulate_grad_batches))
+            self._outer_step.add(self._gradients(result), texts.size)
         stop_together(trouble, self.device)
         self._log_losses(results)
-        # Counted here: a resumed run's batch_idx may stand in the middle of a step whose gradients are lost.
-        self._pending.batches += 1
-        if self._pending.batches == self.accumulate_grad_batches:
-            self._outer_step()
+        if self._outer_step.end_batch():
+            self._outer_step.take(self.optimizers(), self.trainer.global_step)
+            scheduler: Any = self.lr_schedulers()
+            if scheduler is not None:
+                scheduler.step()
 
-    def validation_step(self, batch: tuple[EpisodeBatch, Encoded], batch_idx: int) -> None:  # type: ignore[override]
+    def validation_step(self, batch: tuple[EpisodeBatch, EncodedEpisodes], batch_idx: int) -> None:
         if torch.is_inference_mode_enabled():
             raise UserError("meta-validation adapts prompts, which needs gradients: set trainer.inference_mode false")
         for (episode,), support, _ in batch[1]:
             rate = self.inner_rate()
             adapted = self.algorithm.adapt(self._loss, self.prompt.weight, support, rate, self.validation_steps)
-            numbers = {"a gradient": adapted.abs().sum()}
-            trouble = first_exploded_episode(
-                self.prompt.weight.detach(), adapted, self._ordinary_norm, [episode.task], numbers
-            )
+            trouble = self._ran_away(adapted, [episode.task], {"a gradient": adapted.abs().sum()})
             if trouble:
-                self._exploded = self._exploded or self._exploded_loop(*trouble)
+                self._exploded = self._exploded or trouble
                 continue
             for part in episode.query.parts(self.trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
-                self._judge(adapted, part, episode.task)
+                query = self.backbone.encode(part.inputs, part.targets).to(self.device)
+                self._judge(adapted, part, query, task=episode.task)
 
     # Inside --------------------------------------------------------------------------------------------------------
 
@@ -259,15 +252,6 @@ class MetaPromptTuning(PromptTuning):
         support = [len(batch) for batch in episode.support]
         return sum(support[k % len(support)] for k in range(self.algorithm.inner_steps)) + len(episode.query)
 
-    def _judge(self, adapted: Tensor, text: TextBatch, task: str) -> None:
-        """Loss and answers of an adapted prompt on part of a validation task's query set."""
-        query = self.backbone.encode(text.inputs, text.targets).to(self.device)
-        self.log("dev/loss", self._loss(adapted, query), batch_size=len(query), sync_dist=True)
-        predictions = self.backbone.generate(adapted, query)
-        for source, references, prediction in zip(text.inputs, text.references, predictions, strict=True):
-            row = {"input": source, "references": list(references), "prediction": prediction}
-            self.outputs.append(row | {"task": task})
-
     def _learned(self) -> list[nn.Parameter]:
         return [self.prompt.weight, self.log_inner_lr] if self.learn_inner_lr else [self.prompt.weight]
 
@@ -278,33 +262,6 @@ class MetaPromptTuning(PromptTuning):
             return [total]
         return [total, (result.rate_gradient * rate).squeeze(-1)]  # by the chain rule, of the logarithm
 
-    def _seed_dropout(self, number: int) -> None:
-        # A function of seed and episode (of several side by side, the first): no resume changes a mask, nor does the
-        # number of devices as long as the same episodes go side by side.
-        seed_generators(self.seed * 1_000_003 + number, self.device)
-
-    def _outer_step(self) -> None:
-        optimizer: Any = self.optimizers()
-        step = self.trainer.global_step
-        before = [weight.detach().clone() for weight in self._learned()]
-        self._pending.hand_over()
-        if self.gradient_clip_val is not None:
-            nn.utils.clip_grad_norm_(self.prompt.parameters(), self.gradient_clip_val)
-        optimizer.step()
-        optimizer.zero_grad()
-        if not all(weight.isfinite().all() for weight in self._learned()):
-            with torch.no_grad():
-                for weight, value in zip(self._learned(), before, strict=True):
-                    weight.copy_(value)
-            rate = optimizer.param_groups[0]["lr"]
-            raise Diverged(
-                f"the outer optimiser made the prompt infinite or NaN at step {step}, at outer rate {rate:g}; "
-                "lower model.optimizer.lr or set model.gradient_clip_val. What was learned before is kept."
-            )
-        scheduler: Any = self.lr_schedulers()
-        if scheduler is not None:
-            scheduler.step()
-
     def _trouble(self, result: MetaGradient, tasks: list[str]) -> str | None:
         """What is wrong with the first bad episode, as a sentence."""
         numbers = {
@@ -312,13 +269,13 @@ class MetaPromptTuning(PromptTuning):
             "query loss": result.query_loss,
             "meta-gradient": result.gradient.norm(dim=(-2, -1)),
         }
-        trouble = first_exploded_episode(
-            self.prompt.weight.detach(), result.adapted, self._ordinary_norm, tasks, numbers
-        )
-        return self._exploded_loop(*trouble) if trouble else None
+        return self._ran_away(result.adapted, tasks, numbers)
 
-    def _exploded_loop(self, task: str, seen: str) -> str:
-        rate = self.inner_rate()
+    def _ran_away(self, adapted: Tensor, tasks: list[str], numbers: dict[str, Tensor]) -> str | None:
+        found = first_exploded_episode(self.prompt.weight.detach(), adapted, self._ordinary_norm, tasks, numbers)
+        if found is None:
+            return None
+        (task, seen), rate = found, self.inner_rate()
         used = self.algorithm.inner_lr if rate is None else float(rate.mean())
         return (
             f"the inner loop on task {task} exploded at step {self.trainer.global_step}: {seen}, at inner rate "
@@ -342,37 +299,12 @@ class MetaPromptTuning(PromptTuning):
             if rate is not None:
                 self.log("train/inner_lr", rate.mean(), batch_size=count)
 
-    def _log_score(self, stage: str) -> None:
+    def scores(self) -> dict[str, float]:
         stop_together(self._exploded, self.device)
-        self._gather_outputs()
-        tasks = getattr(getattr(self.trainer, "datamodule", None), "validation_tasks", {})
+        tasks = getattr(self._data, "validation_tasks", {})
         scores = {}
         for name, task in tasks.items():
-            rows = [row for row in self.outputs if row["task"] == name]
-            if rows:
+            if rows := [row for row in self.outputs if row["task"] == name]:
                 answers = [row["prediction"] for row in rows]
                 scores[name] = metrics.score(task.metric, answers, [row["references"] for row in rows])
-                self.log(f"{stage}/{name}", scores[name])
-        if scores:
-            self.log(f"{stage}/score", sum(scores.values()) / len(scores), prog_bar=True)
-
-    def _check_algorithm(self) -> None:
-        if self.algorithm.needs_double_backward and str(self.backbone.options.attention).startswith("flash"):
-            raise UserError(
-                f"{self.algorithm!r} differentiates the model twice, which {self.backbone.options.attention} cannot; "
-                "set backbone_options.attention to sdpa, or hessian to finite_difference"
-            )
-        weights = next(self.backbone.model.parameters()).dtype
-        differs = getattr(self.algorithm, "hessian", None) == "finite_difference"
-        if differs and weights != torch.float32:
-            raise UserError(
-                f"finite differences drown in the rounding of {weights} weights; "
-                "set model.algorithm.hessian exact, or backbone_options.dtype float32 (with precision bf16-mixed)"
-            )
-        config = self.backbone.config
-        if differs and "relu" in (getattr(config, name, None) for name in ACTIVATIONS):
-            log.warning(
-                "%s has ReLU layers, whose kinks a finite difference steps over: its second-order term can be off by "
-                "25 %% and more from double backward's; set model.algorithm.hessian exact",
-                self.backbone_name,
-            )
+        return {**scores, "score": sum(scores.values()) / len(scores)} if scores else {}

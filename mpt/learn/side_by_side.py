@@ -3,106 +3,172 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from mpt.backbone.answering import answer
-from mpt.backbone.encoding import Batch
-from mpt.backbone.grouping import CPU_TOKENS, groups, select
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
+from mpt.learn.learner import answered
+from mpt.learn.rows import RowsWithPrompts, mean_over_batches
 from mpt.metrics import crossfit as metrics
-from mpt.util.random_state import seed_generators
+from mpt.util.best import Best
+from mpt.util.errors import one_line
+from mpt.util.files import replacing
 
 Row = dict[str, Any]
+Observer = Callable[["SideBySide"], None]
 
 
-@dataclass
-class Lane:
-    """One run among those that are trained side by side.
+@dataclass(frozen=True)
+class PackedRun:
+    """One of the runs that are trained side by side: what it learns, on what and how.
 
     Attributes:
         name: what it is called in messages.
+        data: its task's draw: batches, dev and test examples, metric.
         prompt: what it learns, ``[P, H]``.
         optimizer: its own, over the prompt alone.
-        data: its task's draw: batches, dev and test examples, metric.
         scheduler: of its learning rate, stepped every optimiser step.
         stopper: ends it early on its dev score.
-        best: its highest dev score, and ``best_step``, ``best_prompt`` where that was first reached.
-        steps: optimiser steps it has made.
-        ended: why it makes no more, if it ended before the others; ``failed`` if that leaves it without a result.
-        history: a line per evaluation, ``{"step": …, "train/loss": …, "dev/loss": …, "dev/<metric>": …,
-            "dev/score": …}``.
-        losses: training loss every ``log_every`` steps, by step.
-        outputs: after :meth:`SideBySide.test`, ``{"input", "references", "prediction"}`` of each test example.
     """
 
     name: str
+    data: FewShotData
     prompt: nn.Parameter
     optimizer: torch.optim.Optimizer
-    data: FewShotData
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
     stopper: EarlyStopping | None = None
-    best: float = -math.inf
-    best_step: int | None = None
-    best_prompt: Tensor | None = None
+
+    def batches(self, step: int) -> Iterator[TextBatch]:
+        """Those that its own run would learn on after so many steps."""
+        # The data's own way to go on in the middle, so that the batches cannot differ from an ordinary run's.
+        self.data.load_state_dict({"batches": step, "step": step})
+        loader: Any = self.data.train_dataloader()
+        return (loader.dataset[rows] for rows in loader.sampler)
+
+    def score(self, text: TextBatch, answers: list[str]) -> tuple[str, float]:
+        """Name and value of its task's metric."""
+        assert self.data.task is not None
+        name = self.data.task.metric
+        return name, metrics.score(name, answers, text.references)
+
+
+@dataclass
+class RunProgress:
+    """How far one of the runs is.
+
+    Attributes:
+        steps: optimiser steps it has made.
+        best: its best dev score, with ``best_prompt`` ``[P, H]``, what it was then.
+        early: its prompt after a step that an observer asked for, ``[P, H]``.
+        ended: why it makes no more steps, if it ended before the others; ``failed`` if that leaves it without a result.
+        history: a line per evaluation, ``{"step": …, "train/loss": …, "dev/loss": …, "dev/<metric>": …,
+            "dev/score": …}``.
+        losses: training loss every ``log_every`` steps, by step.
+        loss: of the last step, a scalar on the device.
+        outputs: after :meth:`SideBySide.test`, ``{"input", "references", "prediction"}`` of each test example.
+    """
+
+    spec: PackedRun
     steps: int = 0
+    best: Best = field(default_factory=Best)
+    best_prompt: Tensor | None = None
+    early: Tensor | None = None
     ended: str | None = None
     failed: bool = False
     history: list[Row] = field(default_factory=list)
     losses: list[tuple[int, float]] = field(default_factory=list)
-    outputs: list[Row] = field(default_factory=list)
     loss: Tensor | None = None
-    """Of the last step, on the device."""
+    outputs: list[Row] = field(default_factory=list)
     _stream: Iterator[TextBatch] | None = None
+
+    @property
+    def prompt(self) -> Tensor:
+        """As it is now, ``[P, H]``, without a gradient."""
+        return self.spec.prompt.detach()
 
     @property
     def examples(self) -> int:
         """Example passes of its steps; a stream has no short batch."""
-        return self.steps * self.data.batch_size
+        return self.steps * self.spec.data.batch_size
 
     def next_batch(self) -> TextBatch:
         """The batch that its own run would learn on now."""
-        if self._stream is None:
-            # The data's own way to go on in the middle, so that the batches cannot differ from an ordinary run's.
-            self.data.load_state_dict({"batches": self.steps, "step": self.steps})
-            loader: Any = self.data.train_dataloader()
-            self._stream = (loader.dataset[rows] for rows in loader.sampler)
+        self._stream = self._stream or self.spec.batches(self.steps)
         return next(self._stream)
+
+    def step(self, gradient: Tensor, loss: Tensor) -> None:
+        """One optimiser step along a gradient ``[P, H]``."""
+        self.spec.prompt.grad = gradient
+        self.spec.optimizer.step()
+        if self.spec.scheduler is not None:
+            self.spec.scheduler.step()
+        self.spec.prompt.grad = None
+        self.steps, self.loss = self.steps + 1, loss
+
+    def end(self, why: str, failed: bool) -> None:
+        """Let it make no more steps."""
+        self.ended, self.failed = why, failed
+
+    def end_if_not_finite(self) -> bool:
+        """End it if its prompt or its last loss holds a number that is none; nothing after that can be better."""
+        numbers = [self.prompt.sum(), *([] if self.loss is None else [self.loss])]
+        if all(math.isfinite(number) for number in torch.stack(numbers).tolist()):
+            return False
+        self.end(self._not_finite("loss"), failed=self.best_prompt is None)
+        return True
+
+    def judge(self, row: Row, score: float) -> None:
+        """Keep what an evaluation gave, and the prompt if none before was as good."""
+        if not math.isfinite(row["dev/loss"]):
+            self.end(self._not_finite("dev loss"), failed=self.best_prompt is None)
+            return
+        self.history.append(row)
+        if self.best.beaten_by(score):
+            self.best, self.best_prompt = Best(score, self.steps), self.prompt.clone()
+        if self.spec.stopper is not None:
+            stop, why = self.spec.stopper._evaluate_stopping_criteria(torch.tensor(score))
+            if stop:
+                self.ended = why or "early stopping"
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on; tensors and plain values only."""
-        names = ("best", "best_step", "best_prompt", "steps", "ended", "failed", "history", "losses")
-        state: dict[str, Any] = {name: getattr(self, name) for name in names}
-        for name in ("optimizer", "scheduler", "stopper"):
-            part = getattr(self, name)
-            state[name] = None if part is None else part.state_dict()
-        return {**state, "prompt": self.prompt.detach()}
+        state = {name: getattr(self, name) for name in _SAVED}
+        parts = {name: getattr(self.spec, name) for name in _PARTS}
+        parts_state = {name: None if part is None else part.state_dict() for name, part in parts.items()}
+        return {**state, **parts_state, "best": (self.best.score, self.best.step), "prompt": self.prompt}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        state = dict(state)
         with torch.no_grad():
-            self.prompt.copy_(state.pop("prompt"))
-        for name in ("optimizer", "scheduler", "stopper"):
-            if (part := state.pop(name)) is not None:
-                getattr(self, name).load_state_dict(part)
-        for name, value in state.items():
-            setattr(self, name, value)
-        self._stream = None
+            self.spec.prompt.copy_(state["prompt"])
+        for name in _PARTS:
+            if state[name] is not None:
+                getattr(self.spec, name).load_state_dict(state[name])
+        for name in _SAVED:
+            setattr(self, name, state[name])
+        self.best, self._stream = Best(*state["best"]), None
+
+    def _not_finite(self, what: str) -> str:
+        return f"its {what} was no longer finite at step {self.steps}; lower its learning rate"
+
+
+_PARTS = ("optimizer", "scheduler", "stopper")
+_SAVED = [each.name for each in fields(RunProgress) if each.name not in ("spec", "loss", "outputs", "_stream")]
 
 
 class SideBySide:
-    """Trains lanes in step, as one batch a step.
+    """Trains runs in step, as one batch a step.
 
-    A lane's batches, loss, gradient and optimiser are its own: it takes the steps that it would alone (in float64 fifty
+    A run's batches, loss, gradient and optimiser are its own: it takes the steps that it would alone (in float64 fifty
     of them end within 1e-10). In float32 sums are rounded otherwise than alone, for matrices have other shapes, and the
     rates of prompt tuning make another run of that, as they do alone of a start off by a millionth
     (experiments/results/packing). With dropout in the backbone it is another from the first step on: it learns on other
@@ -110,225 +176,148 @@ class SideBySide:
 
     Args:
         backbone: shared, on the device to work on. Where its options leave attention open, this chooses.
-        lanes: all with prompts of one shape.
+        runs: all with prompts of one shape.
         max_steps: optimiser steps of each.
-        every: steps between evaluations on dev.
-        log_every: steps between kept training losses.
+        every: steps between evaluations on dev; none if not given.
+        log_every: steps between kept training losses; none if 0.
         seed: of dropout, with the step.
         autocast: type of the arithmetic, where it is not that of the weights.
-        tokens: most tokens of one pass through the backbone (its padding and prompts count); chosen by the device
-            if not given.
+        tokens: most tokens of one pass, see :class:`mpt.learn.rows.RowsWithPrompts`.
+
+    Attributes:
+        runs: how far each is, in their order.
+        steps: optimiser steps that were made.
+        begun: since when :attr:`seconds` count, on the monotonic clock.
     """
 
     def __init__(
         self,
         backbone: FrozenBackbone,
-        lanes: Sequence[Lane],
+        runs: Sequence[PackedRun],
         *,
         max_steps: int,
-        every: int,
+        every: int | None = None,
         log_every: int = 50,
         seed: int = 0,
         autocast: torch.dtype | None = None,
         tokens: int | None = None,
     ) -> None:
-        self.backbone = backbone
-        self.lanes = list(lanes)
-        self.max_steps, self.every, self.log_every = max_steps, every, log_every
-        self.seed = seed
-        self.autocast = autocast
-        self.device = next(backbone.model.parameters()).device
-        self.tokens = tokens
-        if self.device.type == "cpu":
-            self.tokens = tokens or CPU_TOKENS * torch.get_num_threads()
-            if backbone.options.attention is None:
-                # In groups as small as these the plain products are faster than the fused kernel (mpt-tiny: by 8 %).
-                backbone.model.set_attn_implementation("eager")
+        self.rows = RowsWithPrompts(backbone, autocast, tokens)
+        self.runs = [RunProgress(run) for run in runs]
+        self.max_steps, self.every, self.log_every, self.seed = max_steps, every, log_every, seed
         self.steps = 0
+        self.begun = time.monotonic()
 
     @property
-    def live(self) -> list[Lane]:
-        """The lanes that still learn."""
-        return [lane for lane in self.lanes if lane.ended is None]
+    def live(self) -> list[RunProgress]:
+        """The runs that still learn."""
+        return [run for run in self.runs if run.ended is None]
 
-    def fit(self, evaluated: Callable[[], None] | None = None) -> None:
-        """Train to the last step, or until every lane has ended.
+    @property
+    def seconds(self) -> float:
+        """Since it was made, with those up to the state that it went on from."""
+        return time.monotonic() - self.begun
+
+    def fit(
+        self,
+        state: Path | None = None,
+        stepped: Observer | None = None,
+        evaluated: Observer | None = None,
+        from_start: bool = False,
+        at_end: bool = False,
+    ) -> None:
+        """Train to the last step, or until every run has ended.
 
         Args:
-            evaluated: called after each evaluation: the moment to save the state.
+            state: file to write after each evaluation, for :meth:`resume`; the caller removes it.
+            stepped: called after each step.
+            evaluated: called after each evaluation, when the state is written.
+            from_start: evaluate before the first step too.
+            at_end: evaluate after the last step, whatever the interval.
         """
+
+        def evaluate() -> None:
+            self.evaluate()
+            if state is not None:
+                self._save(state)
+            if evaluated is not None:
+                evaluated(self)
+
+        if from_start and self.steps == 0 and not any(run.history for run in self.runs):
+            evaluate()
         while self.steps < self.max_steps and self.live:
             self.step()
-            if self.steps % self.every == 0:
-                self.evaluate()
-                if evaluated is not None:
-                    evaluated()
+            if stepped is not None:
+                stepped(self)
+            if (self.every and self.steps % self.every == 0) or (at_end and self.steps == self.max_steps):
+                evaluate()
 
     def step(self) -> None:
-        """One optimiser step of every live lane."""
-        lanes = self.live
-        texts = [lane.next_batch() for lane in lanes]
-        sizes = [len(text) for text in texts]
-        batch = self._encode(join(texts), targets=True)
-        owners = torch.arange(len(lanes)).repeat_interleave(torch.tensor(sizes)).to(self.device)
-        tokens = torch.stack([part.sum() for part in batch.target_lengths.split(sizes)])
-        self.backbone.train()
-        seed_generators((self.seed * 1_000_003 + self.steps) * 1_009, self.device)
-        prompts = torch.stack([lane.prompt.detach() for lane in lanes])
-        # A gradient per row, summed by lane in the rows' own order: no sum that a device makes in any order it likes.
-        gradients = prompts.new_zeros(len(batch), *prompts.shape[1:])
-        losses = prompts.new_zeros(len(batch))
-
-        def learn(rows: Tensor) -> None:
-            leaf = prompts[owners[rows]].requires_grad_()
-            with self._arithmetic():
-                loss = self.backbone.loss(leaf, select(batch, rows, self.backbone.decoder_only))
-            (loss / tokens[owners[rows]]).sum().backward()
-            assert leaf.grad is not None
-            gradients[rows], losses[rows] = leaf.grad, loss.detach()
-
-        self._by_groups(batch, prompts.shape[1], learn)
+        """One optimiser step of every live run."""
+        live = self.live
+        texts = [run.next_batch() for run in live]
+        prompts = torch.stack([run.prompt for run in live])
+        losses, gradients = self.rows.gradients(prompts, texts, (self.seed * 1_000_003 + self.steps) * 1_009)
         self.steps += 1
-        for lane, gradient, loss, count in zip(lanes, gradients.split(sizes), losses.split(sizes), tokens, strict=True):
-            lane.prompt.grad = gradient.sum(0)
-            lane.optimizer.step()
-            if lane.scheduler is not None:
-                lane.scheduler.step()
-            lane.prompt.grad = None
-            lane.steps, lane.loss = self.steps, loss.sum() / count
+        for run, loss, gradient in zip(live, losses, gradients, strict=True):
+            run.step(gradient, loss)
             if self.log_every and self.steps % self.log_every == 0:
-                lane.losses.append((self.steps, float(lane.loss)))
+                run.losses.append((self.steps, float(loss)))
 
     def evaluate(self) -> None:
-        """Score every live lane's prompt on its dev examples and keep it if none before was as good."""
-        self._end_diverged()
-        lanes = self.live
-        if not lanes:
+        """Score every live run's prompt on its dev examples and keep it if none before was as good."""
+        live = [run for run in self.live if not run.end_if_not_finite()]
+        if not live:
             return
-        texts = [_all(lane.data.val_dataloader()) for lane in lanes]
-        prompts = torch.stack([lane.prompt.detach() for lane in lanes])
-        predictions, losses = self._answer(prompts, texts, with_loss=True)
-        for lane, text, answers, (loss, tokens) in zip(lanes, texts, predictions, losses, strict=True):
-            name, score = self._score(lane, text, answers)
+        texts = [_all(run.spec.data.val_dataloader()) for run in live]
+        judged = self.rows.answers(torch.stack([run.prompt for run in live]), texts, losses=True)
+        for run, text, given in zip(live, texts, judged, strict=True):
+            name, score = run.spec.score(text, given.texts)
             row: Row = {"step": self.steps}
-            if lane.loss is not None:
-                row["train/loss"] = float(lane.loss)
-            row["dev/loss"] = _mean_over_batches(loss, tokens, lane.data.eval_batch_size)
-            if not math.isfinite(row["dev/loss"]):
-                self._end(lane, "dev loss")
-                continue
-            lane.history.append({**row, f"dev/{name}": score, "dev/score": score})
-            if score > lane.best:
-                lane.best, lane.best_step = score, self.steps
-                lane.best_prompt = lane.prompt.detach().clone()
-            if lane.stopper is not None:
-                stop, why = lane.stopper._evaluate_stopping_criteria(torch.tensor(score))
-                if stop:
-                    lane.ended = why or "early stopping"
+            if run.loss is not None:
+                row["train/loss"] = float(run.loss)
+            row["dev/loss"] = mean_over_batches(given, run.spec.data.eval_batch_size)
+            run.judge({**row, f"dev/{name}": score, "dev/score": score}, score)
 
     def test(self) -> dict[str, tuple[str, float]]:
-        """Metric and score on test of each lane's best prompt, by the lane's name; those that failed are left out."""
-        lanes = [lane for lane in self.lanes if not lane.failed and lane.best_prompt is not None]
-        if not lanes:
+        """Metric and score on test of each run's best prompt, by the run's name; those that failed are left out."""
+        kept = [(run, run.best_prompt) for run in self.runs if not run.failed and run.best_prompt is not None]
+        if not kept:
             return {}
-        texts = [_all(lane.data.test_dataloader()) for lane in lanes]
-        prompts = torch.stack([lane.best_prompt for lane in lanes if lane.best_prompt is not None])
+        texts = [_all(run.spec.data.test_dataloader()) for run, _ in kept]
         scores = {}
-        for lane, text, answers in zip(lanes, texts, self._answer(prompts, texts)[0], strict=True):
-            scores[lane.name] = self._score(lane, text, answers)
-            lane.outputs = [
-                {"input": source, "references": list(references), "prediction": answer}
-                for source, references, answer in zip(text.inputs, text.references, answers, strict=True)
-            ]
+        for (run, _), text, given in zip(
+            kept, texts, self.rows.answers(torch.stack([prompt for _, prompt in kept]), texts), strict=True
+        ):
+            scores[run.spec.name] = run.spec.score(text, given.texts)
+            run.outputs = answered(text, given.texts)
         return scores
 
-    def state_dict(self) -> dict[str, Any]:
-        """What to go on from after an evaluation."""
-        return {"steps": self.steps, "tokens": self.tokens, "lanes": {x.name: x.state_dict() for x in self.lanes}}
+    def resume(self, state: Path) -> bool:
+        """Go on from a file that :meth:`fit` wrote, if there is one that can be read; whether it does."""
+        if not state.is_file():
+            return False
+        try:
+            content = torch.load(state, weights_only=True, map_location=self.rows.device)
+            found = [content["runs"][run.spec.name] for run in self.runs]
+            for run, known in zip(self.runs, found, strict=True):
+                if known.keys() != run.state_dict().keys():
+                    raise ValueError("another version wrote it")
+            steps, tokens, seconds = content["steps"], content["tokens"], content["seconds"]
+        except Exception as error:  # torch's, zip's and pickle's, and what an earlier version's lacks
+            print(f"{state} cannot be read ({one_line(error)}); it starts anew")
+            return False
+        for run, known in zip(self.runs, found, strict=True):
+            run.load_state_dict(known)
+        self.steps, self.rows.tokens = steps, tokens
+        self.begun -= seconds
+        return True
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave."""
-        self.steps, self.tokens = state["steps"], state["tokens"]
-        for lane in self.lanes:
-            lane.load_state_dict(state["lanes"][lane.name])
-
-    # Inside --------------------------------------------------------------------------------------------------------
-
-    def _end_diverged(self) -> None:
-        for lane in self.live:
-            numbers = [lane.prompt.detach().sum(), *([] if lane.loss is None else [lane.loss])]
-            if not all(math.isfinite(number) for number in torch.stack(numbers).tolist()):
-                self._end(lane, "loss")
-
-    def _end(self, lane: Lane, what: str) -> None:
-        """Nothing that comes after can be better than what it has, so it ends as its own run does."""
-        lane.failed = lane.best_prompt is None
-        lane.ended = f"its {what} was no longer finite at step {self.steps}; lower its learning rate"
-
-    @torch.no_grad()
-    def _answer(
-        self, prompts: Tensor, texts: Sequence[TextBatch], with_loss: bool = False
-    ) -> tuple[list[list[str]], list[tuple[Tensor, Tensor]]]:
-        """Each lane's answers to its own texts; with them each row's loss and target tokens, where asked for."""
-        self.backbone.eval()
-        sizes = [len(text) for text in texts]
-        batch = self._encode(join(texts), with_loss)
-        owners = torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device)
-        answers = [""] * len(batch)
-        losses = prompts.new_zeros(len(batch))
-
-        def work(rows: Tensor) -> None:
-            part, own = select(batch, rows, self.backbone.decoder_only), prompts[owners[rows]]
-            with self._arithmetic():
-                written, nll = answer(self.backbone, own, part)
-            if nll is not None:
-                losses[rows] = nll
-            for row, text in zip(rows.tolist(), written, strict=True):
-                answers[row] = text
-
-        self._by_groups(batch, prompts.shape[1], work)
-        given = iter(answers)
-        told = [[next(given) for _ in range(size)] for size in sizes]
-        if not with_loss:
-            return told, []
-        return told, list(zip(losses.split(sizes), batch.target_lengths.split(sizes), strict=True))
-
-    def _by_groups(self, batch: Batch, prompt_length: int, work: Callable[[Tensor], None]) -> None:
-        """Do the work for all rows, in groups that the device has room for."""
-        todo = groups(batch, prompt_length, self.tokens)
-        while todo:
-            rows = todo.pop(0)
-            try:
-                work(rows.to(self.device))
-                continue
-            except torch.cuda.OutOfMemoryError:
-                if len(rows) == 1:
-                    raise
-            # Outside of the handler, whose exception holds on to the tensors.
-            torch.cuda.empty_cache()
-            half = len(rows) // 2
-            todo[:0] = [rows[:half], rows[half:]]
-            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + prompt_length
-            self.tokens = min(self.tokens or math.inf, (half + 1) * width)  # type: ignore[assignment]
-
-    def _encode(self, text: TextBatch, targets: bool) -> Batch:
-        return self.backbone.encode(text.inputs, text.targets if targets else None).to(self.device)
-
-    def _arithmetic(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
-
-    @staticmethod
-    def _score(lane: Lane, text: TextBatch, answers: list[str]) -> tuple[str, float]:
-        assert lane.data.task is not None
-        name = lane.data.task.metric
-        return name, metrics.score(name, answers, text.references)
+    def _save(self, state: Path) -> None:
+        runs = {run.spec.name: run.state_dict() for run in self.runs}
+        with replacing(state) as fresh:
+            torch.save({"steps": self.steps, "tokens": self.rows.tokens, "seconds": self.seconds, "runs": runs}, fresh)
 
 
 def _all(loader: Any) -> TextBatch:
     return join([loader.dataset[rows] for rows in loader.sampler])
-
-
-def _mean_over_batches(losses: Tensor, tokens: Tensor, size: int) -> float:
-    """As Lightning logs it: the mean per token of each batch, averaged over rows."""
-    parts = zip(losses.split(size), tokens.split(size), strict=True)
-    return sum(float(loss.sum() / count.sum()) * len(loss) for loss, count in parts) / len(losses)

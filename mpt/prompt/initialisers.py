@@ -8,8 +8,10 @@ et al. 2022) starts from another task's prompt.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +19,19 @@ from torch import Tensor
 
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
 from mpt.util.errors import UserError
+
+
+class HasVocabulary(Protocol):
+    """The parts of a :class:`mpt.backbone.model.FrozenBackbone` that a start is made of."""
+
+    name: str
+    tokenizer: Any
+
+    @property
+    def embeddings(self) -> Tensor: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -39,17 +54,34 @@ class InitContext:
     special_ids: frozenset[int]
     labels: tuple[str, ...]
     backbone: str
-    fingerprint: Callable[[], str]
+    fingerprint: str
     generator: torch.Generator
     tasks: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls, backbone: HasVocabulary, seed: int, labels: tuple[str, ...] = (), tasks: tuple[str, ...] = ()
+    ) -> InitContext:
+        """Of a backbone; the same seed gives the same prompt."""
+        tokenizer = backbone.tokenizer
+        return cls(
+            embeddings=backbone.embeddings,
+            tokenize=lambda text: tokenizer(text, add_special_tokens=False)["input_ids"],
+            special_ids=frozenset(tokenizer.all_special_ids),
+            labels=labels,
+            backbone=backbone.name,
+            fingerprint=backbone.fingerprint,
+            generator=torch.Generator().manual_seed(seed),
+            tasks=tasks,
+        )
 
-class Initialiser:
+
+class Initialiser(ABC):
     """Base of all initialisers."""
 
+    @abstractmethod
     def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         """A starting value, ``[length, H]``."""
-        raise TypeError(f"{type(self).__name__} does not say how a prompt starts")
 
 
 class Uniform(Initialiser):
@@ -185,7 +217,7 @@ def _generator(vocabulary: InitContext, seed: int | None) -> torch.Generator:
 
 def _check(stored: StoredPrompt, where: str, length: int, vocabulary: InitContext) -> None:
     """That a prompt fits the model and the length that is asked for."""
-    check_fits(stored, where, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint())
+    check_fits(stored, where, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint)
     if len(stored.weight) != length:
         raise UserError(
             f"prompt {where} has length {len(stored.weight)}, but prompt_length is {length}; they must be equal"

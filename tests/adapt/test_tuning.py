@@ -82,10 +82,10 @@ def test_the_value_is_what_scored_best_on_dev_and_the_start_may_be(backbone, roo
         assert [row["input"] for row in outputs] == [example.input for example in job.data.fewshot.dev]
 
 
-def test_the_start_is_that_of_the_learner_with_its_seed(backbone, monkeypatch):
-    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
+def test_the_start_is_that_of_the_learner_with_its_seed(backbone):
     learner = PromptTuning(backbone.name, LENGTH)
-    learner.build_on(backbone, backbone.fingerprint, ())
+    learner.seed = 7
+    learner.build_on(backbone, ())
     assert torch.equal(learner.prompt.weight, plain_start(backbone, LENGTH, 7))
     assert not torch.equal(plain_start(backbone, LENGTH, 8), plain_start(backbone, LENGTH, 7))
 

@@ -106,7 +106,7 @@ def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
     prompt = torch.randn(5, backbone.hidden_size, generator=torch.Generator().manual_seed(1))
     save_prompt(tmp_path / "prompt", prompt, str(folder), backbone.decoder_only, {})
     lines = "\n".join(usage(backbone, tmp_path / "prompt"))
-    expected = [backbone.generate(prompt, backbone.encode([text]))[0] for text in TEXTS]
+    expected = [backbone.answer(prompt, backbone.encode([text])).texts[0] for text in TEXTS]
     there: dict[str, Any] = {}
     exec(replaced(lines, '["your text"]', repr(TEXTS)), there)
     assert capsys.readouterr().out.strip() == str(expected)

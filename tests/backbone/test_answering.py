@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from mpt.backbone.answering import answer
+from support.plain_generation import by_transformers
 
 TEXTS = ["a big dog", "x", "the small cat sat on the mat", "fox and hound", "uvw", "one two three"]
 
@@ -22,20 +21,20 @@ def rows(backbone, prompts: int = 6):
 def test_answers_and_losses_are_the_backbones(kind, load_backbone):
     backbone = load_backbone(kind)
     prompt, batch = rows(backbone)
-    texts, losses = answer(backbone, prompt, batch)
-    assert texts == backbone.generate(prompt, batch) and len(set(texts)) > 1
+    texts, losses = backbone.answer(prompt, batch)
+    assert texts == by_transformers(backbone, prompt, batch) and len(set(texts)) > 1
     torch.testing.assert_close(losses, backbone.loss(prompt, batch).detach())
 
 
 def test_rows_that_end_at_different_places_leave_one_by_one(load_backbone, monkeypatch):
     backbone = load_backbone("t5")
     prompt, batch = rows(backbone)
-    plain = backbone.generate(prompt, batch)
+    plain = by_transformers(backbone, prompt, batch)
     ids = backbone.tokenizer(plain, add_special_tokens=False)["input_ids"]
     # The token that ends an answer is replaced by one that these answers hold in different places.
     letter = max((t for row in ids for t in row), key=lambda t: len({row.index(t) for row in ids if t in row}))
     monkeypatch.setattr(backbone.generation, "eos_token_id", letter)
-    expected = backbone.generate(prompt, batch)
+    expected = by_transformers(backbone, prompt, batch)
     widths, forward = [], backbone.model.forward
 
     def counted(*args, **kwargs):
@@ -43,7 +42,7 @@ def test_rows_that_end_at_different_places_leave_one_by_one(load_backbone, monke
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(backbone.model, "forward", counted)
-    texts, losses = answer(backbone, prompt, type(batch)(batch.input_ids, batch.input_mask))
+    texts, losses = backbone.answer(prompt, type(batch)(batch.input_ids, batch.input_mask))
     assert texts == expected and losses is None
     assert widths[0] == 6 and widths == sorted(widths, reverse=True) and len(set(widths)) > 1
 
@@ -53,5 +52,5 @@ def test_rows_that_end_at_different_places_leave_one_by_one(load_backbone, monke
 def test_beams_and_penalties_are_those_of_the_backbone(wanted, load_backbone):
     backbone = load_backbone("t5", **wanted)
     prompt, batch = rows(backbone)
-    texts = answer(backbone, prompt, batch)[0]
-    assert texts == backbone.generate(prompt, batch) != answer(load_backbone("t5"), prompt, batch)[0]
+    texts = backbone.answer(prompt, batch).texts
+    assert texts == by_transformers(backbone, prompt, batch) != load_backbone("t5").answer(prompt, batch).texts

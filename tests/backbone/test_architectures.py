@@ -9,11 +9,11 @@ import torch
 from peft import PromptTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from support.architectures import DECODER_ONLY, ENCODER_DECODER, IDS, TODAYS, UNFIT, build
+from support.plain_generation import by_transformers
 from support.small_models import BOS, EOS, PAD, VOCABULARY, byte_tokenizer
 from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM
 
-from mpt.backbone.answering import answer
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.util.errors import UserError
@@ -53,8 +53,8 @@ def test_a_row_is_the_same_alone_beside_seven_others_by_hand_and_in_peft(family,
     torch.testing.assert_close(losses, torch.cat([loss for loss, _ in alone]), rtol=1e-5, atol=1e-4)
     total = torch.stack([part for _, part in alone]).sum(0)
     assert total.norm() > 0 and (gradient - total).norm() <= 1e-4 * total.norm()
-    texts = [backbone.generate(prompt, backbone.encode([text]))[0] for text in INPUTS]
-    assert backbone.generate(prompt, backbone.encode(INPUTS)) == texts
+    texts = [backbone.answer(prompt, backbone.encode([text])).texts[0] for text in INPUTS]
+    assert backbone.answer(prompt, backbone.encode(INPUTS)).texts == texts
 
     source, target = (
         torch.tensor([backbone.tokenizer(text)["input_ids"]]) for text in (INPUTS[0], f" {TARGETS[0]}</s>")
@@ -107,7 +107,7 @@ def test_an_encoder_decoder_says_what_the_plain_model_says(family, forced, tmp_p
         texts.append(backbone.tokenizer.decode(ids[0], skip_special_tokens=True).strip())
         assert forced is None or ids[0, 1] == forced
     batch = backbone.encode(INPUTS[2:4])
-    assert backbone.generate(None, batch) == answer(backbone, None, batch)[0] == texts
+    assert backbone.answer(None, batch).texts == by_transformers(backbone, None, batch) == texts
 
 
 def set_in(folder, **changes):
@@ -124,7 +124,7 @@ def test_a_first_token_of_answers_is_forced_on_no_decoder_only_model(tmp_path):
     free = loaded(folder)
     prompt = some_prompt(free)
     forced = loaded(set_in(folder, forced_bos_token_id=7))
-    assert forced.generate(prompt, forced.encode(batch)) == free.generate(prompt, free.encode(batch))
+    assert forced.answer(prompt, forced.encode(batch)).texts == free.answer(prompt, free.encode(batch)).texts
 
 
 def test_an_answer_is_without_its_start_and_may_have_several_last_tokens(tmp_path):
@@ -132,8 +132,8 @@ def test_an_answer_is_without_its_start_and_may_have_several_last_tokens(tmp_pat
     byte_tokenizer(True).save_pretrained(folder)  # <pad>, with which answers start, is no special token
     backbone = loaded(folder)
     prompt, batch = some_prompt(backbone), backbone.encode(INPUTS)
-    answers = backbone.generate(prompt, batch)
-    assert answers == answer(backbone, prompt, batch)[0]
+    answers = backbone.answer(prompt, batch).texts
+    assert answers == by_transformers(backbone, prompt, batch)
     assert any(answers) and not any(text.startswith("<pad>") for text in answers)
 
 

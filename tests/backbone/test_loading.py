@@ -206,7 +206,7 @@ def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path):
         assert backbone.tokenizer.decode(ids, skip_special_tokens=True) == text
     sentinels = backbone.tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_99>"])
     assert set(sentinels) <= set(backbone.tokenizer.all_special_ids), "sentinels start no prompt"
-    assert len(backbone.generate(None, backbone.encode(lines[:2]))) == 2
+    assert len(backbone.answer(None, backbone.encode(lines[:2])).texts) == 2
 
 
 def test_saved_backbones_load_again(load_backbone, tmp_path):

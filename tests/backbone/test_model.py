@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel, PromptTuningConfig, TaskType, get_peft_model
+from support.plain_generation import by_transformers
 from support.small_models import BUILDERS, EOS, PAD, POSITIONS, gpt2, t5
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
@@ -127,7 +128,7 @@ def test_a_saved_prompt_generates_in_peft_what_it_generates_here(kind, model_fol
         if backbone.decoder_only:
             ids = ids[:, batch.input_ids.shape[1] :]
         texts.append(backbone.tokenizer.decode(ids[0], skip_special_tokens=True).strip())
-    assert backbone.generate(prompt, backbone.encode(INPUTS)) == texts
+    assert backbone.answer(prompt, backbone.encode(INPUTS)).texts == texts
     assert len(set(texts)) == len(texts)
 
 
@@ -206,14 +207,14 @@ def test_prompts_per_row_equal_the_rows_one_at_a_time(kind, load_backbone):
     prompts = some_prompt(backbone, len(INPUTS), P)
     options = [["yes", "not at all"], ["no", "maybe"], ["x", "yellow"]]
     losses, gradients = loss_and_gradient(backbone, prompts, INPUTS, TARGETS)
-    texts = backbone.generate(prompts, backbone.encode(INPUTS))
+    texts = backbone.answer(prompts, backbone.encode(INPUTS)).texts
     scores = backbone.score(prompts, backbone.encode(INPUTS), options)
     for row, (source, target) in enumerate(zip(INPUTS, TARGETS, strict=True)):
         loss, gradient = loss_and_gradient(backbone, prompts[row], [source], [target])
         torch.testing.assert_close(losses[row], loss[0], rtol=1e-5, atol=1e-4)
         assert_near(gradients[row], gradient)
         alone = backbone.encode([source])
-        assert texts[row] == backbone.generate(prompts[row], alone)[0]
+        assert texts[row] == backbone.answer(prompts[row], alone).texts[0]
         torch.testing.assert_close(
             scores[row], backbone.score(prompts[row], alone, options[row])[0], rtol=1e-5, atol=1e-4
         )
@@ -241,7 +242,8 @@ def test_neighbours_and_their_padding_change_nothing(kind, prompted, load_backbo
     among = backbone.loss(prompt, backbone.encode(crowd, [target, "an answer that pads, too"]))
     torch.testing.assert_close(among[0], alone[0], rtol=1e-5, atol=1e-4)
     assert (
-        backbone.generate(prompt, backbone.encode(crowd))[0] == backbone.generate(prompt, backbone.encode([source]))[0]
+        backbone.answer(prompt, backbone.encode(crowd)).texts[0]
+        == backbone.answer(prompt, backbone.encode([source])).texts[0]
     )
 
 
@@ -297,8 +299,8 @@ def test_the_prompt_changes_what_is_generated(kind, load_backbone):
     """`generate` has ignored soft prompts before (peft#2123)."""
     backbone = load_backbone(kind)
     batch = backbone.encode(INPUTS)
-    texts = {tuple(backbone.generate(some_prompt(backbone, seed=seed), batch)) for seed in (1, 2, 3)}
-    texts.add(tuple(backbone.generate(None, batch)))
+    texts = {tuple(backbone.answer(some_prompt(backbone, seed=seed), batch).texts) for seed in (1, 2, 3)}
+    texts.add(tuple(backbone.answer(None, batch).texts))
     assert len(texts) == 4
 
 
@@ -316,19 +318,21 @@ def test_greedy_generation_takes_the_best_token_each_time(kind, load_backbone):
             ids.append(int(backbone._logits(prompt, batch, labels)[0, -1].argmax()))
         if kind.startswith("bart"):
             ids[11:] = [EOS]  # its checkpoints close an answer that reaches the limit
-        assert backbone.generate(prompt, batch) == [backbone.tokenizer.decode(ids, skip_special_tokens=True).strip()]
+        assert backbone.answer(prompt, batch).texts == [
+            backbone.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_key_value_cache_changes_nothing_but_time(kind, load_backbone):
     backbone = load_backbone(kind)
     prompt, batch = some_prompt(backbone), backbone.encode(INPUTS)
-    cached = backbone.generate(prompt, batch)
+    cached = backbone.answer(prompt, batch).texts
     twin = copy.copy(backbone)
     twin.generation = copy.deepcopy(backbone.generation)
     twin.generation.use_cache = False
     assert backbone.generation.use_cache is True and twin.generation.use_cache is False
-    assert twin.generate(prompt, batch) == cached
+    assert by_transformers(twin, prompt, batch) == cached
 
 
 @pytest.mark.long
@@ -352,7 +356,7 @@ def test_beams_on_request(kind, wanted, model_folder, load_backbone):
             **wanted,
         )
         texts.append(backbone.tokenizer.decode(ids[0], skip_special_tokens=True).strip())
-    assert backbone.generate(prompt, backbone.encode(INPUTS)) == texts
+    assert backbone.answer(prompt, backbone.encode(INPUTS)).texts == texts
 
 
 @pytest.mark.parametrize("kind", ["t5", "gpt2"])
@@ -376,8 +380,8 @@ def test_a_repetition_penalty_weighs_down_what_the_answer_holds(kind, load_backb
                 scores[token] = scores[token] / 2.5 if scores[token] > 0 else scores[token] * 2.5
             answer.append(int(scores.argmax()))
         texts.append(backbone.tokenizer.decode(answer, skip_special_tokens=True).strip())
-    assert backbone.generate(prompt, backbone.encode(INPUTS)) == texts
-    assert texts != load_backbone(kind).generate(prompt, load_backbone(kind).encode(INPUTS))
+    assert backbone.answer(prompt, backbone.encode(INPUTS)).texts == texts
+    assert texts != load_backbone(kind).answer(prompt, load_backbone(kind).encode(INPUTS)).texts
 
 
 def test_a_checkpoints_own_generation_settings_do_not_leak(model_folder, load_backbone, tmp_path):
@@ -410,14 +414,14 @@ def test_a_checkpoints_own_generation_settings_do_not_leak(model_folder, load_ba
     other = FrozenBackbone(str(folder), backbone.options).eval()
     assert other.model.generation_config.num_beams == 4
     prompt = some_prompt(backbone)
-    assert other.generate(prompt, other.encode(INPUTS)) == backbone.generate(prompt, backbone.encode(INPUTS))
+    assert other.answer(prompt, other.encode(INPUTS)).texts == backbone.answer(prompt, backbone.encode(INPUTS)).texts
 
 
 def test_generation_leaves_training_mode_as_it_was(load_backbone):
     backbone = copy.deepcopy(load_backbone("t5"))
     backbone.model.train()
     batch = backbone.encode(INPUTS)
-    assert backbone.generate(None, batch) == load_backbone("t5").generate(None, batch)
+    assert backbone.answer(None, batch).texts == load_backbone("t5").answer(None, batch).texts
     torch.testing.assert_close(backbone.score(None, batch, ["a"]), load_backbone("t5").score(None, batch, ["a"]))
     assert backbone.model.training
     labelled = backbone.encode(INPUTS, TARGETS)
@@ -438,7 +442,7 @@ def test_bfloat16_works_and_is_near_float32(kind, load_backbone):
     assert losses.dtype == gradient.dtype == torch.float32
     torch.testing.assert_close(losses, exact, rtol=0.1, atol=1.0)
     assert gradient.isfinite().all() and gradient.norm() > 0
-    assert len(backbone.generate(prompt, backbone.encode(INPUTS))) == 3
+    assert len(backbone.answer(prompt, backbone.encode(INPUTS)).texts) == 3
 
 
 @pytest.mark.long
@@ -456,7 +460,7 @@ def test_gradient_checkpointing_gives_the_same_gradient(kind, model_folder, load
     assert thrifty.model.is_gradient_checkpointing
     for value, expected in zip(*results, strict=True):
         assert_near(value, expected)
-    assert thrifty.generate(prompt, thrifty.encode(INPUTS[:1]))
+    assert thrifty.answer(prompt, thrifty.encode(INPUTS[:1])).texts
 
 
 @pytest.mark.long
@@ -518,7 +522,7 @@ def test_the_longest_allowed_lengths_do_run(kind, load_backbone):
     batch = backbone.encode(["x" * 2000], ["y" * 2000])
     assert batch.input_ids.shape == (1, room) and batch.labels.shape == (1, target)
     assert backbone.loss(prompt, batch).isfinite().all()
-    backbone.generate(prompt, batch)
+    backbone.answer(prompt, batch)
 
 
 def test_relative_positions_have_no_limit(load_backbone):
@@ -559,6 +563,21 @@ def test_the_fingerprint_names_the_weights_not_the_folder(model_folder, load_bac
     assert FrozenBackbone(str(t5(tmp_path / "other", seed=1))).fingerprint != known
     prints = {load_backbone(kind).fingerprint for kind in KINDS}
     assert len(prints) == len(KINDS) - 1, "bart and bart_unscaled hold the same weights"
+
+
+def test_the_fingerprint_of_weights_that_learn_follows_them_and_that_of_frozen_ones_is_taken_once(model_folder):
+    learning, frozen = (kind(str(model_folder("t5"))) for kind in (Backbone, FrozenBackbone))
+    before = learning.fingerprint
+    assert frozen.fingerprint == before
+    for backbone in (learning, frozen):
+        with torch.no_grad():
+            backbone.model.get_input_embeddings().weight.add_(1.0)
+    assert learning.fingerprint != before == frozen.fingerprint
+
+
+def test_the_hidden_size_is_known_without_a_table(load_backbone, monkeypatch):
+    monkeypatch.setattr(Backbone, "embeddings", property(lambda self: 1 / 0))
+    assert load_backbone("t5").hidden_size == 32
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -603,7 +622,7 @@ def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone):
     for one, start, rows in ((there, prompt.cuda(), moved), (backbone, prompt.clone(), batch)):
         losses = one.loss(start.requires_grad_(), rows)
         (gradient,) = torch.autograd.grad(losses.sum(), start)
-        found.append((losses.detach().cpu(), gradient.cpu(), one.generate(start.detach(), rows)))
+        found.append((losses.detach().cpu(), gradient.cpu(), one.answer(start.detach(), rows).texts))
     (losses, gradient, texts), (expected, slope, by_cpu) = found
     torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-3)
     assert (gradient - slope).norm() < 1e-3 * slope.norm() and texts == by_cpu

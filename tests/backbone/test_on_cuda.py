@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from support.alone import OPTIONS, lanes, one_at_a_time, start
+from support.alone import OPTIONS, one_at_a_time, runs, start
 from support.changes import changed
 from support.meta_toy import episodes, fit, learner
 from support.small_models import t5
@@ -42,11 +42,11 @@ def test_fit_and_predict_give_the_answers_of_the_saved_prompt(precision, mpt, st
     backbone = FrozenBackbone(str(still), OPTIONS).eval()
     asked = [question for question, _ in ROWS["test"]]
     if precision == "32-true":
-        by_hand = backbone.generate(weight, backbone.encode(asked))
+        by_hand = backbone.answer(weight, backbone.encode(asked)).texts
     else:
         backbone = backbone.to(CUDA)
         with torch.autocast("cuda", torch.bfloat16):
-            by_hand = backbone.generate(weight.to(CUDA), backbone.encode(asked).to(CUDA))
+            by_hand = backbone.answer(weight.to(CUDA), backbone.encode(asked).to(CUDA)).texts
     assert [row["prediction"] for row in json_lines(folder / "predictions.jsonl")] == by_hand
 
 
@@ -72,7 +72,7 @@ def test_side_by_side_is_one_at_a_time_on_the_cpu(tmp_path):
     toys = write_toy(write_toy(tmp_path, "toy", (13, 21)), "long", (13, 21))
     backbone = FrozenBackbone(str(t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)), OPTIONS)
     there = copy.deepcopy(backbone).to(CUDA)
-    together, apart = lanes(there, toys, rates), lanes(backbone, toys, rates)
+    together, apart = runs(there, toys, rates), runs(backbone, toys, rates)
     packs = [SideBySide(there, together, max_steps=20, every=10), SideBySide(backbone, apart, max_steps=20, every=10)]
     for pack in packs:
         pack.fit()

@@ -109,7 +109,7 @@ def test_resumed_it_remembers_the_best_and_seeks_anew_if_that_is_gone(tmp_path):
     resumed.load_state_dict(callback.state_dict())
     resumed.on_train_start(trainer, learner)
     play(resumed, trainer, learner, [0.5])
-    assert (tmp_path / "prompt" / "facts").read_text() == "1" and resumed.best == 0.8
+    assert (tmp_path / "prompt" / "facts").read_text() == "1" and resumed.best.score == 0.8
 
     gone = KeepBest(folder="elsewhere")
     gone.load_state_dict(callback.state_dict())

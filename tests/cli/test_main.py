@@ -53,7 +53,7 @@ def test_fit_test_predict_end_with_the_metric_and_the_answers_of_the_best_prompt
     # The same answers by hand, from the saved folder.
     backbone = FrozenBackbone(str(model_folder(kind)), BackboneOptions(max_input_length=32, max_target_length=4))
     batch = backbone.encode([question for question, _ in ROWS["test"]])
-    by_hand = backbone.generate(load_prompt(folder / "prompt").weight, batch)
+    by_hand = backbone.answer(load_prompt(folder / "prompt").weight, batch).texts
     assert [row["prediction"] for row in rows] == by_hand
 
 
@@ -108,7 +108,7 @@ def test_fine_tuning_keeps_its_best_model(mpt, root, model_folder, tmp_path):
     assert mpt("fit", "--config", "fine_tuning", *options).code == 0
     assert mpt("test", "--config", "fine_tuning", *options).code == 0
     tuned = FrozenBackbone(str(folder / "model"), BackboneOptions(max_input_length=32, max_target_length=4))
-    by_hand = tuned.generate(None, tuned.encode([question for question, _ in ROWS["test"]]))
+    by_hand = tuned.answer(None, tuned.encode([question for question, _ in ROWS["test"]])).texts
     assert [row["prediction"] for row in json_lines(folder / "predictions.jsonl")] == by_hand
     assert tuned.fingerprint != FrozenBackbone(str(model_folder("t5"))).fingerprint
 

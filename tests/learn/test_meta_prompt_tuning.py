@@ -6,9 +6,8 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-import pytorch_lightning as pl
 import torch
-from support.meta_toy import OPTIONS, RATE, SEED, episodes, fit, learner, meta_gradients, sgd
+from support.meta_toy import OPTIONS, RATE, episodes, fit, learner, meta_gradients, sgd
 from support.small_models import bart, t5
 from torch.optim.lr_scheduler import LinearLR
 
@@ -39,7 +38,6 @@ def start(still):
 
 
 def beginning(module):
-    pl.seed_everything(SEED)
     module.prepare()
     return prompt_of(module)
 

@@ -68,7 +68,7 @@ def test_scores_are_of_prompts_adapted_by_hand(algorithm, steps, tmp_path):
             prompt = (prompt - 0.1 * gradient).detach()
         dev = load_fewshot("synthetic", episode.task, 13).dev
         encoded = backbone.encode([example.input for example in dev], [example.targets[0] for example in dev])
-        answers = backbone.generate(prompt, encoded)
+        answers = backbone.answer(prompt, encoded).texts
         scores[episode.task] = metrics.score(HELD_OUT[episode.task], answers, [example.targets for example in dev])
         losses.append(backbone.loss(prompt, encoded).sum() / encoded.target_lengths.sum())
     assert set(scores) == set(HELD_OUT) and len(set(scores.values())) > 1, "scores that tell nothing apart"

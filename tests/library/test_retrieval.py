@@ -56,7 +56,7 @@ def vocabulary(**changes: Any) -> InitContext:
         "special_ids": frozenset(),
         "labels": (),
         "backbone": "mpt-tiny",
-        "fingerprint": lambda: HERE,
+        "fingerprint": HERE,
         "generator": torch.Generator(),
     }
     return InitContext(**{**given, **changes})
@@ -129,7 +129,7 @@ def test_what_does_not_fit_is_told(library, key, tmp_path):
     with pytest.raises(UserError, match=r"rank is 7, and .* has 6 to retrieve"):
         start(Retrieved(where, key, rank=7))
     with pytest.raises(UserError, match="other weights"):
-        start(Retrieved(where, key, rank=1), fingerprint=lambda: OTHER)
+        start(Retrieved(where, key, rank=1), fingerprint=OTHER)
     with pytest.raises(UserError, match="length 3, but prompt_length is 4"):
         Retrieved(where, key, rank=1)(4, vocabulary())
     with pytest.raises(UserError, match=r"nothing to retrieve .* of 8 prompts"):

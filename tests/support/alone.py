@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn import PromptAdafactor
-from mpt.learn.side_by_side import Lane
+from mpt.learn.side_by_side import PackedRun
 
 OPTIONS = BackboneOptions(max_input_length=32, max_target_length=4)
 LENGTH = 4
@@ -30,22 +31,22 @@ def start(backbone: FrozenBackbone, number: int) -> torch.Tensor:
     return backbone.embeddings[torch.randint(4, 200, (LENGTH,), generator=generator)]
 
 
-def lanes(backbone: FrozenBackbone, root: Path, rates: list[float]) -> list[Lane]:
+def runs(backbone: FrozenBackbone, root: Path, rates: list[float], **parts: Any) -> list[PackedRun]:
     made = []
     for number, rate in enumerate(rates):
         prompt = nn.Parameter(start(backbone, number))
         place = data(root, ("toy", "long")[number % 2], (13, 21)[number // 2 % 2])
-        made.append(Lane(str(number), prompt, PromptAdafactor([prompt], lr=rate), place))
+        made.append(PackedRun(str(number), place, prompt, PromptAdafactor([prompt], lr=rate), **parts))
     return made
 
 
-def one_at_a_time(backbone: FrozenBackbone, lane: Lane, number: int, rate: float, steps: int) -> torch.Tensor:
+def one_at_a_time(backbone: FrozenBackbone, run: PackedRun, number: int, rate: float, steps: int) -> torch.Tensor:
     """Lester et al.'s training, from the tokens of the files on."""
     backbone.train()
     prompt = start(backbone, number).requires_grad_()
     optimizer = Adafactor([prompt], lr=rate, weight_decay=1e-5, scale_parameter=False, relative_step=False)
     table, model, tokenizer = backbone.model.get_input_embeddings(), backbone.model, backbone.tokenizer
-    fresh = FewShotData(lane.data.task_name, root=lane.data.root, metric="ACC", seed=lane.data.seed, batch_size=3)
+    fresh = FewShotData(run.data.task_name, root=run.data.root, metric="ACC", seed=run.data.seed, batch_size=3)
     for _, batch in zip(range(steps), fresh.train_dataloader(), strict=False):
         optimizer.zero_grad()
         summed, count = 0.0, 0

@@ -29,7 +29,9 @@ def sgd(lr: float) -> Any:
 
 def learner(model: Path | str, algorithm: Any, **changes: Any) -> MetaPromptTuning:
     settings = {"prompt_length": 4, "optimizer": sgd(0.5), "backbone_options": OPTIONS}
-    return MetaPromptTuning(str(model), algorithm=algorithm, **settings | changes)
+    made = MetaPromptTuning(str(model), algorithm=algorithm, **settings | changes)
+    made.seed = SEED  # prompts start alike
+    return made
 
 
 def episodes(root: Path, **changes: Any) -> EpisodeData:
@@ -40,8 +42,7 @@ def episodes(root: Path, **changes: Any) -> EpisodeData:
 def fit(
     model: pl.LightningModule, data: pl.LightningDataModule, folder: Path, ckpt_path: Path | None = None, **changes: Any
 ) -> pl.Trainer:
-    """Train in this process, for two steps unless said; the seed is set first, so that prompts start alike."""
-    pl.seed_everything(SEED)
+    """Train in this process, for two steps unless said."""
     settings = {
         "max_steps": 2,
         "max_epochs": -1,

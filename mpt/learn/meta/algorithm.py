@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from mpt.backbone.encoding import Batch
+from mpt.backbone.model import Backbone
 from mpt.learn.meta.inner_loop import InnerStep, Objective, descend, loss_after
 from mpt.util.errors import UserError
 
@@ -44,18 +46,18 @@ class MetaGradient:
         rate_gradient: Tensor | None = None,
     ) -> MetaGradient:
         """From an inner loop's first step and its end."""
-        adapted = adapted.detach()  # what is kept must not keep a graph
+        adapted, batch, state = adapted.detach(), first.batch, first.state  # what is kept must not keep a graph
         return cls(
             gradient=gradient.detach(),
             adapted=adapted,
             support_loss=first.loss.detach(),
             query_loss=query_loss.detach(),
-            support_loss_after=lambda: loss_after(loss, adapted, first),
+            support_loss_after=lambda: loss_after(loss, adapted, batch, state),
             rate_gradient=None if rate_gradient is None else rate_gradient.detach(),
         )
 
 
-class MetaAlgorithm:
+class MetaAlgorithm(ABC):
     """Base of the meta-learning algorithms: how they adapt; subclasses say what gradient the start gets.
 
     Args:
@@ -83,6 +85,7 @@ class MetaAlgorithm:
         self.inner_lr = inner_lr
         self.inner_steps = inner_steps
 
+    @abstractmethod
     def __call__(
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None
     ) -> MetaGradient:
@@ -96,7 +99,6 @@ class MetaAlgorithm:
             query: the query batch.
             rate: inner rates in place of ``inner_lr``, a scalar or ``[P, 1]``, if they are learned.
         """
-        raise TypeError(f"{type(self).__name__} does not say what gradient an episode gives")
 
     def adapt(
         self,
@@ -108,6 +110,19 @@ class MetaAlgorithm:
     ) -> Tensor:
         """The prompt after ``steps`` (``inner_steps``) gradient steps on the support batches, ``[P, H]``, detached."""
         return descend(loss, prompt, support, self.resolve_rate(rate), steps or self.inner_steps)[1]
+
+    def check_backbone(self, backbone: Backbone) -> None:
+        """Refuse a model whose loss it cannot differentiate as it needs to, before anything is learned.
+
+        Raises:
+            UserError: naming the option to change.
+        """
+        attention = str(backbone.options.attention)
+        if self.needs_double_backward and attention.startswith("flash"):
+            raise UserError(
+                f"{self!r} differentiates the model twice, which {attention} cannot; "
+                "set backbone_options.attention to sdpa, or hessian to finite_difference"
+            )
 
     def resolve_rate(self, learned: Tensor | None) -> Tensor | float:
         """The inner rates to use."""

@@ -17,7 +17,7 @@ Objective = Callable[[Tensor, Batch], Tensor]
 
 @dataclass(frozen=True)
 class InnerStep:
-    """One step of an inner loop: a few small tensors, no graph.
+    """One step of an inner loop: a few small tensors.
 
     Attributes:
         prompt: where it started, ``[P, H]``.
@@ -34,30 +34,43 @@ class InnerStep:
     state: RandomState
 
 
-def gradient_of(loss: Objective, prompt: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Loss at a prompt, a scalar or ``[M]``, and its gradient in the prompt's shape; neither carries a graph."""
+def gradient_of(loss: Objective, prompt: Tensor, batch: Batch, create_graph: bool = False) -> tuple[Tensor, Tensor]:
+    """Loss at a prompt, a scalar or ``[M]``, and its gradient in the prompt's shape.
+
+    Args:
+        create_graph: whether the gradient carries the graph back to the prompt, and through it; nothing does if not.
+    """
     with torch.enable_grad():
-        point = prompt.detach().requires_grad_()
+        point = prompt if create_graph else prompt.detach().requires_grad_()
         value = loss(point, batch)
-        (gradient,) = torch.autograd.grad(value.sum(), point)
+        (gradient,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph)
     return value.detach(), gradient
 
 
 def descend(
-    loss: Objective, prompt: Tensor, support: Sequence[Batch], rate: Tensor | float, steps: int
+    loss: Objective,
+    prompt: Tensor,
+    support: Sequence[Batch],
+    rate: Tensor | float,
+    steps: int,
+    create_graph: bool = False,
 ) -> tuple[list[InnerStep], Tensor]:
-    """``steps`` steps of gradient descent from a prompt: the trajectory, and the adapted prompt ``[P, H]``."""
-    point, trajectory = prompt.detach(), []
+    """``steps`` steps of gradient descent from a prompt: the trajectory, and the adapted prompt ``[P, H]``.
+
+    Args:
+        create_graph: whether the adapted prompt carries one graph of all steps back to the prompt and the rate.
+    """
+    point, trajectory = prompt if create_graph else prompt.detach(), []
     for k in range(steps):
         batch, state = support[k % len(support)], RandomState(prompt.device)
-        value, gradient = gradient_of(loss, point, batch)
+        value, gradient = gradient_of(loss, point, batch, create_graph)
         trajectory.append(InnerStep(point, batch, value, gradient, state))
         point = point - rate * gradient
     return trajectory, point
 
 
 @torch.no_grad()
-def loss_after(loss: Objective, adapted: Tensor, first: InnerStep) -> Tensor:
-    """The loss of the first step's batch at another prompt, under the first step's dropout mask; a scalar."""
-    with first.state.replayed():
-        return loss(adapted, first.batch)
+def loss_after(loss: Objective, adapted: Tensor, batch: Batch, state: RandomState) -> Tensor:
+    """The loss of an inner step's batch at another prompt, under the step's dropout mask; a scalar."""
+    with state.replayed():
+        return loss(adapted, batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Literal
@@ -10,14 +11,19 @@ import torch
 from torch import Tensor
 
 from mpt.backbone.encoding import Batch
+from mpt.backbone.model import Backbone
 from mpt.learn.meta.algorithm import MetaAlgorithm, MetaGradient
 from mpt.learn.meta.attention import twice_differentiable
 from mpt.learn.meta.hessian import double_backward, finite_difference
-from mpt.learn.meta.inner_loop import InnerStep, Objective, descend, gradient_of
+from mpt.learn.meta.inner_loop import Objective, descend, gradient_of
 from mpt.util.errors import UserError
-from mpt.util.random_state import RandomState
+
+log = logging.getLogger(__name__)
 
 Hessian = Literal["finite_difference", "exact", "graph"]
+
+ACTIVATIONS = ("dense_act_fn", "activation_function", "hidden_act")
+"""Where a configuration names the activation of its feed-forward layers: T5, BART and GPT-2, Llama."""
 
 
 class MAML(MetaAlgorithm):
@@ -49,6 +55,23 @@ class MAML(MetaAlgorithm):
     @property
     def needs_double_backward(self) -> bool:  # type: ignore[override]
         return self.hessian != "finite_difference"
+
+    def check_backbone(self, backbone: Backbone) -> None:
+        super().check_backbone(backbone)
+        if self.hessian != "finite_difference":
+            return
+        weights = next(backbone.model.parameters()).dtype
+        if weights != torch.float32:
+            raise UserError(
+                f"finite differences drown in the rounding of {weights} weights; "
+                "set model.algorithm.hessian exact, or backbone_options.dtype float32 (with precision bf16-mixed)"
+            )
+        if "relu" in (getattr(backbone.config, name, None) for name in ACTIVATIONS):
+            log.warning(
+                "%s has ReLU layers, whose kinks a finite difference steps over: its second-order term can be off by "
+                "25 %% and more from double backward's; set model.algorithm.hessian exact",
+                backbone.name,
+            )
 
     def __call__(
         self, loss: Objective, prompt: Tensor, support: Sequence[Batch], query: Batch, rate: Tensor | None = None
@@ -85,17 +108,10 @@ class MAML(MetaAlgorithm):
     ) -> MetaGradient:
         with torch.enable_grad(), twice_differentiable():
             start = prompt.detach().requires_grad_()
-            alpha = self.inner_lr if rate is None else rate.detach().requires_grad_()
-            point, first = start, None
-            for k in range(self.inner_steps):
-                batch, state = support[k % len(support)], RandomState(prompt.device)
-                value = loss(point, batch)
-                (gradient,) = torch.autograd.grad(value.sum(), point, create_graph=True)
-                if first is None:
-                    first = InnerStep(start.detach(), batch, value.detach(), gradient.detach(), state)
-                point = point - alpha * gradient
-            query_loss = loss(point, query)
-            learned = [start] if rate is None else [start, alpha]
-            gradients = torch.autograd.grad(query_loss.sum(), learned)  # type: ignore[arg-type]
-        assert first is not None
-        return MetaGradient.of(gradients[0], query_loss, point, first, self._as_in_step(loss), *gradients[1:])
+            alpha = None if rate is None else rate.detach().requires_grad_()
+            step = self.inner_lr if alpha is None else alpha
+            trajectory, adapted = descend(loss, start, support, step, self.inner_steps, create_graph=True)
+            query_loss = loss(adapted, query)
+            learned = [start] if alpha is None else [start, alpha]
+            gradients = torch.autograd.grad(query_loss.sum(), learned)
+        return MetaGradient.of(gradients[0], query_loss, adapted, trajectory[0], self._as_in_step(loss), *gradients[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import time
 from dataclasses import replace
@@ -12,6 +13,7 @@ from mpt.record.result import RunResult
 from mpt.record.rows import seven_digits
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.environment import environment
+from mpt.util.best import Best
 from mpt.util.checkpoints import BadCheckpoint
 from mpt.util.errors import NotFinite, UserError, mistake_behind, one_line
 from mpt.util.output import output_to
@@ -67,7 +69,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
                 self.trainer.fit(model, **options)
             except NotFinite as error:
                 keepers: list[Any] = [part for part in self.trainer.callbacks if isinstance(part, KeepBest)]  # type: ignore[attr-defined]
-                if run.stage != "downstream" or not any(part.best_step is not None for part in keepers):
+                if run.stage != "downstream" or not any(part.best.step is not None for part in keepers):
                     raise
                 print(f"study: it ended at step {self.trainer.global_step}: {error}")
 
@@ -82,7 +84,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
             raise
         raise UserError(f"the command line was refused ({stop.code}); see {run.files.log}") from stop
     trainer: Any = cli.trainer
-    keeper = next((part for part in trainer.callbacks if isinstance(part, KeepBest)), None)
+    best = next((part.best for part in trainer.callbacks if isinstance(part, KeepBest)), Best())
     if trainer.logger is not None:
         trainer.logger.log_hyperparams(run.identity)
     steps = trainer.global_step
@@ -94,8 +96,8 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
         tested = {"metric": cli.datamodule.task.metric, "score": score}
     return RunResult(
         **tested,
-        dev_score=seven_digits(keeper.best) if keeper and keeper.monitor and keeper.best_step is not None else None,
-        best_step=keeper.best_step if keeper else None,
+        dev_score=seven_digits(best.score) if math.isfinite(best.score) else None,
+        best_step=best.step,
         steps=steps,
         examples=getattr(cli.model, "examples", None),
         **taken,

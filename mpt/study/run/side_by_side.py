@@ -8,24 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
-from torch import nn
 
 from mpt.backbone.loading import refuse_unsafe_dtype
 from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
 from mpt.fit.parse import MadeRun, make_run
-from mpt.learn.side_by_side import Lane, SideBySide
+from mpt.learn.side_by_side import PackedRun, RunProgress, SideBySide
 from mpt.record.result import RunResult
 from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metrics, write_predictions
 from mpt.study.plan.planned_run import PlannedRun
@@ -33,7 +30,7 @@ from mpt.study.run.can_run_side_by_side import PRECISIONS, device, obstacle
 from mpt.study.run.environment import environment
 from mpt.study.run.one import do_run, end_run, retrieved
 from mpt.util.errors import UserError, mistake_behind, one_line
-from mpt.util.files import replacing, write_text
+from mpt.util.files import write_text
 from mpt.util.output import output_to
 
 log = logging.getLogger(__name__)
@@ -44,11 +41,10 @@ PACKS = ".packs"
 
 @dataclass
 class _Run:
-    """A run of a pack: what it is to do, and how far it is."""
+    """A run of a pack, and what it is to do."""
 
     cell: PlannedRun
     parsed: MadeRun
-    lane: Lane
 
     def path(self, callback: type) -> Path | None:
         """The file that a callback writes; None if the run has no such callback."""
@@ -102,22 +98,22 @@ class _Pack:
             self._prepare()
             if len(self.runs) < 2:
                 return self.ended
-            side_by_side = self._side_by_side()
-            resumed = self._resume(side_by_side)
+            side = self._side_by_side()
+            resumed = side.resume(self.state)
+            if resumed:
+                print(f"study: the pack goes on from step {side.steps}")
             self._begin(resumed)
-            side_by_side.fit(lambda: self._save(side_by_side))
-            scores = side_by_side.test()
+            side.fit(self.state, evaluated=self._write_metrics)
+            scores = side.test()
             self.runs[0].parsed.learner._report_cut()
-        seconds = (time.monotonic() - self.begun) / len(self.runs)
-        for run in self.runs:
-            self._end(run, scores.get(run.cell.key), resumed, seconds)
+        for run, progress in zip(self.runs, side.runs, strict=True):
+            self._end(run, progress, scores.get(run.cell.key), resumed, side.seconds / len(self.runs))
         self.log.unlink(missing_ok=True)
         return self.ended
 
     def _prepare(self) -> None:
         """Make every run's learner and data; those that are not fit to be here are left out."""
         backbone: FrozenBackbone | None = None
-        fingerprint = ""
         first: MadeRun | None = None
         for cell in self.cells:
             try:
@@ -133,11 +129,11 @@ class _Pack:
                     first = parsed
                     backbone = FrozenBackbone(parsed.learner.backbone_name, parsed.learner.backbone_options)
                     refuse_unsafe_dtype(backbone.config.model_type, str(parsed.trainer["precision"]))
-                    fingerprint = backbone.fingerprint
                 parsed.learner.tasks = parsed.data.task_names
-                parsed.learner.build_on(backbone, fingerprint, parsed.data.labels)
+                parsed.learner.seed = parsed.config["seed_everything"]
+                parsed.learner.build_on(backbone, parsed.data.labels)
                 parsed.learner.check_targets(parsed.data)
-                self.runs.append(_Run(cell, parsed, self._lane(cell, parsed)))
+                self.runs.append(_Run(cell, parsed))
             except UserError as error:
                 self._fail(cell, str(error))
         if first is not None and backbone is not None:
@@ -145,39 +141,22 @@ class _Pack:
             assert where is not None
             backbone.to(where)
             for run in self.runs:
-                run.lane.prompt.data = run.lane.prompt.data.to(where)
-
-    def _lane(self, cell: PlannedRun, parsed: MadeRun) -> Lane:
-        prompt: nn.Parameter = parsed.learner.prompt.weight
-        optimizer = parsed.learner.make_optimizer()
-        scheduler = None if parsed.learner.lr_scheduler is None else parsed.learner.lr_scheduler(optimizer)
-        return Lane(cell.key, prompt, optimizer, parsed.data, scheduler, parsed.callback(EarlyStopping))
+                run.parsed.learner.prompt.to(where)
 
     def _side_by_side(self) -> SideBySide:
         first = self.runs[0]
         trainer = first.parsed.trainer
-        return SideBySide(
+        side = SideBySide(
             first.parsed.learner.backbone,
-            [run.lane for run in self.runs],
+            [_packed(run) for run in self.runs],
             max_steps=trainer["max_steps"],
             every=trainer["val_check_interval"],
             log_every=trainer["log_every_n_steps"] if trainer["log_every_n_steps"] is not None else 50,
             seed=first.cell.seed,
             autocast=PRECISIONS[trainer["precision"]],
         )
-
-    def _resume(self, side_by_side: SideBySide) -> bool:
-        if not self.state.is_file():
-            return False
-        try:
-            state = torch.load(self.state, weights_only=True, map_location=side_by_side.device)
-        except Exception as error:  # torch's, zip's and pickle's
-            print(f"study: {self.state} cannot be read ({one_line(error)}); the pack starts anew")
-            return False
-        side_by_side.load_state_dict(state)
-        self.begun -= state.get("seconds", 0.0)  # what the processes before took, up to this state
-        print(f"study: the pack goes on from step {side_by_side.steps}")
-        return True
+        side.begun = self.begun
+        return side
 
     def _begin(self, resumed: bool) -> None:
         for run in self.runs:
@@ -194,55 +173,54 @@ class _Pack:
                 folder.log, f"study: mpt {' '.join(cell.arguments)}\nstudy: side by side with {self._others(cell)}\n"
             )
 
-    def _save(self, side_by_side: SideBySide) -> None:
-        with replacing(self.state) as fresh:
-            torch.save({**side_by_side.state_dict(), "seconds": time.monotonic() - self.begun}, fresh)
-        for run in self.runs:
+    def _write_metrics(self, side: SideBySide) -> None:
+        for run, progress in zip(self.runs, side.runs, strict=True):
             if not run.cell.files.is_finished and (path := run.path(MetricsFile)) is not None:
-                write_metrics(path, map(MetricsRow.of, run.lane.history))
+                write_metrics(path, map(MetricsRow.of, progress.history))
 
-    def _end(self, run: _Run, scored: tuple[str, float] | None, resumed: bool, seconds: float) -> None:
+    def _end(
+        self, run: _Run, done: RunProgress, scored: tuple[str, float] | None, resumed: bool, seconds: float
+    ) -> None:
         """Write what a run leaves behind, its result last."""
-        cell, lane = run.cell, run.lane
+        cell = run.cell
         if cell.files.is_finished:
             self.ended[cell.key] = "finished"
             return
         with cell.files.log.open("a", encoding="utf-8") as file:
             file.write(self.log.read_text(encoding="utf-8", errors="replace"))
-            if lane.ended is not None:
-                file.write(f"study: it ended at step {lane.steps}: {lane.ended}\n")
-            if lane.best_step is not None:
-                file.write(f"best dev/score {lane.best:.4f} at step {lane.best_step}\n")
+            if done.ended is not None:
+                file.write(f"study: it ended at step {done.steps}: {done.ended}\n")
+            if done.best.step is not None:
+                file.write(f"best dev/score {done.best.score:.4f} at step {done.best.step}\n")
         if scored is None:
-            self._fail(cell, lane.ended or "it has no result")
+            self._fail(cell, done.ended or "it has no result")
             return
         metric, score = scored
-        tested = {"step": lane.steps, f"test/{metric}": score, "test/score": score}
+        tested = {"step": done.steps, f"test/{metric}": score, "test/score": score}
         keeper = run.parsed.callback(KeepBest)
         learner, data = run.parsed.learner, run.parsed.data
         with torch.no_grad():
-            learner.prompt.weight.copy_(lane.best_prompt)
-        with _seeded(run.parsed.config["seed_everything"]):
-            facts = prompt_facts(learner, data, lane.best_step)
-            learner.save_learned(cell.folder / keeper.folder, {**facts, keeper.monitor: lane.best})
+            learner.prompt.weight.copy_(done.best_prompt)
+        facts = prompt_facts(learner, data, done.best.step)
+        learner.save_learned(cell.folder / keeper.folder, {**facts, keeper.monitor: done.best.score})
         if (path := run.path(PredictionsFile)) is not None:
-            write_predictions(path, lane.outputs)
+            write_predictions(path, done.outputs)
         if (path := run.path(MetricsFile)) is not None:
-            write_metrics(path, map(MetricsRow.of, [*lane.history, tested]))
-        self._track(run, tested)
+            write_metrics(path, map(MetricsRow.of, [*done.history, tested]))
+        self._track(run, done, tested)
         result = RunResult(
             metric=metric,
             score=seven_digits(score),
-            dev_score=seven_digits(lane.best),
-            best_step=lane.best_step,
-            steps=lane.steps,
-            examples=lane.examples,
+            dev_score=seven_digits(done.best.score),
+            best_step=done.best.step,
+            steps=done.steps,
+            examples=done.examples,
             **retrieved(learner, data),
             resumed=resumed,
             fingerprint=cell.fingerprint,
             recipe=cell.recipe,
             arguments=cell.arguments,
-            environment=environment(str(lane.prompt.device)),
+            environment=environment(str(done.prompt.device)),
             side_by_side=len(self.runs),
             seconds=round(seconds, 2),
         )
@@ -251,7 +229,7 @@ class _Pack:
             file.write(f"study: finished in {seconds:.1f} s\n")
         self.ended[cell.key] = "finished"
 
-    def _track(self, run: _Run, tested: dict[str, Any]) -> None:
+    def _track(self, run: _Run, done: RunProgress, tested: dict[str, Any]) -> None:
         """Log a run to W&B as it would have been logged alone; that this does not work costs the run nothing."""
         tracker = run.parsed.trainer["logger"]
         if tracker is False:
@@ -259,8 +237,8 @@ class _Pack:
         try:
             with output_to(run.cell.files.log):
                 tracker.log_hyperparams({"config": run.parsed.config})
-                rows = [{"step": step, "train/loss": loss} for step, loss in run.lane.losses]
-                for row in sorted([*rows, *run.lane.history, tested], key=lambda row: row["step"]):
+                rows = [{"step": step, "train/loss": loss} for step, loss in done.losses]
+                for row in sorted([*rows, *done.history, tested], key=lambda row: row["step"]):
                     tracker.log_metrics({"epoch": 0} | {k: v for k, v in row.items() if k != "step"}, row["step"])
                 tracker.log_hyperparams(run.cell.identity)
                 if isinstance(tracker, Tracker):
@@ -282,20 +260,16 @@ class _Pack:
         return ", ".join(run.cell.key for run in self.runs if run.cell is not cell)
 
 
+def _packed(run: _Run) -> PackedRun:
+    learner, data = run.parsed.learner, run.parsed.data
+    optimizer = learner.make_optimizer()
+    scheduler = None if learner.lr_scheduler is None else learner.lr_scheduler(optimizer)
+    stopper = run.parsed.callback(EarlyStopping)
+    return PackedRun(run.cell.key, data, learner.prompt.weight, optimizer, scheduler, stopper)
+
+
 def _shape(parsed: MadeRun) -> tuple[Any, ...]:
     """What runs of one pack must have in common."""
     learner, trainer = parsed.learner, parsed.trainer
     steps = tuple(trainer[name] for name in ("max_steps", "val_check_interval", "log_every_n_steps", "precision"))
     return (learner.backbone_name, learner.backbone_options, learner.prompt_length, *steps)
-
-
-@contextmanager
-def _seeded(seed: Any) -> Iterator[None]:
-    """Let a learner believe that it is the run of this seed."""
-    before = os.environ.get("PL_GLOBAL_SEED")
-    os.environ["PL_GLOBAL_SEED"] = str(seed)
-    try:
-        yield
-    finally:
-        if before is not None:
-            os.environ["PL_GLOBAL_SEED"] = before

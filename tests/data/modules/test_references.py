@@ -18,7 +18,7 @@ from mpt.data.modules.mixture import MixtureData
 from mpt.data.modules.references import drawn
 from mpt.data.modules.text_data import TextData
 from mpt.data.tasks.task import Example
-from mpt.learn.side_by_side import Lane
+from mpt.learn.side_by_side import PackedRun, RunProgress
 from mpt.util.errors import UserError
 
 TASKS = ["samsum", "boolq"]
@@ -95,10 +95,10 @@ def test_what_is_drawn_is_a_function_of_seed_and_place(make, root):
 
 def test_side_by_side_a_run_sees_its_own_batches(root):
     own = few(root, references="drawn", task_prefix=True)
-    lane = Lane("a", None, None, few(root, references="drawn", task_prefix=True))
-    assert [lane.next_batch() for _ in range(6)] == train(own, 6)
-    lane.steps, lane._stream = 3, None  # as after a kill
-    assert lane.next_batch() == train(own, 4)[3]
+    packed = PackedRun("a", few(root, references="drawn", task_prefix=True), None, None)
+    run = RunProgress(packed)
+    assert [run.next_batch() for _ in range(6)] == train(own, 6)
+    assert RunProgress(packed, steps=3).next_batch() == train(own, 4)[3]  # as after a kill
 
 
 def test_what_is_scored_keeps_the_first_reference_in_front(root):

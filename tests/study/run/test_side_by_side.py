@@ -153,10 +153,11 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(done, file, tmp_pat
         "import os, signal, sys\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(TESTS)!r})\nfrom support.runs_of_a_study import pack\n"
         "import torch\ntorch.set_num_threads(1)\n"
-        "from mpt.study.run import side_by_side\nplain = side_by_side._Pack._save\n"
+        "from mpt.study.run import side_by_side\nplain = side_by_side._Pack._write_metrics\n"
         "def save(self, side_by_side):\n    plain(self, side_by_side)\n"
         "    if side_by_side.steps == 4: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"side_by_side._Pack._save = save\nside_by_side.run_pack(pack(Path({str(file)!r}), Path({str(out)!r})))\n"
+        "side_by_side._Pack._write_metrics = save\n"
+        f"side_by_side.run_pack(pack(Path({str(file)!r}), Path({str(out)!r})))\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], env={**os.environ, **FOUND}, capture_output=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr

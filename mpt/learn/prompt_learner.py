@@ -1,0 +1,91 @@
+"""What learns one prompt has: a frozen backbone, where the prompt starts, and the folder that it is kept in."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.batch import TextBatch
+from mpt.learn.learner import Learner
+from mpt.learn.optimizers import PromptAdafactor
+from mpt.library.retrieved import Retrieved
+from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
+from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, SavedPrompt
+from mpt.prompt.soft import SoftPrompt
+from mpt.util.errors import UserError
+
+
+class PromptLearner(Learner):
+    """Base of the learners of one soft prompt on a frozen backbone.
+
+    Args:
+        backbone: hub name, local folder, or ``mpt-tiny``.
+        prompt_length: number of prompt rows, P (Lester et al.: 100).
+        init: where the prompt starts.
+        optimizer: how it is learned.
+        lr_scheduler: optional schedule, stepped every optimiser step.
+        backbone_options: how the backbone is loaded and how much it reads.
+    """
+
+    backbone: FrozenBackbone
+
+    def __init__(
+        self,
+        backbone: str = "mpt-tiny",
+        prompt_length: int = 100,
+        init: Initialiser = SampledVocabulary(),  # noqa: B008 (immutable)
+        optimizer: OptimizerCallable = PromptAdafactor,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
+    ) -> None:
+        super().__init__()
+        if prompt_length < 1:
+            raise UserError(f"model.prompt_length must be at least 1, not {prompt_length}")
+        self.backbone_name = backbone
+        self.backbone_options = backbone_options
+        self.prompt_length = prompt_length
+        self.init = init
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+
+    def build(self, labels: tuple[str, ...]) -> None:
+        self.build_on(FrozenBackbone(self.backbone_name, self.backbone_options), labels)
+
+    def build_on(self, backbone: FrozenBackbone, labels: tuple[str, ...]) -> None:
+        """:meth:`build` on a backbone that is loaded, and perhaps shared."""
+        self.backbone = backbone
+        self.backbone.check_lengths(self.prompt_length)
+        vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks)
+        self.prompt = SoftPrompt(self.init(self.prompt_length, vocabulary))
+
+    def prompt_for(self, batch: TextBatch) -> Tensor:
+        return self.prompt()
+
+    def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
+        known = {"fingerprint": self.backbone.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
+        facts = known | backbone_facts(self.backbone.config) | facts
+        save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts)
+
+    def identity(self, data: Any) -> dict[str, Any]:
+        # The weights decide, not what they are called.
+        known = {name: value for name, value in super().identity(data).items() if name != "backbone"}
+        return {**known, "weights": self.backbone.fingerprint, "prompt length": self.prompt_length}
+
+    def load_learned(self, folder: Path) -> None:
+        stored = load_prompt(folder)
+        check_fits(stored, folder, self.backbone.hidden_size, self.backbone_name, self.backbone.fingerprint)
+        if stored.weight.shape != self.prompt.weight.shape:
+            raise UserError(
+                f"prompt {folder} is {list(stored.weight.shape)}, but prompt_length is {self.prompt_length}: "
+                "give the configuration it was trained with"
+            )
+        with torch.no_grad():
+            self.prompt.weight.copy_(stored.weight)
+
+    @property
+    def starts_learned(self) -> bool:
+        return isinstance(self.init, SavedPrompt | Retrieved)

@@ -1,0 +1,144 @@
+"""Rows of one batch through a frozen backbone, each with its own prompt, in groups that the device has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpt.backbone.encoding import Batch
+from mpt.backbone.grouping import CPU_TOKENS, groups, select
+from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.batch import TextBatch, join
+from mpt.util.random_state import seed_generators
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a prompt says to B examples.
+
+    Attributes:
+        texts: its B answers.
+        losses: of the targets, summed over their tokens, ``[B]``; zeros if they were not asked for.
+        tokens: of each target, ``[B]``; zeros likewise.
+    """
+
+    texts: list[str]
+    losses: Tensor
+    tokens: Tensor
+
+
+class RowsWithPrompts:
+    """Gradients and answers of R prompts, each on its own examples, as rows of one batch.
+
+    Args:
+        backbone: on the device to work on. Where its options leave attention open, this chooses.
+        autocast: type of the arithmetic, where it is not that of the weights.
+        tokens: most tokens of one pass through the backbone (its padding and prompts count); chosen by the device
+            if not given, and lowered where that has no room.
+    """
+
+    def __init__(
+        self, backbone: FrozenBackbone, autocast: torch.dtype | None = None, tokens: int | None = None
+    ) -> None:
+        self.backbone, self.autocast, self.tokens = backbone, autocast, tokens
+        self.device = next(backbone.model.parameters()).device
+        if self.device.type == "cpu":
+            self.tokens = tokens or CPU_TOKENS * torch.get_num_threads()
+            if backbone.options.attention is None:
+                # In groups as small as these the plain products are faster than the fused kernel (mpt-tiny: by 8 %).
+                backbone.model.set_attn_implementation("eager")
+
+    def gradients(self, prompts: Tensor, texts: Sequence[TextBatch], seed: int) -> tuple[Tensor, Tensor]:
+        """Mean loss per target token of each prompt on its examples, ``[R]``, and its gradients, ``[R, P, H]``.
+
+        Args:
+            prompts: ``[R, P, H]``.
+            texts: R batches.
+            seed: of dropout, which is on.
+        """
+        batch, owners, sizes = self._joined(texts, targets=True)
+        tokens = torch.stack([part.sum() for part in batch.target_lengths.split(sizes)])
+        self.backbone.train()
+        seed_generators(seed, self.device)
+        # A gradient per row, summed by prompt in the rows' own order: no sum that a device makes in any order it likes.
+        gradients = prompts.new_zeros(len(batch), *prompts.shape[1:])
+        losses = prompts.new_zeros(len(batch))
+
+        def learn(rows: Tensor) -> None:
+            leaf = prompts[owners[rows]].requires_grad_()
+            with self._arithmetic():
+                loss = self.backbone.loss(leaf, select(batch, rows, self.backbone.decoder_only))
+            (loss / tokens[owners[rows]]).sum().backward()
+            assert leaf.grad is not None
+            gradients[rows], losses[rows] = leaf.grad, loss.detach()
+
+        self._by_groups(batch, prompts.shape[1], learn)
+        means = [loss.sum() / count for loss, count in zip(losses.split(sizes), tokens, strict=True)]
+        return torch.stack(means), torch.stack([part.sum(0) for part in gradients.split(sizes)])
+
+    @torch.no_grad()
+    def answers(self, prompts: Tensor, texts: Sequence[TextBatch], losses: bool = False) -> list[Judged]:
+        """What each prompt says to its own examples.
+
+        Args:
+            prompts: ``[R, P, H]``.
+            texts: R batches.
+            losses: whether those are asked for too.
+        """
+        self.backbone.eval()
+        batch, owners, sizes = self._joined(texts, targets=losses)
+        said = [""] * len(batch)
+        summed = prompts.new_zeros(len(batch))
+
+        def answer(rows: Tensor) -> None:
+            with self._arithmetic():
+                given = self.backbone.answer(prompts[owners[rows]], select(batch, rows, self.backbone.decoder_only))
+            if given.losses is not None:
+                summed[rows] = given.losses
+            for row, text in zip(rows.tolist(), given.texts, strict=True):
+                said[row] = text
+
+        self._by_groups(batch, prompts.shape[1], answer)
+        counts = batch.target_lengths if losses else torch.zeros(len(batch))
+        ordered = iter(said)
+        return [
+            Judged([next(ordered) for _ in range(len(loss))], loss, count)
+            for loss, count in zip(summed.split(sizes), counts.split(sizes), strict=True)
+        ]
+
+    def _joined(self, texts: Sequence[TextBatch], targets: bool) -> tuple[Batch, Tensor, list[int]]:
+        """All rows as one batch, the number of each one's prompt ``[B]``, and the rows of each prompt."""
+        text, sizes = join(texts), [len(part) for part in texts]
+        batch = self.backbone.encode(text.inputs, text.targets if targets else None).to(self.device)
+        return batch, torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device), sizes
+
+    def _by_groups(self, batch: Batch, prompt_length: int, work: Callable[[Tensor], None]) -> None:
+        todo = groups(batch, prompt_length, self.tokens)
+        while todo:
+            rows = todo.pop(0)
+            try:
+                work(rows.to(self.device))
+                continue
+            except torch.cuda.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+            # Outside of the handler, whose exception holds on to the tensors.
+            torch.cuda.empty_cache()
+            half = len(rows) // 2
+            todo[:0] = [rows[:half], rows[half:]]
+            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + prompt_length
+            self.tokens = min(self.tokens or (half + 1) * width, (half + 1) * width)
+
+    def _arithmetic(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
+
+
+def mean_over_batches(judged: Judged, size: int) -> float:
+    """The dev loss as Lightning logs it: the mean per token of each batch of ``size``, averaged over rows."""
+    parts = zip(judged.losses.split(size), judged.tokens.split(size), strict=True)
+    return sum(float(loss.sum() / count.sum()) * len(loss) for loss, count in parts) / len(judged.losses)
