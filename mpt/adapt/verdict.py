@@ -94,7 +94,7 @@ def foreign(backbone: FrozenBackbone, texts: list[str]) -> float:
 
 
 def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
-    """Lines of Python that use the prompt without mpt, and answer what ``backbone.generate`` answers.
+    """Lines of Python that use the prompt without mpt, and answer what ``backbone.answer`` answers.
 
     One text at a time, so that nothing depends on how a tokenizer pads. Not by PEFT's own ``generate``: its repetition
     penalty counts the input of a decoder-only model too.

@@ -104,10 +104,13 @@ class RunCLI(LightningCLI):
             told = " ".join(str(error).split()).rstrip("." if hint else "")
             raise mistake_behind(error) or UserError(f"trainer: {told}{hint}") from error
 
-    def after_instantiate_classes(self) -> None:
-        tell_devices(self.trainer)
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
         if isinstance(self.model, Learner):
             self.model.seed = int(self.config[self.subcommand].seed_everything)
+
+    def after_instantiate_classes(self) -> None:
+        tell_devices(self.trainer)
 
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""

@@ -72,19 +72,19 @@ def test_side_by_side_is_one_at_a_time_on_the_cpu(tmp_path):
     toys = write_toy(write_toy(tmp_path, "toy", (13, 21)), "long", (13, 21))
     backbone = FrozenBackbone(str(t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)), OPTIONS)
     there = copy.deepcopy(backbone).to(CUDA)
-    together, apart = runs(there, toys, rates), runs(backbone, toys, rates)
-    packs = [SideBySide(there, together, max_steps=20, every=10), SideBySide(backbone, apart, max_steps=20, every=10)]
+    packs = [SideBySide(one, runs(one, toys, rates), max_steps=20, every=10) for one in (there, backbone)]
     for pack in packs:
         pack.fit()
-    for number, (lane, other, rate) in enumerate(zip(together, apart, rates, strict=True)):
-        assert lane.prompt.device.type == "cuda"
-        alone = one_at_a_time(backbone, other, number, rate, 20)
-        torch.testing.assert_close(lane.prompt.detach().cpu(), alone, rtol=0, atol=1e-4)
+    together, apart = (pack.runs for pack in packs)
+    for number, (run, other, rate) in enumerate(zip(together, apart, rates, strict=True)):
+        assert run.prompt.device.type == "cuda"
+        alone = one_at_a_time(backbone, other.spec, number, rate, 20)
+        torch.testing.assert_close(run.prompt.cpu(), alone, rtol=0, atol=1e-4)
         assert (alone - start(backbone, number)).abs().max() > 0.01, "nothing was learned"
-        losses = [[row["dev/loss"] for row in one.history] for one in (lane, other)]
+        losses = [[row["dev/loss"] for row in one.history] for one in (run, other)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     assert packs[0].test() == packs[1].test()
-    assert [lane.outputs for lane in together] == [lane.outputs for lane in apart]
+    assert [run.outputs for run in together] == [run.outputs for run in apart]
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

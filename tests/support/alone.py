@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -31,12 +30,12 @@ def start(backbone: FrozenBackbone, number: int) -> torch.Tensor:
     return backbone.embeddings[torch.randint(4, 200, (LENGTH,), generator=generator)]
 
 
-def runs(backbone: FrozenBackbone, root: Path, rates: list[float], **parts: Any) -> list[PackedRun]:
+def runs(backbone: FrozenBackbone, root: Path, rates: list[float]) -> list[PackedRun]:
     made = []
     for number, rate in enumerate(rates):
         prompt = nn.Parameter(start(backbone, number))
         place = data(root, ("toy", "long")[number % 2], (13, 21)[number // 2 % 2])
-        made.append(PackedRun(str(number), place, prompt, PromptAdafactor([prompt], lr=rate), **parts))
+        made.append(PackedRun(str(number), place, prompt, PromptAdafactor([prompt], lr=rate)))
     return made
 
 

@@ -130,7 +130,6 @@ class _Pack:
                     backbone = FrozenBackbone(parsed.learner.backbone_name, parsed.learner.backbone_options)
                     refuse_unsafe_dtype(backbone.config.model_type, str(parsed.trainer["precision"]))
                 parsed.learner.tasks = parsed.data.task_names
-                parsed.learner.seed = parsed.config["seed_everything"]
                 parsed.learner.build_on(backbone, parsed.data.labels)
                 parsed.learner.check_targets(parsed.data)
                 self.runs.append(_Run(cell, parsed))
