@@ -66,8 +66,8 @@ def test_the_loss_after_is_under_the_first_steps_mask():
     prompt = torch.rand(4, 16) + 1
     trajectory, adapted = descend(masked, prompt, [0.1, 0.2], 0.1, 3)
     before = torch.get_rng_state()
-    assert torch.equal(loss_after(masked, prompt, trajectory[0]), trajectory[0].loss)
-    after = loss_after(masked, adapted, trajectory[0])
+    assert torch.equal(loss_after(masked, prompt, trajectory[0].batch, trajectory[0].state), trajectory[0].loss)
+    after = loss_after(masked, adapted, trajectory[0].batch, trajectory[0].state)
     assert torch.equal(torch.get_rng_state(), before)
     assert not after.requires_grad
     kept = trajectory[0].gradient != 0  # where the first mask let the prompt through
