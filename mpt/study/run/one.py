@@ -62,7 +62,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
     from mpt.callbacks import KeepBest
     from mpt.fit.command import RunCLI, run_lightning
 
-    class Judged(RunCLI):
+    class KeepsDivergedRun(RunCLI):
         def fit(self, model: Any, **options: Any) -> None:
             """A downstream run that diverged is judged by what it kept before, as one in a pack is."""
             try:
@@ -78,7 +78,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
         arguments.append(f"--ckpt_path={run.files.checkpoint}")
     print(f"study: mpt {' '.join(arguments)}", flush=True)
     try:
-        cli = run_lightning(arguments, Judged)
+        cli = run_lightning(arguments, KeepsDivergedRun)
     except SystemExit as stop:
         if signal_behind(stop) is not None:
             raise
