@@ -41,7 +41,7 @@ def words_after(words: list[str]) -> list[str]:
     """What may follow on a command line: an action or option of the help, or the name of a shipped file.
 
     >>> words_after(["configs"])
-    ['list', 'show', 'copy', '--help']
+    ['list', 'show', 'copy', 'schema', '--help']
     """
     from mpt.cli.main import COMMANDS, run
     from mpt.fit.configs import shipped_configs

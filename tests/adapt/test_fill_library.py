@@ -55,7 +55,7 @@ def test_each_task_and_draw_makes_an_entry(model, root, tmp_path, capsys):
         assert library.cost(entry)[:2] == (4, 4 * 8) and library.cost(entry)[2] == entry.facts["seconds"] > 0
     backbone = FrozenBackbone(str(model))
     assert {entry.fingerprint for entry in entries} == {backbone.fingerprint}
-    job = learning.Job(
+    job = learning.TuningJob(
         "one",
         learning._data(learning.Wanted("one", 21), learning.Lesson(("one",), str(root), metric="QA-F1"), 8),
         plain_start(backbone, 3, 13),
@@ -136,12 +136,12 @@ def test_a_prompt_that_ran_away_is_told_and_the_others_are_kept(model, root, tmp
 
 
 def test_a_key_that_is_not_finite_does_not_end_the_others(model, root, tmp_path, monkeypatch, capsys):
-    job = learning.Job
+    job = learning.TuningJob
 
     def from_nowhere(name, data, start, rate):
         return job(name, data, start * float("nan") if name == "one-13" else start, rate)
 
-    monkeypatch.setattr(learning, "Job", from_nowhere)
+    monkeypatch.setattr(learning, "TuningJob", from_nowhere)
     assert not learn(model, root, tmp_path / "lib", "--tasks", "one", "two", "--every", 4)
     said = capsys.readouterr().out
     assert "one-13 failed: the prompt is no longer finite after 2 steps" in said and "1 failed" in said

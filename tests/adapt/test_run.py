@@ -132,7 +132,7 @@ def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path):
 def test_a_run_that_was_stopped_leaves_nothing_half_and_goes_on(adapt, tmp_path, monkeypatch):
     few = ("--steps", 8, "--every", 4)
     adapt(*few, out="straight")
-    told = running.Steps.told
+    told = running.TuningProgress.told
     for at in (0, 4):
 
         def stops(self, side: SideBySide, at: int = at) -> None:
@@ -141,11 +141,11 @@ def test_a_run_that_was_stopped_leaves_nothing_half_and_goes_on(adapt, tmp_path,
                 raise KeyboardInterrupt
 
         out = f"found-{at}"
-        monkeypatch.setattr(running.Steps, "told", stops)
+        monkeypatch.setattr(running.TuningProgress, "told", stops)
         stopped = adapt(*few, out=out)
         assert stopped.code == 130 and "the same command goes on" in stopped.err
         assert not (tmp_path / out).exists()
-        monkeypatch.setattr(running.Steps, "told", told)
+        monkeypatch.setattr(running.TuningProgress, "told", told)
         again = adapt(*few, out=out)
         assert again.code == 0 and f"step {at} of 8" in again.out
         assert "step 0 of 8" not in again.out or at == 0

@@ -107,7 +107,7 @@ def test_only_the_first_records_of_a_huge_source_are_taken(tmp_path):
     ("source", "complaint"),
     [
         ("{elsewhere: 3}", "source.elsewhere must be a text, not 3"),
-        ("{elsewhere: there, hub: who/what}", "source has the unknown key hub; known are elsewhere"),
+        ("{elsewhere: there, hub: who/what}", "source has elsewhere, and then no other key"),
         (
             "{hub: a/b, config: c, revision: r, train: t, test: v, first: 0}",
             "source.first must be a whole number of at",
