@@ -6,6 +6,7 @@ that is neither. Each stream yields lists of row (or episode) numbers, without e
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,7 +38,7 @@ class _Shared(DistributedSampler):
         raise TypeError("A stream has no end.")
 
 
-class _Stream(_Shared):
+class _Stream(_Shared, ABC):
     def __init__(self, batch_size: int, seed: int, start: int, rank: int, world_size: int) -> None:
         super().__init__(rank, world_size)
         if batch_size % world_size:
@@ -45,9 +46,9 @@ class _Stream(_Shared):
             raise ValueError(f"A batch of {batch_size} cannot be shared equally by {world_size} devices.")
         self.batch_size, self.stream_seed, self.start = batch_size, seed, start
 
+    @abstractmethod
     def batch(self, number: int) -> Numbers:
         """Row numbers [B] of the batch of that number, counted from 0, over all devices."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[list[int]]:
         share = self.batch_size // self.world_size
