@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mpt.adapt.in_python import adapt_examples as adapt
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
     from mpt.data.modules.episodes import EpisodeData
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOME = {
+    "adapt": "mpt.adapt",
     "BackboneOptions": "mpt.backbone.loading",
     "EpisodeData": "mpt.data.modules.episodes",
     "FewShotData": "mpt.data.modules.few_shot",
@@ -57,6 +59,7 @@ __all__ = [
     "MetaPromptTuning",
     "MixtureData",
     "PromptTuning",
+    "adapt",
     "load_prompt",
     "save_prompt",
     "study_results",
@@ -72,7 +75,8 @@ def __getattr__(name: str) -> Any:
         return version(DISTRIBUTION)
     if name not in _HOME:
         raise AttributeError(f"module 'mpt' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    return getattr(home, name, home)  # a module that may be called is its own name
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from mpt.util.errors import UserError
 
 def test_every_name_is_there_and_no_other():
     for name in mpt.__all__:
-        assert getattr(mpt, name).__name__ == name and name in dir(mpt)
+        assert getattr(mpt, name).__name__.removeprefix("mpt.") == name and name in dir(mpt)
     with pytest.raises(AttributeError, match="no attribute 'FrozenBackbon'"):
         mpt.FrozenBackbon  # noqa: B018
 

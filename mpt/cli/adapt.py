@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpt.cli.options import Parser
 from mpt.util.errors import UserError
-from mpt.util.files import is_folder_name
+from mpt.util.files import refuse_full
 
 
 def run_adapt_command(arguments: list[str]) -> None:
@@ -95,7 +95,7 @@ def _adapt(options: argparse.Namespace) -> None:
     out = Path(options.out)
     begin = time.monotonic()
     _check(options)
-    check_out(out)
+    refuse_full(out, "--out")
     if options.by not in MEASURES:
         raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     examples = read_examples(
@@ -144,18 +144,6 @@ def _adapt(options: argparse.Namespace) -> None:
     found, backbone = adapt(examples, library, name, limits, choices, out, terminal, device_of(options.device))
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")
-
-
-def check_out(out: Path) -> None:
-    """Refuse a folder to write to that holds something.
-
-    Raises:
-        UserError: it does, or its name is none.
-    """
-    if not is_folder_name(out.name):
-        raise UserError(f"--out {out} names no folder")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"--out {out} exists; name another folder, or remove it")
 
 
 def _check(options: argparse.Namespace) -> None:

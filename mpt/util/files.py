@@ -244,3 +244,18 @@ def check_below(name: str, what: str) -> str:
 def is_folder_name(name: str) -> bool:
     """Whether a text names a folder inside another, and cannot lead out of it."""
     return name not in ("", ".", "..") and name == PurePosixPath(name).name and not set(name) & set("\\\0\n\r\t")
+
+
+def refuse_full(folder: Path, option: str) -> None:
+    """Refuse a folder to write to that holds something.
+
+    Args:
+        option: that names it.
+
+    Raises:
+        UserError: it does, or its name is none.
+    """
+    if not is_folder_name(folder.name):
+        raise UserError(f"{option} {folder} names no folder")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"{option} {folder} exists; name another folder, or remove it")

@@ -1,0 +1,103 @@
+"""``mpt.adapt``: what the command does, with examples from a file, a data frame or a list."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+
+from mpt.adapt.device import device_of
+from mpt.adapt.examples import ExampleFiles, read_examples
+from mpt.adapt.progress import console
+from mpt.adapt.run import Choices, Found, adapt
+from mpt.backbone.loading import BackboneOptions
+from mpt.library.library import Library
+from mpt.util.errors import UserError
+from mpt.util.files import refuse_full
+
+
+class Frame(Protocol):
+    """A data frame of pandas; any object whose ``to_dict("records")`` gives a mapping for each row."""
+
+    def to_dict(self, orient: str, /) -> list[dict[Any, Any]]: ...
+
+
+Rows = Path | str | Frame | Iterable[tuple[str, str]] | Iterable[Mapping[str, Any]]
+"""Examples: a file as ``mpt adapt`` reads it, a frame, pairs of input and output, or mappings."""
+
+
+def adapt_examples(
+    train: Rows,
+    library: Library | Path | str,
+    out: Path | str,
+    *,
+    dev: Rows | None = None,
+    test: Rows | None = None,
+    backbone: str | None = None,
+    options: BackboneOptions | None = None,
+    choices: Choices | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    **reading: Any,
+) -> Found:
+    """Find the best prompt for a new task, and write it to a folder that PEFT loads.
+
+    Args:
+        train, dev, test: examples; without dev it is split off train.
+        library: one that is open, a folder, the name of a shipped one, or ``hub:owner/name``.
+        out: the prompt's folder, new.
+        backbone: hub name, folder or ``mpt-tiny``; the library's if not given.
+        options: of the backbone.
+        choices: how the prompt is sought.
+        device: ``cpu`` or ``cuda``; a GPU, if there is one, if not given.
+        progress: whether it tells what it does.
+        reading: further attributes of :class:`mpt.adapt.examples.ExampleFiles`: ``input`` and ``output`` name the
+            columns, ``labels`` the label words.
+
+    Raises:
+        UserError: the examples cannot be learned from, the library has no prompt of the backbone, or ``out`` holds
+            something.
+    """
+    terminal = console() if progress else Console(quiet=True)
+    refuse_full(Path(out), "out")
+    with tempfile.TemporaryDirectory() as folder:
+        files: dict[str, Any] = {"train": train, "dev": dev, "test": test}
+        files = {name: _file(rows, Path(folder), name) for name, rows in files.items() if rows is not None}
+        try:
+            examples = read_examples(ExampleFiles(**files, **reading))
+        except TypeError as error:
+            raise UserError(f"mpt.adapt: {error}") from error
+    for sentence in examples.told:
+        terminal.print(sentence, markup=False)
+    opened = library if isinstance(library, Library) else Library.open(str(library))
+    found, _ = adapt(
+        examples,
+        opened,
+        backbone or opened.recipe.backbone,
+        options or BackboneOptions(),
+        choices or Choices(),
+        Path(out),
+        terminal,
+        device_of(device),
+    )
+    return found
+
+
+def _file(rows: Rows, folder: Path, name: str) -> Path:
+    """Rows as a file, in which a row is a line."""
+    if isinstance(rows, (str, Path)):
+        return Path(rows)
+    records = rows.to_dict("records") if hasattr(rows, "to_dict") else list(rows)
+    path = folder / f"{name}.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number, row in enumerate(records, start=1):
+            if not isinstance(row, Mapping):
+                if not isinstance(row, tuple | list) or len(row) != 2:
+                    raise UserError(f"{name}, row {number}: a pair of input and output was expected, not {row!r}")
+                row = {"input": row[0], "output": row[1]}
+            file.write(json.dumps({str(key): value for key, value in row.items()}, default=str) + "\n")
+    return path

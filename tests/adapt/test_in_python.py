@@ -1,0 +1,86 @@
+"""``mpt.adapt``: the same prompt as from the command, whether the examples stand in a file, a frame or a list."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from support.toy import Mpt
+
+import mpt
+from mpt.adapt.run import Choices
+from mpt.data.fewshot.files import load_fewshot
+from mpt.library.library import Library
+from mpt.util.errors import UserError
+
+TASK = "syn-size-caption"
+OPTIONS = mpt.BackboneOptions(max_target_length=4)
+CHOICES = Choices(steps=10, every=5, top=1)
+
+
+class FrameLike:
+    """What pandas' frames have in common with those of others."""
+
+    def __init__(self, rows: list[dict[str, str]]) -> None:
+        self.rows = rows
+
+    def to_dict(self, orient: str) -> list[dict[str, str]]:
+        assert orient == "records"
+        return self.rows
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, shipped = tmp_path_factory.mktemp("library") / "one", Library.open("synthetic")
+    shutil.copytree(shipped.folder / "prompts" / "syn-size-ad-13", folder / "prompts" / "syn-size-ad-13")
+    shutil.copy(shipped.folder / "library.json", folder)
+    return folder
+
+
+def pairs(split: str) -> list[tuple[str, str]]:
+    return [(row.input, row.targets[0]) for row in getattr(load_fewshot("synthetic", TASK, 13), split)]
+
+
+@pytest.mark.long
+def test_pairs_a_frame_and_the_command_give_the_same_prompt(library, tmp_path, capsys):
+    train, dev = tmp_path / "train.csv", tmp_path / "dev.csv"
+    for path, split in ((train, "train"), (dev, "dev")):
+        path.write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in pairs(split)))
+    words = ("--steps", 10, "--every", 5, "--top", 1, "--max-target-length", 4, "--device", "cpu")
+    Mpt(capsys)("adapt", train, "--dev", dev, "--library", library, "--out", tmp_path / "command", *words)
+    wanted = mpt.load_prompt(tmp_path / "command").weight
+
+    given = {"library": library, "options": OPTIONS, "choices": CHOICES, "device": "cpu", "progress": False}
+    found = mpt.adapt(pairs("train"), out=tmp_path / "pairs", dev=pairs("dev"), **given)
+    assert torch.equal(mpt.load_prompt(tmp_path / "pairs").weight, wanted)
+    assert torch.equal(found.chosen.tuned.value, wanted)
+
+    frames = [
+        FrameLike([{"body": text, "kind": label, "n": 1.5} for text, label in pairs(s)]) for s in ("train", "dev")
+    ]
+    mpt.adapt(frames[0], out=tmp_path / "frame", dev=frames[1], input="body", output="kind", **given)
+    assert torch.equal(mpt.load_prompt(tmp_path / "frame").weight, wanted)
+    assert "step" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "told"),
+    [
+        ([("a", "b", "c")], {}, "train, row 1: a pair of input and output was expected"),
+        ([], {}, "train.jsonl is empty"),
+        ([("a", "x")] * 9, {"colour": "red"}, "colour"),
+        ([{"text": "a", "label": "x"}], {"input": "txt"}, "did you mean text"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told(library, tmp_path, rows, options, told):
+    with pytest.raises(UserError, match=told):
+        mpt.adapt(rows, library, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_something_is_left(library, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="exists; name another"):
+        mpt.adapt([("a", "x")], library, tmp_path)
