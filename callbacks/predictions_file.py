@@ -11,7 +11,7 @@ from mpt.util.files import check_below
 
 
 class PredictionsFile(Callback):
-    """Writes ``{"input", "references", "prediction"}`` per line after test and predict, and says where.
+    """Writes a line for each example after test and predict, and says where.
 
     Args:
         name: file name under ``trainer.default_root_dir``.

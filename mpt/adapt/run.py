@@ -7,7 +7,6 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -24,7 +23,7 @@ from mpt.learn.targets import check_targets
 from mpt.library.library import Hit, Library
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
-from mpt.record.rows import write_predictions
+from mpt.record.rows import Prediction, write_predictions
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder, only_one, write_json
 
@@ -87,7 +86,7 @@ class Found:
         chosen: the best of them on dev.
         key: the task's, ``[P, H]``.
         test: with a test file, the scores of the chosen prompt and of the one without transfer.
-        outputs: of the chosen prompt, by split: input, references and prediction of each example.
+        outputs: of the chosen prompt, by split, of each example.
         inputs_cut: how many inputs were longer than the backbone was told to read.
     """
 
@@ -95,7 +94,7 @@ class Found:
     chosen: Try
     key: Tensor
     test: tuple[float, float] | None = None
-    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    outputs: dict[str, list[Prediction]] = field(default_factory=dict)
     inputs_cut: int = 0
 
     @property

@@ -20,6 +20,7 @@ from mpt.learn.rows import RowsWithPrompts
 from mpt.learn.side_by_side import Observer, PackedRun, RunProgress, SideBySide
 from mpt.metrics import crossfit as metrics
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary
+from mpt.record.rows import Prediction
 from mpt.util.errors import UserError
 
 
@@ -137,8 +138,8 @@ def tune(
 
 def answers(
     backbone: FrozenBackbone, prompts: Sequence[Tensor], data: FewShotData, examples: Sequence[Example]
-) -> list[tuple[float, list[dict[str, Any]]]]:
-    """Score some prompts on examples of a task: for each its score, and each example's input, references, prediction.
+) -> list[tuple[float, list[Prediction]]]:
+    """Score some prompts on examples of a task: for each its score and its answers.
 
     Args:
         prompts: each ``[P, H]``.

@@ -26,6 +26,7 @@ from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.shared_gradient import stop_together
 from mpt.learn.targets import check_targets
 from mpt.metrics import crossfit as metrics
+from mpt.record.rows import Prediction
 from mpt.util.checkpoints import check_same
 from mpt.util.errors import NotFinite, UserError
 
@@ -56,7 +57,7 @@ class Learner(LightningModule, ABC):
         super().__init__()
         self.seed = 0
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
-        self.outputs: list[dict[str, Any]] = []
+        self.outputs: list[Prediction] = []
         self.tasks: tuple[str, ...] = ()  # the data's, by name, from when it is prepared
         self._cut_reported = {"input": 0, "target": 0}
         self._checked: Any = None  # the data whose targets were looked at
@@ -310,18 +311,17 @@ class Learner(LightningModule, ABC):
     def score_outputs(self) -> tuple[str, float] | None:
         """Metric name and value over :attr:`outputs`; ``None`` where the data has no task or no references."""
         task = getattr(getattr(self.trainer, "datamodule", None), "task", None)
-        if task is None or not self.outputs or not all(row["references"] for row in self.outputs):
+        if task is None or not self.outputs or not all(row.references for row in self.outputs):
             return None
-        predictions = [row["prediction"] for row in self.outputs]
-        return task.metric, metrics.score(task.metric, predictions, [row["references"] for row in self.outputs])
+        return task.metric, score_predictions(task.metric, self.outputs)
 
-    def _judge(self, prompt: Tensor | None, text: TextBatch, tensors: Batch, **known: Any) -> Tensor:
-        """Keep a prompt's answers to rows of a dev set, and log its loss."""
+    def _judge(self, prompt: Tensor | None, text: TextBatch, tensors: Batch, task: str | None = None) -> Tensor:
+        """Keep a prompt's answers to rows of a dev set, of one task of several or the only one, and log its loss."""
         answers = self.backbone.answer(prompt, tensors)
         assert answers.losses is not None
         loss = token_mean(answers.losses, tensors)
         self.log("dev/loss", loss, batch_size=len(tensors), sync_dist=True)
-        self.outputs += [row | known for row in answered(text, answers.texts)]
+        self.outputs += answered(text, answers.texts, task)
         return loss
 
     def _gather_outputs(self) -> None:
@@ -355,10 +355,15 @@ class Learner(LightningModule, ABC):
                 warn(f"{cut} of {seen} {kind}s were longer than {option} tokens and were cut{more}")
 
 
-def answered(text: TextBatch, answers: Sequence[str]) -> list[dict[str, Any]]:
-    """B examples with their answers, each ``{"input": …, "references": […], "prediction": …}``."""
+def answered(text: TextBatch, answers: Sequence[str], task: str | None = None) -> list[Prediction]:
+    """B examples with their answers."""
     rows = zip(text.inputs, text.references, answers, strict=True)
-    return [{"input": source, "references": list(gold), "prediction": answer} for source, gold, answer in rows]
+    return [Prediction(source, gold, answer, task) for source, gold, answer in rows]
+
+
+def score_predictions(metric: str, rows: Sequence[Prediction]) -> float:
+    """A task's metric over its examples."""
+    return metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows])
 
 
 @rank_zero_only

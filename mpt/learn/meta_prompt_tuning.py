@@ -16,12 +16,12 @@ from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.divergence import first_exploded_episode
+from mpt.learn.learner import score_predictions
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.outer_step import OuterStep
 from mpt.learn.prompt_learner import PromptLearner
 from mpt.learn.shared_gradient import stop_together
-from mpt.metrics import crossfit as metrics
 from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
 from mpt.util.errors import UserError
@@ -304,7 +304,6 @@ class MetaPromptTuning(PromptLearner):
         tasks = getattr(self._data, "validation_tasks", {})
         scores = {}
         for name, task in tasks.items():
-            if rows := [row for row in self.outputs if row["task"] == name]:
-                answers = [row["prediction"] for row in rows]
-                scores[name] = metrics.score(task.metric, answers, [row["references"] for row in rows])
+            if rows := [row for row in self.outputs if row.task == name]:
+                scores[name] = score_predictions(task.metric, rows)
         return {**scores, "score": sum(scores.values()) / len(scores)} if scores else {}

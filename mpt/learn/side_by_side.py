@@ -19,6 +19,7 @@ from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.learner import answered
 from mpt.learn.rows import RowsWithPrompts, mean_over_batches
 from mpt.metrics import crossfit as metrics
+from mpt.record.rows import Prediction
 from mpt.util.best import Best
 from mpt.util.errors import one_line
 from mpt.util.files import replacing
@@ -74,7 +75,7 @@ class RunProgress:
             "dev/score": …}``.
         losses: training loss every ``log_every`` steps, by step.
         loss: of the last step, a scalar on the device.
-        outputs: after :meth:`SideBySide.test`, ``{"input", "references", "prediction"}`` of each test example.
+        outputs: after :meth:`SideBySide.test`, the answer to each test example.
     """
 
     spec: PackedRun
@@ -87,7 +88,7 @@ class RunProgress:
     history: list[Row] = field(default_factory=list)
     losses: list[tuple[int, float]] = field(default_factory=list)
     loss: Tensor | None = None
-    outputs: list[Row] = field(default_factory=list)
+    outputs: list[Prediction] = field(default_factory=list)
     _stream: Iterator[TextBatch] | None = None
 
     @property

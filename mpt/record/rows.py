@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,29 @@ def write_metrics(path: Path, rows: Iterable[MetricsRow]) -> None:
     write_text(path, "".join(f"{row.line()}\n" for row in rows))
 
 
-def write_predictions(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write predictions, one JSON object per line: ``input``, ``references`` and ``prediction``."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+@dataclass(frozen=True)
+class Prediction:
+    """What was answered to an example.
+
+    Attributes:
+        references: the right answers; none where they are not known.
+        task: which of several the example is of; not written down.
+    """
+
+    input: str
+    references: Sequence[str]
+    prediction: str
+    task: str | None = None
+
+    def line(self) -> str:
+        """As it is written."""
+        row = {"input": self.input, "references": list(self.references), "prediction": self.prediction}
+        return json.dumps(row, ensure_ascii=False)
+
+
+def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
+    """Write predictions, one JSON object per line."""
+    write_text(path, "".join(f"{row.line()}\n" for row in rows))
 
 
 def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_the_value_is_what_scored_best_on_dev_and_the_start_may_be(backbone, roo
         assert result.dev_loss == next(row["dev/loss"] for row in result.history if row["step"] == result.best_step)
         (score, outputs), (other, _) = answers(backbone, [result.value, job.start], job.data, job.data.fewshot.dev)
         assert (score, other) == pytest.approx((result.dev_score, scores[0]))
-        assert [row["input"] for row in outputs] == [example.input for example in job.data.fewshot.dev]
+        assert [row.input for row in outputs] == [example.input for example in job.data.fewshot.dev]
 
 
 def test_the_start_is_that_of_the_learner_with_its_seed(backbone):

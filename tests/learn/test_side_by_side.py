@@ -123,7 +123,7 @@ def test_the_first_of_the_best_on_dev_is_kept_and_tested(backbone, root, monkeyp
     assert side_by_side.test() == {"0": ("ACC", 0.75), "1": ("ACC", 0.75)}
     rows = torch.cat([prompts for prompts, _ in used])
     assert all(sum(torch.equal(row, run.best_prompt) for row in rows) == len(run.outputs) for run in found)
-    assert [row["references"] for row in found[0].outputs][:2] == [["yes"], ["no"]]
+    assert [list(row.references) for row in found[0].outputs][:2] == [["yes"], ["no"]]
 
 
 @pytest.mark.long
@@ -136,8 +136,8 @@ def test_answers_and_dev_loss_belong_to_their_run(backbone, root):
         data = run.spec.data
         test = [example for _, example in data.test_dataloader().dataset.rows]
         for row, example in zip(run.outputs, test, strict=True):
-            assert row["input"] == example.input and row["references"] == list(example.targets)
-            assert backbone.answer(run.best_prompt, backbone.encode([example.input])).texts == [row["prediction"]]
+            assert row.input == example.input and list(row.references) == list(example.targets)
+            assert backbone.answer(run.best_prompt, backbone.encode([example.input])).texts == [row.prediction]
         parts = [(backbone.encode(batch.inputs, batch.targets)) for batch in data.val_dataloader()]
         means = [mpt.backbone.model.token_mean(backbone.loss(run.prompt, part), part).item() for part in parts]
         expected = sum(mean * len(part) for mean, part in zip(means, parts, strict=True)) / sum(map(len, parts))
