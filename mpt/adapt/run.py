@@ -20,7 +20,8 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.targets import check_targets
-from mpt.library.library import Hit, Library
+from mpt.library.library import Library
+from mpt.library.search import Hit
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, write_predictions

@@ -83,9 +83,11 @@ def _plain_logits(backbone: Any, batch: Batch) -> Tensor:
     """Logits of the labels from token ids, as everyone calls the model, ``[B, U, V]``."""
     if backbone.decoder_only:
         ids = torch.cat([batch.input_ids, batch.labels.clamp(min=0)], dim=1)  # type: ignore[union-attr]
-        return backbone.model(input_ids=ids, use_cache=False).logits[:, batch.input_ids.shape[1] - 1 : -1]
+        logits: Tensor = backbone.model(input_ids=ids, use_cache=False).logits
+        return logits[:, batch.input_ids.shape[1] - 1 : -1]
     decoder_ids = backbone.shifted(batch.labels)
-    return backbone.model(input_ids=batch.input_ids, decoder_input_ids=decoder_ids, use_cache=False).logits
+    logits = backbone.model(input_ids=batch.input_ids, decoder_input_ids=decoder_ids, use_cache=False).logits
+    return logits
 
 
 def _first_logits(backbone: Any, prompt: Tensor, batch: Batch) -> list[Tensor]:

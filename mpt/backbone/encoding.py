@@ -152,7 +152,7 @@ class Encoder:
     def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
         # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.
         texts_as = {"text_target": texts} if as_target else {"text": texts}
-        rows = self.tokenizer(**texts_as, truncation=False, verbose=False, **options)["input_ids"]
+        rows: list[list[int]] = self.tokenizer(**texts_as, truncation=False, verbose=False, **options)["input_ids"]
         for text, ids in zip(texts, rows, strict=True):
             if self.rows is not None and max(ids, default=0) >= self.rows:
                 raise UserError(
@@ -177,7 +177,7 @@ def _cut(ids: list[int], limit: int, keep_last: bool) -> list[int]:
 
 def _pad_id(tokenizer: Any, rows: int | None) -> int:
     """A token to pad with that the model has a row for: any will do, for it is masked, and none that is decoded."""
-    known = [tokenizer.pad_token_id, tokenizer.eos_token_id]
+    known: list[int | None] = [tokenizer.pad_token_id, tokenizer.eos_token_id]
     if rows is not None:
         known = [token for token in (*known, *tokenizer.all_special_ids, 0) if token is None or token < rows]
     return next(token for token in known if token is not None)

@@ -46,7 +46,7 @@ def _said(model: Any, name: str) -> Any:
 
 def _start(model: Any, encode: Encoder) -> int:
     if (start := _said(model, "decoder_start_token_id")) is not None:
-        return start
+        return int(start)
     try:
         # The token that training starts with, where a configuration names none (T5Gemma); mBART's is a target's last.
         target = torch.tensor(encode.target_ids(["x"]))

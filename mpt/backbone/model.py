@@ -142,7 +142,8 @@ class Backbone(nn.Module):
         table = self.model.get_input_embeddings()
         used = min(len(self.tokenizer), table.weight.shape[0])
         with torch.no_grad():
-            return table(torch.arange(used, device=table.weight.device)).detach()
+            rows: Tensor = table(torch.arange(used, device=table.weight.device))
+        return rows.detach()
 
     @property
     def fingerprint(self) -> str:
@@ -235,7 +236,8 @@ class Backbone(nn.Module):
         else:
             embeds, mask = self._with_prompt(prompt, batch)
             out = self.model(inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False)
-        return out.logits
+        logits: Tensor = out.logits
+        return logits
 
     def _causal_logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor) -> Tensor:
         embeds, mask = self._with_prompt(prompt, batch)
@@ -251,13 +253,15 @@ class Backbone(nn.Module):
             # Only the positions that predict the answer need the vocabulary-sized product.
             logits_to_keep=labels.shape[1] + 1,
         )
-        return out.logits[:, -labels.shape[1] - 1 : -1]  # a few families give all positions, whatever is asked
+        logits: Tensor = out.logits
+        return logits[:, -labels.shape[1] - 1 : -1]  # a few families give all positions, whatever is asked
 
     def shifted(self, labels: Tensor) -> Tensor:
         """What an encoder-decoder's decoder reads where it is to write ``labels``, both ``[B, U]``."""
         prepare = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
         if prepare is not None:
-            return prepare(labels=labels)
+            ids: Tensor = prepare(labels=labels)
+            return ids
         start = labels.new_full((len(labels), 1), self.generation.decoder_start_token_id)
         return torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, self.encode.pad_id)], dim=1)
 

@@ -14,7 +14,8 @@ from mpt.cli.options import Parser, run_action
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
-    from mpt.library.library import Entry, Library
+    from mpt.library.entry import Entry
+    from mpt.library.library import Library
 
 log = logging.getLogger(__name__)
 

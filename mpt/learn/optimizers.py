@@ -25,7 +25,7 @@ class PromptAdafactor(Adafactor):
         decay_rate: float = -0.8,
         clip_threshold: float = 1.0,
     ) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             params,
             lr=lr,
             weight_decay=weight_decay,

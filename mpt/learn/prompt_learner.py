@@ -63,7 +63,8 @@ class PromptLearner(Learner):
         self.prompt = SoftPrompt(self.init(self.prompt_length, vocabulary))
 
     def prompt_for(self, batch: TextBatch) -> Tensor:
-        return self.prompt()
+        prompt: Tensor = self.prompt()
+        return prompt
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known = {"fingerprint": self.backbone.fingerprint, "init": type(self.init).__name__, "seed": self.seed}

@@ -27,13 +27,15 @@ def direction_of_mean(prompts: Floats) -> Floats:
 
 def mean_of_directions(prompts: Floats) -> Floats:
     """The mean of each prompt's tokens after each was brought to length one: ``[N, P, H]`` to ``[N, H]``."""
-    return directions(prompts).mean(1)
+    mean: Floats = directions(prompts).mean(1)
+    return mean
 
 
 def directions(vectors: Floats) -> Floats:
     """``[..., H]``, each of length one; zeros stay."""
     lengths = (vectors * vectors).sum(-1)[..., None] ** 0.5
-    return vectors / (lengths + (lengths == 0))
+    unit: Floats = vectors / (lengths + (lengths == 0))
+    return unit
 
 
 POOLS = {"average_token": direction_of_mean, "per_token": mean_of_directions}

@@ -68,7 +68,8 @@ def _pooled(rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[np.float32
     """``[rows]``: similarities that are products of two vectors ``[H]``."""
     sought = POOLS[by](key.double().cpu().numpy()[None])[0].astype("<f4")
     stored = np.frombuffer(b"".join(getattr(row, by) for row in rows), "<f4")
-    return stored.reshape(len(rows), len(sought)) @ sought
+    similarities: npt.NDArray[np.float32] = stored.reshape(len(rows), len(sought)) @ sought
+    return similarities
 
 
 def _whole(index: Index, rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[Any]:

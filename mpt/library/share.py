@@ -165,7 +165,7 @@ def _sums(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _their_sum(file: Any) -> str:
-    return file.lfs.sha256 if file.lfs else file.blob_id
+    return str(file.lfs.sha256 if file.lfs else file.blob_id)
 
 
 def _two_of_a_name(name: str, ours: str, theirs: str) -> str:

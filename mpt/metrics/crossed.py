@@ -256,4 +256,5 @@ def _spread_out(count: int, dimensions: int) -> Array:
     """[count, dimensions]: Sobol's quasi-random sequence in the unit cube, off its faces; ``count``: a power of two."""
     from scipy.stats.qmc import Sobol  # slow to import, and only a new shape needs it
 
-    return Sobol(dimensions, scramble=False).random(count) + 0.5 / count
+    points: Array = Sobol(dimensions, scramble=False).random(count)
+    return points + 0.5 / count

@@ -162,7 +162,8 @@ def read_prompt(folder: Path | str) -> tuple[npt.NDArray[np.float32], str, dict[
 def _read_by_torch(path: Path) -> npt.NDArray[np.float32]:
     """A tensor of a type that NumPy does not know, such as bfloat16."""
     with safe_open(path, framework="pt") as tensors:
-        return tensors.get_tensor(TENSOR).float().numpy()
+        weight: npt.NDArray[np.float32] = tensors.get_tensor(TENSOR).float().numpy()
+    return weight
 
 
 def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbone: str, fingerprint: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -73,5 +73,5 @@ class WrappedMAML(MetaAlgorithm):
     def _unroll(self, module: SoftPrompt) -> UnrolledPrompt:
         """The module at the start of an inner loop."""
 
-    def _attention(self):
+    def _attention(self) -> AbstractContextManager[None]:
         return nullcontext() if self.first_order else twice_differentiable()

@@ -68,4 +68,5 @@ def _scale(prompt: Tensor) -> Tensor:
 def _norm(vector: Tensor) -> Tensor:
     """Norm of each prompt-shaped vector, ``[..., 1, 1]``."""
     # A vector of zeros gives a product of zeros, not 0 / 0.
-    return vector.norm(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(vector.dtype).tiny)
+    norm: Tensor = vector.norm(dim=(-2, -1), keepdim=True)
+    return norm.clamp_min(torch.finfo(vector.dtype).tiny)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -90,7 +90,7 @@ class MAML(MetaAlgorithm):
             vector = vector - product(loss, step, alpha * vector)
         return MetaGradient.of(vector, query_loss, adapted, trajectory[0], self._as_in_step(loss), rate_gradient)
 
-    def _trajectory_attention(self, device: torch.device):
+    def _trajectory_attention(self, device: torch.device) -> AbstractContextManager[None]:
         # CUDA's fused kernels draw dropout masks of their own, which the differentiable one could not draw again.
         return twice_differentiable() if self.hessian == "exact" and device.type == "cuda" else nullcontext()
 

@@ -60,7 +60,8 @@ class _HigherLoop:
         self.start = None if first_order else module.weight
 
     def prompt(self) -> Tensor:
-        return self.patched()
+        prompt: Tensor = self.patched()
+        return prompt
 
     def step(self, loss: Tensor) -> None:
         self.optimizer.step(loss)

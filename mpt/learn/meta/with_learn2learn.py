@@ -59,14 +59,15 @@ class _Learn2LearnLoop:
         self.learner, self.clone = learner, learner.clone()
 
     def prompt(self) -> Tensor:
-        return self.clone()
+        prompt: Tensor = self.clone()
+        return prompt
 
     def step(self, loss: Tensor) -> None:
         self.clone.adapt(loss)
 
     def gradient(self, query_loss: Tensor) -> Tensor:
         # To first order the steps are constants, so the start's gradient is the adapted prompt's.
-        (gradient,) = torch.autograd.grad(query_loss, self.learner.module.weight)
+        gradient: Tensor = torch.autograd.grad(query_loss, self.learner.module.weight)[0]
         return gradient
 
 

@@ -14,7 +14,8 @@ from mpt.study.spec.retrieve import Retrieve
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
-    from mpt.library.library import Entry, Library
+    from mpt.library.entry import Entry
+    from mpt.library.library import Library
     from mpt.study.spec.methods import Method
     from mpt.study.spec.settings import Setting
     from mpt.study.spec.study import Study
