@@ -15,13 +15,15 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from mpt.library.entry import amount
 from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import StoredPrompt, load_prompt
+from mpt.prompt.initialisers import SampledVocabulary
 from mpt.record.folder import CONFIG, EARLY, METRICS, RESULT, RunFolder
+from mpt.record.options import RunOptions, said_in
 from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import links_below, read_json, refuse_links
 
-MOST_COMMON = 5000
-"""Tokens that the prompt to start from is drawn from, as :func:`mpt.adapt.tuning.plain_start` does."""
+_MADE_WITH = {"model": "PromptTuning", "model.init": "SampledVocabulary", "model.optimizer": "PromptAdafactor"}
+"""By option, the class that the keys of a library are made with."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
     files = RunFolder(folder)
     path = files.config
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        options = RunOptions(said_in(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{folder} is no run's folder: it has no {CONFIG}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -74,18 +76,18 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
     if key.facts.get("step", step) != step:
         raise UserError(f"{files.early_prompt(step)} says that it is of step {key.facts['step']}")
     recipe = KeyRecipe(
-        backbone=_of(config, path, "model.init_args.backbone", str),
+        backbone=_of(options, path, "model.backbone", str),
         prompt_length=len(value.weight),
         key_steps=step,
-        learning_rate=float(_of(config, path, "model.init_args.optimizer.init_args.lr", (int, float))),
-        batch_size=_of(config, path, "data.init_args.batch_size", int),
-        seed=_of(config, path, "seed_everything", int),
+        learning_rate=float(_of(options, path, "model.optimizer.lr", int | float)),
+        batch_size=_of(options, path, "data.batch_size", int),
+        seed=_of(options, path, "seed_everything", int),
     )
-    _check_plain(config, path)
-    steps = _steps(files, config, path, value.facts)
-    facts = {**value.facts, "start_seed": recipe.seed, "seed": _of(config, path, "data.init_args.seed", int)}
-    facts.setdefault("task", _of(config, path, "data.init_args.task", str))
-    if (k := config["data"]["init_args"].get("k")) is not None:
+    _check_plain(options, path)
+    steps = _steps(files, options, value.facts)
+    facts = {**value.facts, "start_seed": recipe.seed, "seed": _of(options, path, "data.seed", int)}
+    facts.setdefault("task", _of(options, path, "data.task", str))
+    if (k := options.said("data.k")) is not None:
         facts.setdefault("k", k)
     if DEV_SCORE in facts:
         facts["dev_score"] = facts.pop(DEV_SCORE)
@@ -111,41 +113,22 @@ def _kept(files: RunFolder, key_steps: int | None) -> int:
     return kept[0] if key_steps is None else key_steps
 
 
-def _check_plain(config: Any, path: Path) -> None:
+def _check_plain(options: RunOptions, path: Path) -> None:
     """Refuse keys that differ by more than what their tasks taught."""
-    plain = {
-        "model.class_path": "PromptTuning",
-        "model.init_args.init.class_path": "SampledVocabulary",
-        "model.init_args.optimizer.class_path": "PromptAdafactor",
-    }
-    for name, wanted in plain.items():
-        if (given := _of(config, path, name, str)).rpartition(".")[2] != wanted:
-            raise UserError(f"{path}: {name} is {given}, but the keys of a library are made with {wanted}")
-    if config["model"]["init_args"].get("lr_scheduler") is not None:
-        raise UserError(f"{path}: model.lr_scheduler is set, but the keys of a library are made at a constant rate")
-    common = (config["model"]["init_args"]["init"].get("init_args") or {}).get("most_common", MOST_COMMON)
-    if common != MOST_COMMON:
-        raise UserError(
-            f"{path}: model.init.most_common is {common}, but the keys of a library start from the {MOST_COMMON} most "
-            "common tokens"
-        )
-    data = config["data"]["init_args"]
-    for name, plainly in (("task_prefix", False), ("references", "first")):
-        if (asked := data.get(name, plainly)) != plainly:
-            raise UserError(
-                f"{path}: data.{name} is {str(asked).lower()}, but the keys of a library are made with "
-                f"{str(plainly).lower()}"
-            )
-    trainer = config.get("trainer") or {}
-    if (batches := trainer.get("accumulate_grad_batches", 1)) != 1:
-        raise UserError(
-            f"{path}: trainer.accumulate_grad_batches is {batches}, but each step to a library's key takes one batch"
-        )
-    if trainer.get("gradient_clip_val"):
-        raise UserError(
-            f"{path}: trainer.gradient_clip_val is {trainer['gradient_clip_val']}, but the keys of a library are made "
-            "with whole gradients"
-        )
+    for name, kind in _MADE_WITH.items():
+        if (given := _of(options, path, name, str)).rpartition(".")[2] != kind:
+            raise UserError(f"{path}: {name} is {given}, but the keys of a library are made with {kind}")
+    common = SampledVocabulary().most_common
+    for name, plain, why in (
+        ("model.lr_scheduler", None, "the keys of a library are made at a constant rate"),
+        ("model.init.most_common", common, f"the keys of a library start from the {common} most common tokens"),
+        ("data.task_prefix", False, "the keys of a library are made with false"),
+        ("data.references", "first", "the keys of a library are made with first"),
+        ("trainer.accumulate_grad_batches", 1, "each step to a library's key takes one batch"),
+        ("trainer.gradient_clip_val", 0, "the keys of a library are made with whole gradients"),
+    ):
+        if (given := options.said(name)) not in (None, plain):
+            raise UserError(f"{path}: {name} is {'true' if given is True else given}, but {why}")
 
 
 def _recorded(files: RunFolder) -> dict[str, Any]:
@@ -158,9 +141,10 @@ def _recorded(files: RunFolder) -> dict[str, Any]:
     return {name: result[name] for name in names if amount(result.get(name)) is not None}
 
 
-def _steps(files: RunFolder, config: Any, path: Path, facts: dict[str, Any]) -> int:
+def _steps(files: RunFolder, options: RunOptions, facts: dict[str, Any]) -> int:
     """The steps that a run made; a prompt that may not be the best of a whole run is refused."""
-    end, every = _of(config, path, "trainer.max_steps", int), config["trainer"].get("val_check_interval")
+    path, every = files.config, options.said("trainer.val_check_interval")
+    end: int = _of(options, path, "trainer.max_steps", int)
     if end < 1:
         raise UserError(f"{path}: trainer.max_steps is {end}, so nothing says whether the run finished")
     # What a run does after its last evaluation changes nothing.
@@ -169,7 +153,7 @@ def _steps(files: RunFolder, config: Any, path: Path, facts: dict[str, Any]) -> 
     reached = max([reached if isinstance(reached, int) else 0, *(row.step for row in rows)])
     if reached >= last:
         return end
-    if _stopped_early(config, path, rows):
+    if _stopped_early(options, path, rows):
         return reached
     if not rows:
         raise UserError(
@@ -181,26 +165,22 @@ def _steps(files: RunFolder, config: Any, path: Path, facts: dict[str, Any]) -> 
     )
 
 
-def _stopped_early(config: Any, path: Path, rows: list[MetricsRow]) -> bool:
+def _stopped_early(options: RunOptions, path: Path, rows: list[MetricsRow]) -> bool:
     """Whether the run's own early stopping ended it, as its evaluations tell."""
-    callbacks = config["trainer"].get("callbacks") or []
-    for part in callbacks if isinstance(callbacks, list) else [callbacks]:
+    for part in options.callbacks("EarlyStopping"):
+        given = {name.removeprefix("callback."): value for name, value in part.given.items() if name != "callback"}
         try:
-            if part["class_path"].rpartition(".")[2] != "EarlyStopping":
-                continue
-            stopper = EarlyStopping(**{**part["init_args"], "verbose": False})
+            stopper = EarlyStopping(**{**given, "verbose": False})
             scores = [torch.tensor(row.values[stopper.monitor]) for row in rows if stopper.monitor in row.values]
-        except (KeyError, TypeError, ValueError, MisconfigurationException) as error:
+        except (TypeError, ValueError, MisconfigurationException) as error:
             raise UserError(f"{path}: its EarlyStopping cannot be read ({one_line(error)})") from error
         if any(stopper._evaluate_stopping_criteria(score)[0] for score in scores):
             return True
     return False
 
 
-def _of(config: Any, path: Path, name: str, kind: type | tuple[type, ...]) -> Any:
-    value = config
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+def _of(options: RunOptions, path: Path, name: str, kind: Any) -> Any:
+    value = options.said(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise UserError(
             f"{path}: {name} is missing or of another kind; a run of prompt tuning on one task was expected"

@@ -33,12 +33,15 @@ class RunOptions:
 
     def callback(self, name: str) -> Self | None:
         """What is said of the first callback of a class, under ``callback``; None if there is none."""
+        return next(self.callbacks(name), None)
+
+    def callbacks(self, name: str) -> Iterator[Self]:
+        """What is said of each callback of a class, under ``callback``."""
         parts = self.said("trainer.callbacks")
         for part in parts if isinstance(parts, list) else [parts]:
             own = type(self)(dict(_flat("callback", part)))
             if own.class_name("callback") == name:
-                return own
-        return None
+                yield own
 
 
 def said_in(text: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -108,12 +108,12 @@ def changed(runs: Path, folder: Path, *changes: tuple[str, object]) -> Path:
         (
             "model.init_args.init.class_path",
             "mpt.prompt.initialisers.SavedPrompt",
-            "init.class_path is mpt.prompt.initialisers.Saved",
+            "model.init is mpt.prompt.initialisers.Saved",
         ),
         ("model.init_args.optimizer.class_path", "torch.optim.AdamW", "made with PromptAdafactor"),
         ("model.class_path", "mpt.learn.MAML", "made with PromptTuning"),
         ("model.init_args.lr_scheduler", {"class_path": "x"}, "constant rate"),
-        ("data.init_args", {}, "data.init_args.batch_size is missing"),
+        ("data.init_args", {}, "data.batch_size is missing"),
         ("model.init_args.init.init_args.most_common", 100, "most_common is 100, but .* from the 5000 most common"),
         ("trainer.accumulate_grad_batches", 2, "accumulate_grad_batches is 2, but each step .* takes one batch"),
         ("trainer.gradient_clip_val", 1.0, "gradient_clip_val is 1.0, but .* with whole gradients"),
@@ -128,6 +128,17 @@ def test_keys_that_were_made_otherwise_are_refused(name, value, said, runs, tmp_
     with pytest.raises(UserError, match=said):
         library.add_run(changed(runs, tmp_path / "run", (name, value)))
     assert library.entries() == []
+
+
+def test_init_args_spelt_out_or_not_are_the_same_run(runs, tmp_path):
+    library = Library.create(tmp_path / "library", KeyRecipe("mpt-tiny", 4, 2, 0.3, 8, 13))
+    folder = changed(runs, tmp_path / "run")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["data"] |= config["data"].pop("init_args")
+    model = config["model"] | config["model"].pop("init_args")
+    config["model"] = model | {"init": "SampledVocabulary", "optimizer": {"class_path": "PromptAdafactor", "lr": 0.3}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert library.add_run(folder).facts == library.add_run(runs / "run13", "spelt-out").facts
 
 
 def test_a_run_is_added_once_nothing_can_better_its_prompt(runs, tmp_path):
