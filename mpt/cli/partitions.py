@@ -5,7 +5,7 @@ from __future__ import annotations
 from mpt.cli.options import Parser
 from mpt.cli.tasks import draws
 from mpt.data.fewshot.files import SYNTHETIC, task_names
-from mpt.data.synthetic import synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.partitions import PARTS, Partition, load_partition, partition_names
 from mpt.present.columns import columns

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from mpt.data.catalogue.recipe import ExampleRecipe, Record
 from mpt.data.catalogue.source import DataSource
-from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks.mixtures import load_mixture, mixture_names
 from mpt.data.tasks.partitions import load_partition, partition_names
 from mpt.data.tasks.task import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 from mpt.cli.options import Parser
 from mpt.cli.task_page import sampling, task_page
 from mpt.data.fewshot.files import SYNTHETIC, Draws, task_names
-from mpt.data.synthetic import synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import SUITES, catalogue
 from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Task

@@ -15,7 +15,7 @@ from support.toy_study import SEEDS, write_study, write_study_of_two
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC
-from mpt.data.synthetic import synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.learn.targets import check_targets
 from mpt.record.result import RunResult
 from mpt.study.plan.fingerprints import read_draw

@@ -9,7 +9,7 @@ import pytest
 from support.paths import ROOT
 from support.toy import Mpt, write_toy
 
-from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.partitions import load_partition
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mpt.data.synthetic import TEST_SIZE, _examples, synthetic_fewshot, synthetic_tasks
+from mpt.data.synthetic.draw import TEST_SIZE, _examples, synthetic_fewshot, synthetic_tasks
 from mpt.data.synthetic.instructions import document, lesson
 from mpt.data.synthetic.lexicon import BY_TEXT, LABELS, LEXICON, vocabulary
 from mpt.data.synthetic.scenes import make_scene

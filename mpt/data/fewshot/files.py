@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpt.data.synthetic import synthetic_fewshot, synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_fewshot, synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.lookalikes import refuse_lookalikes
 from mpt.data.tasks.task import Example, FewShot, Shots, Task

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpt.data.fewshot.files import SYNTHETIC, task_names
-from mpt.data.synthetic import synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.mixtures import mixture_names
 from mpt.util.names import nearest

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mpt.data.synthetic import synthetic_tasks
+from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.partitions import Partition, load_partition, partition_names
 from mpt.util.errors import UserError

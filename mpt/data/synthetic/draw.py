@@ -1,0 +1,63 @@
+"""Few-shot draws of the embedded suite's tasks, as CrossFit draws them."""
+
+from __future__ import annotations
+
+from mpt.data.synthetic.suite import RECIPES, TaskRecipe
+from mpt.data.tasks.sampling import sample
+from mpt.data.tasks.task import Example, FewShot, Shots, Task
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
+from mpt.util.stable_random import StableRandom
+
+TEST_SIZE = 200
+_POOL = 4  # training examples that a seed can draw from, in units of what it draws
+
+
+def synthetic_tasks() -> dict[str, Task]:
+    """Every task of the suite by name."""
+    return {name: recipe.task for name, recipe in RECIPES.items()}
+
+
+def synthetic_fewshot(task: str, seed: int, k: Shots | None = None) -> FewShot:
+    """One few-shot draw: a pure function of its arguments.
+
+    Args:
+        k: examples per label, or in all where there are no labels; CrossFit's 16 or 32 by default.
+
+    The test list (:data:`TEST_SIZE` examples) depends on neither ``seed`` nor ``k``; train, dev and test
+    share no input.
+
+    Raises:
+        UserError: no task of that name, or ``k`` is not a positive number.
+    """
+    recipe = RECIPES.get(task)
+    if recipe is None:
+        raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, RECIPES)}")
+    labels = recipe.task.labels
+    if k is None:
+        k = 16 if labels else 32
+    if k == "all":
+        raise UserError("--data.k all is for data from files; the synthetic suite has no end: give a number.")
+    if k < 1:
+        raise UserError(f"--data.k must be at least 1, not {k}.")
+    test = _examples(recipe, "test", TEST_SIZE, set())
+    pool = _examples(recipe, "pool", _POOL * k * max(1, len(labels)), {e.input for e in test})
+    train, dev = sample(pool, k, seed, by_label=bool(labels))
+    return FewShot(recipe.task, seed, k, train, dev, test)
+
+
+def _examples(recipe: TaskRecipe, part: str, n: int, taken: set[str]) -> list[Example]:
+    """``n`` examples with different inputs, none in ``taken``, labels in turn."""
+    rng = StableRandom(recipe.task.name, part)
+    labels = recipe.task.labels or ("",)
+    seen = set(taken)
+    out: list[Example] = []
+    tries = 0
+    while len(out) < n:
+        text, target = recipe.make(rng, labels[len(out) % len(labels)])
+        tries += 1
+        if text in seen and tries < 20 * n:
+            continue
+        seen.add(text)
+        out.append(Example(text, (target,)))
+    return out
