@@ -29,6 +29,7 @@ class Step:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
+@cache
 def row_function(name: str) -> Callable[..., Iterator[Row]]:
     """A row function by ``module.function``.
 
