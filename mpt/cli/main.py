@@ -34,9 +34,9 @@ _TABLE = (
     ("tasks [show NAME]", "CrossFit's and SPoT's tasks: types, metrics, sources, what a data folder has",
      "mpt.cli.tasks", "run_tasks_command"),
     ("partitions [show NAME]", "source and target tasks of the settings, and which of them a data folder lacks",
-     "mpt.cli.partitions", "run_partitions_command"),
+     "mpt.cli.task_lists", "run_partitions_command"),
     ("mixtures [show NAME]", "source tasks under one name, as SPoT mixes them",
-     "mpt.cli.mixtures", "run_mixtures_command"),
+     "mpt.cli.task_lists", "run_mixtures_command"),
     ("completion bash | zsh", "a script by which the shell completes all this",
      "mpt.cli.completion", "run_completion_command"),
 )  # fmt: skip

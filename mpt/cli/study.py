@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> bool:
     out = options.out or Path("runs") / study.name
     refuse_strange(out)
     places = settings(study, begun_with(study, out))
-    cells = plan(study, out, places)
+    runs = plan(study, out, places)
     workers = options.workers if options.workers is not None else study.workers or default_workers()
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")
@@ -97,17 +97,17 @@ def _run(options: argparse.Namespace) -> bool:
         raise UserError(f"--gpus-per-run {options.gpus_per_run:g}: a number from 0 to 1, and only with --ray")
     terminal = console()
     names = f" on {', '.join(setting.name for setting in places)}" if study.has_several else ""
-    terminal.print(f"study {study.name} in {out}: {len(cells)} runs{names}", markup=False)
+    terminal.print(f"study {study.name} in {out}: {len(runs)} runs{names}", markup=False)
     print_left_out(terminal, places, study.root)
 
     def begin() -> None:
-        unfinished(cells)  # complains of results of another configuration
-        write_study(study, places, cells, out)
+        unfinished(runs)  # complains of results of another configuration
+        write_study(study, places, runs, out)
 
     with writing_to(out):
         pass
     with ExitStack() as stack:
-        others = stack.enter_context(join(cells, out, begin))
+        others = stack.enter_context(join(runs, out, begin))
         make_workers: Callable[..., Workers] = ProcessPool
         if options.ray is not None:
             from mpt.study.run.ray_pool import on_ray
@@ -116,15 +116,15 @@ def _run(options: argparse.Namespace) -> bool:
             make_workers, workers = cluster.make_workers, options.workers or cluster.places()
         if others:
             terminal.print(f"another mpt study run is at work in {out}: the runs are shared", markup=False)
-        todo = unfinished(cells)
+        todo = unfinished(runs)
         if options.only:
             # For a scheduler, which has many of these at work: the report is made when they have ended.
             with StudyProgress(terminal) as live:
-                lost = run_all(chosen(cells, options.only), workers, live, make_workers)
+                lost = run_all(chosen(runs, options.only), workers, live, make_workers)
             terminal.print(f"the report: mpt study report {out}", markup=False)
             return bool(lost)
         with StudyProgress(terminal) as live:
-            run_all(cells, workers, live, make_workers, study.side_by_side or default_size(cells))
+            run_all(runs, workers, live, make_workers, study.side_by_side or default_size(runs))
     trouble = None
     with reporting(out):
         report = write_report(out)

@@ -42,15 +42,15 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
         return
     terminal = console()
     places, missing = _places(study, out)
-    cells = plan(study, out, places, missing)
-    left = [cell for cell in cells if not _is_finished(cell)]
+    runs = plan(study, out, places, missing)
+    left = [run for run in runs if not _is_finished(run)]
     names = f" on {', '.join(setting.name for setting in places)}" if study.has_several else ""
-    done = f", {len(cells) - len(left):,} of them finished" if len(left) < len(cells) else ""
-    terminal.print(f"study {study.name} in {out}: {len(cells):,} runs{done}{names}", markup=False)
+    done = f", {len(runs) - len(left):,} of them finished" if len(left) < len(runs) else ""
+    terminal.print(f"study {study.name} in {out}: {len(runs):,} runs{done}{names}", markup=False)
     print_left_out(terminal, [setting for setting in places if setting.missing or setting.held_out], study.root)
-    terminal.print(_table(study, cells, left))
-    terminal.print(_order(cells), markup=False)
-    if changed := [cell.key for cell in left if cell.fingerprint and cell.files.is_finished]:
+    terminal.print(_table(study, runs, left))
+    terminal.print(_order(runs), markup=False)
+    if changed := [run.key for run in left if run.fingerprint and run.files.is_finished]:
         some = f"{', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''}"
         terminal.print(
             f"{len(changed)} finished runs are not those of today's study file, data or backbone ({some}): mpt study "
@@ -59,10 +59,10 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
         )
     if missing:
         _tell_missing(terminal, study, places, missing)
-    for sentence in tell_reach(cells, study.root):
+    for sentence in tell_reach(runs, study.root):
         terminal.print(sentence, markup=False)
     if left:
-        _tell_time(terminal, study, cells, left, options.workers)
+        _tell_time(terminal, study, runs, left, options.workers)
 
 
 def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[str]:
@@ -75,16 +75,16 @@ def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[s
         file: the study as the user named it.
         root: as the user gave it.
     """
-    cells = plan(study, out, settings(study, begun_with(study, out)))
+    runs = plan(study, out, settings(study, begun_with(study, out)))
     words = ["mpt", "study", "run", file, "--out", str(out)]
     words += ["--root", root] if root is not None else []
     # Last, since it takes all words that follow; --only ends it.
     words += ["--settings", *study.only] if study.only else []
-    left = unfinished(cells)
-    todo = {cell.key for cell in left}
-    for cell in sorted(left, key=lambda cell: cell.stage != "upstream"):  # stable
-        needs = [key for key in cell.needs if key in todo]
-        yield shlex.join([*words, "--only", cell.key]) + (f"  # needs {' '.join(needs)}" if needs else "")
+    left = unfinished(runs)
+    todo = {run.key for run in left}
+    for run in sorted(left, key=lambda run: run.stage != "upstream"):  # stable
+        needs = [key for key in run.needs if key in todo]
+        yield shlex.join([*words, "--only", run.key]) + (f"  # needs {' '.join(needs)}" if needs else "")
 
 
 def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
@@ -97,55 +97,55 @@ def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
     return places, absent(dict.fromkeys(tasks), study.root) if there else list(dict.fromkeys(tasks))
 
 
-def _is_finished(cell: PlannedRun) -> bool:
-    result = cell.files.result()
-    return bool(cell.fingerprint) and result is not None and result.fingerprint == cell.fingerprint
+def _is_finished(run: PlannedRun) -> bool:
+    result = run.files.result()
+    return bool(run.fingerprint) and result is not None and result.fingerprint == run.fingerprint
 
 
-def _table(study: Study, cells: Sequence[PlannedRun], left: Sequence[PlannedRun]) -> Table:
+def _table(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun]) -> Table:
     """A row for each method, stage and setting."""
     groups: dict[tuple[str, str, str], list[PlannedRun]] = {}
-    for cell in cells:
-        groups.setdefault((cell.method, cell.stage, cell.partition or "shared"), []).append(cell)
-    todo = {cell.key for cell in left}
+    for run in runs:
+        groups.setdefault((run.method, run.stage, run.partition or "shared"), []).append(run)
+    todo = {run.key for run in left}
     shown = Table()
     heads = ["method", "stage", *(["setting"] if study.has_several else []), "runs", "", "finished", "waits for"]
     for head in heads:
         shown.add_column(head, justify="right" if head in ("runs", "finished") else "left", no_wrap=True)
     order = {method.name: number for number, method in enumerate(study.methods)}
     for (method, stage, setting), own in sorted(groups.items(), key=lambda item: order.get(item[0][0], -1)):
-        needs = {key for cell in own for key in cell.needs}
+        needs = {key for run in own for key in run.needs}
         shown.add_row(
             method,
             stage,
             *([setting] if study.has_several else []),
             f"{len(own):,}",
             _grid(own),
-            f"{sum(cell.key not in todo for cell in own):,}",
+            f"{sum(run.key not in todo for run in own):,}",
             _count(len(needs), "upstream run") if needs else "",
         )
     return shown
 
 
-def _grid(cells: Sequence[PlannedRun]) -> str:
+def _grid(runs: Sequence[PlannedRun]) -> str:
     """``10 targets × 5 seeds × 3 upstream seeds × 4 rates``."""
-    targets = {cell.target for cell in cells if cell.target is not None}
-    starts = {cell.upstream_seed for cell in cells} if several_upstream(cells) else set()
-    rates = {cell.learning_rate for cell in cells if cell.learning_rate is not None}
+    targets = {run.target for run in runs if run.target is not None}
+    starts = {run.upstream_seed for run in runs} if several_upstream(runs) else set()
+    rates = {run.learning_rate for run in runs if run.learning_rate is not None}
     parts = [_count(len(targets), "target")] if targets else []
-    parts.append(_count(len({cell.seed for cell in cells}), "seed"))
+    parts.append(_count(len({run.seed for run in runs}), "seed"))
     parts += [_count(len(starts), "upstream seed")] if starts else []
     parts += [_count(len(rates), "rate")] if rates else []
-    ranks = {cell.rank for cell in cells if cell.rank is not None}
+    ranks = {run.rank for run in runs if run.rank is not None}
     parts += [_count(len(ranks), "prompt")] if ranks else []
     return " × ".join(parts)
 
 
-def _order(cells: Sequence[PlannedRun]) -> str:
-    upstream = sum(cell.stage == "upstream" for cell in cells)
-    late = sum(cell.stage == "upstream" and bool(cell.needs) for cell in cells)
-    waiting = sum(bool(cell.needs) for cell in cells) - late
-    free = len(cells) - upstream - waiting
+def _order(runs: Sequence[PlannedRun]) -> str:
+    upstream = sum(run.stage == "upstream" for run in runs)
+    late = sum(run.stage == "upstream" and bool(run.needs) for run in runs)
+    waiting = sum(bool(run.needs) for run in runs) - late
+    free = len(runs) - upstream - waiting
     if not upstream:
         return "No run waits for another."
     after = f", {late:,} of them after others" if late else ""

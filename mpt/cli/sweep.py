@@ -48,13 +48,13 @@ def _trial(words: Sequence[str]) -> bool:
     from mpt.sweep.trial import outcome
 
     bench = setup_of(options)
-    cells = plan(bench.with_trials([values]), bench.out)
+    runs = plan(bench.with_trials([values]), bench.out)
     terminal = console()
     terminal.print(f"trial {bench.name(values)} in {bench.out}: {as_options(values)}", markup=False)
     tracked = TrialRun(bench, values)
     with without_agent(), StudyProgress(terminal) as live:
-        run_all(cells, _workers(options.workers, bench.study.workers), live)
-    row = outcome(bench, values, cells)
+        run_all(runs, _workers(options.workers, bench.study.workers), live)
+    row = outcome(bench, values, runs)
     tracked.log(row)
     for task, gain in row.gains.items():
         terminal.print(f"  {task:<40} {gain:+7.1f} %", markup=False)

@@ -94,10 +94,8 @@ def _only(names: list[str], known: Mapping[str, Task], option: str, value: str |
 
 def _roles(given: str | None) -> dict[str, str]:
     """Task to the list of the partition it is in."""
-    if given is None:
-        return {}
-    partition = load_partition(given)
-    return {task: part for part in ("source", "target", "validation") for task in getattr(partition, part)}
+    parts = load_partition(given).parts if given is not None else {}
+    return {task: part for part, tasks in parts.items() for task in tasks}
 
 
 def _there(root: str | None, names: Iterable[str]) -> dict[str, str] | None:

@@ -282,7 +282,7 @@ def _classes(hint: Any) -> Iterator[type]:
 def _hints(kind: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind.__init__)  # type: ignore[misc]
-    except Exception:  # annotations of other packages' classes may name what is not imported
+    except (NameError, AttributeError, TypeError):  # annotations of other packages' classes may name what is not there
         return {}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,20 @@ def plain(name: str) -> str:
     'model.init'
     """
     return ".".join(part for part in name.split(".") if part not in ("init_args", "class_path"))
+
+
+def as_words(options: Mapping[str, Any]) -> list[str]:
+    """Options as a command line has them."""
+    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]
+
+
+def from_words(words: Iterable[str]) -> dict[str, str]:
+    """The options among the words of a command line, each as it is written there.
+
+    >>> from_words(["fit", *as_words({"model.prompt_length": 20})])
+    {'model.prompt_length': '20'}
+    """
+    return dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
 
 
 @cache  # a study asks the same of a config for thousands of runs

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mpt.record.options import from_words
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import STUDY, read_study
 from mpt.util.errors import UserError
@@ -19,8 +20,7 @@ _DECIDES = ("config", "model", "model.backbone", "trainer.max_steps", "trainer.v
 
 def kind_of(stage: str, recipe: Sequence[str]) -> Kind:
     """The kind of a run: its stage, config, backbone and steps, not its task, seed, rate or start."""
-    options = dict(word[2:].partition("=")[::2] for word in recipe if word.startswith("--"))
-    return (stage, *map(options.get, _DECIDES))
+    return (stage, *map(from_words(recipe).get, _DECIDES))
 
 
 def by_kind(runs: Iterable[PlannedRun]) -> dict[Kind, list[PlannedRun]]:

@@ -47,9 +47,14 @@ class Partition(FromFile):
         if twice := [task for task in dict.fromkeys(tasks) if tasks.count(task) > 1]:
             raise ValueError(f"names a task in two of its lists: {', '.join(twice)}")
 
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The tasks of each of :data:`PARTS`."""
+        return {"source": self.source, "target": self.target, "validation": self.validation}
+
     def part_of(self, task: str) -> str:
         """``source``, ``target`` or ``validation``; empty for a task in none of them."""
-        return next((part for part in PARTS if task in getattr(self, part)), "")
+        return next((part for part, tasks in self.parts.items() if task in tasks), "")
 
 
 def partition_names() -> list[str]:

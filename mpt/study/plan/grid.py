@@ -45,8 +45,8 @@ def plan(
     downstream: list[PlannedRun] = []
     for method in study.methods:
         if method.retrieve is not None:
-            for cell in retrieving.cells(method):
-                (upstream if cell.stage == "upstream" else downstream).append(cell)
+            for run in retrieving.runs(method):
+                (upstream if run.stage == "upstream" else downstream).append(run)
             continue
         if method.upstream is None:
             for partition, setting, targets in planner.alone():
@@ -70,7 +70,7 @@ def plan(
     return [*retrieving.keys.values(), *upstream, *downstream]
 
 
-def chosen(cells: Sequence[PlannedRun], keys: Sequence[str]) -> list[PlannedRun]:
+def chosen(runs: Sequence[PlannedRun], keys: Sequence[str]) -> list[PlannedRun]:
     """Some runs, and those that they start from, in the order of the plan.
 
     Args:
@@ -81,13 +81,13 @@ def chosen(cells: Sequence[PlannedRun], keys: Sequence[str]) -> list[PlannedRun]
     """
     asked: set[str] = set()
     for key in keys:
-        found = {cell.key for cell in cells if fnmatchcase(cell.key, key)}
+        found = {run.key for run in runs if fnmatchcase(run.key, key)}
         if not found:
-            raise UserError(f"no run of the study is {key}; {nearest(key, [cell.key for cell in cells])}")
+            raise UserError(f"no run of the study is {key}; {nearest(key, [run.key for run in runs])}")
         asked |= found
-    needs = {cell.key: cell.needs for cell in cells}
+    needs = {run.key: run.needs for run in runs}
     todo = list(asked)
     while todo:
         todo = [key for asker in todo for key in needs[asker] if key not in asked]
         asked.update(todo)
-    return [cell for cell in cells if cell.key in asked]
+    return [run for run in runs if run.key in asked]

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from mpt.backbone.loading import ASSETS
-from mpt.record.options import plain
-from mpt.study.plan.planned_run import PlannedRun, words
+from mpt.record.options import as_words, plain
+from mpt.study.plan.planned_run import PlannedRun
 
 OWN = (
     "seed_everything",
@@ -30,24 +30,24 @@ of them take 0.62 of the CPU time of ordinary runs (experiments/benchmarks/side_
 each call costs whatever the model's size, which a larger model feels less."""
 
 
-def default_size(cells: Sequence[PlannedRun]) -> int:
+def default_size(runs: Sequence[PlannedRun]) -> int:
     """How many runs this machine trains side by side where a study does not say: 1 where that is not faster.
 
     Args:
-        cells: the plan, whose largest backbone decides on a CPU.
+        runs: the plan, whose largest backbone decides on a CPU.
     """
     from mpt.util.machine import gpu_names
 
     if gpu_names():
         return _ON_GPU
-    return _ON_CPU if are_small(cells) else 1
+    return _ON_CPU if are_small(runs) else 1
 
 
-def are_small(cells: Sequence[PlannedRun]) -> bool:
+def are_small(runs: Sequence[PlannedRun]) -> bool:
     """Whether all backbones of a plan have a few megabytes of weights, so that a second thread waits more than it
     works: where other processes want the cores as well, many times so.
     """
-    return all(_is_small(name) for name in {str(cell.resolved["model.backbone"]) for cell in cells})
+    return all(_is_small(name) for name in {str(run.resolved["model.backbone"]) for run in runs})
 
 
 def _is_small(backbone: str) -> bool:
@@ -57,7 +57,7 @@ def _is_small(backbone: str) -> bool:
     return bool(files) and sum(path.stat().st_size for path in files) < _SMALL
 
 
-def units(cells: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]]:
+def units(runs: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]]:
     """Every run in a unit of at most ``size``, those of a unit alike but for :data:`OWN`.
 
     Only downstream runs of prompt tuning share a unit, and such as start from the same prompt, from none, or from one
@@ -66,31 +66,31 @@ def units(cells: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]
     at 16 are 8 and 9).
 
     Args:
-        cells: the whole plan, whatever is finished of it: a run that is resumed must meet the same neighbours.
+        runs: the whole plan, whatever is finished of it: a run that is resumed must meet the same neighbours.
         size: most runs of a unit.
     """
     alike: dict[tuple[object, ...], list[PlannedRun]] = {}
-    shared = {cell.key for cell in cells if cell.target is None}
-    for cell in cells:
-        alike.setdefault(_kind(cell, shared), []).append(cell)
+    shared = {run.key for run in runs if run.target is None}
+    for run in runs:
+        alike.setdefault(_kind(run, shared), []).append(run)
     found: list[tuple[PlannedRun, ...]] = []
     for group in alike.values():
         number = -(-len(group) // max(1, size))
         ends = [len(group) * place // number for place in range(number + 1)]
         found += [tuple(group[first:end]) for first, end in pairwise(ends)]
-    place = {cell.key: number for number, cell in enumerate(cells)}
+    place = {run.key: number for number, run in enumerate(runs)}
     return sorted(found, key=lambda unit: place[unit[0].key])
 
 
-def _kind(cell: PlannedRun, shared: set[str]) -> tuple[object, ...]:
-    if cell.stage != "downstream" or cell.resolved.class_name("model") != "PromptTuning":
-        return (cell.key,)
-    alike = shared.issuperset(cell.needs)
+def _kind(run: PlannedRun, shared: set[str]) -> tuple[object, ...]:
+    if run.stage != "downstream" or run.resolved.class_name("model") != "PromptTuning":
+        return (run.key,)
+    alike = shared.issuperset(run.needs)
     own = OWN if alike else OWN + _STARTS
-    options = {plain(name): value for name, value in cell.options.items()}
+    options = {plain(name): value for name, value in run.options.items()}
     return (
-        cell.method,
-        cell.partition,
-        cell.needs if alike else "its own",
-        *words({name: value for name, value in options.items() if name not in own}),
+        run.method,
+        run.partition,
+        run.needs if alike else "its own",
+        *as_words({name: value for name, value in options.items() if name not in own}),
     )

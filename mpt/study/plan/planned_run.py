@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from mpt.fit.resolve import ResolvedRun, resolve_run
 from mpt.record.folder import PROMPT, RunFolder
+from mpt.record.options import as_words
 from mpt.record.result import RunIdentity
 
 PLACE = "{study}"
@@ -68,16 +68,9 @@ class PlannedRun(RunIdentity):
     @cached_property
     def recipe(self) -> tuple[str, ...]:
         """The words of its ``mpt fit``, as its files keep them."""
-        return ("fit", *words(self.options))
+        return ("fit", *as_words(self.options))
 
     @property
     def arguments(self) -> list[str]:
-        """What follows ``mpt`` on the command line; downstream, ``mpt test`` with the same options comes
-        after.
-        """
+        """What follows ``mpt`` on the command line; downstream, ``mpt test`` with the same options comes after."""
         return [word.replace(PLACE, str(self.out)) for word in self.recipe]
-
-
-def words(options: Mapping[str, Any]) -> list[str]:
-    """Options as a command line has them."""
-    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]

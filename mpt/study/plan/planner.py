@@ -14,10 +14,11 @@ from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Shots
 from mpt.fit.configs import find_config
 from mpt.fit.resolve import ResolvedRun, resolve_run
+from mpt.record.options import as_words
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import draw_digest, sources_digest, weights_digest
 from mpt.study.plan.library import Start, StudyLibrary
-from mpt.study.plan.planned_run import PLACE, PlannedRun, words
+from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
 from mpt.study.plan.start_options import start_options
 from mpt.study.spec.methods import Method, Stage
@@ -53,7 +54,7 @@ class RunContext:
 
 
 class Planner:
-    """What all cells of a study share."""
+    """What all runs of a study share."""
 
     def __init__(self, study: Study, out: Path, places: list[Setting], absent: frozenset[str]) -> None:
         self.study = study
@@ -65,7 +66,7 @@ class Planner:
         self.config = cache(lambda name: _config(name, study))
 
     def alone(self) -> Iterator[tuple[str | None, Setting, list[str]]]:
-        """Where a method that learns nothing upstream runs: the partition in its cells, a setting whose options they
+        """Where a method that learns nothing upstream runs: the partition in its runs, a setting whose options they
         have, and the targets.
         """
         if self.study.shares_downstream:
@@ -200,7 +201,7 @@ class Planner:
         backbone = options["model.backbone"]
         weights = self.weights[backbone] = self.weights.get(backbone) or weights_digest(backbone)
         # The config counts by its text, not by the path it was found at, which is the first option.
-        content = [words(options)[1:], config, read, weights, start.fingerprint if start else None]
+        content = [as_words(options)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(
             key=options["trainer.default_root_dir"].removeprefix(f"{PLACE}/"),

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.outputs import Outputs
 from mpt.fit.resolve import ResolvedRun
+from mpt.record.options import as_words
 from mpt.study.plan.fingerprints import read_draw
-from mpt.study.plan.planned_run import PlannedRun, words
+from mpt.study.plan.planned_run import PlannedRun
 from mpt.util.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -25,24 +26,24 @@ _OF_DRAWS = ("k", "metric", "references", "test_examples")
 _READ = ("config", "model.backbone", "data.", "model.init_args.backbone")
 
 
-def tell_reach(cells: Sequence[PlannedRun], root: str) -> Iterator[str]:
+def tell_reach(runs: Sequence[PlannedRun], root: str) -> Iterator[str]:
     """Sentences on targets some of whose outputs are cut or cannot be written, or two of whose labels are one.
 
     Args:
-        cells: of a plan; those whose data are not there are passed over.
+        runs: of a plan; those whose data are not there are passed over.
         root: the data folder.
     """
-    downstream = [cell for cell in cells if cell.stage == "downstream" and cell.target and cell.fingerprint]
+    downstream = [run for run in runs if run.stage == "downstream" and run.target and run.fingerprint]
     draws: dict[tuple[Any, ...], dict[int, Outputs]] = {}
     # Of thousands of runs most read the same with the same backbone.
-    for cell in {_asked(cell): cell for cell in downstream if not _is_known(cell.resolved)}.values():
-        run = cell.resolved
-        limits = (run.get(f"model.backbone_options.{name}") for name in ("revision", "max_target_length"))
-        k, metric, references, tested = (run.get(f"data.{name}") for name in _OF_DRAWS)
-        own = draws.setdefault((run["model.backbone"], *limits, cell.target, k, references == "drawn"), {})
-        for one in read_draw(root, str(cell.target), cell.seed, k, metric).outputs:
+    for run in {_asked(run): run for run in downstream if not _is_known(run.resolved)}.values():
+        said = run.resolved
+        limits = (said.get(f"model.backbone_options.{name}") for name in ("revision", "max_target_length"))
+        k, metric, references, tested = (said.get(f"data.{name}") for name in _OF_DRAWS)
+        own = draws.setdefault((said["model.backbone"], *limits, run.target, k, references == "drawn"), {})
+        for one in read_draw(root, str(run.target), run.seed, k, metric).outputs:
             test = one.splits["test"][:tested] if not own else ()  # all have one
-            own.setdefault(cell.seed, replace(one, splits={**one.splits, "test": test}))
+            own.setdefault(run.seed, replace(one, splits={**one.splits, "test": test}))
     draws = {asked: own for asked, own in draws.items() if own}
     if not draws:
         return  # without the seconds that it takes to load the libraries
@@ -61,9 +62,9 @@ def tell_reach(cells: Sequence[PlannedRun], root: str) -> Iterator[str]:
         yield from ([f"{found.clash}: mpt fit will refuse"] if found.clash else []) + found.told()
 
 
-def _asked(cell: PlannedRun) -> tuple[str, ...]:
+def _asked(run: PlannedRun) -> tuple[str, ...]:
     """All that decides what is told of a run."""
-    return tuple(words({name: value for name, value in cell.options.items() if name.startswith(_READ)}))
+    return tuple(as_words({name: value for name, value in run.options.items() if name.startswith(_READ)}))
 
 
 def _is_known(run: ResolvedRun) -> bool:

@@ -32,7 +32,7 @@ class RetrievingPlanner:
         self.library_of_study = library_of_study
         self.keys: dict[str, PlannedRun] = {}
 
-    def cells(self, method: Method) -> Iterator[PlannedRun]:
+    def runs(self, method: Method) -> Iterator[PlannedRun]:
         """The runs of a method that retrieves, beside those that make the keys."""
         for setting in self.planner.settings:
             self.check_key(method, setting)

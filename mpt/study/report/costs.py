@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mpt.record.folder import RunFolder
+from mpt.record.options import RunOptions, said_in
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
@@ -154,17 +155,15 @@ def cost_rows(costs: Sequence[Cost]) -> list[list[Any]]:
     ]
 
 
-def examples_of(config: Any, steps: int) -> int | None:
-    """Example passes of so many steps of a run by its ``config.yaml``; None of a kind of run that is not known here."""
+def examples_of(run: RunOptions, steps: int) -> int | None:
+    """Example passes of so many steps of a run; None of a kind of run that is not known here."""
+    rows, tasks, inner_steps = map(run.said, ("data.batch_size", "data.meta_batch_size", "model.algorithm.inner_steps"))
     try:
-        trainer, model, data = config["trainer"], config["model"]["init_args"], config["data"]["init_args"]
-        rows = data["batch_size"]
-        if "meta_batch_size" in data:
-            support = model["algorithm"]["init_args"]["inner_steps"] * rows
-            query = rows if data["query_batch_size"] is None else data["query_batch_size"]
-            rows = data["meta_batch_size"] * (support + query) * model["accumulate_grad_batches"]
-        return steps * rows * (trainer.get("accumulate_grad_batches") or 1)
-    except (KeyError, TypeError, AttributeError):
+        if tasks is not None:
+            query = rows if (size := run.said("data.query_batch_size")) is None else size
+            rows = tasks * (inner_steps * rows + query) * run.said("model.accumulate_grad_batches")
+        return steps * rows * (run.said("trainer.accumulate_grad_batches") or 1)
+    except TypeError:  # one of them is not said
         return None
 
 
@@ -230,7 +229,7 @@ def _with_examples(out: Path, record: RunRecord) -> RunRecord:
     if result is None or record.stage != "upstream" or result.examples is not None or result.steps is None:
         return record
     try:
-        config = yaml.safe_load(RunFolder(out / record.key).config.read_text(encoding="utf-8"))
+        run = RunOptions(said_in(RunFolder(out / record.key).config.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError):
         return record
-    return replace(record, result=replace(result, examples=examples_of(config, result.steps)))
+    return replace(record, result=replace(result, examples=examples_of(run, result.steps)))

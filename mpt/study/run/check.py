@@ -8,20 +8,17 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.util.errors import UserError
 
 
-def check(cells: Sequence[PlannedRun]) -> str | None:
-    """Parse the options of some runs without doing them: what is wrong with the first that cannot be
-    parsed.
-    """
+def check(runs: Sequence[PlannedRun]) -> str | None:
+    """Parse the options of some runs without doing them: what is wrong with the first that cannot be parsed."""
     from mpt.backbone.loading import resolve
     from mpt.fit.parse import parse_run
 
     backbones = set()
-    for cell in cells:
+    for run in runs:
         try:
-            run = parse_run(cell.arguments)
+            backbones.add(parse_run(run.arguments)["model.backbone"])
         except UserError as error:
-            return f"{cell.key}: {error}"
-        backbones.add(run["model.backbone"])
+            return f"{run.key}: {error}"
     for backbone in sorted(backbones):
         try:
             resolve(backbone)

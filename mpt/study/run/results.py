@@ -9,6 +9,7 @@ from typing import Any
 
 from mpt.data.tasks.task import Shots
 from mpt.record.folder import RunFolder
+from mpt.record.options import from_words
 from mpt.record.result import JUDGED, REPORTED, RunIdentity, RunResult
 from mpt.study.plan.library import changed_library
 from mpt.study.plan.planned_run import PlannedRun
@@ -42,8 +43,7 @@ class RunRecord(RunIdentity):
     @property
     def options(self) -> dict[str, str]:
         """The options of its command line, if it is finished."""
-        words = self.result.recipe if self.result is not None else ()
-        return dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+        return from_words(self.result.recipe if self.result is not None else ())
 
 
 def read_record(out: Path, key: str, identity: Mapping[str, Any], needed: Sequence[str] = ()) -> RunRecord:

@@ -43,16 +43,16 @@ PACKS = ".packs"
 class _Run:
     """A run of a pack, and what it is to do."""
 
-    cell: PlannedRun
-    parsed: MadeRun
+    planned: PlannedRun
+    made: MadeRun
 
     def path(self, callback: type) -> Path | None:
         """The file that a callback writes; None if the run has no such callback."""
-        part = self.parsed.callback(callback)
-        return None if part is None else self.cell.folder / part.name
+        part = self.made.callback(callback)
+        return None if part is None else self.planned.folder / part.name
 
 
-def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
+def run_pack(unit: Sequence[PlannedRun]) -> dict[str, str]:
     """Do the runs of a pack, from its state if it left one: what became of each, ``"finished"`` or ``"failed"``.
 
     Those that cannot be done side by side (:func:`mpt.study.run.can_run_side_by_side.obstacle`), and all if their pack
@@ -60,11 +60,11 @@ def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
     that is resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end be others.
 
     Args:
-        cells: a unit of :func:`mpt.study.plan.grouping.units`.
+        unit: a unit of :func:`mpt.study.plan.grouping.units`.
     """
     ended: dict[str, str] = {}
-    pack = _Pack(cells)
-    if len(cells) > 1 and not all(cell.files.is_finished for cell in cells):
+    pack = _Pack(unit)
+    if len(unit) > 1 and not all(run.files.is_finished for run in unit):
         try:
             ended = pack.run()
         except Exception as error:
@@ -72,20 +72,20 @@ def run_pack(cells: Sequence[PlannedRun]) -> dict[str, str]:
             log.warning("not side by side: %s", mistake_behind(error) or one_line(error))
         finally:
             end_run()
-    for cell in cells:
-        if cell.key not in ended:
-            ended[cell.key] = "finished" if cell.files.is_finished else do_run(cell)
+    for run in unit:
+        if run.key not in ended:
+            ended[run.key] = "finished" if run.files.is_finished else do_run(run)
     pack.state.unlink(missing_ok=True)
     return ended
 
 
 class _Pack:
-    """Cells that are trained side by side, and where their state lies."""
+    """Runs that are trained side by side, and where their state lies."""
 
-    def __init__(self, cells: Sequence[PlannedRun]) -> None:
-        self.cells = list(cells)
-        name = hashlib.sha256(json.dumps([[cell.key, cell.fingerprint] for cell in cells]).encode()).hexdigest()[:16]
-        self.state = cells[0].out / PACKS / f"{name}.pt"
+    def __init__(self, unit: Sequence[PlannedRun]) -> None:
+        self.unit = list(unit)
+        name = hashlib.sha256(json.dumps([[run.key, run.fingerprint] for run in unit]).encode()).hexdigest()[:16]
+        self.state = unit[0].out / PACKS / f"{name}.pt"
         self.log = self.state.with_suffix(".txt")
         self.ended: dict[str, str] = {}
         self.runs: list[_Run] = []
@@ -105,9 +105,9 @@ class _Pack:
             self._begin(resumed)
             side.fit(self.state, evaluated=self._write_metrics)
             scores = side.test()
-            self.runs[0].parsed.learner._report_cut()
+            self.runs[0].made.learner._report_cut()
         for run, progress in zip(self.runs, side.runs, strict=True):
-            self._end(run, progress, scores.get(run.cell.key), resumed, side.seconds / len(self.runs))
+            self._end(run, progress, scores.get(run.planned.key), resumed, side.seconds / len(self.runs))
         self.log.unlink(missing_ok=True)
         return self.ended
 
@@ -115,43 +115,43 @@ class _Pack:
         """Make every run's learner and data; those that are not fit to be here are left out."""
         backbone: FrozenBackbone | None = None
         first: MadeRun | None = None
-        for cell in self.cells:
+        for planned in self.unit:
             try:
-                parsed = make_run(cell.arguments)
-                why = obstacle(parsed)
-                if why is None and first is not None and _shape(parsed) != _shape(first):
+                made = make_run(planned.arguments)
+                why = obstacle(made)
+                if why is None and first is not None and _shape(made) != _shape(first):
                     why = "its steps are not those of the others"
                 if why is not None:
-                    print(f"study: {cell.key} is done alone: {why}")
+                    print(f"study: {planned.key} is done alone: {why}")
                     continue
-                parsed.data.setup("fit")
+                made.data.setup("fit")
                 if backbone is None:
-                    first = parsed
-                    backbone = FrozenBackbone(parsed.learner.backbone_name, parsed.learner.backbone_options)
-                    refuse_unsafe_dtype(backbone.config.model_type, str(parsed.trainer["precision"]))
-                parsed.learner.tasks = parsed.data.task_names
-                parsed.learner.build_on(backbone, parsed.data.labels)
-                parsed.learner.check_targets(parsed.data)
-                self.runs.append(_Run(cell, parsed))
+                    first = made
+                    backbone = FrozenBackbone(made.learner.backbone_name, made.learner.backbone_options)
+                    refuse_unsafe_dtype(backbone.config.model_type, str(made.trainer["precision"]))
+                made.learner.tasks = made.data.task_names
+                made.learner.build_on(backbone, made.data.labels)
+                made.learner.check_targets(made.data)
+                self.runs.append(_Run(planned, made))
             except UserError as error:
-                self._fail(cell, str(error))
+                self._fail(planned, str(error))
         if first is not None and backbone is not None:
             where = device(first.trainer)
             assert where is not None
             backbone.to(where)
             for run in self.runs:
-                run.parsed.learner.prompt.to(where)
+                run.made.learner.prompt.to(where)
 
     def _side_by_side(self) -> SideBySide:
         first = self.runs[0]
-        trainer = first.parsed.trainer
+        trainer = first.made.trainer
         side = SideBySide(
-            first.parsed.learner.backbone,
+            first.made.learner.backbone,
             [_packed(run) for run in self.runs],
             max_steps=trainer["max_steps"],
             every=trainer["val_check_interval"],
             log_every=trainer["log_every_n_steps"] if trainer["log_every_n_steps"] is not None else 50,
-            seed=first.cell.seed,
+            seed=first.planned.seed,
             autocast=PRECISIONS[trainer["precision"]],
         )
         side.begun = self.begun
@@ -159,49 +159,48 @@ class _Pack:
 
     def _begin(self, resumed: bool) -> None:
         for run in self.runs:
-            cell, folder = run.cell, run.cell.files
+            planned, folder = run.planned, run.planned.files
             if folder.is_finished:
                 continue
             if not resumed:
                 folder.clear()
             if not folder.is_started:
                 folder.set_aside()
-            folder.start(cell.fingerprint, cell.recipe)
-            write_text(folder.config, run.parsed.text)
-            write_text(
-                folder.log, f"study: mpt {' '.join(cell.arguments)}\nstudy: side by side with {self._others(cell)}\n"
-            )
+            folder.start(planned.fingerprint, planned.recipe)
+            write_text(folder.config, run.made.text)
+            others = ", ".join(other.planned.key for other in self.runs if other is not run)
+            write_text(folder.log, f"study: mpt {' '.join(planned.arguments)}\nstudy: side by side with {others}\n")
 
     def _write_metrics(self, side: SideBySide) -> None:
         for run, progress in zip(self.runs, side.runs, strict=True):
-            if not run.cell.files.is_finished and (path := run.path(MetricsFile)) is not None:
+            if not run.planned.files.is_finished and (path := run.path(MetricsFile)) is not None:
                 write_metrics(path, map(MetricsRow.of, progress.history))
 
     def _end(
         self, run: _Run, done: RunProgress, scored: tuple[str, float] | None, resumed: bool, seconds: float
     ) -> None:
         """Write what a run leaves behind, its result last."""
-        cell = run.cell
-        if cell.files.is_finished:
-            self.ended[cell.key] = "finished"
+        planned = run.planned
+        if planned.files.is_finished:
+            self.ended[planned.key] = "finished"
             return
-        with cell.files.log.open("a", encoding="utf-8") as file:
+        with planned.files.log.open("a", encoding="utf-8") as file:
             file.write(self.log.read_text(encoding="utf-8", errors="replace"))
             if done.ended is not None:
                 file.write(f"study: it ended at step {done.steps}: {done.ended}\n")
             if done.best.step is not None:
                 file.write(f"best dev/score {done.best.score:.4f} at step {done.best.step}\n")
         if scored is None:
-            self._fail(cell, done.ended or "it has no result")
+            self._fail(planned, done.ended or "it has no result")
             return
         metric, score = scored
         tested = {"step": done.steps, f"test/{metric}": score, "test/score": score}
-        keeper = run.parsed.callback(KeepBest)
-        learner, data = run.parsed.learner, run.parsed.data
+        keeper = run.made.callback(KeepBest)
+        learner, data = run.made.learner, run.made.data
         with torch.no_grad():
             learner.prompt.weight.copy_(done.best_prompt)
         facts = prompt_facts(learner, data, done.best.step)
-        learner.save_learned(cell.folder / keeper.folder, {**facts, keeper.monitor: done.best.score})
+        learner.save_learned(planned.folder / keeper.folder, {**facts, keeper.monitor: done.best.score})
         if (path := run.path(PredictionsFile)) is not None:
             write_predictions(path, done.outputs)
         if (path := run.path(MetricsFile)) is not None:
@@ -216,59 +215,56 @@ class _Pack:
             examples=done.examples,
             **retrieved(learner, data),
             resumed=resumed,
-            fingerprint=cell.fingerprint,
-            recipe=cell.recipe,
-            arguments=cell.arguments,
+            fingerprint=planned.fingerprint,
+            recipe=planned.recipe,
+            arguments=planned.arguments,
             environment=environment(str(done.prompt.device)),
             side_by_side=len(self.runs),
             seconds=round(seconds, 2),
         )
-        cell.files.finish(cell.identity, result)
-        with cell.files.log.open("a", encoding="utf-8") as file:
+        planned.files.finish(planned.identity, result)
+        with planned.files.log.open("a", encoding="utf-8") as file:
             file.write(f"study: finished in {seconds:.1f} s\n")
-        self.ended[cell.key] = "finished"
+        self.ended[planned.key] = "finished"
 
     def _track(self, run: _Run, done: RunProgress, tested: dict[str, Any]) -> None:
         """Log a run to W&B as it would have been logged alone; that this does not work costs the run nothing."""
-        tracker = run.parsed.trainer["logger"]
+        tracker = run.made.trainer["logger"]
         if tracker is False:
             return
         try:
-            with output_to(run.cell.files.log):
-                tracker.log_hyperparams({"config": run.parsed.config})
+            with output_to(run.planned.files.log):
+                tracker.log_hyperparams({"config": run.made.config})
                 rows = [{"step": step, "train/loss": loss} for step, loss in done.losses]
                 for row in sorted([*rows, *done.history, tested], key=lambda row: row["step"]):
                     tracker.log_metrics({"epoch": 0} | {k: v for k, v in row.items() if k != "step"}, row["step"])
-                tracker.log_hyperparams(run.cell.identity)
+                tracker.log_hyperparams(run.planned.identity)
                 if isinstance(tracker, Tracker):
-                    tracker.log_prompt(run.cell.folder / run.parsed.callback(KeepBest).folder)
+                    tracker.log_prompt(run.planned.folder / run.made.callback(KeepBest).folder)
         except Exception as error:
-            log.warning("%s is not on W&B: %s", run.cell.key, one_line(error))
+            log.warning("%s is not on W&B: %s", run.planned.key, one_line(error))
         finally:
             end_run()
 
-    def _fail(self, cell: PlannedRun, reason: str) -> None:
-        if cell.files.is_finished:
+    def _fail(self, planned: PlannedRun, reason: str) -> None:
+        if planned.files.is_finished:
             return
-        cell.folder.mkdir(parents=True, exist_ok=True)
-        print(f"study: {cell.key} failed: {reason}")
-        cell.files.fail(reason, cell.arguments)
-        self.ended[cell.key] = "failed"
-
-    def _others(self, cell: PlannedRun) -> str:
-        return ", ".join(run.cell.key for run in self.runs if run.cell is not cell)
+        planned.folder.mkdir(parents=True, exist_ok=True)
+        print(f"study: {planned.key} failed: {reason}")
+        planned.files.fail(reason, planned.arguments)
+        self.ended[planned.key] = "failed"
 
 
 def _packed(run: _Run) -> PackedRun:
-    learner, data = run.parsed.learner, run.parsed.data
+    learner, data = run.made.learner, run.made.data
     optimizer = learner.make_optimizer()
     scheduler = None if learner.lr_scheduler is None else learner.lr_scheduler(optimizer)
-    stopper = run.parsed.callback(EarlyStopping)
-    return PackedRun(run.cell.key, data, learner.prompt.weight, optimizer, scheduler, stopper)
+    stopper = run.made.callback(EarlyStopping)
+    return PackedRun(run.planned.key, data, learner.prompt.weight, optimizer, scheduler, stopper)
 
 
-def _shape(parsed: MadeRun) -> tuple[Any, ...]:
+def _shape(made: MadeRun) -> tuple[Any, ...]:
     """What runs of one pack must have in common."""
-    learner, trainer = parsed.learner, parsed.trainer
+    learner, trainer = made.learner, made.trainer
     steps = tuple(trainer[name] for name in ("max_steps", "val_check_interval", "log_every_n_steps", "precision"))
     return (learner.backbone_name, learner.backbone_options, learner.prompt_length, *steps)

@@ -121,7 +121,7 @@ def _first(*values: Shots | None) -> Shots | None:
 
 def _part(study: Study, partition: Partition, kind: str, asked: Tasks, others: Tasks = ()) -> Tasks:
     """The tasks asked for, which must be among the partition's own of that kind, or those that may stand in."""
-    own = (*getattr(partition, kind), *others)
+    own = (*partition.parts[kind], *others)
     for task in asked:
         if task not in own:
             raise UserError(

@@ -12,6 +12,7 @@ from support.by_hand import record, run_of, setting, with_result, write_folder
 
 from mpt.library.library import Library
 from mpt.library.retrieval import candidates, digest
+from mpt.record.options import RunOptions, said_in
 from mpt.record.result import RunResult
 from mpt.study.report.costs import (
     COST_COLUMNS,
@@ -154,12 +155,15 @@ META = {
 
 
 def test_a_run_of_before_is_counted_by_its_config():
-    assert examples_of(FIXED, 10) == 10 * 2 * 24
-    assert examples_of(META, 10) == 10 * 3 * 2 * (5 * 4 + 4)
+    def of_ten_steps(config):
+        return examples_of(RunOptions(said_in(yaml.safe_dump(config))), 10)
+
+    assert of_ten_steps(FIXED) == 10 * 2 * 24
+    assert of_ten_steps(META) == 10 * 3 * 2 * (5 * 4 + 4)
     own = {"init_args": {**META["data"]["init_args"], "query_batch_size": 7}}
-    assert examples_of({**META, "data": own}, 10) == 10 * 3 * 2 * (5 * 4 + 7)
+    assert of_ten_steps({**META, "data": own}) == 10 * 3 * 2 * (5 * 4 + 7)
     for strange in (None, {}, {**META, "model": {"init_args": {"algorithm": "x"}}}, {**FIXED, "data": None}):
-        assert examples_of(strange, 10) is None
+        assert of_ten_steps(strange) is None
 
 
 @pytest.fixture
