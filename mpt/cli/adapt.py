@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from mpt.cli.options import Parser
+from mpt.cli.options import Parser, above_zero, add_model, at_least, part
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
@@ -48,8 +48,8 @@ def run_adapt_command(arguments: list[str]) -> None:
         metavar="NAME",
         help="one of CrossFit's (default: ACC for labels, EM for short outputs, else Rouge-L)",
     )
-    search = parser.add_argument_group("search and tuning")
-    search.add_argument("--top", type=int, default=3, metavar="K", help="prompts of the library to try (default: 3)")
+    search, count = parser.add_argument_group("search and tuning"), at_least(1)
+    search.add_argument("--top", type=count, default=3, metavar="K", help="prompts of the library to try (default: 3)")
     search.add_argument(
         "--by",
         metavar="NAME",
@@ -58,32 +58,16 @@ def run_adapt_command(arguments: list[str]) -> None:
         "(SPoT's choice, and the default of studies and mpt library search), subspace",
     )
     search.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose prompts are not tried")
+    search.add_argument("--steps", type=count, default=300, help="of each tuning (default: 300; more for large models)")
+    search.add_argument("--every", type=count, default=25, help="steps between evaluations on dev (default: 25)")
+    rate = "learning rate (default: that of the library's keys)"
+    search.add_argument("--rate", type=above_zero, metavar="RATE", dest="learning_rate", help=rate)
+    search.add_argument("--batch-size", type=count, help="examples a step (default: that of the library's keys)")
     search.add_argument(
-        "--steps", type=int, metavar="N", default=300, help="of each tuning (default: 300; large models want more)"
+        "--seed", type=at_least(0), metavar="N", default=13, help="of split and order of the batches (default: 13)"
     )
-    search.add_argument(
-        "--every", type=int, metavar="N", default=25, help="steps between evaluations on dev (default: 25)"
-    )
-    search.add_argument(
-        "--rate", type=float, metavar="RATE", help="learning rate (default: that of the library's keys)"
-    )
-    search.add_argument(
-        "--batch-size", type=int, metavar="N", help="examples a step (default: that of the library's keys)"
-    )
-    search.add_argument(
-        "--seed", type=int, metavar="N", default=13, help="of the split and the order of the batches (default: 13)"
-    )
-    model = parser.add_argument_group("backbone")
-    model.add_argument(
-        "--max-input-length", type=int, metavar="N", default=512, help="tokens read of an input (default: 512)"
-    )
-    model.add_argument(
-        "--max-target-length", type=int, metavar="N", default=64, help="tokens of an output (default: 64)"
-    )
-    model.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the backbone's weights")
-    model.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
-    options = parser.parse_args(arguments)
-    _adapt(options)
+    add_model(parser.add_argument_group("backbone"))
+    _adapt(parser.parse_args(arguments))
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -94,25 +78,12 @@ def _adapt(options: argparse.Namespace) -> None:
 
     out = Path(options.out)
     begin = time.monotonic()
-    _check(options)
+    if options.every > options.steps:
+        raise UserError(f"--every {options.every} is more than the {options.steps} of --steps")
     refuse_full(out, "--out")
     if options.by not in MEASURES:
         raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
-    examples = read_examples(
-        ExampleFiles(
-            train=options.train,
-            dev=options.dev,
-            test=options.test,
-            input=options.input,
-            output=options.output,
-            header=options.header,
-            labels=tuple(options.labels),
-            free_text=options.free_text,
-            metric=options.metric,
-            dev_share=options.dev_share,
-            seed=options.seed,
-        )
-    )
+    examples = read_examples(part(ExampleFiles, options))
     library = Library.open(options.library)
     library.check_excluded(options.exclude)
     from mpt.adapt.device import device_of
@@ -127,32 +98,11 @@ def _adapt(options: argparse.Namespace) -> None:
     for sentence in examples.told:
         terminal.print(sentence)
     terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
-    choices = Choices(
-        top=options.top,
-        by=options.by,
-        exclude=tuple(options.exclude),
-        steps=options.steps,
-        every=options.every,
-        learning_rate=options.rate,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
-    limits = BackboneOptions(
-        dtype=options.dtype, max_input_length=options.max_input_length, max_target_length=options.max_target_length
-    )
+    choices, limits = part(Choices, options), part(BackboneOptions, options)
     name = options.backbone or library.recipe.backbone
     found, backbone = adapt(examples, library, name, limits, choices, out, terminal, device_of(options.device))
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")
-
-
-def _check(options: argparse.Namespace) -> None:
-    for name in ("top", "steps", "every", "batch_size", "seed"):
-        value = getattr(options, name)
-        least = 0 if name == "seed" else 1
-        if value is not None and value < least:
-            raise UserError(f"--{name.replace('_', '-')} must be {least} or more, not {value}")
     if options.every > options.steps:
         raise UserError(f"--every {options.every} is more than the {options.steps} of --steps")
-    if options.rate is not None and not 0 < options.rate < float("inf"):
-        raise UserError(f"--rate must be above 0, not {options.rate}")
+    refuse_full(out, "--out")

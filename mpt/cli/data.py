@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpt.cli.options import Parser, at_least
+from mpt.cli.options import Distinct, Parser, at_least, seed, shots
 from mpt.data.build.build import SEEDS, BuildJob
 from mpt.data.build.raw import raw_tasks
 from mpt.data.tasks.known import catalogue, read_task
 from mpt.data.tasks.mixtures import load_mixture
 from mpt.data.tasks.partitions import load_partition
-from mpt.data.tasks.task import Shots, Task
+from mpt.data.tasks.task import Task
 from mpt.util.errors import UserError
 from mpt.util.files import LOCK, clear_left, only_one
+from mpt.util.machine import cores
 from mpt.util.names import nearest
 
 
@@ -58,16 +58,18 @@ def parser() -> argparse.ArgumentParser:
     )
     build.add_argument(
         "--k",
-        type=_shots,
+        type=shots,
         nargs="+",
+        action=Distinct,
         default=[],
         metavar="K",
         help="examples per label for tasks sampled by label (default: 16), in all for others (default: 32), or all",
     )
     build.add_argument(
         "--seeds",
-        type=int,
+        type=seed,
         nargs="+",
+        action=Distinct,
         default=list(SEEDS),
         metavar="SEED",
         help=f"draws (default: {' '.join(map(str, SEEDS))})",
@@ -91,17 +93,10 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def _shots(text: str) -> Shots:
-    if text == "all":
-        return "all"
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is neither a number of at least 1 nor the word all")
-    return int(text)
-
-
 def _build(options: argparse.Namespace) -> bool:
-    from mpt.cli.data_view import console, print_outcomes, watched
+    from mpt.cli.data_view import print_outcomes, watched
     from mpt.data.build.workers import build_all
+    from mpt.present.terminal import console
 
     _check(options)
     terminal = console()
@@ -112,7 +107,7 @@ def _build(options: argparse.Namespace) -> bool:
     ]
     if unknown:
         terminal.print(f"left out, for the catalogue does not know them: {', '.join(unknown)}", markup=False)
-    workers = options.workers or _cores()
+    workers = options.workers or cores()
     made = [folder for folder in (options.root, *options.root.parents) if not folder.exists()]
     with only_one(options.root, f"another mpt data build is at work in {options.root}; wait for it."):
         clear_left(options.root)
@@ -142,8 +137,9 @@ def _text(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> bool:
-    from mpt.cli.data_view import console, print_verdicts
+    from mpt.cli.data_view import print_verdicts
     from mpt.data.build.verify import verify
+    from mpt.present.terminal import console
 
     verdicts = list(verify(options.folder, options.tasks))
     print_verdicts(console(), verdicts, options.only_differing)
@@ -159,11 +155,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("Name the tasks to build, or give --partition NAME, --mixture NAME, --all, or --raw DIR.")
     if (options.source or options.target) and options.partition is None:
         raise UserError("--source and --target choose among the tasks of --partition, which is not given.")
-    for option, values in (("k", options.k), ("seeds", options.seeds)):
-        if twice := [value for value in values if values.count(value) > 1]:
-            raise UserError(f"--{option} names {twice[0]} twice.")
-    if wrong := [seed for seed in options.seeds if not 0 <= seed < 2**32]:
-        raise UserError(f"--seeds are from 0 to {2**32 - 1}, not {wrong[0]}.")
     if options.root.exists() and not options.root.is_dir():
         raise UserError(f"--root {options.root} is a file; it is the folder to write task folders to.")
     if options.raw is not None:
@@ -210,7 +201,3 @@ def _named(names: Sequence[str], files: bool = True) -> list[Task]:
             raise UserError(f"The task {task.name} is named twice.")
         tasks[task.name] = task
     return list(tasks.values())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,12 +13,6 @@ from mpt.data.build.verify import Verdict
 from mpt.data.build.workers import BuildOutcome
 
 
-def console() -> Console:
-    """As wide as a table needs where nobody looks on."""
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=160, soft_wrap=True)
-
-
 def watched(outcomes: Iterable[BuildOutcome], total: int, console: Console) -> Iterator[BuildOutcome]:
     """The outcomes as they come, each told in a line (but for reasons), above a bar where there is a terminal."""
     with Progress(

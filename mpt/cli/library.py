@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Callable
@@ -43,7 +42,7 @@ def run_library_command(arguments: list[str]) -> None:
     run_action("library", _USAGE, _ACTIONS, arguments)
 
 
-def _parser(action: str, what: str) -> argparse.ArgumentParser:
+def _parser(action: str, what: str) -> Parser:
     return Parser(prog=f"mpt library {action}", description=what)
 
 

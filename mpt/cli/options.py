@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+
+if TYPE_CHECKING:
+    from mpt.data.tasks.task import Shots
+
+T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,8 +29,8 @@ class Parser(argparse.ArgumentParser):
             word = message.split()[2].partition("=")[0]
             hint = nearest(word, set(self.names())) if word.startswith("-") else "see --help"
             raise UserError(f"{self.prog}: {message}; {hint}")
-        if message.startswith("argument -") and ": must be " in message:  # of `at_least`
-            raise UserError(message.removeprefix("argument ").replace(": must", " must", 1))
+        if told := re.fullmatch(r"argument (-\S+): (must be .*|names .* twice)", message):  # of the types below
+            raise UserError(f"{told[1]} {told[2]}")
         raise UserError(f"{self.prog}: {message}")
 
     def names(self) -> Iterator[str]:
@@ -34,19 +42,66 @@ class Parser(argparse.ArgumentParser):
                     yield from parser.names()
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number from some number on."""
+def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an option that is a whole number from some number on, perhaps to another."""
 
     def whole(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"must be a whole number, not {text}") from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
+        if value < least or (most is not None and value > most):
+            span = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"must be {span}, not {value}")
         return value
 
     return whole
+
+
+seed = at_least(0, 2**32 - 1)
+
+
+def above_zero(text: str) -> float:
+    """The type of an option that is a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text}") from None
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
+
+
+def shots(text: str) -> Shots:
+    """The type of an option that is the size of a few-shot draw."""
+    if text == "all":
+        return "all"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of at least 1 nor the word all")
+    return int(text)
+
+
+class Distinct(argparse.Action):
+    """Stores a list that names nothing twice."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise argparse.ArgumentError(self, f"names {twice[0]} twice")
+        setattr(namespace, self.dest, values)
+
+
+def part(kind: type[T], options: argparse.Namespace) -> T:
+    """A dataclass whose fields are options of the same names, as far as there are such; lists become tuples."""
+    given = {name: value for name, value in vars(options).items() if name in {one.name for one in fields(kind)}}  # type: ignore[arg-type]
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+
+
+def add_model(parser: argparse._ArgumentGroup) -> None:
+    """How much a backbone reads, and where: as commands have it that learn prompts side by side."""
+    parser.add_argument("--max-input-length", type=int, default=512, help="tokens read of an input (default: 512)")
+    parser.add_argument("--max-target-length", type=int, default=64, help="tokens of an output (default: 64)")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the backbone's weights")
+    parser.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
 
 
 def add_workers(parser: argparse.ArgumentParser, default: str = "the file's, else one a GPU or core") -> None:

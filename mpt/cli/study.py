@@ -90,9 +90,7 @@ def _run(options: argparse.Namespace) -> bool:
     refuse_strange(out)
     places = settings(study, begun_with(study, out))
     runs = plan(study, out, places)
-    workers = options.workers if options.workers is not None else study.workers or default_workers()
-    if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}")
+    workers = options.workers or study.workers or default_workers()
     if options.gpus_per_run is not None and (options.ray is None or not 0 <= options.gpus_per_run <= 1):
         raise UserError(f"--gpus-per-run {options.gpus_per_run:g}: a number from 0 to 1, and only with --ray")
     terminal = console()

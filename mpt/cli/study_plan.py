@@ -22,7 +22,6 @@ from mpt.study.run.grid import unfinished
 from mpt.study.run.results import begun_with, refuse_strange, several_upstream
 from mpt.study.spec.settings import Setting, learned_on, settings
 from mpt.study.spec.study import Study
-from mpt.util.errors import UserError
 from mpt.util.machine import default_workers
 
 
@@ -32,8 +31,6 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
     Raises:
         UserError: what ``mpt study run`` would refuse; without ``--commands``, missing data are told and not refused.
     """
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"--workers must be at least 1, not {options.workers}")
     out = options.out or Path("runs") / study.name
     refuse_strange(out)
     if options.commands:
@@ -206,7 +203,7 @@ def _tell_time(
         terminal.print(f"No run of this kind has been timed yet: {names}. The first finished runs will tell.")
     if len(unknown) == len(kinds):
         return
-    workers = min(asked if asked is not None else study.workers or default_workers(), len(left))
+    workers = min(asked or study.workers or default_workers(), len(left))
     known = seconds.of_runs(left)
     rest = f" (without {len(left) - len(known):,} runs of unknown time)" if unknown else ""
     terminal.print(

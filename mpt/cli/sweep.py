@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpt.cli.options import Parser, add_workers, at_least, run_action
 from mpt.fit.configs import find_config
-from mpt.util.errors import UserError
+from mpt.util.machine import default_workers
 
 _USAGE = """usage: mpt sweep ACTION …
 
@@ -53,7 +53,7 @@ def _trial(words: Sequence[str]) -> bool:
     terminal.print(f"trial {bench.name(values)} in {bench.out}: {as_options(values)}", markup=False)
     tracked = TrialRun(bench, values)
     with without_agent(), StudyProgress(terminal) as live:
-        run_all(runs, _workers(options.workers, bench.study.workers), live)
+        run_all(runs, options.workers or bench.study.workers or default_workers(), live)
     row = outcome(bench, values, runs)
     tracked.log(row)
     for task, gain in row.gains.items():
@@ -99,7 +99,7 @@ def _sweep(options: argparse.Namespace) -> bool:
     if options.out is not None:
         given.out = options.out
     bench = setup_of(given)
-    workers = _workers(options.workers if options.workers is not None else given.workers, bench.study.workers)
+    workers = options.workers or given.workers or bench.study.workers or default_workers()
     folder = bench.out / REPORT / sweep.name
     terminal = console()
     tasks = ", ".join(_targets(bench.study.partitions[0]))
@@ -127,12 +127,3 @@ def _targets(partition: str) -> tuple[str, ...]:
     from mpt.data.tasks.partitions import load_partition
 
     return load_partition(partition).target
-
-
-def _workers(asked: int | None, of_study: int | None) -> int:
-    from mpt.util.machine import default_workers
-
-    workers = asked if asked is not None else of_study or default_workers()
-    if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}")
-    return workers

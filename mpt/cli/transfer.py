@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpt.cli.options import Parser, run_action
+from mpt.cli.options import Parser, at_least, run_action
 from mpt.library.pooling import MEASURES
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
@@ -40,11 +40,11 @@ def _matrix(words: Sequence[str]) -> None:
     parser.add_argument("--baseline", metavar="METHOD", help="the method without transfer (default: the study's)")
     parser.add_argument("--library", metavar="WHERE", help="the study's prompt library, if it has moved")
     parser.add_argument("--by", choices=MEASURES, help="similarity to rank and cluster by (default: the study's)")
-    parser.add_argument("--k", type=int, nargs="+", help="how many of the most similar are tried (default: 1 3 6 …)")
+    parser.add_argument(
+        "--k", type=at_least(1), nargs="+", help="how many of the most similar are tried (default: 1 3 6 …)"
+    )
     parser.add_argument("--out", type=Path, help="folder to write to (default: report/transfer in the study's)")
     options = parser.parse_args(list(words))
-    if options.k and min(options.k) < 1:
-        raise UserError(f"--k must be at least 1, not {min(options.k)}")
 
     from mpt.study.run.results import REPORT, read_study
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import mpt.adapt.fill_library as learning
 from mpt.adapt.tuning import early_prompts, plain_start
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.library_learn import add_learn_options, run_learn
+from mpt.cli.options import Parser
 from mpt.library.library import Library
 from mpt.util.errors import UserError
 
@@ -32,7 +32,7 @@ def root(tmp_path_factory) -> Path:
 
 
 def learn(model: Path, root: Path, out: Path, *more: object) -> bool:
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="mpt library learn")
     add_learn_options(parser)
     words = ["--backbone", model, "--root", root, "--out", out, "--metric", "QA-F1", "--prompt-length", 3]
     words += ["--steps", 4, "--every", 2, "--key-steps", 2, "--at-once", 2, "--max-target-length", 4, "--device", "cpu"]
@@ -103,11 +103,11 @@ def test_what_is_there_is_left_and_the_rest_is_made(model, root, tmp_path, monke
         (["--tasks", "one", "on"], "no task 'on'"),
         (["--tasks", "one", "--seeds", 14], "no draw for seed 14"),
         (["--tasks", "one", "one"], "names one twice"),
-        (["--tasks", "one", "--seeds", 13, 13], "names a draw twice"),
+        (["--tasks", "one", "--seeds", 13, 13], "--seeds names 13 twice"),
         ([], "either --tasks or --partition"),
         (["--tasks", "one", "--key-steps", 9], "--key-steps 9 is more than the 4"),
         (["--tasks", "one", "--every", 9], "--every must be 1 to the 4"),
-        (["--tasks", "one", "--k", "some"], "--k is a number"),
+        (["--tasks", "one", "--k", "some"], "--k: some is neither a number"),
         (["--tasks", "one", "--device", "warp"], "--device warp"),
         (["--tasks", "one", "--start-seed", "99999999999999999999"], "seed must be from 0 to 4294967295"),
     ],

@@ -188,7 +188,7 @@ def test_the_whole_catalogue(mpt):
         (["trec", "--root", "root", "--k", "many"], "many is neither a number"),
         (["trec", "--root", "root", "--k", "16", "16"], "--k names 16 twice"),
         (["trec", "--root", "root", "--seeds", "13", "13"], "--seeds names 13 twice"),
-        (["trec", "--root", "root", "--seeds", "4294967296"], "--seeds are from 0 to 4294967295"),
+        (["trec", "--root", "root", "--seeds", "4294967296"], "--seeds must be from 0 to 4294967295"),
         (["trec", "--root", "root", "--workers", "0"], "--workers must be at least 1, not 0"),
         (["trec"], "--root"),
     ],
