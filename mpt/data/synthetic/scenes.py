@@ -54,38 +54,20 @@ class Scene:
         return forms["base" if self.subject.plural else "third"]
 
     def text(self) -> str:
-        place = f"in the {self.place}" if self.place else ""
-        parts = (
-            place if self.place_first else "",
-            f"at {self.hour}" if self.hour else "",
-            self.certainty,
-            self.subject.text(),
-            self.verb_phrase(),
-            self.thing.text(),
-            self.manner,
-            "" if self.place_first else place,
-            ".",
-        )
-        return " ".join(filter(None, parts))
+        return self._sentence(self.place_first, self.subject.text(), self.verb_phrase(), self.thing.text())
 
     def passive(self) -> str:
         """The same scene said from the thing's side (affirmative scenes only read well)."""
         be = {"past": ("was", "were"), "present": ("is", "are"), "future": ("will be", "will be")}
         denial = "not " if self.denied else ""
         verb = f"{be[self.tense][self.thing.plural]} {denial}{verb_forms(self.verb)['past']}"
+        return self._sentence(False, self.thing.text(), verb, "by", self.subject.text())
+
+    def _sentence(self, place_first: bool, *middle: str) -> str:
         place = f"in the {self.place}" if self.place else ""
-        parts = (
-            f"at {self.hour}" if self.hour else "",
-            self.certainty,
-            self.thing.text(),
-            verb,
-            "by",
-            self.subject.text(),
-            self.manner,
-            place,
-            ".",
-        )
-        return " ".join(filter(None, parts))
+        hour = f"at {self.hour}" if self.hour else ""
+        ends = (place, "") if place_first else ("", place)
+        return " ".join(filter(None, (ends[0], hour, self.certainty, *middle, self.manner, ends[1], ".")))
 
     def twin(self, rng: StableRandom, p: float = 0.6) -> Scene:
         """The same scene in other words: each word replaced by its twin with probability ``p``."""
@@ -113,10 +95,7 @@ _OPTIONAL = ("place", "hour", "manner", "certainty")
 
 
 def make_scene(
-    rng: StableRandom,
-    fixed: dict[str, str] | None = None,
-    extras: float = 0.35,
-    adjectives: float = 0.5,
+    rng: StableRandom, fixed: dict[str, str] | None = None, extras: float = 0.35, adjectives: float = 0.5
 ) -> Scene:
     """A random scene.
 

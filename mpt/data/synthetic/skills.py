@@ -9,20 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mpt.data.synthetic.lexicon import (
-    ADJECTIVES,
-    BY_TEXT,
-    DIGITS,
-    LEXICON,
-    VALUES,
-    noun_forms,
-    verb_forms,
-)
+from mpt.data.synthetic.lexicon import ADJECTIVES, BY_TEXT, DIGITS, LEXICON, VALUES, noun_forms, verb_forms
 from mpt.data.synthetic.scenes import Scene, make_scene
 from mpt.util.stable_random import StableRandom
 
 # attributes whose class a sentence shows
-SORTABLE = tuple(a for a in VALUES)
+SORTABLE = tuple(VALUES)
 # parts of a sentence that can be pointed at
 FINDABLE = ("agent", "thing", "action", "place", "hour", "manner", "certainty", "gender", *ADJECTIVES)
 REWRITES = ("past", "present", "future", "deny", "affirm", "short", "front", "passive", "twin", "plain")
@@ -43,8 +35,7 @@ def sort(rng: StableRandom, attribute: str, value: str) -> str:
 
 def find(rng: StableRandom, part: str) -> tuple[str, str]:
     """A sentence, and its word of class ``part``, as it stands there."""
-    value = rng.pick(VALUES[part])
-    scene = make_scene(rng, {part: value})
+    scene = make_scene(rng, {part: rng.pick(VALUES[part])})
     return scene.text(), shown(scene, part)
 
 
@@ -88,9 +79,8 @@ def rewrite(rng: StableRandom, rule: str) -> tuple[str, str]:
         out = scene.twin(rng, 1.0).text()
     elif rule == "plain":
         bare = replace(scene, place="", hour="", manner="", certainty="")
-        out = replace(
-            bare, subject=replace(scene.subject, adjective=""), thing=replace(scene.thing, adjective="")
-        ).text()
+        subject, thing = (replace(phrase, adjective="") for phrase in (scene.subject, scene.thing))
+        out = replace(bare, subject=subject, thing=thing).text()
     else:
         raise ValueError(f"no such rewriting rule: {rule}")
     return scene.text(), out
@@ -191,37 +181,34 @@ def _known(rng: StableRandom, rule: str) -> tuple[str, str]:
     raise ValueError(f"no such word rule: {rule}")
 
 
+# what is asked -> a fact, the question about it, its answer
+_FACTS = {
+    "where": ("{name} is in the {place} .", "where is {name} ?", "{place}"),
+    "what": ("{name} {past} the {thing} .", "what of {name} ?", "{thing}"),
+    "who": ("{name} is in the {place} .", "who in the {place} ?", "{name}"),
+    "how": ("{name} did {base} {manner} .", "how did {name} ?", "{manner}"),
+    "which": ("{name} {past} the {adjective} {thing} .", "which of {name} ?", "{adjective} {thing}"),
+}
+
+
 def read(rng: StableRandom, asked: str, facts: int = 2) -> tuple[str, str, str]:
     """``(question, passage, answer)`` about one of some short facts, one per name."""
     names = rng.some([w.text for ws in LEXICON["gender"].values() for w in ws], facts)
     target = rng.below(facts)
-    sentences, answer, question = [], "", ""
-    for i, name in enumerate(names):
-        if asked == "where":
-            word = _any(rng, "place")
-            sentences.append(f"{name} is in the {word} .")
-            wanted = f"where is {name} ?"
-        elif asked == "what":
-            word = _any(rng, "thing")
-            sentences.append(f"{name} {verb_forms(_any(rng, 'action'))['past']} the {word} .")
-            wanted = f"what of {name} ?"
-        elif asked == "who":
-            word = name
-            place = _any(rng, "place")
-            sentences.append(f"{name} is in the {place} .")
-            wanted = f"who in the {place} ?"
-        elif asked == "how":
-            word = _any(rng, "manner")
-            sentences.append(f"{name} did {verb_forms(_any(rng, 'action'))['base']} {word} .")
-            wanted = f"how did {name} ?"
-        else:  # which: two words, adjective and noun
-            attribute = rng.pick(tuple(ADJECTIVES))
-            word = f"{_any(rng, attribute)} {_any(rng, 'thing')}"
-            sentences.append(f"{name} {verb_forms(_any(rng, 'action'))['past']} the {word} .")
-            wanted = f"which of {name} ?"
-        if i == target:
-            answer, question = word, wanted
-    return question, " ".join(sentences), answer
+    fact, question, answer = _FACTS[asked]
+    told = []
+    for name in names:
+        words = {"name": name}
+        if "{adjective}" in fact:
+            words["adjective"] = _any(rng, rng.pick(tuple(ADJECTIVES)))
+        for part in ("place", "manner", "thing"):
+            if f"{{{part}}}" in fact:
+                words[part] = _any(rng, part)
+        if "{place}" not in fact:
+            words |= verb_forms(_any(rng, "action"))
+        told.append(words)
+    passage = " ".join(fact.format_map(words) for words in told)
+    return question.format_map(told[target]), passage, answer.format_map(told[target])
 
 
 def _any(rng: StableRandom, attribute: str) -> str:
@@ -261,12 +248,7 @@ def count(rng: StableRandom, value: str, most: int = 4) -> tuple[str, str]:
 def listed(rng: StableRandom, rule: str, length: int | None = None) -> tuple[str, str]:
     """A list of words and what ``rule`` makes of it."""
     words = rng.some([word for nouns in _NOUNS.values() for word in nouns], length or 3 + rng.below(3))
-    out = {
-        "first": words[:1],
-        "second": words[1:2],
-        "last": words[-1:],
-        "reverse": words[::-1],
-    }[rule]
+    out = {"first": words[:1], "second": words[1:2], "last": words[-1:], "reverse": words[::-1]}[rule]
     return " ".join(words), " ".join(out)
 
 

@@ -171,14 +171,7 @@ _RECIPES = (
     # other: acceptability, counting, lists, word forms
     _judge("syn-judge-agreement", "normal", "strange", "note", "ACC", "agreement"),
     _judge("syn-judge-order", "on", "off", "speech", "Matthew-Correlation", "order"),
-    _free(
-        "syn-number-animal",
-        "other",
-        "Pearson-Correlation",
-        lambda d: skills.count(d, "animal"),
-        "log",
-        "animal",
-    ),
+    _free("syn-number-animal", "other", "Pearson-Correlation", lambda d: skills.count(d, "animal"), "log", "animal"),
     _free("syn-list-first", "other", "EM", lambda d: skills.listed(d, "first"), "script", "first"),
     _free("syn-list-last", "other", "EM", lambda d: skills.listed(d, "last"), "note", "last"),
     _free("syn-list-reverse", "other", "Rouge-L", lambda d: skills.listed(d, "reverse"), "memo", "reverse"),
