@@ -54,19 +54,6 @@ class Lesson:
     every: int = 50
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """An entry that is to be there in the end."""
-
-    task: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Of the entry."""
-        return f"{self.task}-{self.seed}"
-
-
 def learn(
     folder: Path,
     recipe: KeyRecipe,
@@ -92,33 +79,38 @@ def learn(
         raise UserError(f"--key-steps {recipe.key_steps} is more than the {lesson.steps} of --steps")
     if not 0 < lesson.every <= lesson.steps:
         raise UserError(f"--every must be 1 to the {lesson.steps} of --steps, not {lesson.every}")
-    wanted = [Wanted(task, seed) for task in lesson.tasks for seed in lesson.seeds]
-    data = {one.name: _data(one, lesson, recipe.batch_size) for one in wanted}  # complains of all that is not there
+    data: dict[str, FewShotData] = {}
+    for task in lesson.tasks:
+        for seed in lesson.seeds:
+            one = FewShotData(task, lesson.root, seed, lesson.k, lesson.metric, recipe.batch_size)
+            one.setup()  # complains of all that is not there
+            data[f"{task}-{seed}"] = one
     library = Library.create(folder, recipe)
     if (folder / WORK).is_symlink():
         raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
     backbone = FrozenBackbone(recipe.backbone, options)
     backbone.check_lengths(recipe.prompt_length)
-    for task in data.values():
-        for sentence in check_targets(backbone.encode, task.outputs()):
+    for one in data.values():
+        for sentence in check_targets(backbone.encode, one.outputs()):
             terminal.print(sentence, markup=False)
     few_threads(backbone)
-    fingerprint = backbone.fingerprint
-    there = _there(library, fingerprint, [one.name for one in wanted])
+    names = list(data)
+    there = _there(library, backbone.fingerprint, names)
     if there:
-        terminal.print(f"{len(there)} of {len(wanted)} entries are in {folder} already and left as they are")
+        terminal.print(f"{len(there)} of {len(names)} entries are in {folder} already and left as they are")
     backbone.to(device)
     start = plain_start(backbone, recipe.prompt_length, recipe.seed)
     failed: list[str] = []
     # Packs do not depend on what is there: one that goes on must have the prompts that it began with.
-    packs = [wanted[first : first + at_once] for first in range(0, len(wanted), at_once)]
+    packs = [names[place : place + at_once] for place in range(0, len(names), at_once)]
     for number, pack in enumerate(packs, start=1):
-        if all(one.name in there for one in pack):
+        if there.issuperset(pack):
             continue
-        work = folder / WORK / _digest(pack, lesson, recipe, fingerprint, options)
-        with only_one(work, f"another mpt library learn is at work on {pack[0].name} in {folder}"):
-            jobs = [TuningJob(one.name, data[one.name], start, recipe.learning_rate) for one in pack]
-            title = f"{number} of {len(packs)}: {pack[0].task} and {len(pack) - 1} more" if pack[1:] else pack[0].task
+        work = folder / WORK / _digest(pack, lesson, recipe, backbone)
+        with only_one(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
+            jobs = [TuningJob(name, data[name], start, recipe.learning_rate) for name in pack]
+            first = data[pack[0]].task_name
+            title = f"{number} of {len(packs)}: {first} and {len(pack) - 1} more" if pack[1:] else first
             with TuningProgress(terminal, title, lesson.steps) as bar:
                 tuned = tune(
                     backbone,
@@ -129,20 +121,14 @@ def learn(
                     state=work / "state.pt",
                     told=bar.told,
                 )
-            there |= _there(library, fingerprint, [one.name for one in pack])
-            for one, result in zip(pack, tuned, strict=True):
-                if one.name not in there and not _add(library, one, result, data[one.name], lesson, backbone, terminal):
-                    failed.append(one.name)
+            there |= _there(library, backbone.fingerprint, pack)
+            for name, result in zip(pack, tuned, strict=True):
+                if name not in there and not _add(library, name, result, data[name], backbone, terminal):
+                    failed.append(name)
             shutil.rmtree(work, ignore_errors=True)
     if (folder / WORK).is_dir() and not any((folder / WORK).iterdir()):
         (folder / WORK).rmdir()
     return failed
-
-
-def _data(one: Wanted, lesson: Lesson, batch_size: int) -> FewShotData:
-    data = FewShotData(one.task, lesson.root, one.seed, lesson.k, lesson.metric, batch_size)
-    data.setup()
-    return data
 
 
 def _there(library: Library, fingerprint: str, names: Sequence[str]) -> set[str]:
@@ -159,25 +145,19 @@ def _there(library: Library, fingerprint: str, names: Sequence[str]) -> set[str]
 
 
 def _add(
-    library: Library,
-    one: Wanted,
-    tuned: Tuned,
-    data: FewShotData,
-    lesson: Lesson,
-    backbone: FrozenBackbone,
-    terminal: Console,
+    library: Library, name: str, tuned: Tuned, data: FewShotData, backbone: FrozenBackbone, terminal: Console
 ) -> bool:
     if tuned.value is None or tuned.key is None:
-        terminal.print(f"{one.name} failed: {tuned.ended}")
+        terminal.print(f"{name} failed: {tuned.ended}")
         return False
     assert data.task is not None and data.fewshot is not None
     facts = backbone_facts(backbone.config) | {
         "fingerprint": backbone.fingerprint,
         "method": "PromptTuning",
-        "task": one.task,
+        "task": data.task_name,
         "type": data.task.type,
         "metric": data.task.metric,
-        "seed": one.seed,
+        "seed": data.seed,
         "k": data.fewshot.k,
         "dev_score": tuned.dev_score,
         "step": tuned.best_step,
@@ -185,17 +165,12 @@ def _add(
         "examples": tuned.examples,
         "seconds": round(tuned.seconds, 2),
     }
-    library.add(one.name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
-    terminal.print(f"{one.name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")
+    library.add(name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
+    terminal.print(f"{name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")
     return True
 
 
-def _digest(
-    pack: Sequence[Wanted], lesson: Lesson, recipe: KeyRecipe, fingerprint: str, options: BackboneOptions
-) -> str:
+def _digest(pack: Sequence[str], lesson: Lesson, recipe: KeyRecipe, backbone: FrozenBackbone) -> str:
     rest = {name: value for name, value in asdict(lesson).items() if name not in ("tasks", "seeds")}
-    known = [[one.name for one in pack], rest, asdict(recipe), fingerprint, asdict(options)]
+    known = [pack, rest, asdict(recipe), backbone.fingerprint, asdict(backbone.options)]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
-
-
-# The command -----------------------------------------------------------------------------------------------------

@@ -127,22 +127,21 @@ def adapt(
     Raises:
         UserError: the library has no prompt of this backbone, or a number makes no sense.
     """
-    recipe = library.recipe
     if choices.top < 1:
         raise UserError(f"--top must be at least 1, not {choices.top}")
     backbone = FrozenBackbone(backbone_name, options)
-    backbone.check_lengths(recipe.prompt_length)
+    backbone.check_lengths(library.recipe.prompt_length)
     few_threads(backbone)
-    fingerprint = backbone.fingerprint
-    _check_backbone(library, backbone_name, fingerprint)
+    _check_backbone(library, backbone)
     for sentence in check_targets(backbone.encode, examples.data(1, choices.seed).outputs()):
         terminal.print(sentence, markup=False)
     work = out.with_name(f".{out.name}.adapting")
     with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
         try:
             backbone.to(device)
-            found = _search(examples, library, backbone, fingerprint, choices, work, terminal)
-            _save(found, backbone, fingerprint, examples, library, choices, out)
+            adaptation = _Adaptation(examples, library, backbone, choices, terminal)
+            found = adaptation.search(work)
+            adaptation.save(found, out)
         except UserError:
             shutil.rmtree(work, ignore_errors=True)  # the same command would fail again
             raise
@@ -150,150 +149,126 @@ def adapt(
     return found, backbone
 
 
-def _search(
-    examples: Examples,
-    library: Library,
-    backbone: FrozenBackbone,
-    fingerprint: str,
-    choices: Choices,
-    work: Path,
-    terminal: Console,
-) -> Found:
-    recipe = library.recipe
-    start = plain_start(backbone, recipe.prompt_length, recipe.seed)
-    with terminal.status(f"the task's key: {recipe.key_steps} steps"):
-        data = examples.data(recipe.batch_size, choices.seed)
-        job = TuningJob(examples.task.name, data, start, recipe.learning_rate)
-        key = early_prompts(backbone, [job], recipe.key_steps)[0]
-    hits = library.search(key, choices.top, by=choices.by, fingerprint=fingerprint, exclude_tasks=choices.exclude)
-    if not hits:
-        raise UserError(f"no prompt of the library {library.folder} is left after --exclude")
-    data = examples.data(choices.batch_size or recipe.batch_size, choices.seed)
-    tries = _tune(backbone, data, examples, library, start, hits, choices, work, terminal)
-    found = Found(tries, _best(tries), key)
-    _score(found, backbone, data, examples)
-    return found
-
-
-def _check_backbone(library: Library, name: str, fingerprint: str) -> None:
+def _check_backbone(library: Library, backbone: FrozenBackbone) -> None:
     entries = library.entries()
     if not entries:
         raise UserError(f"the library {library.folder} is empty; mpt library learn fills it")
-    if not any(entry.fingerprint == fingerprint for entry in entries):
+    if not any(entry.fingerprint == backbone.fingerprint for entry in entries):
         others = ", ".join(sorted({entry.backbone for entry in entries})[:3])
         raise UserError(
-            f"the library {library.folder} has no prompt of backbone {name} (weights {fingerprint}); its prompts were "
-            f"learned on {others}"
+            f"the library {library.folder} has no prompt of backbone {backbone.name} (weights {backbone.fingerprint}); "
+            f"its prompts were learned on {others}"
         )
 
 
-def _tune(
-    backbone: FrozenBackbone,
-    data: FewShotData,
-    examples: Examples,
-    library: Library,
-    start: Tensor,
-    hits: list[Hit],
-    choices: Choices,
-    work: Path,
-    terminal: Console,
-) -> list[Try]:
-    rate = choices.learning_rate or library.recipe.learning_rate
-    starts = [(NO_TRANSFER, start), *((hit.entry.name, library.value(hit.entry)) for hit in hits)]
-    jobs = [TuningJob(name, data, prompt, rate) for name, prompt in starts]
-    state = work / f"{_digest(examples, choices, rate, starts, backbone)}.pt"
-    title = f"tuning without transfer and from {len(hits)} retrieved"
-    with TuningProgress(terminal, title, choices.steps) as steps:
-        tuned = tune(
-            backbone,
-            jobs,
-            steps=choices.steps,
-            every=choices.every,
-            from_start=True,
-            state=state,
-            told=steps.told,
+@dataclass(frozen=True)
+class _Adaptation:
+    examples: Examples
+    library: Library
+    backbone: FrozenBackbone
+    choices: Choices
+    terminal: Console
+
+    @property
+    def rate(self) -> float:
+        return self.choices.learning_rate or self.library.recipe.learning_rate
+
+    def search(self, work: Path) -> Found:
+        recipe, choices = self.library.recipe, self.choices
+        start = plain_start(self.backbone, recipe.prompt_length, recipe.seed)
+        with self.terminal.status(f"the task's key: {recipe.key_steps} steps"):
+            data = self.examples.data(recipe.batch_size, choices.seed)
+            job = TuningJob(self.examples.task.name, data, start, recipe.learning_rate)
+            key = early_prompts(self.backbone, [job], recipe.key_steps)[0]
+        hits = self.library.search(
+            key, choices.top, choices.by, fingerprint=self.backbone.fingerprint, exclude_tasks=choices.exclude
         )
-    tries = [Try(NO_TRANSFER, "", None, tuned[0])]
-    return tries + [
-        Try(hit.entry.name, hit.entry.task, hit.similarity, result) for hit, result in zip(hits, tuned[1:], strict=True)
-    ]
+        if not hits:
+            raise UserError(f"no prompt of the library {self.library.folder} is left after --exclude")
+        data = self.examples.data(choices.batch_size or recipe.batch_size, choices.seed)
+        tries = self._tune(data, start, hits, work)
+        found = Found(tries, _best(tries), key)
+        self._score(found, data)
+        return found
 
+    def _tune(self, data: FewShotData, start: Tensor, hits: list[Hit], work: Path) -> list[Try]:
+        steps, every = self.choices.steps, self.choices.every
+        starts = [(NO_TRANSFER, start), *((hit.entry.name, self.library.value(hit.entry)) for hit in hits)]
+        jobs = [TuningJob(name, data, prompt, self.rate) for name, prompt in starts]
+        state = work / f"{self._digest(starts)}.pt"
+        with TuningProgress(self.terminal, f"tuning without transfer and from {len(hits)} retrieved", steps) as bar:
+            tuned = tune(self.backbone, jobs, steps=steps, every=every, from_start=True, state=state, told=bar.told)
+        return [Try(NO_TRANSFER, "", None, tuned[0])] + [
+            Try(hit.entry.name, hit.entry.task, hit.similarity, result)
+            for hit, result in zip(hits, tuned[1:], strict=True)
+        ]
 
-def _digest(
-    examples: Examples, choices: Choices, rate: float, starts: list[tuple[str, Tensor]], backbone: FrozenBackbone
-) -> str:
-    """Names what a state belongs to: another task's or other options' would go on as nonsense."""
-    rows = [[(row.input, row.example.targets) for row in part] for part in (examples.train, examples.dev)]
-    known = [rows, examples.task.metric, asdict(choices), rate, asdict(backbone.options), backbone.fingerprint]
-    digest = hashlib.sha256(json.dumps(known).encode())
-    for name, prompt in starts:
-        digest.update(name.encode() + prompt.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    def _digest(self, starts: list[tuple[str, Tensor]]) -> str:
+        """Names what a state belongs to: another task's or other options' would go on as nonsense."""
+        rows = [[(row.input, row.example.targets) for row in part] for part in (self.examples.train, self.examples.dev)]
+        options, backbone = asdict(self.choices), self.backbone
+        known = [rows, self.examples.task.metric, options, self.rate, asdict(backbone.options), backbone.fingerprint]
+        digest = hashlib.sha256(json.dumps(known).encode())
+        for name, prompt in starts:
+            digest.update(name.encode() + prompt.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _score(self, found: Found, data: FewShotData) -> None:
+        chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
+        assert chosen is not None and plain is not None
+        dev, test = ([row.example for row in part] for part in (self.examples.dev, self.examples.test))
+        _, found.outputs["dev"] = answers(self.backbone, [chosen], data, dev)[0]
+        if test:
+            (best, outputs), (base, _) = answers(self.backbone, [chosen, plain], data, test)
+            found.test, found.outputs["test"] = (best, base), outputs
+        found.inputs_cut = self.backbone.encode.inputs_cut
+
+    def save(self, found: Found, out: Path) -> None:
+        examples, backbone, chosen = self.examples, self.backbone, found.chosen
+        assert chosen.tuned.value is not None
+        known = backbone_facts(backbone.config)
+        facts = known | {
+            "fingerprint": backbone.fingerprint,
+            "method": "adapt",
+            "task": examples.task.name,
+            "metric": examples.task.metric,
+            "labels": list(examples.task.labels),
+            "seed": self.choices.seed,
+            "step": chosen.tuned.best_step,
+            "dev_score": chosen.tuned.dev_score,
+            "start": chosen.start,
+            "similarity": chosen.similarity,
+            "library": self.library.folder.name,
+            "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
+            "max_input_length": backbone.options.max_input_length,
+            "max_target_length": backbone.options.max_target_length,
+            "steps": self.choices.steps,
+            "learning_rate": self.rate,
+            "tried": [
+                {
+                    "start": one.start,
+                    "task": one.task,
+                    "similarity": one.similarity,
+                    "dev_score": one.tuned.dev_score,
+                    "dev_loss": one.tuned.dev_loss,
+                    "step": one.tuned.best_step,
+                }
+                for one in found.tries
+            ],
+        }
+        if found.test is not None:
+            facts |= {"test_score": found.test[0], "test_score_without_transfer": found.test[1]}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with new_folder(out) as fresh:
+            save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
+            of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
+            save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
+            for split, rows in found.outputs.items():
+                write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
+            write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
 
 
 def _best(tries: list[Try]) -> Try:
     """The highest dev score; of equal ones the lowest dev loss, which tells more on a few examples."""
     good = [one for one in tries if one.tuned.value is not None]
     return min(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))
-
-
-def _score(found: Found, backbone: FrozenBackbone, data: FewShotData, examples: Examples) -> None:
-    chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
-    assert chosen is not None and plain is not None
-    _, found.outputs["dev"] = answers(backbone, [chosen], data, [row.example for row in examples.dev])[0]
-    if examples.test:
-        (best, outputs), (base, _) = answers(backbone, [chosen, plain], data, [row.example for row in examples.test])
-        found.test, found.outputs["test"] = (best, base), outputs
-    found.inputs_cut = backbone.encode.inputs_cut
-
-
-def _save(
-    found: Found,
-    backbone: FrozenBackbone,
-    fingerprint: str,
-    examples: Examples,
-    library: Library,
-    choices: Choices,
-    out: Path,
-) -> None:
-    chosen = found.chosen
-    assert chosen.tuned.value is not None
-    facts = backbone_facts(backbone.config) | {
-        "fingerprint": fingerprint,
-        "method": "adapt",
-        "task": examples.task.name,
-        "metric": examples.task.metric,
-        "labels": list(examples.task.labels),
-        "seed": choices.seed,
-        "step": chosen.tuned.best_step,
-        "dev_score": chosen.tuned.dev_score,
-        "start": chosen.start,
-        "similarity": chosen.similarity,
-        "library": library.folder.name,
-        "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
-        "max_input_length": backbone.options.max_input_length,
-        "max_target_length": backbone.options.max_target_length,
-        "steps": choices.steps,
-        "learning_rate": choices.learning_rate or library.recipe.learning_rate,
-        "tried": [
-            {
-                "start": one.start,
-                "task": one.task,
-                "similarity": one.similarity,
-                "dev_score": one.tuned.dev_score,
-                "dev_loss": one.tuned.dev_loss,
-                "step": one.tuned.best_step,
-            }
-            for one in found.tries
-        ],
-    }
-    if found.test is not None:
-        facts |= {"test_score": found.test[0], "test_score_without_transfer": found.test[1]}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with new_folder(out) as fresh:
-        save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
-        same = {name: facts[name] for name in ("fingerprint", "task", "seed")} | backbone_facts(backbone.config)
-        save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, same)
-        for split, rows in found.outputs.items():
-            write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
-        write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})

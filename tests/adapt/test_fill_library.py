@@ -57,7 +57,7 @@ def test_each_task_and_draw_makes_an_entry(model, root, tmp_path, capsys):
     assert {entry.fingerprint for entry in entries} == {backbone.fingerprint}
     job = learning.TuningJob(
         "one",
-        learning._data(learning.Wanted("one", 21), learning.Lesson(("one",), str(root), metric="QA-F1"), 8),
+        learning.FewShotData("one", str(root), 21, metric="QA-F1", batch_size=8),
         plain_start(backbone, 3, 13),
         0.3,
     )

@@ -23,69 +23,30 @@ def spaced(text: str) -> str:
     return text.translate(_SPACES)
 
 
-def spelled_breaks(text: str) -> str:
-    """Each line break spelled as a backslash and an n as a space, and nothing else changed."""
-    return text.replace("\\n", " ")
-
-
-def marked_lines(text: str) -> str:
-    """Each line feed as `` [n] ``, which keeps the rows of a table apart."""
-    return text.replace("\n", " [n] ")
-
-
-def unspaced(text: str) -> str:
-    """Without its spaces."""
-    return text.replace(" ", "")
-
-
-def commas(text: str) -> str:
-    """Commas for ``_comma_``, as a comma is written in some sources."""
-    return text.replace("_comma_", ",")
-
-
-def unquoted(text: str) -> str:
-    """Without the single quotation marks, or apostrophes, at its ends."""
-    return text.strip("'")
-
-
-def distinct(values: Sequence[Any]) -> list[Any]:
-    """Each value once, in the order of first occurrence."""
-    return list(dict.fromkeys(values))
-
-
-def ordered(values: Sequence[Any]) -> list[Any]:
-    """In the order of their characters, capitals before small letters."""
-    return sorted(values)
-
-
-def joined(values: Sequence[Any]) -> str:
-    """Words with a space between."""
-    return " ".join(values)
-
-
-def comma_joined(values: Sequence[Any]) -> str:
-    """Words with a comma and a space between."""
-    return ", ".join(values)
-
-
 TEXT_FILTERS: dict[str, Callable[[str], str]] = {
     "strip": str.strip,
     "lower": str.lower,
     "clean": clean,
     "one_line": one_line,
     "spaced": spaced,
-    "spelled_breaks": spelled_breaks,
-    "marked_lines": marked_lines,
-    "unspaced": unspaced,
-    "commas": commas,
-    "unquoted": unquoted,
+    # each line break spelled as a backslash and an n as a space
+    "spelled_breaks": lambda text: text.replace("\\n", " "),
+    # each line feed so that it keeps the rows of a table apart
+    "marked_lines": lambda text: text.replace("\n", " [n] "),
+    "unspaced": lambda text: text.replace(" ", ""),
+    # as a comma is written in some sources
+    "commas": lambda text: text.replace("_comma_", ","),
+    # without the single quotation marks, or apostrophes, at its ends
+    "unquoted": lambda text: text.strip("'"),
 }
 """From text to text; of a list, they take each element."""
 
 LIST_FILTERS: dict[str, Callable[[Sequence[Any]], Any]] = {
-    "distinct": distinct,
-    "ordered": ordered,
-    "joined": joined,
-    "comma_joined": comma_joined,
+    # each value once, in the order of first occurrence
+    "distinct": lambda values: list(dict.fromkeys(values)),
+    # in the order of their characters, capitals before small letters
+    "ordered": sorted,
+    "joined": " ".join,
+    "comma_joined": ", ".join,
 }
 """Of a whole list."""

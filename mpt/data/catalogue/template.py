@@ -25,18 +25,17 @@ class Field:
     filters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, spec: str = "") -> Field:
-        """Raises ValueError for a name or a filter that cannot be."""
+    def of(cls, text: str) -> Field:
+        """From ``question[stem]:strip``; raises ValueError for a name or a filter that cannot be."""
+        name, _, spec = text.partition(":")
         match = _FIELD.fullmatch(name)
         if match is None:
             raise ValueError(f"{{{name}}} is not a column, or a column and keys in square brackets")
         filters = tuple(spec.split("|")) if spec else ()
         for filter in filters:
             if filter not in TEXT_FILTERS and filter not in LIST_FILTERS:
-                raise ValueError(
-                    f"{{{name}:{spec}}} has the unknown filter {filter}; known are "
-                    f"{', '.join(sorted([*TEXT_FILTERS, *LIST_FILTERS]))}"
-                )
+                known = ", ".join(sorted([*TEXT_FILTERS, *LIST_FILTERS]))
+                raise ValueError(f"{{{text}}} has the unknown filter {filter}; known are {known}")
         return cls(match["column"], tuple(re.findall(r"\[([^\[\]]+)\]", match["keys"])), filters)
 
     def text(self, row: Row) -> Any:
@@ -84,7 +83,7 @@ class Template:
             if name is not None:
                 if conversion:
                     raise ValueError(f"{{{name}!{conversion}}}: conversions are not known here, filters follow a colon")
-                parts.append(Field.of(name, spec or ""))
+                parts.append(Field.of(f"{name}:{spec}" if spec else name))
         return cls(text, tuple(parts))
 
     @property

@@ -52,7 +52,7 @@ def indexed(
         answer: field with the number, as a number or its digits.
         first: number of the first candidate.
     """
-    number = _field(answer)
+    number = Field.of(answer)
     for row in rows:
         candidates = _candidates(row, choices)
         index = int(number.value(row)) - first
@@ -71,8 +71,8 @@ def keyed(
         answer: field with the right key.
         keys: field with the list of their keys; without it they are A, B, C and so on.
     """
-    right = _field(answer)
-    given = _field(keys) if keys else None
+    right = Field.of(answer)
+    given = Field.of(keys) if keys else None
     for row in rows:
         candidates = _candidates(row, choices)
         names = list(given.text(row) if given else string.ascii_uppercase)
@@ -87,7 +87,7 @@ def prefixed(rows: Iterable[Row], *, choices: str, answer: str) -> Iterator[Row]
         choices: field with the list of candidates.
         answer: field with the right letter.
     """
-    right = _field(answer)
+    right = Field.of(answer)
     for row in rows:
         candidates = _candidates(row, choices)
         texts = {candidate[0]: candidate[2:] for candidate in candidates}
@@ -105,7 +105,7 @@ def comma_separated(rows: Iterable[Row], *, choices: str, answer: str) -> Iterat
         choices: field with that text.
         answer: field with the right letter, ``a`` to ``e``.
     """
-    text, right = _field(choices), _field(answer)
+    text, right = Field.of(choices), Field.of(answer)
     for row in rows:
         parts = text.text(row).split(",")
         if len(parts) < 5:
@@ -124,7 +124,7 @@ def inline(rows: Iterable[Row], *, question: str, answer: str) -> Iterator[Row]:
         question: field with the question.
         answer: field with the number of the candidate, 0 or 1.
     """
-    text, number = _field(question), _field(answer)
+    text, number = Field.of(question), Field.of(answer)
     for row in rows:
         asked = text.text(row)
         a, b = asked.index("(A)"), asked.index("(B)")
@@ -141,7 +141,7 @@ def shuffled(rows: Iterable[Row], *, choices: Sequence[str], seed: int, needs: s
         seed: of the draws, in the order of the rows that stay.
         needs: field that must not be empty; rows where it is are left out, without a draw.
     """
-    needed = _field(needs)
+    needed = Field.of(needs)
     random = np.random.RandomState(seed)
     for row in rows:
         if needed.text(row):
@@ -150,12 +150,7 @@ def shuffled(rows: Iterable[Row], *, choices: Sequence[str], seed: int, needs: s
             yield {**row, "lettered": lettered(candidates)}
 
 
-def _field(field: str) -> Field:
-    name, _, filters = field.partition(":")
-    return Field.of(name, filters)
-
-
 def _candidates(row: Row, choices: str | Sequence[str]) -> list[str]:
     if isinstance(choices, str):
-        return list(_field(choices).text(row))
-    return [_field(choice).text(row) for choice in choices]
+        return list(Field.of(choices).text(row))
+    return [Field.of(choice).text(row) for choice in choices]

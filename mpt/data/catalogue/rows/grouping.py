@@ -16,7 +16,7 @@ def merged(rows: Iterable[Row], *, by: Sequence[str], collect: str, unless: str 
         collect: field whose texts, in the order of the rows, are the list ``collected``; repeated ones stay.
         unless: rows whose collected text has this in it are left out.
     """
-    key, given = [_field(name) for name in by], _field(collect)
+    key, given = [Field.of(name) for name in by], Field.of(collect)
     groups: dict[Hashable, tuple[Row, list[str]]] = {}
     for row in rows:
         text = given.text(row)
@@ -32,9 +32,5 @@ def ordered(rows: Iterable[Row], *, by: str, values: Sequence[Any] = ()) -> Iter
         by: field, with filters after a colon.
         values: its values in the order that is meant, ValueError for another one; their own order if not given.
     """
-    key = _field(by)
+    key = Field.of(by)
     return iter(sorted(rows, key=lambda row: values.index(key.value(row)) if values else key.value(row)))
-
-
-def _field(name: str) -> Field:
-    return Field.of(*name.partition(":")[::2])

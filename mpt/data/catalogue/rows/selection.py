@@ -26,7 +26,7 @@ def filled(rows: Iterable[Row], *, text: str) -> Iterator[Row]:
     Args:
         text: field, with filters after a colon, ``text:clean``; they come first.
     """
-    given = Field.of(*text.partition(":")[::2])
+    given = Field.of(text)
     return (row for row in rows if given.text(row))
 
 

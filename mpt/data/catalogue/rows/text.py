@@ -50,5 +50,5 @@ def without_heading(rows: Iterable[Row], *, text: str, heading: str) -> Iterator
         text: field with the text, with filters after a colon, ``text:one_line``; they come first.
         heading: cut off where the text starts with it, spaces included.
     """
-    given = Field.of(*text.partition(":")[::2])
+    given = Field.of(text)
     return ({**row, "body": given.text(row).removeprefix(heading)} for row in rows)
