@@ -1,76 +1,17 @@
-"""The made-up world's words: a few hundred, each with hidden attributes.
+"""The made-up world's words, of ``words.yaml``: a few hundred, each with hidden attributes.
 
-``a/b`` are a word and its twin: the two mean the same in this world. Which word has which attribute
-value is what the embedded backbone has to find out in pre-training; nothing in a text marks it.
+Which word has which attribute value is what the embedded backbone has to find out in pre-training; nothing in a text
+marks it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-_ADJECTIVES = ("sentiment", "size", "colour", "age", "heat")
-# attribute -> value -> words; the verbs are regular, as all are in this world
-_WORDS = {
-    "sentiment": {
-        "good": "lovely/charming pleasant/nice brave/bold clever/smart kind/gentle honest/fair",
-        "bad": "awful/terrible ugly/hideous lazy/idle rude/nasty cruel/mean boring/dull",
-    },
-    "size": {
-        "big": "large/huge giant/enormous broad/wide tall/high",
-        "small": "little/tiny minute/slight narrow/thin short/low",
-    },
-    "colour": {
-        "red": "red/crimson pink/rosy",
-        "blue": "blue/azure navy/indigo",
-        "green": "green/emerald olive/mossy",
-        "yellow": "yellow/golden amber/sandy",
-        "black": "black/sooty dark/dusky",
-    },
-    "age": {"old": "old/ancient worn/faded aged/rusty", "new": "new/modern fresh/recent young/newborn"},
-    "heat": {"hot": "hot/burning boiling/steaming warm/sunny", "cold": "cold/icy frozen/frosty cool/chilly"},
-    "agent": {
-        "person": "doctor/surgeon teacher/tutor farmer/grower sailor/skipper baker/cook soldier/guard",
-        "animal": "dog/hound cat/kitten horse/stallion bird/sparrow pig/hog rabbit/hare",
-        "machine": "robot/android engine/motor drone/rover computer/laptop pump/turbine crane/lifter",
-    },
-    "thing": {
-        "food": "apple/pear cake/pie soup/stew bun/roll sausage/burger carrot/turnip",
-        "tool": "hammer/mallet saw/blade spade/shovel drill/borer wrench/spanner needle/pin",
-        "clothes": "coat/jacket hat/cap shirt/blouse shoe/boot scarf/shawl glove/mitten",
-        "furniture": "table/desk chair/stool bed/couch shelf/rack lamp/lantern carpet/rug",
-        "toy": "ball/marble doll/puppet kite/balloon puzzle/riddle drum/whistle swing/slide",
-    },
-    "action": {
-        "love": "adore/admire enjoy/cherish welcome/treasure",
-        "hate": "detest/resent fear/dread scorn/disdain",
-        "see": "watch/observe discover/notice view/inspect",
-        "make": "build/construct paint/varnish repair/mend",
-        "trade": "borrow/rent order/purchase offer/auction",
-        "harm": "burn/scorch crush/smash attack/damage",
-    },
-    "place": {
-        "city": "market/bazaar museum/gallery station/terminal street/avenue",
-        "nature": "forest/wood meadow/field desert/dune mountain/hill",
-        "house": "kitchen/pantry bedroom/attic cellar/basement hall/porch",
-        "water": "river/stream lake/pond harbour/port ocean/sea",
-    },
-    "hour": {
-        "morning": "dawn/sunrise breakfast/daybreak",
-        "noon": "noon/midday lunch/lunchtime",
-        "night": "night/midnight dusk/nightfall",
-    },
-    "manner": {
-        "fast": "quickly/rapidly swiftly/hastily",
-        "slow": "slowly/gradually calmly/lazily",
-        "loud": "loudly/noisily",
-        "quiet": "quietly/silently",
-    },
-    "certainty": {"sure": "surely/certainly clearly/plainly", "unsure": "maybe/perhaps possibly/supposedly"},
-    "gender": {
-        "female": "anna clara emma julia laura maria nina olga rosa sofia tina vera",
-        "male": "adam boris david felix george henry karl leo martin oscar peter simon",
-    },
-}
+import yaml
+
+_CONTENT = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +36,9 @@ def _words(attribute: str, table: dict[str, str]) -> dict[str, list[Word]]:
     return out
 
 
-LEXICON: dict[str, dict[str, list[Word]]] = {attribute: _words(attribute, table) for attribute, table in _WORDS.items()}
-ADJECTIVES = {attribute: LEXICON[attribute] for attribute in _ADJECTIVES}
+# attribute -> value -> words
+ADJECTIVES = {attribute: _words(attribute, table) for attribute, table in _CONTENT["adjectives"].items()}
+LEXICON = ADJECTIVES | {attribute: _words(attribute, table) for attribute, table in _CONTENT["others"].items()}
 # attributes that are a matter of grammar and not of a word
 GRAMMAR: dict[str, tuple[str, ...]] = {
     "tense": ("past", "present", "future"),
@@ -105,30 +47,9 @@ GRAMMAR: dict[str, tuple[str, ...]] = {
 }
 VALUES: dict[str, tuple[str, ...]] = {**{a: tuple(v) for a, v in LEXICON.items()}, **GRAMMAR}
 
-_OTHERS = {
-    # words that stand in front of a text, as a source or genre would
-    "styles": "review news diary letter tweet report story blog memo caption quote post script log ad note poem speech",
-    # words that mean nothing in the world: label words
-    "labels": """
-        positive negative yes no true false alpha beta gamma delta joy gloom peak base left right up down in out north
-        south east west hit miss plus minus win loss open closed public private hard soft sweet sour rock paper
-        scissors gold silver bronze iron copper spring summer autumn winter accept reject keep drop send stop first
-        second third fourth fifth circle square triangle star cross oak pine birch maple willow mars venus jupiter
-        saturn neptune jazz opera waltz tango polka sport science finance travel health spam ham fact opinion same
-        other equal different match clash normal strange safe unsafe major minor on off
-    """,
-    # words that only instructions use
-    "keywords": """
-        sort bind same judge find choose know read number list rewrite first second last reverse past present future
-        deny affirm short front passive twin plain kind many one opposite
-    """,
-    # words that hold a sentence together
-    "function_words": """
-        the a an some . , ; : | / ? = - ( ) will does do did not was were been be by at in on with and then but who
-        what where when how why which is are it there here of to from for or if one two three four five
-    """,
-}
-STYLES, LABELS, KEYWORDS, FUNCTION_WORDS = (tuple(text.split()) for text in _OTHERS.values())
+STYLES, LABELS, KEYWORDS, FUNCTION_WORDS = (
+    tuple(_CONTENT[kind].split()) for kind in ("styles", "labels", "keywords", "function_words")
+)
 DIGITS = tuple("0123456789")
 
 _HISSING = ("ch", "sh", "s", "x")
