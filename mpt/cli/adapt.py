@@ -103,6 +103,3 @@ def _adapt(options: argparse.Namespace) -> None:
     found, backbone = adapt(examples, library, name, limits, choices, out, terminal, device_of(options.device))
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")
-    if options.every > options.steps:
-        raise UserError(f"--every {options.every} is more than the {options.steps} of --steps")
-    refuse_full(out, "--out")
