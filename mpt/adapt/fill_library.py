@@ -132,11 +132,7 @@ def learn(
 
 
 def _there(library: Library, fingerprint: str, names: Sequence[str]) -> set[str]:
-    """Which entries a library has.
-
-    Raises:
-        UserError: one of the names belongs to a prompt of another backbone.
-    """
+    """Which entries a library has."""
     found = {entry.name: entry.fingerprint for entry in library.entries()}
     for name in names:
         if found.get(name, fingerprint) != fingerprint:

@@ -56,11 +56,7 @@ def fetch(where: str) -> Path:
 
 
 def hub_api(repo: str) -> HfApi:
-    """The hub, once the name of the repository is one.
-
-    Raises:
-        UserError: it is not.
-    """
+    """The hub, once the name of the repository is one."""
     try:
         validate_repo_id(repo)
     except HFValidationError as error:

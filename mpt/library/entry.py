@@ -68,11 +68,7 @@ def amount(value: Any) -> Any:
 
 
 def check_name(name: str) -> str:
-    """A name that is safe as a folder's, whatever the system.
-
-    Raises:
-        UserError: it leads out of its folder, is hidden, too long, or holds signs that are not for names.
-    """
+    """A name that is safe as a folder's, whatever the system."""
     plain = is_folder_name(name) and not set(name) & set('/:*?"<>|') and name.isprintable()
     if not plain or name.startswith((".", "-", " ")) or name.endswith((".", " ")) or len(name.encode()) > _LONGEST_NAME:
         raise UserError(
@@ -105,11 +101,7 @@ def read_entry(folder: Path, prompt_length: int | None = None) -> tuple[Entry, n
 
 
 def as_entry(folder: Path, backbone: str, facts: dict[str, Any], prompt_length: int, hidden_size: int) -> Entry:
-    """An entry from its facts.
-
-    Raises:
-        UserError: they lack a fingerprint, or a fact is of the wrong kind.
-    """
+    """An entry from its facts."""
     fingerprint, task, seed = facts.get("fingerprint"), facts.get("task"), facts.get("seed")
     score = dev_score(facts)
     if not isinstance(fingerprint, str) or not fingerprint:
@@ -142,9 +134,6 @@ def placed(folder: Path, adding: Path) -> Iterator[Path]:
     Args:
         folder: where the entry will lie.
         adding: folder on the same file system in which it is made.
-
-    Raises:
-        UserError: there is an entry of that name.
     """
     with _work_folder(adding) as work:
         fresh = work / folder.name

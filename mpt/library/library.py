@@ -127,11 +127,7 @@ class Library:
         return library
 
     def check_recipe(self, recipe: KeyRecipe, end: str = "") -> None:
-        """Refuse keys that were made in another way.
-
-        Raises:
-            UserError: with both sides.
-        """
+        """Refuse keys that were made in another way."""
         own, other = (as_json(given)["recipe"] for given in (self.recipe, recipe))
         if different := [f"{name} {own[name]} (not {other[name]})" for name in own if own[name] != other[name]]:
             raise UserError(f"the keys of the library {self.folder} were made with {', '.join(different)}{end}")
@@ -189,11 +185,7 @@ class Library:
         return self.add(name or read.name, read.key.weight, read.value.weight, facts, decoder_only=read.decoder_only)
 
     def copy(self, entry: Entry) -> Entry:
-        """Add an entry of another library of this recipe, byte for byte.
-
-        Raises:
-            UserError: see :meth:`add`.
-        """
+        """Add an entry of another library of this recipe, byte for byte."""
         return self._place(entry.name, lambda fresh: copy_entry(entry.folder, fresh))
 
     # Reading ------------------------------------------------------------------------------------------------
@@ -238,11 +230,7 @@ class Library:
         return folder
 
     def check_excluded(self, tasks: Collection[str]) -> None:
-        """Refuse tasks to leave out that no entry was learned on: one that is misspelt would be left in.
-
-        Raises:
-            UserError: there is one; names the nearest.
-        """
+        """Refuse tasks to leave out that no entry was learned on: one that is misspelt would be left in."""
         self._update()
         there = {row.task for row in self._index.rows.values()}
         for task in tasks:

@@ -35,11 +35,7 @@ class Hit:
 
 
 def search(index: Index, key: Tensor, k: int, by: str, fingerprint: str, exclude_tasks: Collection[str]) -> list[Hit]:
-    """See :meth:`mpt.library.library.Library.search`; the index is up to date with the folders' names.
-
-    Raises:
-        UserError: the backbone's keys have another hidden size.
-    """
+    """See :meth:`mpt.library.library.Library.search`; the index is up to date with the folders' names."""
     if by not in POOLS:
         index.update(thorough=True)  # every key will be read
     while True:

@@ -148,9 +148,6 @@ def weighted_average(values: Tensor, similarities: Tensor | Sequence[float]) -> 
 
     Returns:
         ``[P, H]`` in the dtype of ``values``.
-
-    Raises:
-        UserError: see :func:`transfer_weights`.
     """
     weights = transfer_weights(similarities)
     if values.dim() != 3 or len(values) != len(weights):

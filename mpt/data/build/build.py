@@ -127,11 +127,7 @@ def build(asked: BuildJob, fetch: Fetch) -> Result:
 
 
 def _servable(job: BuildJob, pool: list[Record]) -> tuple[BuildJob, str]:
-    """The job without the sizes for which the pool leaves no dev example, and a sentence's beginning about these.
-
-    Raises:
-        UserError: no size is left.
-    """
+    """The job without the sizes for which the pool leaves no dev example, and a sentence's beginning about these."""
     # Whether there is one does not depend on the order of the pool.
     lacking = [k for k in job.sizes if not draw(pool, k, job.task.by_label)[1]]
     if not lacking:
@@ -144,11 +140,7 @@ def _servable(job: BuildJob, pool: list[Record]) -> tuple[BuildJob, str]:
 
 
 def check_inside(root: Path, name: str) -> None:
-    """Complain of a task whose folder would not be a folder of the root.
-
-    Raises:
-        UserError: a name that is a path; a link or a file in the folder's place.
-    """
+    """Complain of a task whose folder would not be a folder of the root."""
     if not is_folder_name(name) or name.startswith("."):
         raise UserError(f"The task name {name!r} cannot be the name of a folder in {root}.")
     folder = root / name

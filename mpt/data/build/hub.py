@@ -135,9 +135,6 @@ def split_folder(source: DataSource, split: str, names: Iterable[str]) -> str:
 
     Args:
         names: the files, ``<config>/<split>/<file>.parquet``.
-
-    Raises:
-        UserError: there is no such configuration or split; says what there is.
     """
     there: dict[str, set[str]] = {}
     for name in names:

@@ -23,11 +23,7 @@ class Lossy:
         self._found: Counter[str] = Counter()
 
     def watched(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records as they come.
-
-        Raises:
-            UserError: the task is a user's own, and a record would not be read back as it is.
-        """
+        """The records as they come."""
         for number, record in enumerate(records, start=1):
             if trouble := _trouble(record):
                 if self._strict:

@@ -17,11 +17,7 @@ SPLITS = ("train", "test")
 
 
 def raw_files(folder: Path, task: str) -> tuple[Path, Path]:
-    """The train and the test file of a task.
-
-    Raises:
-        UserError: one of them is not there.
-    """
+    """The train and the test file of a task."""
     files = [folder / f"{task}.{split}.tsv" for split in SPLITS]
     if not any(file.is_file() for file in files):
         # Without the task's name: many tasks may lack their files, and say so together.

@@ -194,9 +194,6 @@ class TaskFile(FromFile):
 
         Args:
             stem: the file's name.
-
-        Raises:
-            ValueError: the name is not the file's, or the columns are not those that are needed.
         """
         if self.name != stem:
             raise ValueError(f"name is {self.name!r}; a task's file is called after it, {self.name}.yaml")

@@ -227,11 +227,7 @@ class Draws:
 
     @classmethod
     def of(cls, root: str | Path, task: str) -> Draws:
-        """Look into ``<root>/<task>``.
-
-        Raises:
-            UserError: no such root, task or file in it.
-        """
+        """Look into ``<root>/<task>``."""
         folder = Path(root, task)
         # All names are looked through for the complaint alone: a large study asks this thousands of times.
         plain = Path(task).name == task and not task.startswith(".")

@@ -19,11 +19,7 @@ MISSING: tuple[Missing, ...] = ("error", "skip")
 
 
 def absent(tasks: Iterable[str], root: str | Path) -> list[str]:
-    """Those of some tasks that are not under a data root, in their order.
-
-    Raises:
-        UserError: there is no such root.
-    """
+    """Those of some tasks that are not under a data root, in their order."""
     known = set(task_names(root))
     return [task for task in tasks if task not in known]
 

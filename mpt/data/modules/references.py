@@ -12,11 +12,7 @@ References = Literal["first", "drawn"]
 
 
 def check_references(references: str) -> None:
-    """Complain of a word that is neither.
-
-    Raises:
-        UserError: by the option's name.
-    """
+    """Complain, by the option's name, of a word that is neither."""
     if references not in ("first", "drawn"):
         raise UserError(f"--data.references is first or drawn, not {references!r}.")
 

@@ -26,11 +26,7 @@ Batch = TypeVar("Batch", TextBatch, EpisodeBatch)
 
 
 def check_stream(trainer: pl.Trainer) -> None:
-    """Refuse Trainer options that an endless stream of batches cannot follow.
-
-    Raises:
-        UserError: naming the option and what to use instead.
-    """
+    """Refuse Trainer options that an endless stream of batches cannot follow, and say what to use instead."""
     known: Any = trainer
     if known.overfit_batches:
         raise UserError(

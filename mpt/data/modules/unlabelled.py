@@ -23,9 +23,6 @@ def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:
 
     Args:
         what: the end of the sentence: what would be right.
-
-    Raises:
-        UserError: there is one.
     """
     if texts := [name for name, examples in pools.items() if is_text(examples)]:
         raise UserError(f"{', '.join(texts)} is unlabelled text, {what}.")
@@ -37,11 +34,7 @@ def documents(examples: Sequence[Example]) -> list[Example]:
 
 
 def check_objective(objective: str, window: int) -> None:
-    """Complain of options of a data module that cannot be right.
-
-    Raises:
-        UserError: an unknown objective, or a window of less than two words.
-    """
+    """Complain of options of a data module that cannot be right."""
     if objective not in OBJECTIVES:
         raise UserError(f"--data.objective is one of {', '.join(OBJECTIVES)}, not {objective!r}.")
     if window < 2:

@@ -14,9 +14,6 @@ def refuse_lookalikes(where: str, labels: Mapping[str, int]) -> None:
     Args:
         where: the start of a complaint: the file.
         labels: by label, the line that it first stands in; 0 where there are no lines.
-
-    Raises:
-        UserError: there are such; with their signs spelled out.
     """
     seen: dict[str, str] = {}
     for label, line in labels.items():
