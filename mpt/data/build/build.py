@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mpt.data.build.builds import origin, raw_sums, read_builds
 from mpt.data.build.checksums import md5
@@ -85,7 +85,7 @@ class Result(str):
         return result
 
 
-def build(asked: BuildJob, fetch: Fetch) -> Result:
+def build(job: BuildJob, fetch: Fetch) -> Result:
     """Make a task's files unless they are there.
 
     The folder changes from what it was to what was asked for in one step; files of other draws stay in it.
@@ -94,7 +94,6 @@ def build(asked: BuildJob, fetch: Fetch) -> Result:
         UserError: files that were made otherwise are there, and ``overwrite`` is not set; what is wrong with the
             source; a pool too small for a draw, after the files of the other sizes were made.
     """
-    job = asked
     check_inside(job.root, job.task.name)
     builds = read_builds(job.folder)
     if not job.overwrite:
@@ -112,8 +111,8 @@ def build(asked: BuildJob, fetch: Fetch) -> Result:
         if not job.overwrite and any(entry["pool"] != made for entry in builds):
             raise UserError(_otherwise(job, "from a source that has changed since"))
         sums |= _write_draws(job, fresh, pool.train, lossy)
-        kept = [{**entry, "files": _without(entry["files"], sums)} for entry in builds]
-        kept = [entry for entry in kept if entry["files"]]
+        left = ({name: sum for name, sum in entry["files"].items() if name not in sums} for entry in builds)
+        kept = [{**entry, "files": files} for entry, files in zip(builds, left, strict=True) if files]
         same = next((entry for entry in kept if origin(entry) == job.source and entry["pool"] == made), None)
         if same is None:
             kept.append({**job.source, "pool": made, "files": sums})
@@ -195,7 +194,7 @@ def _write_test(job: BuildJob, folder: Path, records: Iterable[Record]) -> dict[
     names = [job.file(k, seed, "test") for k in job.sizes for seed in job.seeds]
     sum = _write(folder / names[0], records)
     for name in names[1:]:
-        _link(folder / names[0], folder / name)
+        link(folder / names[0], folder / name)
     return dict.fromkeys(names, sum)
 
 
@@ -212,25 +211,21 @@ def _write_draws(job: BuildJob, folder: Path, pool: list[Record], lossy: Lossy) 
 
 def _write(path: Path, records: Iterable[Record]) -> str:
     """Write a file and return its MD5 sum; it must not be empty."""
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("wb") as file:
-        for line in _lines(records):
-            digest.update(line)
-            file.write(line)
+        digest = _digest(records, file)
         if not file.tell():
             raise UserError("its test list is empty.")
-    return digest.hexdigest()
+    return digest
 
 
-def _digest(records: Iterable[Record]) -> str:
+def _digest(records: Iterable[Record], file: BinaryIO | None = None) -> str:
     digest = hashlib.md5(usedforsecurity=False)
-    for line in _lines(records):
+    for record in records:
+        line = f"{record.input}\t{record.output}\n".encode()
         digest.update(line)
+        if file is not None:
+            file.write(line)
     return digest.hexdigest()
-
-
-def _lines(records: Iterable[Record]) -> Iterator[bytes]:
-    return (f"{record.input}\t{record.output}\n".encode() for record in records)
 
 
 def _keep_others(old: Path, fresh: Path) -> None:
@@ -242,15 +237,12 @@ def _keep_others(old: Path, fresh: Path) -> None:
             if path.is_dir() and not path.is_symlink():
                 shutil.copytree(path, fresh / path.name, symlinks=True)
             else:
-                _link(path, fresh / path.name)
+                link(path, fresh / path.name)
 
 
-def _link(path: Path, other: Path) -> None:
+def link(path: Path, other: Path) -> None:
+    """The same file by another name, or a copy."""
     try:
         os.link(path, other, follow_symlinks=False)
     except OSError:  # a disk without hard links
         shutil.copy2(path, other, follow_symlinks=False)
-
-
-def _without(sums: dict[str, str], replaced: dict[str, str]) -> dict[str, str]:
-    return {name: sum for name, sum in sums.items() if name not in replaced}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mpt.data.build.build import check_inside, link
 from mpt.data.catalogue.filters import clean
 from mpt.data.tasks.sampling import draw
 from mpt.data.tasks.task import Example
 from mpt.data.modules.unlabelled import documents
 from mpt.util.errors import UserError
-from mpt.util.files import is_folder_name, new_folder
+from mpt.util.files import new_folder
 
 
 def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[int]) -> int:
@@ -32,8 +31,7 @@ def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[in
             another form, by line; too little text for a train and a dev part.
     """
     folder = root / name
-    if not is_folder_name(name) or name.startswith("."):
-        raise UserError(f"The task name {name!r} cannot be the name of a folder in {root}.")
+    check_inside(root, name)
     if folder.exists():
         raise UserError(f"{folder} is there already; choose another name, or remove it.")
     texts = dict.fromkeys(clean(text) for file in files for text in _texts(file))
@@ -46,7 +44,7 @@ def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[in
             first = fresh / f"{name}_all_{seeds[0]}_{split}.tsv"
             first.write_text("".join(f"\t{example.targets[0]}\n" for example in part), encoding="utf-8", newline="\n")
             for seed in seeds[1:]:
-                _link(first, fresh / f"{name}_all_{seed}_{split}.tsv")
+                link(first, fresh / f"{name}_all_{seed}_{split}.tsv")
     return len(found)
 
 
@@ -84,10 +82,3 @@ def _text(record: Any) -> str:
     if not isinstance(text, str):
         raise TypeError
     return text
-
-
-def _link(path: Path, other: Path) -> None:
-    try:
-        os.link(path, other)
-    except OSError:  # a disk without hard links
-        shutil.copy2(path, other)

@@ -53,10 +53,11 @@ class Draw:
         return cls(task, list(rows), *parts)
 
 
+@dataclass(frozen=True)
 class Episodes(Dataset[EpisodeBatch]):
     """Endlessly many episodes, each made when its number asks for it; fetched a list of numbers at a time.
 
-    Args:
+    Attributes:
         draws: for each task, its draws, as many of each.
         batch_size: rows of a support batch.
         support_batches: number of support batches.
@@ -66,19 +67,13 @@ class Episodes(Dataset[EpisodeBatch]):
         references: whether training predicts the first one, or one that is drawn.
     """
 
-    def __init__(
-        self,
-        draws: list[list[Draw]],
-        batch_size: int,
-        support_batches: int,
-        query_batch_size: int,
-        size: int,
-        seed: int,
-        references: References = "first",
-    ) -> None:
-        self.draws = draws
-        self.batch_size, self.support_batches, self.query_batch_size = batch_size, support_batches, query_batch_size
-        self.size, self.seed, self.references = size, seed, references
+    draws: list[list[Draw]]
+    batch_size: int
+    support_batches: int
+    query_batch_size: int
+    size: int
+    seed: int
+    references: References
 
     def __getitem__(self, numbers: list[int]) -> EpisodeBatch:
         return EpisodeBatch([self.episode(number) for number in numbers], self.size)
@@ -101,11 +96,11 @@ class Episodes(Dataset[EpisodeBatch]):
         return collate((draw.task, example) for example in examples)
 
 
+@dataclass(frozen=True)
 class _Prepared(Dataset[EpisodeBatch]):
     """Episodes made beforehand, fetched by a list of one number."""
 
-    def __init__(self, episodes: list[Episode]) -> None:
-        self.episodes = episodes
+    episodes: list[Episode]
 
     def __getitem__(self, numbers: list[int]) -> EpisodeBatch:
         return EpisodeBatch([self.episodes[number] for number in numbers], size=1)

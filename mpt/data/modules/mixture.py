@@ -98,7 +98,7 @@ class MixtureData(TextData):
         self.splits, self.limit, self.temperature = tuple(splits), limit, temperature
         self.target_k = target_k
         self.pools: dict[str, list[Example]] = {}
-        self._validation_rows: list[tuple[str, Example]] = []
+        self._held_out: dict[str, list[Example]] = {}
 
     def setup(self, stage: str | None = None) -> None:
         if self.pools:
@@ -110,24 +110,15 @@ class MixtureData(TextData):
             self.pools[self.given.target] = self._of_target(self.given.target)
         self.labels = source_labels(self.given.root, self.pools)
         self.task_names = tuple(self.pools)
-        self._validation_rows = [
-            (name, example)
+        self._held_out = {
+            name: self._read(name, load_examples(self.given.root, name, self.given.seeds[0], ["dev"], self.given.k))
             for name in self.given.validation
-            for example in self._read(
-                name, load_examples(self.given.root, name, self.given.seeds[0], ["dev"], self.given.k)
-            )
-        ]
-        held_out = {
-            name: [row for task, row in self._validation_rows if task == name] for name in self.given.validation
         }
-        refuse_text(held_out, "which has no score; --data.validation names tasks with answers")
+        refuse_text(self._held_out, "which has no score; --data.validation names tasks with answers")
 
     def outputs(self) -> list[Outputs]:
         self.setup()
-        held_out = [
-            Outputs(name, {"dev": [example for task, example in self._validation_rows if task == name]})
-            for name in self.given.validation
-        ]
+        held_out = [Outputs(name, {"dev": examples}) for name, examples in self._held_out.items()]
         return source_outputs(self.given.root, self.pools, self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
@@ -145,7 +136,8 @@ class MixtureData(TextData):
 
     def val_dataloader(self) -> DataLoader[TextBatch] | list[DataLoader[TextBatch]]:
         self.setup()
-        return self._sequence(self._validation_rows) if self.given.validation else []
+        rows = [(name, example) for name, examples in self._held_out.items() for example in examples]
+        return self._sequence(rows) if rows else []
 
     def _of_target(self, name: str) -> list[Example]:
         try:

@@ -7,6 +7,7 @@ stay a pure function of the seed and the batch's number.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from torch.utils.data import Dataset
 
@@ -41,10 +42,11 @@ def check_objective(objective: str, window: int) -> None:
         raise UserError(f"--data.window must be at least 2 words, not {window}.")
 
 
+@dataclass(frozen=True)
 class TextRows(Dataset[TextBatch]):
     """Rows of (task name, example) of which something is left to chance, fetched a batch at a time.
 
-    Args:
+    Attributes:
         rows: of all tasks.
         texts: names of the tasks that are unlabelled text.
         seed: of the windows and of what is done to each.
@@ -53,18 +55,12 @@ class TextRows(Dataset[TextBatch]):
         references: of the other tasks: whether training predicts their first one, or one that is drawn.
     """
 
-    def __init__(
-        self,
-        rows: list[tuple[str, Example]],
-        texts: Collection[str],
-        seed: int,
-        objective: Objective = "prefix-lm",
-        window: int = 200,
-        references: References = "first",
-    ) -> None:
-        self.rows, self.texts, self.window, self.seed = rows, frozenset(texts), window, seed
-        self.references = references
-        self.pair = OBJECTIVES[objective]
+    rows: list[tuple[str, Example]]
+    texts: Collection[str]
+    seed: int
+    objective: Objective = "prefix-lm"
+    window: int = 200
+    references: References = "first"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,5 +77,5 @@ class TextRows(Dataset[TextBatch]):
         rng = StableRandom("unlabelled", self.seed, place)
         words = example.targets[0].split()
         first = rng.below(max(1, len(words) - self.window + 1))
-        source, target = self.pair(words[first : first + self.window], rng)
+        source, target = OBJECTIVES[self.objective](words[first : first + self.window], rng)
         return name, Example(source, (target,))
