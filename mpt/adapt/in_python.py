@@ -52,11 +52,12 @@ def adapt_examples(
         out: the prompt's folder, new.
         backbone: hub name, folder or ``mpt-tiny``; the library's if not given.
         options: of the backbone.
-        choices: how the prompt is sought.
+        choices: how the prompt is sought; its seed orders the batches.
         device: ``cpu`` or ``cuda``; a GPU, if there is one, if not given.
         progress: whether it tells what it does.
         reading: further attributes of :class:`mpt.adapt.examples.ExampleFiles`: ``input`` and ``output`` name the
-            columns, ``labels`` the label words.
+            columns, ``labels`` the label words, ``seed`` splits off
+            dev.
 
     Raises:
         UserError: the examples cannot be learned from, the library has no prompt of the backbone, or ``out`` holds
@@ -74,12 +75,14 @@ def adapt_examples(
     for sentence in examples.told:
         terminal.print(sentence, markup=False)
     opened = library if isinstance(library, Library) else Library.open(str(library))
+    choices = choices or Choices()
+    opened.check_excluded(choices.exclude)
     found, _ = adapt(
         examples,
         opened,
         backbone or opened.recipe.backbone,
         options or BackboneOptions(),
-        choices or Choices(),
+        choices,
         Path(out),
         terminal,
         device_of(device),

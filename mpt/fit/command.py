@@ -125,6 +125,7 @@ class RunCLI(LightningCLI):
             self.model.check_trainer(self.trainer)
             self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
             self.model.check_targets(self.datamodule)
+            self.model.make_optimizer()
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))

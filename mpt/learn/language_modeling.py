@@ -1,5 +1,6 @@
 """Language modelling: every weight of a backbone, by text-to-text pairs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -66,10 +67,13 @@ class LanguageModeling(FineTuning):
         if self.activation:
             change_activation(self.backbone.model, self.activation)
 
-    def make_optimizer(self) -> torch.optim.Optimizer:
+    def parameter_groups(self) -> Iterable[Any]:
         table = self.backbone.model.get_input_embeddings().weight
         rest = [p for p in self.parameters() if p.requires_grad and p is not table]
-        optimizer = self.optimizer([{"params": rest}, {"params": [table]}])
+        return [{"params": rest}, {"params": [table]}]
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = super().make_optimizer()
         optimizer.param_groups[1]["lr"] *= self.embedding_rate
         return optimizer
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,10 @@ class Learner(LightningModule, ABC):
         """The prompt these rows are read with: ``[P, H]``, ``[B, P, H]`` or ``None``."""
         return None
 
+    def parameter_groups(self) -> Iterable[Any]:
+        """What is learned, as torch's optimisers take it."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
+
     def make_optimizer(self) -> torch.optim.Optimizer:
         """The optimiser over everything that is learned.
 
@@ -93,7 +97,7 @@ class Learner(LightningModule, ABC):
             UserError: it refuses its options, or its learning rate is negative or not finite.
         """
         try:
-            made = self.optimizer([weight for weight in self.parameters() if weight.requires_grad])
+            made = self.optimizer(self.parameter_groups())
         except ValueError as error:
             raise UserError(f"model.optimizer: {error}") from error
         rate = made.param_groups[0]["lr"]

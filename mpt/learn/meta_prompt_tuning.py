@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,11 +120,11 @@ class MetaPromptTuning(PromptLearner):
         frozen += [f"backbone.{name}" for name, _ in self.backbone.named_buffers()]
         self._ddp_params_and_buffers_to_ignore = frozen
 
-    def make_optimizer(self) -> torch.optim.Optimizer:
+    def parameter_groups(self) -> Iterable[Any]:
         if not self.learn_inner_lr:
-            return super().make_optimizer()
+            return super().parameter_groups()
         rates = {"params": [self.log_inner_lr], "lr": self.inner_lr_lr, "weight_decay": 0.0}
-        return self.optimizer([{"params": [self.prompt.weight]}, rates])
+        return [{"params": [self.prompt.weight]}, rates]
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known: dict[str, Any] = {"algorithm": type(self.algorithm).__name__, "inner_steps": self.algorithm.inner_steps}

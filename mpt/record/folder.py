@@ -92,8 +92,12 @@ class RunFolder:
 
     # A run of a study ----------------------------------------------------------------------------------------
 
-    def start(self, fingerprint: str, recipe: Sequence[str]) -> None:
-        """Begin a run, or go on with it."""
+    def start(self, fingerprint: str, recipe: Sequence[str], resumed: bool) -> None:
+        """Begin a run in an empty folder, or go on with it."""
+        if not resumed:
+            self.clear()
+        if not self.is_started:
+            self.set_aside()
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / FAILED).unlink(missing_ok=True)
         write_json(self.path / STARTED, {"fingerprint": fingerprint, "recipe": recipe})

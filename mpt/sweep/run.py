@@ -136,12 +136,10 @@ class Search:
                 proposed.append(fresh)
                 history.append((fresh, None))
                 self._add(fresh)
-            else:
-                write_json(path, {"told": told, "trials": proposed})
-                self._do()
-                continue
+            write_json(path, {"told": told, "trials": proposed})
             self._do()
-            return  # nothing new comes up: all has been tried
+            if fresh is None:
+                return  # nothing new comes up: all has been tried
 
     def _history(self, proposed: Sequence[Values]) -> list[tuple[Values, float | None]]:
         rows = self._outcomes([self._full(values) for values in proposed])

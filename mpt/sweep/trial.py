@@ -56,7 +56,8 @@ class TrialSetup:
         upstream = self.method.upstream
         assert upstream is not None
         for variant in self.study.variants:
-            if fixed := [name for name in values if name in variant.overrides]:
+            own = {plain(name) for name in variant.overrides}
+            if fixed := [name for name in values if plain(name) in own]:
                 raise UserError(
                     f"{self.study.file}: the setting {variant.name} sets {fixed[0]} itself, over any trial's"
                 )

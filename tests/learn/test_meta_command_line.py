@@ -163,6 +163,10 @@ MISTAKES = {
         {"model__algorithm": "Reptile", "model__algorithm__inner_lr": None, "model__learn_inner_lr": "scalar"},
         ["learn_inner_lr", "Reptile"],
     ),
+    "an outer rate that goes the wrong way": (
+        {"model__learn_inner_lr": "scalar", "model__optimizer__lr": -0.3},
+        ["model.optimizer"],
+    ),
     "no inner rate": ({"model__algorithm__inner_lr": 0}, ["model.algorithm.inner_lr", "above 0"]),
     "no inner step": ({"model__algorithm__inner_steps": 0}, ["model.algorithm.inner_steps", "at least 1"]),
     "a meta-batch that two devices cannot share": (

@@ -86,7 +86,10 @@ def sources_digest(root: str, tasks: tuple[str, ...], k: Shots | None = None) ->
     if root == SYNTHETIC:
         facts = [draw_digest(root, task, 13, k, None) for task in tasks]
     else:
-        names = "*.tsv" if k is None else f"*_{k}_*.tsv"
-        files = [path for task in tasks for path in sorted(Path(root, task).glob(names))]
+        files = [
+            path
+            for task in tasks
+            for path in sorted(Path(root, task).glob("*.tsv" if k is None else f"{task}_{k}_*.tsv"))
+        ]
         facts = [f"{path.name} {path.stat().st_size}" for path in files]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -27,9 +27,7 @@ def do_run(run: PlannedRun) -> str:
     folder = run.files
     start = time.monotonic()
     resumed = folder.is_resumable(run.fingerprint)
-    if not resumed:
-        folder.clear()
-    folder.start(run.fingerprint, run.recipe)
+    folder.start(run.fingerprint, run.recipe, resumed)
     try:
         with output_to(folder.log):
             result = _fit_and_test(run, resumed)

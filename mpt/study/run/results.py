@@ -93,7 +93,7 @@ class StudyFacts:
 
 
 def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedRun], out: Path) -> None:
-    """Write what was planned into the study's folder."""
+    """Write what was planned into the study's folder; of settings that are not looked at now, what was there stays."""
     facts = StudyFacts(
         name=study.name,
         file=study.file,
@@ -107,7 +107,13 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
         oracles=[method.name for method in study.methods if method.retrieve is not None and method.retrieve.tries_all],
     )
     told = [{"key": run.key, **run.identity} for run in runs]
-    write_json(out / STUDY, {**asdict(facts), "runs": told})
+    content = {**asdict(facts), "runs": told}
+    if study.only and (out / STUDY).is_file():
+        before = read_json(out / STUDY)
+        for part, name in (("settings", "name"), ("runs", "key")):
+            known = {one[name]: one for one in before.get(part, [])}
+            content[part] = list((known | {one[name]: one for one in content[part]}).values())
+    write_json(out / STUDY, content)
 
 
 def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:

@@ -162,11 +162,7 @@ class _Pack:
             planned, folder = run.planned, run.planned.files
             if folder.is_finished:
                 continue
-            if not resumed:
-                folder.clear()
-            if not folder.is_started:
-                folder.set_aside()
-            folder.start(planned.fingerprint, planned.recipe)
+            folder.start(planned.fingerprint, planned.recipe, resumed)
             write_text(folder.config, run.made.text)
             others = ", ".join(other.planned.key for other in self.runs if other is not run)
             write_text(folder.log, f"study: mpt {' '.join(planned.arguments)}\nstudy: side by side with {others}\n")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mpt.data.tasks.task import Shots
+from mpt.record.options import plain
 from mpt.util.schema import Checked, FromFile, Text, listed, whole
 
 _GRID = (
@@ -52,7 +53,7 @@ def _vary(value: Any, validate: Callable[[Any], Any]) -> Any:
 
 def _check_free(options: Mapping[str, Any]) -> None:
     for name in options:
-        if name in _GRID:
+        if plain(name.removesuffix("+")) in _GRID:
             raise ValueError(f"must not set {name}, which the study sets itself for each run")
 
 

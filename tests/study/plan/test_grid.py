@@ -12,7 +12,10 @@ from support.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_s
 from mpt.study.plan.fingerprints import read_draw, sources_digest
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.run.results import read_study
+from mpt.study.run.results import write_study as write_facts
 from mpt.study.spec.methods import Stage
+from mpt.study.spec.settings import settings
 from mpt.study.spec.study import Study, Variant, load_study
 from mpt.util.errors import UserError
 
@@ -264,6 +267,12 @@ def test_settings_that_differ_in_the_targets_have_runs_of_their_own(study, tmp_p
     # Some of the settings are the same runs in the same folders.
     part = plan(replace(both, only=("b",)), tmp_path)
     assert part == [cell for cell in cells if cell.partition == "b"]
+    # The study's folder goes on to know the others.
+    write_facts(both, settings(both), cells, tmp_path)
+    known = read_study(tmp_path)
+    only = replace(both, only=("b",))
+    write_facts(only, settings(only), part, tmp_path)
+    assert read_study(tmp_path) == known
     with pytest.raises(UserError, match="has no setting c; known are a, b"):
         plan(replace(both, only=("c",)), tmp_path)
 

@@ -49,7 +49,11 @@ def test_another_seed_of_the_start_is_another_start_for_each_draw_alone_and_side
     for cell in cells:
         if cell.target == "ag_news":
             alone = replace(cell, out=cell.out.with_name("alone"))
-            assert do_run(alone) == "finished"
+            # A run that was none of the study's, which is kept.
+            alone.folder.mkdir(parents=True)
+            alone.files.config.write_text("mine")
+            assert do_run(alone) == "finished" and alone.files.is_started
+            assert Path(f"{alone.folder}.1", "config.yaml").read_text() == "mine"
             assert torch.equal(start(alone), found[cell.method, cell.target, cell.seed])
     starts = [found[method, "ag_news", seed] for method in ("PT", "PT-b") for seed in (13, 21)]
     assert all(not torch.equal(one, two) for i, one in enumerate(starts) for two in starts[:i])
