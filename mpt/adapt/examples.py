@@ -76,7 +76,7 @@ class Examples:
     told: list[str] = field(default_factory=list)
 
     def data(self, batch_size: int, seed: int) -> FewShotData:
-        """As training wants it."""
+        """The examples as a data module."""
         from mpt.data.modules.few_shot import FewShotData  # Lightning; files are looked at without it
 
         data = FewShotData(self.task.name, seed=seed, batch_size=batch_size, test_examples=None)

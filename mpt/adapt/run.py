@@ -80,7 +80,7 @@ class Try:
 
 @dataclass
 class Found:
-    """What came of it all.
+    """The result of an adaptation.
 
     Attributes:
         tries: the one without transfer first, then by similarity.
@@ -100,7 +100,7 @@ class Found:
 
     @property
     def plain(self) -> Try:
-        """Without transfer."""
+        """The tuning that started without transfer."""
         return self.tries[0]
 
     @property

@@ -16,7 +16,7 @@ from mpt.backbone.model import FrozenBackbone
 
 
 def tell(terminal: Console, found: Found, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
-    """Print it."""
+    """Print the tunings, what follows from them, and how to use the prompt."""
     metric = examples.task.metric
     terminal.print(_table(found, metric))
     for sentence in verdict(found, examples, backbone):

@@ -30,7 +30,7 @@ _CORRELATION = ["target", "by", "r", "p", "sources", "task_r", "task_p", "tasks"
 
 @dataclass(frozen=True)
 class Analysis:
-    """Of one setting.
+    """The analysis of one setting.
 
     Attributes:
         transfers: with the similarities that everything but the correlation table goes by.

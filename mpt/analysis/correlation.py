@@ -40,7 +40,7 @@ class Correlation:
 
 
 def correlations(transfers: Transfers) -> list[Correlation]:
-    """One for each target. A point is a source prompt, its similarity and its scores means over the target's seeds."""
+    """A correlation for each target, over source prompts: similarity and score are means over the target's seeds."""
     prompts, tasks = (transfers_by(transfers, kind) for kind in ("source", "task"))
     found = []
     for target in transfers.targets:

@@ -20,7 +20,7 @@ _BEFORE = "x"
 
 @dataclass(frozen=True)
 class Batch:
-    """What a backbone reads.
+    """Token ids and masks of B inputs, and the labels of their targets.
 
     Attributes:
         input_ids: ``[B, T]`` token ids of the inputs (padded on the right for encoder-decoder models, on the

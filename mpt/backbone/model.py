@@ -27,7 +27,7 @@ _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
 
 
 class Answers(NamedTuple):
-    """What a model says to B rows.
+    """The texts that a model answers to B rows, and the losses of their targets.
 
     Attributes:
         texts: B of them.

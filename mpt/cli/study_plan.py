@@ -65,8 +65,8 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
 def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[str]:
     """A shell command for each unfinished run, in an order in which each comes after those that it needs.
 
-    Each is ``mpt study run … --only KEY``, which trains that run alone and leaves the files that the study itself would;
-    a comment says which runs it needs. (Where the study trains several side by side, their sums are rounded otherwise:
+    Each is ``mpt study run … --only KEY``, which trains that run alone and leaves the files that the study itself
+    would; a comment says which runs it needs. (Where the study trains several side by side, their sums are rounded otherwise:
     :mod:`mpt.learn.side_by_side`.)
 
     Args:

@@ -22,7 +22,7 @@ class _Looking(RunCLI):
 
     @property
     def text(self) -> str:
-        """Everything, as ``config.yaml`` holds it."""
+        """The run's whole configuration, as ``config.yaml`` holds it."""
         return str(self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False))
 
 

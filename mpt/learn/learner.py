@@ -343,7 +343,7 @@ class Learner(LightningModule, ABC):
             self.log(f"{stage}/{name}", value, prog_bar=name == "score")
 
     def scores(self) -> dict[str, float]:
-        """Of :attr:`outputs`, by what they are logged as; ``score`` is what a run is judged by."""
+        """Scores of :attr:`outputs` by the name they are logged under; ``score`` is what a run is judged by."""
         scored = self.score_outputs()
         return {} if scored is None else {scored[0]: scored[1], "score": scored[1]}
 
@@ -360,7 +360,7 @@ class Learner(LightningModule, ABC):
 
 
 def answered(text: TextBatch, answers: Sequence[str], task: str | None = None) -> list[Prediction]:
-    """B examples with their answers."""
+    """B examples and their answers as rows."""
     rows = zip(text.inputs, text.references, answers, strict=True)
     return [Prediction(source, gold, answer, task) for source, gold, answer in rows]
 

@@ -1,4 +1,4 @@
-"""What learns one prompt has: a frozen backbone, where the prompt starts, and the folder that it is kept in."""
+"""Base of the learners of one soft prompt: a frozen backbone, the prompt's start, its folder."""
 
 from pathlib import Path
 from typing import Any

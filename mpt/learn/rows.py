@@ -19,7 +19,7 @@ from mpt.util.random_state import seed_generators
 
 @dataclass(frozen=True)
 class Judged:
-    """What a prompt says to B examples.
+    """A prompt's answers to B examples, and the losses of their targets.
 
     Attributes:
         texts: its B answers.
@@ -83,7 +83,7 @@ class RowsWithPrompts:
 
     @torch.no_grad()
     def answers(self, prompts: Tensor, texts: Sequence[TextBatch], losses: bool = False) -> list[Judged]:
-        """What each prompt says to its own examples.
+        """Each prompt's answers to its own examples.
 
         Args:
             prompts: ``[R, P, H]``.

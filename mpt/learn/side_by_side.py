@@ -56,7 +56,7 @@ class PackedRun:
         return (loader.dataset[rows] for rows in loader.sampler)
 
     def score(self, text: TextBatch, answers: list[str]) -> tuple[str, float]:
-        """Name and value of its task's metric."""
+        """Score answers by its task's metric: name and value."""
         assert self.data.task is not None
         name = self.data.task.metric
         return name, metrics.score(name, answers, text.references)
@@ -216,7 +216,7 @@ class SideBySide:
 
     @property
     def seconds(self) -> float:
-        """Since it was made, with those up to the state that it went on from."""
+        """Seconds of training, those before the state that it went on from included."""
         return time.monotonic() - self.begun
 
     def fit(

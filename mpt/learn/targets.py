@@ -24,7 +24,7 @@ def _too_long(limit: int) -> str:
 
 @dataclass
 class Reach:
-    """What a backbone can answer of a task's outputs.
+    """How many of a task's outputs a backbone cuts or cannot write.
 
     Attributes:
         name: the task's.

@@ -80,5 +80,5 @@ def mistake(error: Exception, where: str) -> str | None:
 
 
 def out_of_reach(where: str, error: Exception) -> str:
-    """A sentence for whatever else went wrong."""
+    """The sentence for an error of the hub that has none of its own."""
     return f"hub repository {where}: the Hugging Face hub cannot be reached ({one_line(error)})"

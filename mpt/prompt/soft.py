@@ -25,7 +25,7 @@ class SoftPrompt(nn.Module):
 
     @property
     def length(self) -> int:
-        """P."""
+        """Number of prompt rows, P."""
         return self.weight.shape[0]
 
     def extra_repr(self) -> str:

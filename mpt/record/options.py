@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RunOptions:
-    """What is said of a run, by dotted name: ``model.prompt_length``, ``trainer.logger.project``.
+    """The options given for a run, by dotted name: ``model.prompt_length``, ``trainer.logger.project``.
 
     A class's option has the same name whether ``init_args`` is spelt out or not, in a file and beside it; a class
     itself stands under the option that it is given for (``model``, ``model.init``), by its name or path.
@@ -24,7 +24,7 @@ class RunOptions:
         self.given = given
 
     def said(self, name: str) -> Any:
-        """What the config or the options say; None if they leave it to the class that has it."""
+        """The value given for an option; None if its class's default applies."""
         return self.given.get(name)
 
     def class_name(self, name: str) -> str:

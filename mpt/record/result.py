@@ -36,7 +36,7 @@ class RunIdentity:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All of it by name, in the order of the files."""
+        """Its fields by name, in the order of the files."""
         return {part.name: getattr(self, part.name) for part in fields(RunIdentity)}
 
 
@@ -79,7 +79,7 @@ class RunResult:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """As it is written, after what the run is."""
+        """The result as JSON, without the run's identity."""
         rare = ("source", "similarity", "side_by_side")
         return {name: value for name, value in asdict(self).items() if value is not None or name not in rare}
 

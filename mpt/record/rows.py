@@ -16,7 +16,7 @@ DEV_SCORE = "dev/score"
 
 
 def seven_digits(value: Any) -> float:
-    """As many digits as Lightning's float32 has."""
+    """Round to seven significant digits, as many as Lightning's float32 has."""
     return float(f"{float(value):.7g}")
 
 
@@ -38,7 +38,7 @@ class MetricsRow:
         return cls(int(row["step"]), values)
 
     def line(self) -> str:
-        """As it is written."""
+        """This row as one line of JSON."""
         return json.dumps({"step": self.step, **self.values})
 
 
@@ -88,7 +88,7 @@ class Prediction:
     task: str | None = None
 
     def line(self) -> str:
-        """As it is written."""
+        """This row as one line of JSON."""
         row = {"input": self.input, "references": list(self.references), "prediction": self.prediction}
         return json.dumps(row, ensure_ascii=False)
 
@@ -99,7 +99,7 @@ def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
 
 
 def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, Any]:
-    """What is said of a prompt that a run keeps after a step, beside what its learner knows.
+    """The facts that ``mpt.json`` holds of a prompt kept after a step, beside those its learner knows.
 
     Args:
         data: of one task or of several, of which none is named.

@@ -66,7 +66,7 @@ class Seconds:
         return len(self.by_kind.get(kind, ()))
 
     def of(self, kind: Kind) -> float | None:
-        """What a run of a kind takes: the median; none if none was counted."""
+        """Median seconds of the finished runs of a kind; None if there is none."""
         found = self.by_kind.get(kind)
         return statistics.median(found) if found else None
 

@@ -1,4 +1,7 @@
-"""One dropout mask, twice: a difference of two losses means nothing if each drew its own."""
+"""States of the random generators, kept and set again, so that one dropout mask is drawn twice.
+
+A difference of two losses means nothing if each drew its own.
+"""
 
 from __future__ import annotations
 

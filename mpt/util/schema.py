@@ -132,7 +132,7 @@ def checking(complain: Callable[[Any], None]) -> Checked:
 
 
 def one_of(words: Sequence[str]) -> Checked:
-    """A text out of some."""
+    """A check that a text is one of some words."""
 
     def check(value: Any, validate: Callable[[Any], Any]) -> Any:
         if (text := validate(value)) not in words:

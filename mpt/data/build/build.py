@@ -33,7 +33,7 @@ _SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class BuildJob:
-    """What is asked for.
+    """What is to be built of a task, and where.
 
     Attributes:
         root: the data folder; the files are ``<root>/<task>/<task>_<k>_<seed>_{train,dev,test}.tsv``.

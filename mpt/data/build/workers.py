@@ -17,7 +17,7 @@ from mpt.util.processes import end_with_parent, ignore_interrupts
 
 @dataclass(frozen=True)
 class BuildOutcome:
-    """How it went with a task.
+    """How the building of a task ended.
 
     Attributes:
         result: ``built``, ``there already`` or ``failed``.

@@ -39,7 +39,7 @@ class TextBatch:
             yield TextBatch(self.inputs[rows], self.targets[rows], self.references[rows], self.tasks[rows])
 
     def to(self, *_: Any, **__: Any) -> TextBatch:
-        """Itself: text is on no device. (Lightning moves a batch that has this method by calling it.)"""
+        """This batch, for text is on no device. (Lightning moves a batch that has this method by calling it.)"""
         return self
 
 

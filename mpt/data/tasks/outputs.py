@@ -38,7 +38,7 @@ class Outputs:
 
     @classmethod
     def of(cls, task: Task, splits: Mapping[str, Sequence[Example]], drawn: bool = False) -> list[Outputs]:
-        """Of a task that is learned by itself and scored; none of unlabelled text, which has none of its own."""
+        """Outputs of a task that is learned by itself and scored; none of unlabelled text."""
         if any(is_text(examples) for examples in splits.values()):
             return []
         return [cls(task.name, splits, task.metric, task.labels, drawn)]

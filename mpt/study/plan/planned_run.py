@@ -52,7 +52,7 @@ class PlannedRun(RunIdentity):
 
     @property
     def files(self) -> RunFolder:
-        """What is in it."""
+        """The run's folder and its files."""
         return RunFolder(self.folder)
 
     @property
@@ -62,7 +62,7 @@ class PlannedRun(RunIdentity):
 
     @cached_property
     def resolved(self) -> ResolvedRun:
-        """What it is: every option with its value."""
+        """Every option of the run with its value, defaults included."""
         return resolve_run(self.config, self.options)
 
     @cached_property

@@ -29,7 +29,7 @@ from mpt.util.errors import UserError
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a run stands in its study.
+    """The method, stage, setting, target, seed and rate of a run that is being planned.
 
     Attributes:
         partition: as in :class:`PlannedRun`, and likewise the others.
@@ -66,8 +66,10 @@ class Planner:
         self.config = cache(lambda name: _config(name, study))
 
     def alone(self) -> Iterator[tuple[str | None, Setting, list[str]]]:
-        """Where a method that learns nothing upstream runs: the partition in its runs, a setting whose options they
-        have, and the targets.
+        """The settings and targets on which a method that learns nothing upstream runs.
+
+        Yields:
+            The partition in its runs, a setting whose options they have, and the targets.
         """
         if self.study.shares_downstream:
             targets = dict.fromkeys(target for setting in self.settings for target in setting.targets)

@@ -19,7 +19,7 @@ from mpt.study.scores.significance import METHOD
 
 
 def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
-    """The page; its headings are those of one setting or of several."""
+    """The report's page as blocks; its headings are those of one setting or of several."""
     facts = report.facts
     blocks: list[Block] = [Heading(1, facts.name), Paragraph(_what(facts)), *_cautions(facts)]
     if facts.has_several:

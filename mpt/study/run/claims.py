@@ -114,7 +114,7 @@ def join(runs: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> 
 
 @contextmanager
 def reporting(out: Path) -> Iterator[None]:
-    """Be the only one who writes the report."""
+    """Hold the lock for writing the report."""
     with _open(out, _REPORT) as file:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)

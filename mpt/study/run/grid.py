@@ -22,20 +22,20 @@ LOOK_EVERY = 0.5
 
 
 class Watcher(Protocol):
-    """Who is told how a study goes."""
+    """What is called as a study goes on, such as a progress display."""
 
     def begins(self, left: Sequence[PlannedRun], done: Sequence[PlannedRun], workers: int) -> None:
-        """Some runs are left, others were finished before."""
+        """Called once at the start, with the runs that are left and those finished before."""
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
         """A run has a result."""
 
     def failed(self, run: PlannedRun, reason: str) -> None:
-        """A run has none, and why."""
+        """Called when a run failed, with the reason."""
 
 
 class Workers(Protocol):
-    """Who does the runs: :class:`mpt.study.run.pool.ProcessPool` or its like.
+    """A pool of workers that do the runs: :class:`mpt.study.run.pool.ProcessPool` or its like.
 
     Attributes:
         workers: each with ``unit``, the runs it is at, ``idle``, ``send(word, content)`` and ``death_reason()``.

@@ -17,7 +17,7 @@ from mpt.util.processes import ignore_interrupts
 
 
 class Worker:
-    """One process and what it is doing.
+    """A worker's process and the runs that it is doing.
 
     Attributes:
         unit: the runs it is at; empty while it waits for work or checks options.

@@ -108,7 +108,7 @@ def _places(node: Mapping[str, float], share: float) -> int:
 
 
 class Runner:
-    """What lives on a node: a process that does one unit of runs after another.
+    """A Ray actor on a node: a process that does one unit of runs after another.
 
     Args:
         folder: where relative paths start.

@@ -49,7 +49,7 @@ class Setting:
 
     @property
     def missing(self) -> Tasks:
-        """All that is left out."""
+        """Every task that is left out, of sources and targets."""
         return (*self.missing_sources, *self.missing_targets)
 
     def left_out(self, root: str) -> str:
