@@ -66,8 +66,8 @@ def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[s
     """A shell command for each unfinished run, in an order in which each comes after those that it needs.
 
     Each is ``mpt study run … --only KEY``, which trains that run alone and leaves the files that the study itself
-    would; a comment says which runs it needs. (Where the study trains several side by side, their sums are rounded otherwise:
-    :mod:`mpt.learn.side_by_side`.)
+    would; a comment says which runs it needs. (Where the study trains several side by side, their sums are rounded
+    otherwise: :mod:`mpt.learn.side_by_side`.)
 
     Args:
         file: the study as the user named it.
