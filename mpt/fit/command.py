@@ -36,6 +36,7 @@ from mpt.util.files import held, refuse_links, write_text, writing_to
 from mpt.util.names import nearest
 from mpt.util.quiet import quiet_libraries
 from mpt.util.signals import tell_devices
+from mpt.util.yaml_file import parse_yaml, read_text
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
@@ -258,15 +259,22 @@ def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
     resolved, name = [_with_today(word) for word in arguments], "run"
     for i, word in enumerate(arguments):
         if word in ("--config", "-c") and i + 1 < len(arguments):
-            path = resolved[i + 1] = str(find_config(arguments[i + 1]))
+            path = resolved[i + 1] = _config(arguments[i + 1])
         elif word.startswith("--config="):
-            path = str(find_config(word.removeprefix("--config=")))
+            path = _config(word.removeprefix("--config="))
             resolved[i] = f"--config={path}"
         else:
             continue
         if Path(path).name != CONFIG:
             name = Path(path).stem
     return resolved, name
+
+
+def _config(name: str) -> str:
+    """The file of a config, whose YAML is looked at more strictly than by LightningCLI."""
+    path = find_config(name)
+    parse_yaml(read_text(path, "config"), f"The config {path}", merges=True)
+    return str(path)
 
 
 def _with_today(word: str) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from pytorch_lightning import Callback, LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+from mpt.util.yaml_file import parse_yaml
 
 _GROUPS: dict[str, type] = {"model": LightningModule, "data": LightningDataModule, "trainer.callbacks": Callback}
 """The options whose value is a class with options of its own."""
@@ -179,15 +179,6 @@ def _no_value(match: re.Match[str], about: _Complaint) -> str:
     return f"{next((word for word in lone if word.startswith(match[1]) and '=' not in word), match[1])} has no value"
 
 
-def _no_yaml(match: re.Match[str], about: _Complaint) -> str:
-    for path in _configs(about.words):
-        try:
-            yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (ValueError, yaml.YAMLError) as error:
-            return f"{path}: not valid YAML ({' '.join(str(error).split())})"
-    return " ".join(about.text.split())[:300]
-
-
 _KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
     (r"^Problem with given class_path '([^']+)':", _not_imported),
     (r"^Option '([^']+)' is not accepted", _not_accepted),
@@ -198,7 +189,6 @@ _KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
     (r"^argument (--\S+): expected", _no_value),
     (r"^Expected a .*Got value: (.*)$", _wrong_value),
     (r"^Expected a (?!path)(?!<class 'NoneType'>)", _wrong_value),
-    (r"^Problems parsing config", _no_yaml),
 )
 """By what a line of the complaint looks like, the more telling first."""
 
@@ -232,10 +222,7 @@ def _chosen(group: str, words: Sequence[str]) -> str | None:
     """The name of the class that the command line or its configs name for an option."""
     found = None
     for path in _configs(words):
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path), merges=True)
         part = content.get(group) if isinstance(content, dict) else None
         found = part.get("class_path", found) if isinstance(part, dict) else found
     for word, after in _pairs(words):

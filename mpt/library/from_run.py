@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -69,7 +68,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
         options = RunOptions(said_in(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{folder} is no run's folder: it has no {CONFIG}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"{path} cannot be read ({error})") from error
     step = _kept(files, key_steps)
     key, value = load_prompt(files.early_prompt(step)), load_prompt(files.prompt)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from mpt.util.yaml_file import parse_yaml
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,7 +89,7 @@ def from_words(words: Iterable[str]) -> dict[str, str]:
 
 @cache  # a study asks the same of a config for thousands of runs
 def _content(text: str) -> Mapping[str, Any]:
-    return dict(_flat("", yaml.safe_load(text)))
+    return dict(_flat("", parse_yaml(text, "The config", merges=True)))
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

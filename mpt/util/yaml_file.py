@@ -63,9 +63,9 @@ def first_comment(text: str) -> str:
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
-def parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str, merges: bool = False) -> Any:
     """What a YAML text holds, as :func:`read_yaml` reads it."""
-    return read_yaml(text, where)[0]
+    return read_yaml(text, where, merges)[0]
 
 
 def read_yaml(text: str, where: str, merges: bool = False, powers: bool = True) -> tuple[Any, Lines]:

@@ -63,7 +63,9 @@ def test_one_sentence_names_the_nearest(words, says, mpt, tmp_path):
     [
         ("model:\n  class_path: PromptTuning\n  init_args:\n    prompt_lenght: 5\n", "line 4: --model.prompt_l"),
         ("modle:\n  class_path: PromptTuning\n", "line 1: modle is not an option; did you mean model?"),
-        ("trainer:\n  max_steps: [\n", "not valid YAML"),
+        ("trainer:\n  max_steps: [\n", "line 3 is not YAML"),
+        ("trainer:\n  max_steps: 1\n  max_steps: 2\n", "line 3: the key trainer.max_steps stands in line 2 already"),
+        ("trainer: !!python/object/apply:os.getcwd []\n", "line 1: trainer: the tag !!python/object/apply"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_file_is_named_with_the_file(text, says, mpt, tmp_path):

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mpt.record.folder import RunFolder
 from mpt.record.options import RunOptions, said_in
 from mpt.study.run.results import RunRecord, StudyFacts
@@ -230,6 +228,6 @@ def _with_examples(out: Path, record: RunRecord) -> RunRecord:
         return record
     try:
         run = RunOptions(said_in(RunFolder(out / record.key).config.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError):
+    except (OSError, UserError):
         return record
     return replace(record, result=replace(result, examples=examples_of(run, result.steps)))
