@@ -109,17 +109,15 @@ def read_examples(source: ExampleFiles) -> Examples:
     train = _without_repeats(source, tables["train"], told)
     labels = _labels(source, train, told)
     metric = _metric(source, tables, labels, told)
-    given_dev = tables["dev"].rows if "dev" in tables else None
-    test = tables["test"].rows if "test" in tables else []
     for name in ("dev", "test"):
         if name in tables and labels:
-            _check_labels(tables[name], labels, source, told)
-    if given_dev is not None:
-        train = _apart(train, tables["dev"], "dev", source.train, told)
-        dev = given_dev
-        if len(train) < 2 or not dev:
-            raise UserError(f"{source.train}: {len(train)} examples are left for training; it takes at least 2")
-        _check_trained(train, labels, source, told)
+            _check_labels(tables[name], labels, source)
+    test = tables["test"].rows if "test" in tables else []
+    if "dev" in tables:
+        dev = tables["dev"].rows
+        train = _apart(source, train, tables["dev"], told)
+        if missing := [label for label in labels if label not in {row.output for row in train}]:
+            told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
     else:
         _check_enough(source, train, labels)
         train, dev = _split(source, train, labels)
@@ -211,7 +209,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _check_labels(table: RowTable, labels: Sequence[str], source: ExampleFiles, told: list[str]) -> None:
+def _check_labels(table: RowTable, labels: Sequence[str], source: ExampleFiles) -> None:
     """Refuse labels that no training example has."""
     unseen: dict[str, list[int]] = defaultdict(list)
     for row in table.rows:
@@ -229,12 +227,6 @@ def _check_labels(table: RowTable, labels: Sequence[str], source: ExampleFiles, 
         f"{table.file}, {lines(numbers)}: the label {label!r} is not among {where}{others}; {known}. Correct it, add "
         "examples of it to train, or say --free-text if the outputs are no labels"
     )
-
-
-def _check_trained(train: Sequence[TaskRow], labels: Sequence[str], source: ExampleFiles, told: list[str]) -> None:
-    missing = [label for label in labels if label not in {row.output for row in train}]
-    if missing:
-        told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
 
 
 # Who is in what --------------------------------------------------------------------------------------------------
@@ -265,14 +257,17 @@ def _swapped(source: ExampleFiles, rows: Sequence[TaskRow]) -> bool:
     return few and source.input is None and source.output is None
 
 
-def _apart(train: list[TaskRow], dev: RowTable, name: str, file: Path, told: list[str]) -> list[TaskRow]:
+def _apart(source: ExampleFiles, train: list[TaskRow], dev: RowTable, told: list[str]) -> list[TaskRow]:
     """Train without the inputs of dev, so that dev tells what was learned and not what was remembered."""
-    shared = _shared(train, dev.rows)
-    if not shared:
-        return train
-    told.append(f"{file.name}: inputs that are in {dev.file.name} too, left out of training: {lines(shared)}")
+    if shared := _shared(train, dev.rows):
+        told.append(
+            f"{source.train.name}: inputs that are in {dev.file.name} too, left out of training: {lines(shared)}"
+        )
     inputs = {row.input for row in dev.rows}
-    return [row for row in train if row.input not in inputs]
+    left = [row for row in train if row.input not in inputs]
+    if len(left) < 2:
+        raise UserError(f"{source.train}: {len(left)} examples are left for training; it takes at least 2")
+    return left
 
 
 def _shared(rows: Sequence[TaskRow], others: Sequence[TaskRow]) -> list[int]:

@@ -43,13 +43,32 @@ class RowTable:
 
     Attributes:
         file: where they are from.
-        rows: in the file's order.
         told: what was made of the file, a sentence each.
+        rows: in the file's order.
+        left_out: line of each record that is none, and which part of it is empty.
     """
 
     file: Path
-    rows: list[TaskRow]
-    told: list[str] = field(default_factory=list)
+    told: list[str]
+    rows: list[TaskRow] = field(default_factory=list)
+    left_out: list[tuple[int, str]] = field(default_factory=list)
+
+    def take(self, line: int, source: str, outputs: list[str]) -> None:
+        """A record, unless its input or output is empty."""
+        kept = tuple(text for text in (text.strip() for text in outputs) if text)
+        if kept and source.strip():
+            self.rows.append(TaskRow(line, Example(source, kept)))
+        else:
+            self.left_out.append((line, "input" if kept else "output"))
+
+    def checked(self) -> RowTable:
+        """Itself, once it is told what was left out."""
+        for what in ("output", "input"):
+            if numbers := [line for line, empty in self.left_out if empty == what]:
+                self.told.append(f"left out, because the {what} is empty: {lines(numbers)}")
+        if not self.rows:
+            raise UserError(f"{self.file} has no record with both an input and an output")
+        return self
 
 
 def read_rows(path: Path, input: str | None = None, output: str | None = None, header: bool | None = None) -> RowTable:
@@ -108,8 +127,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
         told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
     # CrossFit's files have further gold outputs behind further tabs.
     several = records.kind == "tsv" and not header and output is None
-    found: list[TaskRow] = []
-    left_out: list[tuple[int, str]] = []
+    table = RowTable(path, told)
     for record in rows:
         cells = record.cells
         assert isinstance(cells, list)
@@ -125,8 +143,8 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
                 "must be in quotes"
             )
         outputs = cells[chosen[1] :] if several else [cells[chosen[1]]]
-        _take(record.line, cells[chosen[0]], outputs, found, left_out)
-    return _table(path, found, left_out, told)
+        table.take(record.line, cells[chosen[0]], outputs)
+    return table.checked()
 
 
 def _quoted(cell: str) -> bool:
@@ -204,8 +222,7 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
             raise UserError(f"{path} has no key {asked!r} for --{what}; {nearest(asked, names)}")
         chosen.append(name)
     told = [] if input and output else [f"the input is the key {chosen[0]}, the output {chosen[1]}"]
-    found: list[TaskRow] = []
-    left_out: list[tuple[int, str]] = []
+    table = RowTable(path, told)
     for record in records.rows:
         cells = record.cells
         assert isinstance(cells, dict)
@@ -214,8 +231,8 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
                 raise UserError(f"{path}, line {record.line} has no key {name!r}; it has {', '.join(map(repr, cells))}")
         outputs = cells[chosen[1]]
         texts = [_as_text(path, record, chosen[1], x) for x in (outputs if isinstance(outputs, list) else [outputs])]
-        _take(record.line, _as_text(path, record, chosen[0], cells[chosen[0]]), texts, found, left_out)
-    return _table(path, found, left_out, told)
+        table.take(record.line, _as_text(path, record, chosen[0], cells[chosen[0]]), texts)
+    return table.checked()
 
 
 def _as_text(path: Path, record: FileRecord, name: str, value: Any) -> str:
@@ -236,25 +253,3 @@ def _as_text(path: Path, record: FileRecord, name: str, value: Any) -> str:
             )
         return text
     raise UserError(f"{path}, line {record.line}: {name} must be a text or a number, not {type(value).__name__}")
-
-
-# Both --------------------------------------------------------------------------------------------------------------
-
-
-def _take(line: int, source: str, outputs: list[str], found: list[TaskRow], left_out: list[tuple[int, str]]) -> None:
-    kept = tuple(text for text in (text.strip() for text in outputs) if text)
-    if not kept:
-        left_out.append((line, "output"))
-    elif not source.strip():
-        left_out.append((line, "input"))
-    else:
-        found.append(TaskRow(line, Example(source, kept)))
-
-
-def _table(path: Path, found: list[TaskRow], left_out: list[tuple[int, str]], told: list[str]) -> RowTable:
-    for what in ("output", "input"):
-        if numbers := [line for line, empty in left_out if empty == what]:
-            told.append(f"left out, because the {what} is empty: {lines(numbers)}")
-    if not found:
-        raise UserError(f"{path} has no record with both an input and an output")
-    return RowTable(path, found, told)

@@ -265,13 +265,7 @@ class Library:
         return torch.stack([self.key(entry) for entry in entries])
 
     def search(
-        self,
-        key: Tensor,
-        k: int,
-        by: str = "per_token",
-        *,
-        fingerprint: str,
-        exclude_tasks: Collection[str] = (),
+        self, key: Tensor, k: int, by: str = "per_token", *, fingerprint: str, exclude_tasks: Collection[str] = ()
     ) -> list[Hit]:
         """The entries of one backbone whose keys are most similar to a key, the most similar first.
 

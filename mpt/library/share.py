@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, HfApi, get_token
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from mpt.library.download import TIMEOUT, fetch, hub_api, mistake, out_of_reach
 from mpt.library.entry import PROMPTS, Entry, files_of

@@ -103,11 +103,7 @@ def subspace(a: Tensor, b: Tensor, energy: float = 0.95) -> Tensor:
     return shared.to(_result_type(a))
 
 
-SIMILARITIES: dict[str, Similarity] = {
-    "average_token": average_token,
-    "per_token": per_token,
-    "subspace": subspace,
-}
+SIMILARITIES: dict[str, Similarity] = {"average_token": average_token, "per_token": per_token, "subspace": subspace}
 """Every measure by its name."""
 
 
