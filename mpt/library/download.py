@@ -5,14 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, errors
 from huggingface_hub.utils import validate_repo_id
 
 from mpt.library.entry import PROMPTS
@@ -59,7 +52,7 @@ def hub_api(repo: str) -> HfApi:
     """The hub, once the name of the repository is one."""
     try:
         validate_repo_id(repo)
-    except HFValidationError as error:
+    except errors.HFValidationError as error:
         raise UserError(f"{repo!r} is no name of a hub repository, which is owner/name") from error
     if "/" not in repo:
         raise UserError(f"{repo!r} is no name of a hub repository, which is owner/name")
@@ -68,13 +61,13 @@ def hub_api(repo: str) -> HfApi:
 
 def mistake(error: Exception, where: str) -> str | None:
     """What is the user's to change; none if the hub did not answer."""
-    if isinstance(error, GatedRepoError):
+    if isinstance(error, errors.GatedRepoError):
         return f"hub repository {where} is gated: ask its owner for access on its page"
-    if isinstance(error, RevisionNotFoundError):
+    if isinstance(error, errors.RevisionNotFoundError):
         return f"hub repository {where}: there is no such revision"
-    if isinstance(error, RepositoryNotFoundError):
+    if isinstance(error, errors.RepositoryNotFoundError):
         return f"the Hugging Face hub has no repository {where} (wrong name, or private and you are not logged in)"
-    if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code < 500:
+    if isinstance(error, errors.HfHubHTTPError) and error.response is not None and error.response.status_code < 500:
         return f"the Hugging Face hub refuses {where}: {one_line(error)}"
     return None
 

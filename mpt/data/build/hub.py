@@ -50,34 +50,27 @@ class Hub:
 
         One quick question: what the hub's library asks when it fetches files has no time limit.
         """
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            HFValidationError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub import HfApi, errors
 
         key = (source.hub, source.revision)
         if key in self._names or self._unreachable is not None:
             return self._names.get(key)
         try:
             info = HfApi().dataset_info(source.hub, revision=source.revision, timeout=PATIENCE)
-        except GatedRepoError as error:
+        except errors.GatedRepoError as error:
             raise UserError(
                 f"The Hugging Face hub gives {source.hub} only to those who accepted its terms: accept them on its "
                 "page there, then log in with `hf auth login`."
             ) from error
-        except RepositoryNotFoundError as error:
+        except errors.RepositoryNotFoundError as error:
             raise UserError(
                 f"The Hugging Face hub has no data set {source.hub}, or it is private and you are not logged in."
             ) from error
-        except HFValidationError as error:
+        except errors.HFValidationError as error:
             raise UserError(f"{source.hub!r} cannot be the name of a data set on the Hugging Face hub.") from error
-        except RevisionNotFoundError as error:
+        except errors.RevisionNotFoundError as error:
             raise UserError(f"The data set {source.hub} has no revision {source.revision}.") from error
-        except HfHubHTTPError as error:
+        except errors.HfHubHTTPError as error:
             code = getattr(error.response, "status_code", 0)
             if code in (401, 403):
                 raise UserError(f"The Hugging Face hub refuses access to {source.hub} ({code}).") from error
