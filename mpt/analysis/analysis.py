@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from mpt.analysis.search_space import Cut, draw_search_space, rankings, search_s
 from mpt.analysis.transfers import Transfers
 from mpt.library.library import Library
 from mpt.present.blocks import Block, Bullets, Figure, Heading, Paragraph
+from mpt.present.csv_text import csv_text
 from mpt.present.markdown import markdown
 from mpt.present.table import Table
 from mpt.util.errors import UserError
@@ -121,12 +120,10 @@ def write_analysis(analysis: Analysis, folder: Path) -> list[str]:
     draw_correlations(folder / "correlation.png", transfers)
     draw_search_space(folder / "search_space.png", transfers, analysis.cuts)
     texts = {
-        "matrix.csv": _csv(COLUMNS, [_transfer(row) for row in transfers_by(transfers)]),
-        "prompts.csv": _csv(COLUMNS, [_transfer(row) for row in transfers_by(transfers, "source")]),
-        "correlation.csv": _csv(
-            _CORRELATION, [_fields(row, _CORRELATION) for rows in analysis.correlations.values() for row in rows]
-        ),
-        "search_space.csv": _csv(_SEARCH, [_fields(row, _SEARCH) for row in analysis.cuts]),
+        "matrix.csv": _csv(COLUMNS, transfers_by(transfers)),
+        "prompts.csv": _csv(COLUMNS, transfers_by(transfers, "source")),
+        "correlation.csv": _csv(_CORRELATION, chain.from_iterable(analysis.correlations.values())),
+        "search_space.csv": _csv(_SEARCH, analysis.cuts),
     }
     if clusters is not None:
         title = f"{transfers.study}: similarity of task embeddings; in bold the targets"
@@ -198,21 +195,6 @@ def _page(analysis: Analysis, figures: dict[str, Figure]) -> list[Block]:
     return blocks
 
 
-def _transfer(row: Any) -> list[Any]:
-    return [row.source, row.target, row.reduction, row.score, row.base, row.similarity, row.runs]
-
-
-def _fields(row: Any, names: Sequence[str]) -> list[Any]:
-    return [getattr(row, name) for name in names]
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Numbers with as many digits as mean something; nothing where there is none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    for row in rows:
-        writer.writerow(
-            [("" if math.isnan(value) else f"{value:.6g}") if isinstance(value, float) else value for value in row]
-        )
-    return text.getvalue()
+def _csv(names: Sequence[str], rows: Iterable[Any]) -> str:
+    """With as many digits as mean something."""
+    return csv_text(names, [[getattr(row, name) for name in names] for row in rows], ".6g")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mpt.library.similarity import SIMILARITIES, over_runs
+from mpt.present.csv_text import csv_text
 from mpt.present.figure_style import new_figure, save
 
 _NUMBERED = 26
@@ -78,12 +77,8 @@ def nearest_tasks(clusters: Clusters, count: int = 3) -> list[tuple[str, list[tu
 
 def clusters_csv(clusters: Clusters) -> str:
     """The similarities as a square with the tasks' names along both sides, in the dendrogram's order."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["task", *clusters.tasks])
-    for task, line in zip(clusters.tasks, clusters.similarities.tolist(), strict=True):
-        writer.writerow([task, *("" if math.isnan(value) else f"{value:.6f}" for value in line)])
-    return text.getvalue()
+    rows = [[task, *line] for task, line in zip(clusters.tasks, clusters.similarities.tolist(), strict=True)]
+    return csv_text(["task", *clusters.tasks], rows, ".6f")
 
 
 def draw_clusters(path: Path, clusters: Clusters, title: str, marked: Sequence[str] = ()) -> None:

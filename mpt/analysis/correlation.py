@@ -126,8 +126,8 @@ def draw_correlations(path: Path, transfers: Transfers) -> None:
 
 
 def _points(rows: Sequence[Transfer], target: str) -> tuple[list[float], list[float]]:
-    own = [row for row in rows if row.target == target and math.isfinite(row.similarity + row.reduction)]
-    return [row.similarity for row in own], [row.reduction for row in own]
+    own = [row for row in rows if row.target == target and math.isfinite(row.similarity + row.error_reduction)]
+    return [row.similarity for row in own], [row.error_reduction for row in own]
 
 
 def _r(value: float) -> str:

@@ -12,6 +12,7 @@ from mpt.present.heatmap import draw_heatmap
 from mpt.present.table import Table, TableCell
 
 COLUMNS = ["source", "target", "error_reduction", "score", "baseline", "similarity", "runs"]
+"""Of a CSV file: attributes of a :class:`Transfer`."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Transfer:
 
     Attributes:
         source: a task, or a single prompt.
-        score, base: mean test scores of transfer and baseline, from 0 to 1.
+        score, baseline: mean test scores of transfer and baseline, from 0 to 1.
         similarity: mean over the runs.
         runs: how many.
     """
@@ -28,14 +29,14 @@ class Transfer:
     source: str
     target: str
     score: float
-    base: float
+    baseline: float
     similarity: float
     runs: int
 
     @property
-    def reduction(self) -> float:
+    def error_reduction(self) -> float:
         """Relative error reduction in percent, of the mean scores, as SPoT's is; NaN if the baseline is at 100 %."""
-        return error_reduction(self.score, self.base)
+        return error_reduction(self.score, self.baseline)
 
 
 def transfers_by(transfers: Transfers, kind: str = "task") -> list[Transfer]:
@@ -63,7 +64,7 @@ def matrix(transfers: Transfers) -> tuple[list[str], list[str], list[list[float]
 
     The sources that help most on average come first.
     """
-    found = {(row.source, row.target): row.reduction for row in transfers_by(transfers)}
+    found = {(row.source, row.target): row.error_reduction for row in transfers_by(transfers)}
     lines = {
         source: [found.get((source, target), math.nan) for target in transfers.targets] for source in transfers.tasks
     }

@@ -112,11 +112,7 @@ def add_workers(parser: argparse.ArgumentParser, default: str = "the file's, els
 def run_action(
     command: str, usage: str, actions: Mapping[str, Callable[[list[str]], None]], arguments: list[str]
 ) -> None:
-    """Do the action that the first word names, or print the usage if there is none.
-
-    Raises:
-        UserError: there is no such action.
-    """
+    """Do the action that the first word names, or print the usage if there is none."""
     word, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if word in ("-h", "--help", "help"):
         print(usage, end="")

@@ -36,7 +36,7 @@ def run_sweep_command(arguments: list[str]) -> None:
 
 
 def _trial(words: Sequence[str]) -> bool:
-    from mpt.sweep.options import read_trial, setup_of
+    from mpt.cli.sweep_words import read_trial, setup_of
 
     options, values = read_trial(words)
     from mpt.cli.study_view import StudyProgress
@@ -83,8 +83,8 @@ def _run(words: Sequence[str]) -> bool:
 
 
 def _sweep(options: argparse.Namespace) -> bool:
+    from mpt.cli.sweep_words import read_trial, setup_of
     from mpt.sweep.file import load_sweep
-    from mpt.sweep.options import read_trial, setup_of
 
     begin = time.monotonic()
     sweep = load_sweep(find_config(options.file, "sweeps"))

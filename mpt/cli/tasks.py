@@ -43,11 +43,7 @@ def run_tasks_command(arguments: list[str]) -> None:
 
 
 def find(name: str) -> Task:
-    """A task of the catalogue or of the synthetic suite.
-
-    Raises:
-        UserError: there is none of that name; names the nearest.
-    """
+    """A task of the catalogue or of the synthetic suite."""
     known = {**synthetic_tasks(), **dict.fromkeys(catalogue())}
     if name not in known:
         raise UserError(f"There is no task {name!r}; {nearest(name, known)}")

@@ -21,17 +21,20 @@ def shipped_configs() -> dict[str, Path]:
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
 
 
-def find_config(name: str, *kinds: str) -> Path:
+def find_config(name: str, *kinds: str, beside: str = "") -> Path:
     """A file as given if it exists, else the shipped file of that name, with or without ``experiments/`` and ``.yaml``.
 
     Args:
         name: a file, or the name of a shipped one.
         kinds: folders that may be left out before the name: ``studies``, ``sweeps``.
+        beside: a file in whose folder it is looked for first.
 
     Raises:
         UserError: if there is neither; names the nearest.
     """
     path = Path(name)
+    if beside and (near_it := Path(beside).parent / name).is_file():
+        return near_it
     if path.is_file():
         return path
     shipped = shipped_configs()

@@ -76,11 +76,7 @@ def parse_run(words: Sequence[str]) -> ResolvedRun:
 
 
 def make_run(words: Sequence[str]) -> MadeRun:
-    """Parse a run's words as ``mpt fit`` does, seed everything, and make learner, data, callbacks and logger.
-
-    Raises:
-        UserError: they do not fit the run's config.
-    """
+    """Parse a run's words as ``mpt fit`` does, seed everything, and make learner, data, callbacks and logger."""
     try:
         cli: Any = run_lightning(list(words), _Made)
     except SystemExit as stop:

@@ -35,45 +35,25 @@ class RunFailure:
     id: str
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """A run's folder and its files. All that is written here is written whole or not at all.
 
     A run of a study begins with ``started.json`` and ends with ``result.json`` or ``failed.json``; one that is done
     alone, by ``mpt fit``, has none of the three.
+
+    Attributes:
+        config: every option of the run.
+        checkpoint: what a run that was killed goes on from.
+        metrics: a row per evaluation.
+        prompt: the prompt that was best on dev.
+        early: folder of the prompts of early steps.
+        log: what the run printed.
     """
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """Every option of the run."""
-        return self.path / CONFIG
-
-    @property
-    def checkpoint(self) -> Path:
-        """What a run that was killed goes on from."""
-        return self.path / LAST
-
-    @property
-    def metrics(self) -> Path:
-        """A row per evaluation."""
-        return self.path / METRICS
-
-    @property
-    def prompt(self) -> Path:
-        """The prompt that was best on dev."""
-        return self.path / PROMPT
-
-    @property
-    def early(self) -> Path:
-        """Folder of the prompts of early steps."""
-        return self.path / EARLY
-
-    @property
-    def log(self) -> Path:
-        """What the run printed."""
-        return self.path / LOG
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config, self.checkpoint, self.metrics = path / CONFIG, path / LAST, path / METRICS
+        self.prompt, self.early, self.log = path / PROMPT, path / EARLY, path / LOG
 
     def early_prompt(self, step: int) -> Path:
         """The prompt of an early step."""
@@ -134,9 +114,6 @@ class RunFolder:
 
         Args:
             needed: names of what must be there.
-
-        Raises:
-            UserError: it is not what was written, or lacks something.
         """
         return read_result(self.path / RESULT, needed) if self.is_finished else None
 
@@ -146,11 +123,7 @@ class RunFolder:
         write_json(self.path / FAILED, facts)
 
     def failure(self) -> RunFailure | None:
-        """Why the run has no result, if it failed.
-
-        Raises:
-            UserError: the file that says so is damaged.
-        """
+        """Why the run has no result, if it failed."""
         path = self.path / FAILED
         if self.is_finished or not path.is_file():
             return None

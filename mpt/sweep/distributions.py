@@ -121,11 +121,7 @@ class ParameterFile(FromFile):
         self.parameter()
 
     def parameter(self) -> Parameter:
-        """What trials draw from.
-
-        Raises:
-            ValueError: nothing of that kind.
-        """
+        """What trials draw from."""
         name = self.distribution or self._unsaid()
         given = {"constant": self.value is not None, "categorical": self.values}
         if not given.get(name, None not in (self.min, self.max)):

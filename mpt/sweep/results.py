@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import textwrap
@@ -15,6 +13,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from mpt.present.csv_text import csv_text
 from mpt.present.heatmap import draw_heatmap
 from mpt.sweep.sampling import Values
 from mpt.sweep.trial import TrialOutcome, TrialSetup
@@ -66,12 +65,7 @@ def write_sweep(
         own: names of the sweep's own trials, which the others are compared with.
     """
     columns, rows = sheet(outcomes, notes)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / TRIALS, text.getvalue())
+    write_text(folder / TRIALS, csv_text(columns, rows))
     best = best_of(outcomes)
     if best is None:
         (folder / BEST).unlink(missing_ok=True)

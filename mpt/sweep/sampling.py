@@ -14,11 +14,7 @@ Values = dict[str, Value]
 
 
 def grid(parameters: Mapping[str, Parameter], where: str) -> list[Values]:
-    """All combinations, the last parameter changing fastest.
-
-    Raises:
-        UserError: a parameter has no list of values.
-    """
+    """All combinations, the last parameter changing fastest."""
     for name, parameter in parameters.items():
         if isinstance(parameter, Range):
             raise UserError(

@@ -83,7 +83,7 @@ class TrialSetup:
         """
         upstream = self.method.upstream
         assert upstream is not None
-        text = _config(upstream.config, self.study.file)
+        text = find_config(upstream.config, beside=self.study.file).read_text(encoding="utf-8")
         own, study = (
             {name: run.said(plain(name)) for name in names}
             for run in (resolve_run(text), resolve_run(text, {**self.study.overrides, **upstream.overrides}))
@@ -220,9 +220,3 @@ def _written(given: str, tasks: Sequence[str], out: Path) -> Path:
     head = f"# Validation tasks of {partition.name} in the place of its targets; written by mpt sweep\n"
     write_text(path, head + yaml.safe_dump(content, sort_keys=False))
     return path
-
-
-def _config(config: str, study: str) -> str:
-    """The text of a method's config: a file beside the study's, or as ``mpt fit`` finds it."""
-    beside = Path(study).parent / config
-    return (beside if beside.is_file() else find_config(config)).read_text(encoding="utf-8")

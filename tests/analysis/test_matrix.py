@@ -32,7 +32,7 @@ def test_error_reduction_is_that_of_mean_scores_over_prompts_and_seeds(transfers
 
 def test_single_prompts_keep_their_own_numbers(transfers):
     (row,) = [row for row in transfers_by(transfers, "source") if (row.source, row.target) == ("s-a-2", "t")]
-    assert (row.score, row.base, row.similarity, row.runs) == pytest.approx((0.65, 0.6, 0.85, 2))
+    assert (row.score, row.baseline, row.similarity, row.runs) == pytest.approx((0.65, 0.6, 0.85, 2))
     (task,) = [row for row in transfers_by(transfers) if (row.source, row.target) == ("s-a", "t")]
     assert (task.similarity, task.runs) == pytest.approx(((0.9 + 0.8 + 0.8 + 0.9) / 4, 4))
 

@@ -6,12 +6,12 @@ import pytest
 from support.changes import replaced
 from wandb.sdk.launch.sweeps import utils
 
+from mpt.cli.sweep_words import read_trial, setup_of
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.study.plan.grid import plan
-from mpt.study.run.check import check
+from mpt.study.run.worker import check
 from mpt.sweep.distributions import Choice
 from mpt.sweep.file import is_sweep, load_sweep
-from mpt.sweep.options import read_trial, setup_of
 from mpt.sweep.sampling import grid
 from mpt.util.errors import UserError
 

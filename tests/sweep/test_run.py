@@ -17,9 +17,9 @@ from support.toy_sweep import SWEEP, sweep, write_study, write_sweep
 from support.wandb_file import read
 
 from mpt.cli.sweep import run_sweep_command
+from mpt.cli.sweep_words import read_trial, setup_of
 from mpt.sweep import run as run_module
 from mpt.sweep.file import load_sweep
-from mpt.sweep.options import read_trial, setup_of
 from mpt.sweep.results import best_of
 from mpt.sweep.run import Search
 from mpt.util.errors import UserError

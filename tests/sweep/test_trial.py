@@ -12,9 +12,9 @@ from support.changes import REMOVED, changed_file
 from support.toy_study import write_partition
 from support.toy_sweep import VALIDATION, write_study, write_sweep
 
+from mpt.cli.sweep_words import read_trial, setup_of
 from mpt.fit.configs import find_config
 from mpt.study.plan.grid import plan
-from mpt.sweep.options import read_trial, setup_of
 from mpt.sweep.tracking import without_agent
 from mpt.sweep.trial import TrialSetup, outcome, prepare
 from mpt.util.errors import UserError

@@ -18,9 +18,6 @@ def steps_of_epochs(epochs: float, run: ResolvedRun, sources: tuple[str, ...], w
         epochs: more than 0.
         sources: the source tasks.
         where: what to name in a complaint.
-
-    Raises:
-        UserError: the run does not learn on a mixture; a draw that is not there.
     """
     if run.class_name("data") != "MixtureData":
         raise UserError(

@@ -54,11 +54,7 @@ class DrawRead:
 
 @cache
 def read_draw(root: str, task: str, seed: int, k: Shots | None, metric: str | None) -> DrawRead:
-    """A task's few-shot draw.
-
-    Raises:
-        UserError: the task, draw or file is not there, or is malformed.
-    """
+    """A task's few-shot draw."""
     draw = load_fewshot(root, task, seed, k, metric)
     content = repr((draw.task, draw.k, draw.train, draw.dev, draw.test))
     splits = {"train": draw.train, "dev": draw.dev, "test": draw.test}

@@ -76,11 +76,7 @@ class StudyLibrary:
 
     @cached_property
     def library(self) -> Library:
-        """The library.
-
-        Raises:
-            UserError: there is none.
-        """
+        """The library."""
         from mpt.library.retrieval import open_library
 
         try:
@@ -141,9 +137,6 @@ class StudyLibrary:
         Args:
             backbone: of its runs.
             length: of the prompts that they start from, if they do and it is known.
-
-        Raises:
-            UserError: the library has not so many, or prompts of another length.
         """
         assert method.retrieve is not None
         where = f"{self.study.file}: methods.{method.name}"

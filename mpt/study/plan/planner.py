@@ -20,11 +20,13 @@ from mpt.study.plan.fingerprints import draw_digest, sources_digest, weights_dig
 from mpt.study.plan.library import Start, StudyLibrary
 from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
-from mpt.study.plan.start_options import start_options
 from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
+
+_WHOLE = ("FineTuning", "LanguageModeling")
+"""Learners of every weight, whose downstream runs start from their model."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,7 @@ class Planner:
         return self.run(context, options, read)
 
     def check_sources(self, library_of_study: StudyLibrary) -> None:
-        """Complain of all draws that upstream runs read and that are not there.
-
-        Raises:
-            UserError: see :func:`mpt.study.plan.source_draws.complain`.
-        """
+        """Complain of all draws that upstream runs read and that are not there."""
         found: dict[str, str] = {}
         for method in self.study.methods:
             if method.upstream is None:
@@ -223,6 +221,26 @@ class Planner:
         )
 
 
+def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, where: str) -> dict[str, str]:
+    """How a downstream run starts from what an upstream one learned: from its prompt, or from its whole model.
+
+    Args:
+        folder: of the upstream run.
+        where: what to name in a complaint.
+    """
+    first, then = upstream.class_name("model"), downstream.class_name("model")
+    if (first in _WHOLE) != (then in _WHOLE):
+        raise UserError(
+            f"{where}: upstream learns by {first or 'an unknown class'} and downstream by {then or 'an unknown class'}"
+            ", but both must learn a prompt (prompt_tuning, spot) or both the whole model (fine_tuning, "
+            "fine_tuning_mixture)"
+        )
+    if then in _WHOLE:
+        keeper = upstream.callback("KeepBest")
+        return {"model.start": f"{folder}/{keeper['callback.folder'] if keeper else 'model'}"}
+    return {"model.init": "mpt.prompt.initialisers.SavedPrompt", "model.init.path": f"{folder}/prompt"}
+
+
 def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The option as the last word: it goes over an earlier one, however that is spelt."""
     options.pop(name, None)
@@ -233,9 +251,9 @@ def _config(config: str, study: Study) -> tuple[str, str]:
     """The word after ``--config`` and the text of the file: one beside the study's, or as ``mpt fit`` finds
     it.
     """
-    beside = Path(study.file).parent / config
     try:
-        path = beside if beside.is_file() else find_config(config)
+        path = find_config(config, beside=study.file)
     except UserError as error:
         raise UserError(f"{study.file}: {error}") from error
-    return str(beside) if path is beside else config, path.read_text(encoding="utf-8")
+    is_beside = path == Path(study.file).parent / config
+    return str(path) if is_beside else config, path.read_text(encoding="utf-8")

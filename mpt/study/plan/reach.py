@@ -82,11 +82,7 @@ def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:
 
 @cache
 def _encoder(name: str, revision: str | None, limit: int | None) -> Encoder:
-    """Of a backbone whose weights are left alone.
-
-    Raises:
-        UserError: it is nowhere.
-    """
+    """Of a backbone whose weights are left alone."""
     from transformers import AutoConfig, AutoTokenizer
 
     from mpt.backbone.encoding import Encoder

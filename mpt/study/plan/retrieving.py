@@ -101,11 +101,7 @@ class RetrievingPlanner:
         return self.planner.resolved(context.stage, self.planner.options(context, "", {}, setting.target_k))
 
     def check_key(self, method: Method, setting: Setting) -> None:
-        """That the key is made from as much of the target as the method may see.
-
-        Raises:
-            UserError: the downstream runs have a draw of a size of their own; the keys are for all methods.
-        """
+        """Refuse downstream runs with a draw of a size of their own: the keys, of the same draw, are for all methods."""
         own, key = (self.on_targets(one, setting).said("data.k") for one in (method, _EMBEDDING))
         if own != key:
             raise UserError(
@@ -119,9 +115,6 @@ class RetrievingPlanner:
 
         Args:
             k: size of the draw of the downstream runs.
-
-        Raises:
-            UserError: it would learn on a draw of another size, in which their dev examples may be train examples.
         """
         own = upstream.said("data.target_k")
         if own != k:

@@ -30,11 +30,7 @@ def lacking(run: ResolvedRun, tasks: Sequence[str]) -> dict[str, str]:
 
 
 def complain(found: Mapping[str, str], root: str, file: str) -> None:
-    """Name every source task that lacks something.
-
-    Raises:
-        UserError: there is one.
-    """
+    """Refuse source tasks that lack something, naming every one."""
     if found:
         told = "; ".join(f"{task} ({reason})" for task, reason in found.items())
         build = f"mpt data build {' '.join(found)} --root {root}"

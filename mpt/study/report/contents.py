@@ -75,9 +75,6 @@ def build_report(out: Path, against: str | None = None) -> Report:
     Args:
         against: the method that others are compared with beside the baseline; multi-task learning (a method named
             MTL or SPoT) if not given and there is one.
-
-    Raises:
-        UserError: the folder holds no study; no such method.
     """
     facts, records = read_study(out)
     missing = [(record.key, record.failure or "not run yet") for record in records if record.result is None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,12 @@ from mpt.present.html import html_page
 from mpt.present.latex import latex_table
 from mpt.present.markdown import markdown
 from mpt.study.report.contents import Report, build_report
-from mpt.study.report.csv_tables import (
-    SCORE_COLUMNS,
-    arg_csv,
-    costs_csv,
-    curves_csv,
-    gain_rows,
-    gains_csv,
-    pace_csv,
-    score_rows,
-    scores_csv,
-    significance_csv,
-    sure_rows,
-)
+from mpt.study.report.csv_tables import SCORE_COLUMNS, csv_files, gain_rows, score_rows, sure_rows
 from mpt.study.report.figures import draw_all
 from mpt.study.report.score_file import report_of_scores
 from mpt.study.report.tables import arg_table, score_table
 from mpt.study.report.text import page
-from mpt.study.run.results import ARG, PAGE, REPORT, SCORES
+from mpt.study.run.results import PAGE, REPORT
 from mpt.util.errors import one_line
 from mpt.util.files import write_text, writing_to
 
@@ -47,14 +34,7 @@ def write_report(out: Path, against: str | None = None) -> Report:
     Raises:
         UserError: the folder holds no study; no such method.
     """
-    report = build_report(out, against)
-    sheets = {
-        SCORES: scores_csv(report),
-        "costs.csv": costs_csv(report),
-        "convergence.csv": pace_csv(report),
-        "curves.csv": curves_csv(report),
-    }
-    return _write(report, out / REPORT, out, sheets)
+    return _write(build_report(out, against), out / REPORT, out)
 
 
 def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | None = None) -> Report:
@@ -67,18 +47,11 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
     Raises:
         UserError: as there.
     """
-    return _write(report_of_scores(path, out.resolve().name, baseline, against), out, out, {})
+    return _write(report_of_scores(path, out.resolve().name, baseline, against), out, out)
 
 
-def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -> Report:
-    sheets = {
-        ARG: arg_csv(report),
-        "significance.csv": significance_csv(report),
-        "relative_gain.csv": gains_csv(report),
-        **sheets,
-        "arg.tex": _arg_tex(report),
-        "scores.tex": _scores_tex(report),
-    }
+def _write(report: Report, folder: Path, out: Path) -> Report:
+    sheets = {**csv_files(report), **_latex(report)}
     with writing_to(folder):
         figures = draw_all(report, folder)
         blocks = page(report, out, figures)
@@ -88,27 +61,21 @@ def _write(report: Report, folder: Path, out: Path, sheets: Mapping[str, str]) -
     return replace(report, files=(*texts, *(figure.file for figure in figures)))
 
 
-def _arg_tex(report: Report) -> str:
+def _latex(report: Report) -> dict[str, str]:
     facts = report.facts
-    caption = f"{facts.name}: average relative gain (ARG, %) over {facts.baseline}{_spread(report)}. Bold: the best."
-    return latex_table(arg_table(report), caption, f"tab:{facts.name}-arg")
-
-
-def _scores_tex(report: Report) -> str:
-    facts = report.facts
-    return "\n".join(
+    spread = f", mean and deviation over {len(facts.seeds)} draws" if len(facts.seeds) > 1 else ""
+    caption = f"{facts.name}: average relative gain (ARG, %) over {facts.baseline}{spread}. Bold: the best."
+    scores = [
         latex_table(
             score_table(facts, section),
-            f"{facts.name}, {section.setting.name}: test scores (%){_spread(report)}, and ARG over {facts.baseline}. "
+            f"{facts.name}, {section.setting.name}: test scores (%){spread}, and ARG over {facts.baseline}. "
             "Bold: the best.",
             f"tab:{facts.name}-{section.setting.name}-scores",
         )
         for section in report.sections
-    )
-
-
-def _spread(report: Report) -> str:
-    return f", mean and deviation over {len(report.facts.seeds)} draws" if len(report.facts.seeds) > 1 else ""
+    ]
+    arg = latex_table(arg_table(report), caption, f"tab:{facts.name}-arg")
+    return {"arg.tex": arg, "scores.tex": "\n".join(scores)}
 
 
 def log_report(report: Report, out: Path) -> str | None:

@@ -65,9 +65,6 @@ def settled(run: PlannedRun, past: Failures) -> str | None:
     Args:
         past: failures that do not count. One that another process made since then does: a run is tried once by all
             that are at work.
-
-    Raises:
-        UserError: its result is that of another configuration.
     """
     if is_finished(run):
         return "finished"

@@ -59,11 +59,7 @@ class Workers(Protocol):
 
 
 def unfinished(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs that have no result yet.
-
-    Raises:
-        UserError: a result in the folder is that of another configuration.
-    """
+    """The runs that have no result yet."""
     return [run for run in runs if not is_finished(run)]
 
 

@@ -51,9 +51,6 @@ def read_record(out: Path, key: str, identity: Mapping[str, Any], needed: Sequen
 
     Args:
         needed: what its result must have beside the score of a run that is judged.
-
-    Raises:
-        UserError: its files are not what was written.
     """
     folder = RunFolder(out / key)
     needed = (*needed, *(JUDGED if identity["stage"] == "downstream" else ()))
@@ -143,11 +140,7 @@ def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
 
 
 def refuse_strange(out: Path) -> None:
-    """Refuse a study's folder with links out of it: what is read, shown, written or removed is its own.
-
-    Raises:
-        UserError: it has one.
-    """
+    """Refuse a study's folder with links out of it: what is read, shown, written or removed is its own."""
     refuse_links(out, links_below(out, skip="wandb"), f"study {out}")  # W&B links to its log; none of us reads that
 
 
@@ -169,11 +162,7 @@ def begun_with(study: Study, out: Path) -> dict[str, Setting]:
 
 
 def is_finished(run: PlannedRun) -> bool:
-    """Whether a run has its result.
-
-    Raises:
-        UserError: it is that of another configuration.
-    """
+    """Whether a run has its result; that of another configuration is refused."""
     stored = run.files.result()
     if stored is None:
         return False

@@ -1,19 +1,18 @@
-"""A worker of a study: a process that imports the heavy libraries once and then does one unit of runs after
-another.
-"""
+"""A worker of a study: a process that imports the heavy libraries once, then does one unit of runs after another."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import os
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.check import check
 from mpt.study.run.claims import Failures, claim, settled
 from mpt.study.run.one import do_run
+from mpt.util.errors import UserError
 from mpt.util.processes import end_with_parent
 
 
@@ -34,6 +33,25 @@ def work(connection: Connection, threads: int, device: str | None, past: Failure
 def answer(word: str, content: Any, past: Failures) -> tuple[str, Any]:
     """What a worker says to a message: see :func:`work`."""
     return ("checked", check(content)) if word == "check" else ("ended", run_unit(content, past))
+
+
+def check(runs: Sequence[PlannedRun]) -> str | None:
+    """Parse the options of some runs without doing them: what is wrong with the first that cannot be parsed."""
+    from mpt.backbone.loading import resolve
+    from mpt.fit.parse import parse_run
+
+    backbones = set()
+    for run in runs:
+        try:
+            backbones.add(parse_run(run.arguments)["model.backbone"])
+        except UserError as error:
+            return f"{run.key}: {error}"
+    for backbone in sorted(backbones):
+        try:
+            resolve(backbone)
+        except UserError as error:
+            return str(error)
+    return None
 
 
 def prepare(threads: int, device: str | None) -> None:

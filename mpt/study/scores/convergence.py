@@ -68,11 +68,7 @@ class Convergence:
 
 
 def convergence(out: Path, scores: Sequence[Score], baseline: str) -> Convergence:
-    """From the evaluations of the runs that the scores come from.
-
-    Raises:
-        UserError: a file of evaluations is damaged; names file and line.
-    """
+    """From the evaluations of the runs that the scores come from."""
     curves: dict[str, dict[Place, Curve]] = {}
     for row in scores:
         if curve := kept(read_curve(out / row.folder / METRICS)):
@@ -89,11 +85,7 @@ def convergence(out: Path, scores: Sequence[Score], baseline: str) -> Convergenc
 
 
 def read_curve(path: Path) -> Curve:
-    """The dev score of each evaluation in a run's ``metrics.jsonl``; none if it has no such file.
-
-    Raises:
-        UserError: a line is not what was written.
-    """
+    """The dev score of each evaluation in a run's ``metrics.jsonl``; none if it has no such file."""
     return [(row.step, row.values[DEV_SCORE]) for row in read_metrics(path) if DEV_SCORE in row.values]
 
 

@@ -69,9 +69,6 @@ def check_retrieve(retrieve: Retrieve, upstream: Any) -> None:
 
     Args:
         upstream: what the file says of it, if the method has one.
-
-    Raises:
-        ValueError: it does not; says by key what would.
     """
     use = f".retrieve: use {retrieve.use} is {_USES[retrieve.use]}"
     if retrieve.use not in _UPSTREAM:

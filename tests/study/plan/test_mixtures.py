@@ -16,7 +16,7 @@ from mpt.fit.resolve import resolve_run
 from mpt.study.forecast import by_kind
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.plan.start_options import start_options
+from mpt.study.plan.planner import start_options
 from mpt.study.run.one import do_run
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import Study, load_study

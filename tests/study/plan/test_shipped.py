@@ -19,7 +19,7 @@ from mpt.fit.configs import find_config, shipped_configs
 from mpt.study.plan.fingerprints import draw_digest, weights_digest
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.check import check
+from mpt.study.run.worker import check
 from mpt.study.spec.study import Study, load_study
 from mpt.util.stable_random import StableRandom
 

@@ -23,7 +23,7 @@ from mpt.study.plan.grid import chosen, plan
 from mpt.study.plan.grouping import units
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import build_report
-from mpt.study.report.csv_tables import scores_csv
+from mpt.study.report.csv_tables import csv_files
 from mpt.study.report.retrieved import retrieved_table
 from mpt.study.run.grid import unfinished
 from mpt.study.run.results import RunRecord, read_study, several_upstream
@@ -180,7 +180,7 @@ def test_a_folder_from_before_says_nothing_of_it(tmp_path):
     write_folder(tmp_path, one_partition())
     _, records = read_study(tmp_path)
     assert {row.upstream_seed for row in records} == {None}
-    assert scores_csv(build_report(tmp_path)).splitlines()[0].endswith(",learning_rate,folder")
+    assert csv_files(build_report(tmp_path))["scores.csv"].splitlines()[0].endswith(",learning_rate,folder")
 
 
 def test_each_upstream_prompt_is_a_run_of_its_own_in_how_fast(tmp_path):

@@ -12,6 +12,7 @@ from support.by_hand import record, run_of, setting, with_result, write_folder
 
 from mpt.library.library import Library
 from mpt.library.retrieval import candidates, digest
+from mpt.present.csv_text import csv_text
 from mpt.record.options import RunOptions, said_in
 from mpt.record.result import RunResult
 from mpt.study.report.costs import (
@@ -25,7 +26,6 @@ from mpt.study.report.costs import (
     read_costs,
     upstream_costs,
 )
-from mpt.study.report.csv_tables import _csv
 from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.spec.settings import Setting
 
@@ -126,7 +126,7 @@ def test_the_table_adds_up_and_says_what_is_shared_and_what_is_not_known(records
 
 def test_the_sheet_has_no_number_for_what_is_not_wholly_known(records):
     costs = upstream_costs(FACTS, records, {SOURCE: [(600, 4_800, None)]})
-    rows = list(csv.DictReader(io.StringIO(_csv(["partition", *COST_COLUMNS], cost_rows(costs), digits=None))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(["partition", *COST_COLUMNS], cost_rows(costs)))))
     assert rows[1] == {
         "partition": "p", "method": "MTL", "part": "own", "runs": "2", "steps": "1700", "examples": "40800",
         "seconds": "60.0",

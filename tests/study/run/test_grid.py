@@ -19,8 +19,8 @@ from support.toy_study import RATES, SEEDS, STUDY, TARGETS, write_study
 from support.wandb_file import artifacts, read
 
 from mpt.study.plan.grid import plan
-from mpt.study.run.check import check
 from mpt.study.run.grid import unfinished
+from mpt.study.run.worker import check
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 

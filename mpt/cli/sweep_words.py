@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpt.cli.options import Parser, add_workers
 from mpt.fit.configs import find_config
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import is_sweep, load_sweep
@@ -18,21 +19,13 @@ if TYPE_CHECKING:
     from mpt.sweep.trial import TrialSetup
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells a mistake as the rest of the package does."""
-
-    def error(self, message: str) -> Any:
-        raise UserError(f"{self.prog}: {message}")
-
-
-def trial_parser() -> argparse.ArgumentParser:
+def trial_parser() -> Parser:
     """The parser of all that is not a parameter."""
-    parser = _Parser(
+    parser = Parser(
         prog="mpt sweep trial",
         description="Learn upstream once with the options given, prompt tuning on each validation task and seed from "
         "there, and log ARG over the baseline to W&B.",
         epilog="All other options, such as --model.algorithm.inner_lr 0.1, go over the method's upstream options.",
-        allow_abbrev=False,
     )
     parser.add_argument("file", help="study or sweep file, or the name of a shipped one (see mpt configs list)")
     parser.add_argument("--method", help="method of the study whose upstream is tuned (a sweep file names it itself)")
@@ -46,7 +39,7 @@ def trial_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--setting", default="", help="which setting or partition, in a study of several")
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/sweeps/<name of the study>)")
-    parser.add_argument("--workers", type=int, help="processes (default: the study's, else one a GPU, else one a core)")
+    add_workers(parser, "the study's, else one a GPU, else one a core")
     return parser
 
 
@@ -72,8 +65,6 @@ def read_trial(words: Sequence[str]) -> tuple[argparse.Namespace, Values]:
         values = dict(sorted({**fixed, **values}.items()))
     elif not options.method:
         raise UserError("mpt sweep trial: --method is missing; name the method of the study whose upstream is tuned")
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"--workers must be at least 1, not {options.workers}")
     return options, values
 
 
