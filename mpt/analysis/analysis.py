@@ -15,9 +15,8 @@ from mpt.analysis.remeasure import largest_difference, measured, read_keys
 from mpt.analysis.search_space import Cut, draw_search_space, rankings, search_space, search_table
 from mpt.analysis.transfers import Transfers
 from mpt.library.library import Library
-from mpt.present.blocks import Block, Bullets, Figure, Heading, Paragraph
 from mpt.present.csv_text import csv_text
-from mpt.present.markdown import markdown
+from mpt.present.markdown import Block, Figure, bullets, markdown
 from mpt.present.table import Table
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
@@ -144,36 +143,36 @@ def _page(analysis: Analysis, figures: dict[str, Figure]) -> list[Block]:
     (_, matrix), (_, pearson), (_, search) = analysis.tables()
     seeds = ", ".join(map(str, transfers.seeds))
     blocks: list[Block] = [
-        Heading(1, f"{transfers.study}: transfer on {transfers.setting}"),
-        Paragraph(
+        f"# {transfers.study}: transfer on {transfers.setting}",
+        (
             f"{len(transfers.sources)} source prompts of {len(transfers.tasks)} tasks, each tried as the start of "
             f"prompt tuning on {len(transfers.targets)} targets (method {transfers.method}, seeds {seeds}), beside "
             f"{transfers.baseline} without transfer. Learning rates, and the best of several prompts, are chosen on "
             "dev."
         ),
     ]
-    blocks += [Bullets(analysis.notes)] if analysis.notes else []
+    blocks += [bullets(analysis.notes)] if analysis.notes else []
     blocks += [
-        Heading(2, "From every source to every target"),
+        "## From every source to every target",
         matrix,
-        Paragraph(
+        (
             "Relative error reduction: the share of what the baseline's score lacks to 100 % that the transfer makes "
             "up for, of mean test scores over prompts and seeds (Vu et al. 2022, section 3.1). Bold is the best of a "
             "column."
         ),
         figures["matrix"],
-        Heading(2, "Does similarity tell transfer?"),
+        "## Does similarity tell transfer?",
         pearson,
-        Bullets([summary(rows) for rows in analysis.correlations.values()]),
-        Paragraph(
+        bullets([summary(rows) for rows in analysis.correlations.values()]),
+        (
             "A point is a source prompt; similarity and scores are means over the target's seeds. Prompts of one task "
             "are not independent of each other, so that p over prompts is too small; over tasks, each is the mean of "
             "its prompts."
         ),
         figures["correlation"],
-        Heading(2, "How much of the search can be saved?"),
+        "## How much of the search can be saved?",
         search,
-        Paragraph(
+        (
             "The best on dev of the k most similar prompts, mean over targets ± deviation over seeds, and the share of "
             "the gain of trying all that is kept. At random: the same share to be expected of k prompts drawn by "
             "chance. Where several prompts are equally good on dev, the mean of their test scores counts, in every "
@@ -185,9 +184,9 @@ def _page(analysis: Analysis, figures: dict[str, Figure]) -> list[Block]:
     ]
     if "clusters" in figures:
         blocks += [
-            Heading(2, "Which tasks are alike?"),
+            "## Which tasks are alike?",
             figures["clusters"],
-            Paragraph(
+            (
                 "Means over all pairs of runs; of a task with itself over pairs of different runs. Average linkage "
                 "over 1 - similarity, neighbours as similar as the tree allows."
             ),

@@ -15,8 +15,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from mpt.present.blocks import Block, Figure, Heading
-from mpt.present.markdown import markdown
+from mpt.present.markdown import Block, Figure, markdown
 from mpt.present.table import Table
 
 
@@ -43,7 +42,7 @@ def html_page(blocks: Sequence[Block], folder: Path) -> str:
     first = next((place for place, token in enumerate(tokens) if token.tag == "h2"), len(tokens))
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"), autoescape=True)
     return template.render(
-        title=next((block.text for block in blocks if isinstance(block, Heading) and block.level == 1), "report"),
+        title=next((text[2:] for text in blocks if isinstance(text, str) and text.startswith("# ")), "report"),
         beginning=written(tokens[:first]),
         sections=sections,
         rest=written(tokens[first:]),

@@ -1,31 +1,54 @@
-"""A page as Markdown."""
+"""A page as Markdown, of which its HTML is made too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from mpt.present.blocks import Block, Bullets, Code, Figure, Heading, Paragraph
 from mpt.present.table import Table, TableCell
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A picture of a report.
+
+    Attributes:
+        file: below the report's folder; in a study of several settings those of a setting are in a folder of its name.
+        kind: file name without folder.
+        setting: whose it is; none if it is of all.
+        about: what it shows, for those who cannot see it.
+    """
+
+    file: str
+    kind: str
+    setting: str | None
+    about: str
+
+
+Block = str | Table | Figure
+"""A part of a page; texts are Markdown: ``## Heading``, a paragraph, a list, with ``**bold**`` and ```code```."""
+
+
+def bullets(items: Iterable[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def code(text: str) -> str:
+    """Commands as they are typed."""
+    return f"```\n{text}\n```"
+
+
 def markdown(blocks: Sequence[Block]) -> str:
-    """The text of the page; figures are named by their files."""
-    return "\n\n".join(_block(block) for block in blocks) + "\n"
+    """The text of the page, of blocks that are not empty; figures are named by their files."""
+    return "\n\n".join(_block(block) for block in blocks if block) + "\n"
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Heading):
-        return f"{'#' * block.level} {block.text}"
-    if isinstance(block, Paragraph):
-        return block.text
-    if isinstance(block, Bullets):
-        return "\n".join(f"- {item}" for item in block.items)
-    if isinstance(block, Code):
-        return f"```\n{block.text}\n```"
     if isinstance(block, Figure):
         file = f"<{block.file}>" if set(block.file) & set(" ()") else block.file
         return f"![{block.about}]({file})"
-    return _table(block)
+    return block if isinstance(block, str) else _table(block)
 
 
 def _table(table: Table) -> str:

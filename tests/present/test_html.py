@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.present.blocks import Bullets, Code, Figure, Heading, Paragraph
 from mpt.present.html import html_page
+from mpt.present.markdown import Figure, bullets, code
 from mpt.present.table import Table
 
 VOID = {"meta", "img", "br", "hr"}
@@ -51,14 +51,14 @@ def page(tmp_path: Path) -> Page:
         ["method", "a<b"], [["M&M", "1.0 ± 2.0"], ["<script>", "3.0"]], bold=frozenset({(1, 1)}), rules=frozenset({1})
     )
     blocks = [
-        Heading(1, "A & B"),
-        Paragraph("see `a<b>.csv`, **not** <i>this</i>"),
-        Heading(2, "First: (%)"),
+        "# A & B",
+        "see `a<b>.csv`, **not** <i>this</i>",
+        "## First: (%)",
         table,
         Figure("p/x.png", "x.png", "p", 'what "it" shows'),
-        Heading(2, "Second"),
-        Code("mpt study run x --out <dir>"),
-        Bullets(["`k`: no & memory"]),
+        "## Second",
+        code("mpt study run x --out <dir>"),
+        bullets(["`k`: no & memory"]),
     ]
     return Page(html_page(blocks, tmp_path))
 
@@ -98,7 +98,7 @@ def test_the_best_is_bold_and_rules_are_drawn(page):
 @pytest.mark.parametrize("name", ["_a_", "*a*", "__init__", "[a](http://b)", "<http://b>", "a\\_b", "![x](secret.png)"])
 def test_a_name_is_shown_as_it_is(name, tmp_path):
     (tmp_path / "secret.png").write_bytes(b"not of the page")
-    page = Page(html_page([Heading(1, name), Paragraph(f"of {name}"), Table([name], [[name]])], tmp_path))
+    page = Page(html_page([f"# {name}", f"of {name}", Table([name], [[name]])], tmp_path))
     assert [text for tag, text in page.texts if tag in ("h1", "p", "th", "td")] == [name, f"of {name}", name, name]
     assert not page.of("img") and not page.of("a")
 

@@ -101,7 +101,7 @@ class RetrievingPlanner:
         return self.planner.resolved(context.stage, self.planner.options(context, "", {}, setting.target_k))
 
     def check_key(self, method: Method, setting: Setting) -> None:
-        """Refuse downstream runs with a draw of a size of their own: the keys, of the same draw, are for all methods."""
+        """Refuse downstream runs with a draw of a size of their own: the keys, of that draw, are for all methods."""
         own, key = (self.on_targets(one, setting).said("data.k") for one in (method, _EMBEDDING))
         if own != key:
             raise UserError(

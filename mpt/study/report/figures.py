@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.present.bars import NOTHING, UNDEFINED, Bar, Chart, draw_bars
-from mpt.present.blocks import Figure
 from mpt.present.figure_style import COLOURS, colours
+from mpt.present.markdown import Figure
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.curves import draw_convergence
 from mpt.study.report.tables import PAPER

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpt.data.fewshot.files import SYNTHETIC
-from mpt.present.blocks import Block, Bullets, Code, Figure, Heading, Paragraph
+from mpt.present.markdown import Block, Figure, bullets, code
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.costs import READING as COSTS
 from mpt.study.report.costs import costs_table
@@ -21,41 +21,36 @@ from mpt.study.scores.significance import METHOD
 def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
     """The report's page as blocks; its headings are those of one setting or of several."""
     facts = report.facts
-    blocks: list[Block] = [Heading(1, facts.name), Paragraph(_what(facts)), *_cautions(facts)]
+    blocks: list[Block] = [f"# {facts.name}", _what(facts), *_cautions(facts)]
     if facts.has_several:
-        blocks += [Heading(2, "Average relative gain (%)"), arg_table(report), Paragraph(_reading(report))]
-        blocks += [*_paper(report.sections), *_of(figures, OVERVIEW, None)]
+        blocks += ["## Average relative gain (%)", arg_table(report), _reading(report)]
+        blocks += [_paper(report.sections), *_of(figures, OVERVIEW, None)]
         for section in report.sections:
             name = section.setting.name
-            blocks += [Heading(2, name), *_about(section), score_table(facts, section)]
+            blocks += [f"## {name}", _about(section), score_table(facts, section)]
             blocks += _of(figures, GAINS, name)
-            blocks += [Heading(3, "How sure"), sure_table(report, section)]
-            blocks += [Heading(3, "How fast"), *_pace(facts, section, figures)] if report.records else []
+            blocks += ["### How sure", sure_table(report, section)]
+            blocks += ["### How fast", *_pace(facts, section, figures)] if report.records else []
             blocks += _costs(report, section, 3)
             blocks += _retrieved(report, section, 3)
-            blocks += [Heading(3, "Scores"), *_of(figures, SCORES, name)] if _of(figures, SCORES, name) else []
-            blocks += [Heading(3, "Difference by draw (points)"), draw_table(facts, section)]
-        blocks += [
-            Heading(2, "How to read it"),
-            *_sure_reading(report),
-            *_pace_reading(report),
-            *_costs_reading(report),
-        ]
+            blocks += ["### Scores", *_of(figures, SCORES, name)] if _of(figures, SCORES, name) else []
+            blocks += ["### Difference by draw (points)", draw_table(facts, section)]
+        blocks += ["## How to read it", _sure_reading(report), _pace_reading(report), _costs_reading(report)]
     else:
         (section,) = report.sections
         name = section.setting.name
-        blocks += [Heading(2, "Scores and average relative gain"), score_table(facts, section)]
-        blocks += [Paragraph(_reading(report)), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
-        blocks += [Heading(2, "How sure"), sure_table(report, section), *_sure_reading(report), *_paper([section])]
+        blocks += ["## Scores and average relative gain", score_table(facts, section)]
+        blocks += [_reading(report), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
+        blocks += ["## How sure", sure_table(report, section), _sure_reading(report), _paper([section])]
         if report.records:
-            blocks += [Heading(2, "How fast"), *_pace(facts, section, figures), *_pace_reading(report)]
-        blocks += [*_costs(report, section, 2), *_costs_reading(report)]
+            blocks += ["## How fast", *_pace(facts, section, figures), _pace_reading(report)]
+        blocks += [*_costs(report, section, 2), _costs_reading(report)]
         blocks += _retrieved(report, section, 2)
-        blocks += [Heading(2, "Difference by draw (points)"), draw_table(facts, section)]
-    blocks += _undefined(report)
+        blocks += ["## Difference by draw (points)", draw_table(facts, section)]
+    blocks.append(_undefined(report))
     if report.missing:
-        blocks += [Heading(2, "Missing"), Bullets([f"`{key}`: {reason}" for key, reason in report.missing])]
-    return [*blocks, Heading(2, "How to have it again"), *_again(report, out)]
+        blocks += ["## Missing", bullets([f"`{key}`: {reason}" for key, reason in report.missing])]
+    return [*blocks, "## How to have it again", *_again(report, out)]
 
 
 def _of(figures: Sequence[Figure], kind: str, setting: str | None) -> list[Block]:
@@ -64,16 +59,16 @@ def _of(figures: Sequence[Figure], kind: str, setting: str | None) -> list[Block
 
 def _retrieved(report: Report, section: Section, level: int) -> list[Block]:
     table = retrieved_table(report, section)
-    return [] if table is None else [Heading(level, "What was retrieved"), Paragraph(READING), table]
+    return [] if table is None else [f"{'#' * level} What was retrieved", READING, table]
 
 
 def _costs(report: Report, section: Section, level: int) -> list[Block]:
     table = costs_table(report.costs, section.setting.name)
-    return [Heading(level, "What it cost upstream"), table] if table.rows else []
+    return [f"{'#' * level} What it cost upstream", table] if table.rows else []
 
 
-def _costs_reading(report: Report) -> list[Block]:
-    return [Paragraph(f"What it cost upstream: {COSTS}")] if report.costs else []
+def _costs_reading(report: Report) -> str:
+    return f"What it cost upstream: {COSTS}" if report.costs else ""
 
 
 def _what(facts: StudyFacts) -> str:
@@ -86,28 +81,22 @@ def _what(facts: StudyFacts) -> str:
 
 def _cautions(facts: StudyFacts) -> list[Block]:
     """What is left out, and what the numbers cannot say."""
-    blocks: list[Block] = [
-        Paragraph(sentence) for setting in facts.settings if (sentence := setting.left_out(facts.root))
-    ]
+    blocks: list[Block] = [sentence for setting in facts.settings if (sentence := setting.left_out(facts.root))]
     if facts.root == SYNTHETIC:
         blocks.append(
-            Paragraph(
-                "**All tasks here are synthetic**: made by the package from a made-up world, with the few-shot "
-                "protocol of CrossFit. The numbers show how the methods compare on these tasks, and say nothing about "
-                "natural language."
-            )
+            "**All tasks here are synthetic**: made by the package from a made-up world, with the few-shot "
+            "protocol of CrossFit. The numbers show how the methods compare on these tasks, and say nothing about "
+            "natural language."
         )
     elif Path(facts.backbone).name == "mpt-tiny":
         blocks.append(
-            Paragraph(
-                "**mpt-tiny is not a pre-trained English model**: it has read nothing but the package's made-up "
-                "world. On other texts the numbers show that everything runs, and nothing else."
-            )
+            "**mpt-tiny is not a pre-trained English model**: it has read nothing but the package's made-up "
+            "world. On other texts the numbers show that everything runs, and nothing else."
         )
     return blocks
 
 
-def _about(section: Section) -> list[Block]:
+def _about(section: Section) -> str:
     """What a setting has of its own, beside its partition."""
     setting = section.setting
     parts = [setting.given] if setting.name != Path(setting.given).stem else []
@@ -116,7 +105,7 @@ def _about(section: Section) -> list[Block]:
     parts += [f"k = {setting.target_k} of the target tasks"] if setting.target_k is not None else []
     parts += [f"upstream epochs {setting.epochs:g}"] if setting.epochs is not None else []
     parts += [f"`{name}={value}`" for name, value in setting.overrides.items()]
-    return [Paragraph(f"This setting: {', '.join(parts)}.")] if parts else []
+    return f"This setting: {', '.join(parts)}." if parts else ""
 
 
 def _reading(report: Report) -> str:
@@ -147,7 +136,7 @@ def _reading(report: Report) -> str:
     )
 
 
-def _sure_reading(report: Report) -> list[Block]:
+def _sure_reading(report: Report) -> str:
     facts = report.facts
     counts = {
         other: sum(row.other == other and not math.isnan(row.arg.p) for s in report.sections for row in s.comparisons)
@@ -170,7 +159,7 @@ def _sure_reading(report: Report) -> list[Block]:
             f"is said of {'this prompt' if len(once) == 1 else 'these prompts'}, not of the method, which may find a "
             "better or a worse one with another seed (`upstream: seeds: […]` in a study makes it a factor of the test)."
         )
-    return [Paragraph(" ".join(sentences))]
+    return " ".join(sentences)
 
 
 def _learned_once(report: Report) -> list[str]:
@@ -182,60 +171,54 @@ def _learned_once(report: Report) -> list[str]:
     return [method for method, found in seeds.items() if len(found) == 1]
 
 
-def _paper(sections: Sequence[Section]) -> list[Block]:
+def _paper(sections: Sequence[Section]) -> str:
     stated = [row for section in sections for row in section.stated.values()]
     if not stated:
-        return []
+        return ""
     tables = sorted({row.table for row in stated})
-    return [
-        Paragraph(
-            f"Qin et al.: ARG as stated in table{'s' if len(tables) > 1 else ''} {', '.join(map(str, tables))} of Qin "
-            "et al. (2023), Learning to Initialize, measured with "
-            f"{', '.join(dict.fromkeys(row.backbone for row in stated))} on all targets of the partition. It compares "
-            "with ours as far as backbone, data and steps are the same."
-        )
-    ]
+    return (
+        f"Qin et al.: ARG as stated in table{'s' if len(tables) > 1 else ''} {', '.join(map(str, tables))} of Qin "
+        "et al. (2023), Learning to Initialize, measured with "
+        f"{', '.join(dict.fromkeys(row.backbone for row in stated))} on all targets of the partition. It compares "
+        "with ours as far as backbone, data and steps are the same."
+    )
 
 
 def _pace(facts: StudyFacts, section: Section, figures: Sequence[Figure]) -> list[Block]:
     table = pace_table(facts, section)
     if table is None:
-        return [Paragraph("The runs have left no evaluations to read this from.")]
+        return ["The runs have left no evaluations to read this from."]
     return [table, *_of(figures, PACE, section.setting.name)]
 
 
-def _pace_reading(report: Report) -> list[Block]:
+def _pace_reading(report: Report) -> str:
     baseline = report.facts.baseline
     if not any(section.convergence.reached for section in report.sections):
-        return []
-    return [
-        Paragraph(
-            f"How fast: the goal on a target with a seed is the dev score of the prompt that {baseline} ends with. A "
-            "column holds the first evaluated step by which at least half of a method's runs (a target with a seed "
-            "each) have that share of the goal; > stands before the last step where fewer than half ever have. "
-            "Nothing is evaluated before the first interval is over, so that is the least there can be. The curves are "
-            "the mean over targets and seeds of the best dev score so far, and its deviation over seeds."
-        )
-    ]
+        return ""
+    return (
+        f"How fast: the goal on a target with a seed is the dev score of the prompt that {baseline} ends with. A "
+        "column holds the first evaluated step by which at least half of a method's runs (a target with a seed "
+        "each) have that share of the goal; > stands before the last step where fewer than half ever have. "
+        "Nothing is evaluated before the first interval is over, so that is the least there can be. The curves are "
+        "the mean over targets and seeds of the best dev score so far, and its deviation over seeds."
+    )
 
 
-def _undefined(report: Report) -> list[Block]:
+def _undefined(report: Report) -> str:
     found = dict.fromkeys(target for section in report.sections for row in section.gains for target in row.undefined)
     if not found:
-        return []
-    return [
-        Paragraph(
-            f"The mean score of {report.facts.baseline} is zero or less on {', '.join(found)}: no relative gain is "
-            "defined there, and ARG leaves it out. The mean difference in points has it."
-        )
-    ]
+        return ""
+    return (
+        f"The mean score of {report.facts.baseline} is zero or less on {', '.join(found)}: no relative gain is "
+        "defined there, and ARG leaves it out. The mean difference in points has it."
+    )
 
 
 def _again(report: Report, out: Path) -> list[Block]:
     if not report.records:
         against = f" --against {report.rival}" if report.rival is not None else ""
         base = report.facts.baseline
-        return [Code(f"mpt study report --scores {report.facts.file} --baseline {base}{against} --out {out}")]
+        return [code(f"mpt study report --scores {report.facts.file} --baseline {base}{against} --out {out}")]
     results = [record.result for record in report.records if record.result is not None]
     made_with = [result.environment for result in results]
     seconds = sum(result.seconds for result in results)
@@ -251,12 +234,12 @@ def _again(report: Report, out: Path) -> list[Block]:
     # Whether the root was the file's own or the command line's: this is the same.
     root = f" --root {report.facts.root}" if report.facts.root != SYNTHETIC else ""
     return [
-        Code(f"mpt study run {report.facts.file}{root} --out {out}"),
-        Paragraph(
+        code(f"mpt study run {report.facts.file}{root} --out {out}"),
+        (
             f"{len(results)} of {len(report.records)} runs are finished, {seconds:.0f} s of computing in all, "
             f"on: {devices}. Versions: {told or 'none yet'}."
         ),
-        Paragraph(
+        (
             "Each score's run is the folder named in `scores.csv`, beside this one: `result.json` (the score, and the "
             "arguments of the `mpt fit` that made it), `config.yaml`, `metrics.jsonl` (every evaluation), "
             "`predictions.jsonl`, `prompt/`, `log.txt`."
