@@ -102,7 +102,7 @@ def test_a_damaged_failure_is_named_and_a_damaged_start_is_no_start(text, tmp_pa
     else:
         with pytest.raises(UserError, match=r"failed\.json"):
             folder.failure()
-    folder.start("abc", ["fit"])
+    folder.start("abc", ["fit"], resumed=True)
     assert folder.failure() is None and folder.is_resumable("abc") and not folder.is_resumable("abd")
 
 
