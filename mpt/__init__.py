@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mpt.learn import MetaPromptTuning, PromptTuning
     from mpt.library.library import Library
     from mpt.prompt.files import load_prompt, save_prompt
-    from mpt.study.run.rows import study_results
+    from mpt.study.run.results import study_results
 
     __version__: str
 
@@ -46,7 +46,7 @@ _HOME = {
     "PromptTuning": "mpt.learn",
     "load_prompt": "mpt.prompt.files",
     "save_prompt": "mpt.prompt.files",
-    "study_results": "mpt.study.run.rows",
+    "study_results": "mpt.study.run.results",
 }
 """Module of each name that the package offers; imported when it is asked for, as torch takes seconds."""
 

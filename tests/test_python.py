@@ -7,7 +7,7 @@ import json
 import pytest
 
 import mpt
-from mpt.study.run.rows import study_results
+from mpt.study.run.results import study_results
 from mpt.util.errors import UserError
 
 

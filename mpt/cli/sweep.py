@@ -90,6 +90,7 @@ def _sweep(options: argparse.Namespace) -> bool:
     sweep = load_sweep(find_config(options.file, "sweeps"))
     given, fixed = read_trial(sweep.words)
     from mpt.cli.study_view import StudyProgress
+    from mpt.data.tasks.partitions import load_partition
     from mpt.present.terminal import console
     from mpt.study.run.results import REPORT
     from mpt.sweep.results import BEST, HEATMAP, TRIALS, as_options, best_of, show, write_sweep
@@ -102,7 +103,7 @@ def _sweep(options: argparse.Namespace) -> bool:
     workers = options.workers or given.workers or bench.study.workers or default_workers()
     folder = bench.out / REPORT / sweep.name
     terminal = console()
-    tasks = ", ".join(_targets(bench.study.partitions[0]))
+    tasks = ", ".join(load_partition(bench.study.partitions[0]).target)
     terminal.print(f"sweep {sweep.name} in {bench.out}: {bench.method.name} on {tasks}", markup=False)
     if sweep.stops_early:
         terminal.print("early_terminate is not done here: every trial goes on to its end", markup=False)
@@ -121,9 +122,3 @@ def _sweep(options: argparse.Namespace) -> bool:
     terminal.print(f"files: {', '.join(map(str, files))}", markup=False)
     terminal.print(f"{time.monotonic() - begin:.0f} s")
     return not any(row.trouble for row in outcomes)
-
-
-def _targets(partition: str) -> tuple[str, ...]:
-    from mpt.data.tasks.partitions import load_partition
-
-    return load_partition(partition).target

@@ -20,6 +20,7 @@ from mpt.util.files import inside, links_below, read_json, refuse_links, write_j
 
 STUDY = "study.json"
 REPORT, SCORES, ARG, PAGE = "report", "scores.csv", "arg.csv", "report.md"
+_NOT_IN_ROWS = ("recipe", "arguments", "environment", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,23 @@ def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
             f"{out / STUDY} is not as mpt study run writes it ({one_line(error)}); delete it, and mpt study run writes "
             "it anew"
         ) from error
+
+
+def study_results(folder: Path | str) -> list[dict[str, Any]]:
+    """A row per planned run: what it is (method, target, seed, …), its scores, or why it failed.
+
+    ``pandas.DataFrame(study_results(folder))`` makes a frame of them. Of a run that is not finished the scores are
+    left out.
+
+    Raises:
+        UserError: the folder holds no study.
+    """
+    rows = []
+    for record in read_study(Path(folder))[1]:
+        row = asdict(record)
+        result = row.pop("result") or {}
+        rows.append({**row, **{name: value for name, value in result.items() if name not in _NOT_IN_ROWS}})
+    return rows
 
 
 def refuse_strange(out: Path) -> None:
