@@ -69,7 +69,7 @@ def test_unknown_names_without_a_network(monkeypatch, tmp_path, copied):
 # A hub that answers, a broken network, and a model that was downloaded before. In a process of its own: the
 # hub's library reads its address when it is imported.
 HUB = """
-import http.server, json, os, shutil, sys, threading, time
+import http.server, json, os, shutil, sys, threading
 from pathlib import Path
 
 class Nothing(http.server.BaseHTTPRequestHandler):
@@ -95,12 +95,11 @@ from mpt.util.errors import UserError
 from mpt.backbone.loading import BackboneOptions, load
 
 def attempt(name, **options):
-    start = time.perf_counter()
     try:
         said = type(load(name, BackboneOptions(**options))[0]).__name__
     except UserError as error:
         said = str(error)
-    return said, time.perf_counter() - start
+    return said
 
 results = {"answered": attempt("some/nothing"), "revision": attempt("some/nothing", revision="v9")}
 server.shutdown(); server.server_close()  # from here on the connection is refused
@@ -114,11 +113,10 @@ def test_the_hub_is_asked_once_and_downloads_are_used_without_it(model_folder, t
     command = [sys.executable, "-c", HUB, str(tmp_path), str(model_folder("t5"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     results = json.loads(done.stdout.splitlines()[-1])
-    assert "the Hugging Face hub has no such model (wrong name, or private" in results["answered"][0]
-    assert "no such model at revision v9" in results["revision"][0]
-    assert "the Hugging Face hub cannot be reached" in results["refused"][0]
-    assert results["downloaded"][0] == "T5ForConditionalGeneration"
-    assert max(seconds for _, seconds in results.values()) < 20, results
+    assert "the Hugging Face hub has no such model (wrong name, or private" in results["answered"]
+    assert "no such model at revision v9" in results["revision"]
+    assert "the Hugging Face hub cannot be reached" in results["refused"]
+    assert results["downloaded"] == "T5ForConditionalGeneration"
 
 
 def test_an_encoder_only_model_is_refused(tmp_path):

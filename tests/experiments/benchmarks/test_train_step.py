@@ -6,7 +6,6 @@ import csv
 import importlib.util
 import json
 import sys
-import time
 
 import pytest
 import torch
@@ -55,15 +54,19 @@ def test_models_that_are_not_here_are_left_out(benchmark, monkeypatch, tmp_path,
     assert "mpt-tiny: its weights are not here, so it is left out" in capsys.readouterr().out
 
 
-def test_the_meter_times_the_steps_after_the_warm_up(benchmark):
+def test_the_meter_times_the_steps_after_the_warm_up(benchmark, monkeypatch):
+    clock = {"wall": 100.0, "cpu": 7.0}
+    monkeypatch.setattr(benchmark, "now", lambda device: clock["wall"])
+    monkeypatch.setattr(benchmark.time, "process_time", lambda: clock["cpu"])
     meter = benchmark.Meter(steps=4, warm_up=2, device="cpu")
     meter.begin(torch.nn.Linear(2, 2))
-    for pause in (0.2, 0.0, 0.02, 0.02, 0.02, 0.02, 0.2):
-        time.sleep(pause)
+    for pause in (0.2, 0.0, 0.02, 0.03, 0.02, 0.01, 0.2):
+        clock["wall"] += pause
+        clock["cpu"] += pause / 4
         meter.step()
     result = meter.result()
-    assert 20 <= result["step_ms"] < 60
-    assert result["cpu_ms"] < 10
+    assert result["step_ms"] == pytest.approx(20)
+    assert result["cpu_ms"] == pytest.approx(5)
 
 
 def test_the_meter_sees_a_peak_that_is_over_and_forgets_one_before_it(benchmark):
