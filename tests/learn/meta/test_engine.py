@@ -68,7 +68,7 @@ RATES = {"t5": 0.3, "bart": 0.3, "gpt2": 0.3}
 
 @pytest.mark.long
 @each(SECOND_ORDER)
-@pytest.mark.parametrize(("kind", "steps"), product(RATES, (1, 3)))
+@pytest.mark.parametrize(("kind", "steps"), [*product(RATES, (1, 3))])
 def test_second_order_through_default_attention(engine, episode, kind, steps):
     loss, prompt, support, query = episode(kind)
     with sdpa_kernel(SDPBackend.MATH):
@@ -84,7 +84,7 @@ def test_second_order_through_default_attention(engine, episode, kind, steps):
 
 @pytest.mark.long
 @each(FIRST_ORDER)
-@pytest.mark.parametrize(("kind", "steps"), product(RATES, (1, 3)))
+@pytest.mark.parametrize(("kind", "steps"), [*product(RATES, (1, 3))])
 def test_first_order(engine, episode, kind, steps):
     loss, prompt, support, query = episode(kind)
     expected, adapted = by_hand(loss, prompt, support, query, RATES[kind], steps, second_order=False)

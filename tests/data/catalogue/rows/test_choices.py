@@ -122,7 +122,7 @@ def separated(options, correct):
 
 
 @pytest.mark.parametrize(
-    ("letter", "correct"), zip("abcde", ["38", "27.675", "3 / 4", "no", "none of these"], strict=True)
+    ("letter", "correct"), [*zip("abcde", ["38", "27.675", "3 / 4", "no", "none of these"], strict=True)]
 )
 def test_candidates_in_one_text(letter, correct):
     options = "a ) 38 , b ) 27.675 , c ) 3 / 4 , d ) no , e ) none of these"
