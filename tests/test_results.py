@@ -13,18 +13,20 @@ RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
 def test_the_published_arg_is_that_of_the_committed_results():
-    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").open(encoding="utf-8"))
+    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").read_text(encoding="utf-8").splitlines())
     args = {row["method"]: f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows}
     shown = re.search(r"^\| \*\*ARG \(%\)\*\* .*$", RESULTS, flags=re.M)
     assert shown and set(args) == {"MTL", "MAML", "FoMAML", "Reptile", "FT"}
     assert all(text in shown[0] for text in args.values())
-    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").open(encoding="utf-8"))
+    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").read_text(encoding="utf-8").splitlines())
     points = re.search(r"^\| mean difference \(points\) .*$", RESULTS, flags=re.M)
     assert points and re.findall(r"[+-]\d+\.\d", points[0]) == [f"{float(row['points']):+.1f}" for row in rows]
 
 
 def test_the_published_settings_are_those_of_the_committed_results():
-    rows = list(csv.DictReader((ROOT / "experiments/results/synthetic/arg.csv").open(encoding="utf-8")))
+    rows = list(
+        csv.DictReader((ROOT / "experiments/results/synthetic/arg.csv").read_text(encoding="utf-8").splitlines())
+    )
     for method in {row["method"] for row in rows}:
         own = [row for row in rows if row["method"] == method]
         wanted = [f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}".replace("-", "−") for row in own]
@@ -35,7 +37,7 @@ def test_the_published_settings_are_those_of_the_committed_results():
 
 def test_the_published_transfer_is_that_of_the_committed_results():
     results = ROOT / "experiments/results/synthetic_transfer"
-    rows = list(csv.DictReader((results / "arg.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((results / "arg.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 8
     for row in rows:
         lines = re.findall(rf"^\| \*?{re.escape(row['method'])}\*?(?::[^|]*)? \|.*$", RESULTS, flags=re.M)
@@ -51,7 +53,7 @@ def test_what_is_said_of_the_papers_table_is_in_the_committed_results():
     """The counts in the page beside the re-analysis."""
     results = ROOT / "experiments/results/qin2023"
     page = (results / "README.md").read_text(encoding="utf-8")
-    rows = list(csv.DictReader((results / "significance.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((results / "significance.csv").read_text(encoding="utf-8").splitlines()))
     pt = [row for row in rows if row["against"] == "PT"]
     mtl = [row for row in rows if row["against"] == "MTL"]
     assert (len(pt), len(mtl)) == (45, 35)
@@ -76,7 +78,7 @@ def test_what_is_said_of_the_papers_table_is_in_the_committed_results():
 
 
 def test_what_is_said_of_the_null_study_is_in_the_committed_results():
-    rows = csv.DictReader((ROOT / "experiments/results/null/scores.csv").open(encoding="utf-8"))
+    rows = csv.DictReader((ROOT / "experiments/results/null/scores.csv").read_text(encoding="utf-8").splitlines())
     table = {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in rows}
     methods, targets, draws = (sorted({place[axis] for place in table}) for axis in range(3))
     means, ratios = [], []

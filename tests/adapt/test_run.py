@@ -93,7 +93,10 @@ def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, file
         table = rows(files[split])
         said = by_peft(tmp_path / "found", [row["text"] for row in table])
         assert accuracy(said, [row["label"] for row in table]) == pytest.approx(facts[f"{split}_score"])
-        told = [json.loads(line) for line in (tmp_path / "found" / f"{split}_predictions.jsonl").open(encoding="utf-8")]
+        told = [
+            json.loads(line)
+            for line in (tmp_path / "found" / f"{split}_predictions.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         assert [row["prediction"] for row in told] == [text.strip() for text in said]
     assert facts["dev_score"] > 0.6  # by chance 0.5
     assert facts["tried"][0]["start"] == "no transfer" and len(facts["tried"]) == 3

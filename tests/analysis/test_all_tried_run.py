@@ -68,5 +68,5 @@ def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, 
     ended = Mpt(capsys)("transfer", "matrix", "out")
     assert ended.code == 0, ended.err
     assert "differ" not in ended.out and "have no result" not in ended.out and "all 3" in ended.out
-    rows = list(csv.DictReader((tmp_path / "out/report/transfer/matrix.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out/report/transfer/matrix.csv").read_text().splitlines()))
     assert {(row["source"], row["runs"]) for row in rows} == {("emo", "4"), ("trec", "2")}

@@ -62,7 +62,7 @@ def test_a_sweep_ends_with_a_table_the_best_setting_and_its_files(real):
         for path in out.glob("*/syn-size-caption-13/result.json")
     }
     args = {name: 100 * (score - scores["PT"]) / scores["PT"] for name, score in scores.items() if name != "PT"}
-    rows = list(csv.DictReader((out / "report/rates/trials.csv").open()))
+    rows = list(csv.DictReader((out / "report/rates/trials.csv").read_text().splitlines()))
     assert {row["trial"]: float(row["arg"]) for row in rows} == pytest.approx(args, abs=1e-3)
     best = max(rows, key=lambda row: float(row["arg"]))
     assert rows[0] == best
@@ -99,7 +99,7 @@ def test_a_trial_under_an_agent_logs_arg_into_the_run_of_the_agent(real, tmp_pat
     config = {item.key: json.loads(item.value_json) for item in head.config.update}
     assert (head.run_id, head.sweep_id) == ("fr0mag3nt", "sw33p")
     assert config["model.algorithm.inner_lr"] == 1 and config["method"] == "FoMAML"
-    rows = list(csv.DictReader((out / "report/rates/trials.csv").open()))
+    rows = list(csv.DictReader((out / "report/rates/trials.csv").read_text().splitlines()))
     (arg,) = [float(row["arg"]) for row in rows if row["model.algorithm.inner_lr"] == "1"]
     assert json.loads(logged["ARG"]) == pytest.approx(arg, abs=1e-3)
     assert json.loads(logged["gain/syn-size-caption"]) == pytest.approx(arg, abs=1e-3)

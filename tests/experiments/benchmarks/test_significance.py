@@ -12,7 +12,7 @@ def test_the_table_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "SIZES", ((4, 3),))
     monkeypatch.setattr(benchmark, "WITH_UPSTREAM", ())
     benchmark.main(["--replicates", "400", "--out", str(tmp_path)])
-    rows = list(csv.DictReader((tmp_path / "calibration.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "calibration.csv").read_text().splitlines()))
     assert [row["scenario"] for row in rows] == list(benchmark.SCENARIOS) and {row["size"] for row in rows} == {"4 x 3"}
     assert all(0 <= float(row["error"]) <= 15 and float(row["power"]) > 20 for row in rows)
     assert "400 simulated studies" in (tmp_path / "calibration.md").read_text()

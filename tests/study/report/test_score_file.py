@@ -32,7 +32,7 @@ def test_scores_alone_make_the_report_that_their_study_would(file, mpt, tmp_path
     out = tmp_path / "out"
     ended = mpt("study", "report", "--scores", str(file), "--baseline", "PT", "--out", str(out))
     assert ended.code == 0 and "report in" in ended.out
-    (row,) = csv.DictReader((out / "arg.csv").open())
+    (row,) = csv.DictReader((out / "arg.csv").read_text().splitlines())
     assert list(row)[:3] == ["partition", "method", "arg"]
     assert (row["partition"], row["method"], float(row["points"])) == ("p", "MTL", 5)
     assert float(row["arg"]) == pytest.approx(100 * (0.025 / 0.65 + 0.075 / 0.3) / 2, abs=1e-4)
@@ -47,7 +47,7 @@ def test_a_column_of_upstream_seeds_makes_them_a_factor(file, mpt, tmp_path):
     twice = [f"{row},{seed}" for row in rows for seed in ([7, 8] if ",MTL," in row else [""])]
     file.write_text("\n".join([f"{head},upstream_seed", *twice]))
     assert mpt("study", "report", "--scores", str(file), "--out", str(tmp_path / "out")).code == 0
-    (row,) = csv.DictReader((tmp_path / "out" / "significance.csv").open())
+    (row,) = csv.DictReader((tmp_path / "out" / "significance.csv").read_text().splitlines())
     assert (row["upstream_seeds"], float(row["points"])) == ("2", 5)
 
 
