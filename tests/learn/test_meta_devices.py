@@ -74,7 +74,7 @@ def test_two_processes_learn_what_one_learns_and_write_once(root, model_folder, 
     assert len(list((tmp_path / "two" / "wandb").glob("offline-run-*"))) == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_explosion_on_one_device_stops_both_with_its_sentence(root, tmp_path):
     """At an inner rate at which one of the two episodes carries the prompt too far, and the other does not."""
     still = t5(tmp_path / "t5", dropout_rate=0.0)

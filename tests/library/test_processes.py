@@ -16,7 +16,7 @@ from support.toy_library import RECIPE, draw, filled, found
 from mpt.library.index import FILE
 from mpt.library.library import Library
 
-EACH = 200
+EACH = 60
 
 ADD = """
 import sys

@@ -1,10 +1,12 @@
 """``mpt`` in processes forked from one that has the libraries loaded: a start takes milliseconds, so that tests can
-afford many. All else is as a user has it: a process of its own, its workers, and signals to them.
+afford many. All else is as a user has it: a process of its own, its workers, and signals to them. Workers are forked
+too, unless a test asks for those that a user has.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import sys
@@ -18,9 +20,9 @@ SERVER.set_forkserver_preload(["mpt.fit.command", "mpt.cli.study", "support.prel
 ALWAYS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def start(told: Path, *arguments: object, **changes: str) -> BaseProcess:
-    """A process at work on a study, which prints into a file."""
-    return _start(told, told, ["study", *map(str, arguments)], {"WANDB_MODE": "disabled", **changes})
+def start(told: Path, *arguments: object, spawn: bool = False, **changes: str) -> BaseProcess:
+    """A process at work on a study, which prints into a file; with ``spawn`` it starts workers as ``python -m mpt``."""
+    return _start(told, told, ["study", *map(str, arguments)], {"WANDB_MODE": "disabled", **changes}, spawn)
 
 
 def run(*words: object, **changes: str) -> tuple[int, str, str]:
@@ -35,17 +37,20 @@ def run(*words: object, **changes: str) -> tuple[int, str, str]:
         return process.exitcode, out.read_text(), err.read_text()
 
 
-def _start(out: Path, err: Path, words: list[str], changes: dict[str, str]) -> BaseProcess:
-    process = SERVER.Process(target=_main, args=(out, err, words, {**os.environ, **ALWAYS, **changes}))
+def _start(out: Path, err: Path, words: list[str], changes: dict[str, str], spawn: bool = False) -> BaseProcess:
+    process = SERVER.Process(target=_main, args=(out, err, words, {**os.environ, **ALWAYS, **changes}, spawn))
     process.start()
     return process
 
 
-def _main(out: Path, err: Path, words: list[str], environment: dict[str, str]) -> None:
+def _main(out: Path, err: Path, words: list[str], environment: dict[str, str], spawn: bool = False) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    real = multiprocessing.get_context
-    multiprocessing.get_context = lambda method=None: real("fork" if method == "spawn" else method)  # type: ignore
+    if spawn:
+        sys.modules["__main__"] = importlib.import_module("mpt.__main__")  # workers import what was the main module
+    else:
+        real = multiprocessing.get_context
+        multiprocessing.get_context = lambda method=None: real("fork" if method == "spawn" else method)  # type: ignore
     file: Any
     for path, descriptor in ((out, 1), (err, 2)):
         with path.open("a") as file:

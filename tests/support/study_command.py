@@ -36,8 +36,8 @@ def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
 
 
 def study(*arguments: object, **changes: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    return run("study", *arguments, **{"WANDB_MODE": "offline", **changes})
+    """Exit code, standard output and standard error; nothing for W&B unless asked."""
+    return run("study", *arguments, **{"WANDB_MODE": "disabled", **changes})
 
 
 def results(out: Path) -> dict[str, dict[str, Any]]:

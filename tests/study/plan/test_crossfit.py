@@ -23,7 +23,7 @@ def small(content: Any) -> Any:
     return content
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_it_runs_to_its_table_on_the_tasks_that_are_there(tmp_path):
     content = small(yaml.safe_load(find_config("studies/crossfit_paraphrase").read_text(encoding="utf-8")))
     content["seeds"] = [13]

@@ -199,7 +199,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, model_folder) -> tuple[Path, 
     folder = tmp_path_factory.mktemp("several")
     small = changed(SEVERAL, {"targets": ["ag_news"], "side_by_side": 2, RATES: []})
     file = write_study(folder, model_folder("t5"), small)
-    code, told, err = command("run", file, "--out", folder / "out")
+    code, told, err = command("run", file, "--out", folder / "out", WANDB_MODE="offline")
     assert code == 0, err
     return file, folder / "out", told
 

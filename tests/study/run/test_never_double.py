@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -23,20 +24,27 @@ def file(tmp_path_factory, model_folder) -> Path:
 
 
 @pytest.fixture(scope="module")
-def quiet(file, tmp_path_factory) -> tuple[dict[str, bytes], float]:
-    """What an undisturbed study leaves, and the seconds it takes."""
+def quiet(file, tmp_path_factory) -> tuple[dict[str, bytes], float, float]:
+    """What an undisturbed study leaves, the seconds to its first run, and those of a run."""
     folder = tmp_path_factory.mktemp("undisturbed")
     start(folder / "warm", "--help").join(200)
-    begin = time.monotonic()
-    process = start(folder / "told", "run", file, "--out", folder / "out", "--workers", "1")
+    begin = time.time()
+    process = at_work(folder / "told", file, folder / "out")
     process.join(200)
     assert process.exitcode == 0, (folder / "told").read_text()
-    return content(folder / "out"), min(time.monotonic() - begin, 8.0)
+    first = min(times(folder / "out", "started.json").values()) / 1e9 - begin
+    runs = [result["seconds"] for result in results(folder / "out").values()]
+    return content(folder / "out"), min(first, 8.0), min(sum(runs) / RUNS, 2.0)
 
 
 @pytest.fixture
 def undisturbed(quiet) -> dict[str, bytes]:
     return quiet[0]
+
+
+def at_work(told: Path, file: Path, out: Path, workers: int = 1) -> BaseProcess:
+    """The study's process, with workers as a user's has them."""
+    return start(told, "run", file, "--out", out, "--workers", workers, spawn=True)
 
 
 def times(out: Path, name: str) -> dict[Path, int]:
@@ -51,24 +59,29 @@ def times(out: Path, name: str) -> dict[Path, int]:
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # eleven starts, of which a busy machine makes minutes
 def test_ten_kills_at_random_moments(file, quiet, tmp_path):
-    undisturbed, seconds = quiet
+    """Before a first run is begun, within runs, and between them, however slow the machine."""
+    undisturbed, until_first, of_a_run = quiet
     out, told = tmp_path / "out", tmp_path / "told"
-    rng, written = random.Random(5), {}
-    for number in range(10):
-        before = times(out, "started.json")
-        process = start(told, "run", file, "--out", out, "--workers", "1")
-        if number % 2:  # half of them while a run is at work, however slow the machine
-            wait_for(lambda known=before: times(out, "started.json") != known or len(results(out)) == RUNS)
-            time.sleep(rng.uniform(0.0, seconds / 8))
+    rng, written, within = random.Random(5), {}, 0
+    for moment in ("begun", "before", "begun", "finished", "begun", "before", "finished", "begun", "before", "begun"):
+        begun, finished = times(out, "started.json"), times(out, "result.json")
+        process = at_work(told, file, out)
+        if moment == "before":
+            time.sleep(rng.uniform(0.0, until_first))
         else:
-            time.sleep(rng.uniform(0.0, seconds / 3))
+            name, known = ("started.json", begun) if moment == "begun" else ("result.json", finished)
+            wait_for(lambda name=name, known=known: times(out, name) != known or len(results(out)) == RUNS)
+            time.sleep(rng.uniform(0.0, of_a_run if moment == "begun" else 0.1))
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             os.kill(process.pid, signal.SIGKILL)
         process.join()
         now = times(out, "result.json")
         assert written.items() <= now.items(), "a finished run was done again"
         written = now
-    process = start(told, "run", file, "--out", out, "--workers", "2")
+        new = times(out, "started.json").items() - begun.items()
+        within += any(path.with_name("result.json") not in now for path, _ in new)
+    assert within, "no kill was within a run"
+    process = at_work(told, file, out, workers=2)
     process.join(200)
     assert process.exitcode == 0, told.read_text()
     assert content(out) == undisturbed
@@ -95,7 +108,7 @@ def test_two_processes_share_the_runs(file, undisturbed, tmp_path):
 @pytest.mark.long
 def test_what_a_killed_process_was_doing_the_other_takes_over(file, undisturbed, tmp_path):
     out, told = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
-    first, second = (start(path, "run", file, "--out", out, "--workers", "1") for path in told)
+    first, second = (at_work(path, file, out) for path in told)
     wait_for(lambda: len(results(out)) >= 3)
     os.kill(first.pid, signal.SIGKILL)
     second.join(200)

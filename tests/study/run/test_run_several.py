@@ -24,7 +24,7 @@ def file(tmp_path_factory, model_folder) -> Path:
 @pytest.fixture(scope="module")
 def done(file, tmp_path_factory) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("done") / "out"
-    code, told, err = study("run", file, "--out", out)
+    code, told, err = study("run", file, "--out", out, WANDB_MODE="offline")
     assert code == 0, err
     return out, told
 
