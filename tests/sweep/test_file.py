@@ -15,6 +15,8 @@ from mpt.sweep.file import is_sweep, load_sweep
 from mpt.sweep.sampling import grid
 from mpt.util.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file")  # W&B does not close the sweep's file that it reads
+
 SHIPPED = [name for name in shipped_configs() if name.startswith("sweeps/")]
 GOOD = """
 method: grid
