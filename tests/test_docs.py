@@ -121,6 +121,7 @@ def test_a_study_that_is_not_there_is_named(mpt):
     assert ended.code == 2 and matrix[3] in ended.err and "usage" not in ended.err
 
 
+@pytest.mark.long
 def test_the_fits_that_are_not_run_have_a_configuration(mpt):
     fits = [
         words for page in PAGES for words in commands(page, "no-run") if words[:2] in (["mpt", "fit"], ["mpt", "test"])

@@ -32,6 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next((work / "dist").glob("*.whl"))
 
 
+@pytest.mark.long
 def test_the_wheel_has_a_name_of_its_own_and_the_package_and_the_command_are_called_mpt(wheel):
     assert wheel.name.startswith("meta_prompt_tuning-")
     inside = {Path(name).name: name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" in name}

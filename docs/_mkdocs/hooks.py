@@ -33,9 +33,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Links that leave docs/ on disk stay inside the site, one folder nearer."""
+    """Links that leave or enter docs/ on disk stay inside the site, one folder nearer."""
     if not (Path(page.file.abs_src_path or "")).is_relative_to(ROOT / "docs"):
-        return markdown
+        return markdown.replace("](docs/", "](")
     up = "../" * page.file.src_uri.count("/")
     return re.sub(rf"\]\({re.escape(up)}\.\./(?=\w)", f"]({up}", markdown)
 

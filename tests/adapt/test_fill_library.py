@@ -44,6 +44,7 @@ def test_it_is_an_action_of_the_command_line(capsys):
     assert mistaken.code == 2 and "either --tasks or --partition" in mistaken.err
 
 
+@pytest.mark.long
 def test_each_task_and_draw_makes_an_entry(model, root, tmp_path, capsys):
     assert learn(model, root, tmp_path / "lib", "--tasks", "one", "two", "--seeds", 13, 21)
     library = Library.open(tmp_path / "lib")
@@ -135,6 +136,7 @@ def test_a_prompt_that_ran_away_is_told_and_the_others_are_kept(model, root, tmp
     assert "one-13 failed: its loss" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_key_that_is_not_finite_does_not_end_the_others(model, root, tmp_path, monkeypatch, capsys):
     job = learning.TuningJob
 

@@ -59,6 +59,7 @@ def by_hand(backbone: FrozenBackbone, job: TuningJob, steps: int) -> torch.Tenso
     return prompt.detach()
 
 
+@pytest.mark.long
 def test_the_early_prompt_is_that_of_plain_prompt_tuning(backbone, root):
     made = jobs(backbone, root, 13, 21)
     keys = early_prompts(backbone, made, 3)

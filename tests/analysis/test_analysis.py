@@ -118,6 +118,7 @@ def test_without_its_library_a_study_has_what_it_wrote_down(mpt, made, tmp_path)
     assert {path.name for path in folder.iterdir()} == FILES
 
 
+@pytest.mark.long
 def test_a_prompt_or_key_that_is_gone_is_named(mpt, made):
     shutil.rmtree(made.study / "embedding/u-21")
     ended = mpt("transfer", "matrix", made.study, "--library", made.library)

@@ -94,6 +94,7 @@ def test_a_cosine_that_rounding_took_beyond_1_is_no_negative_distance(tmp_path, 
     assert (tmp_path / "c.png").is_file()
 
 
+@pytest.mark.long
 def test_the_picture_has_a_dark_square_for_each_kind(tmp_path):
     found = cluster(*families(), "average_token")
     draw_clusters(tmp_path / "c.png", found, "two kinds", marked=["stranger"])

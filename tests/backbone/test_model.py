@@ -552,6 +552,7 @@ def test_training_a_prompt_changes_no_weight(kind, model_folder):
     assert all(not weight.requires_grad and weight.grad is None for weight in backbone.parameters())
 
 
+@pytest.mark.long
 def test_the_fingerprint_names_the_weights_not_the_folder(model_folder, load_backbone, tmp_path):
     known = load_backbone("t5").fingerprint
     shutil.copytree(model_folder("t5"), tmp_path / "copy")

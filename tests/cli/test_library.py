@@ -45,6 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, model_folder) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_library_of_runs(mpt, runs, model_folder):
     added = mpt("library", "add", "library", runs / "run13", runs / "run21", "--key-steps", 2)
     assert added.code == 0 and "toy-13 (dev " in added.out and "toy-21 (dev " in added.out

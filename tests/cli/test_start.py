@@ -51,6 +51,7 @@ LIGHT = [
 ]
 
 
+@pytest.mark.long
 def test_listings_helps_and_checks_of_files_do_not_import_what_takes_seconds(tmp_path):
     (tmp_path / "some.csv").write_text("input,output\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)))
     script = f"""

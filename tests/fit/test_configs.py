@@ -101,6 +101,7 @@ def test_list_show_copy(mpt, tmp_path):
     assert mpt("configs", "show", "nothing").code == 2
 
 
+@pytest.mark.long
 def test_schemas_are_written_for_editors(mpt, tmp_path):
     """JSON Schema's own rules, in so far as editors need them: each file's keys, which are required, and no others."""
     assert mpt("configs", "schema", "--out", tmp_path / "new").code == 0

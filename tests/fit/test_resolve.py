@@ -149,6 +149,7 @@ def config_from_before(tmp_path):
     return path
 
 
+@pytest.mark.long
 def test_configs_and_words_from_before_are_understood(config_from_before, tmp_path):
     part = tmp_path / "init.yaml"
     part.write_text("class_path: mpt.initialisers.SavedPrompt\ninit_args: {path: there}\n")
@@ -172,6 +173,7 @@ def test_configs_and_words_from_before_are_understood(config_from_before, tmp_pa
     assert parse_run([*fit[:3]])["trainer.logger"] == "mpt.callbacks.tracker.Tracker"
 
 
+@pytest.mark.long
 def test_a_run_from_before_is_resumed_and_tested(config_from_before, model_folder, tmp_path):
     short = [
         "--data.task=syn-sentiment-review",

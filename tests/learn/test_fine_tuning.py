@@ -52,6 +52,7 @@ def test_from_a_mixture_to_a_target(mpt, root, model_folder, tmp_path):
     assert mpt("test", "--config", "fine_tuning", *untuned).code == 0
 
 
+@pytest.mark.long
 def test_a_start_that_cannot_be(tmp_path, model_folder):
     with pytest.raises(UserError, match=r"nowhere: model\.safetensors is missing"):
         FineTuning(str(model_folder("t5")), start=str(tmp_path / "nowhere")).prepare()

@@ -103,6 +103,7 @@ def test_a_meta_gradient_is_clipped_to_its_largest_norm(limit, still, root, star
     torch.testing.assert_close(start - prompt_of(module), expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_schedule_moves_once_an_optimiser_step(still, root, tmp_path):
     rates = []
 
@@ -201,6 +202,7 @@ def test_half_precision_is_refused_and_bfloat16_arithmetic_is_not(tmp_path):
         module.setup("fit")
 
 
+@pytest.mark.long
 def test_finite_differences_of_bfloat16_weights_are_refused_and_double_backward_is_not(model_folder, root, tmp_path):
     options = BackboneOptions(dtype="bfloat16", max_input_length=16, max_target_length=2)
     refused = learner(model_folder("bart"), MAML(RATE), backbone_options=options)

@@ -70,6 +70,7 @@ def test_resumed_with_other_accumulation_no_step_is_left_with_half_its_gradient(
     assert torch.equal(anew.prompt.weight, resumed.prompt.weight)
 
 
+@pytest.mark.long
 def test_evaluation_in_the_middle_of_a_step_is_refused(mpt, root, model_folder, tmp_path):
     """A checkpoint follows every evaluation, and could not go on from there."""
     options = {"model__accumulate_grad_batches": 2, "trainer__val_check_interval": 3}

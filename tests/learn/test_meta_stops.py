@@ -79,6 +79,7 @@ def test_an_exploding_inner_loop_ends_the_command_with_task_step_and_rate(algori
     assert not (tmp_path / "run" / "prompt").exists(), "nothing was learned"
 
 
+@pytest.mark.long
 def test_an_episode_without_a_number_stops_the_run_at_the_last_good_prompt(root, model_folder, tmp_path):
     module = learner(model_folder("t5"), Failing(good=3 * 2), optimizer=sgd(0.1))
     told = stop(module, root, tmp_path / "run")
@@ -89,6 +90,7 @@ def test_an_episode_without_a_number_stops_the_run_at_the_last_good_prompt(root,
     assert load_prompt(tmp_path / "run" / "prompt").facts["step"] == 3
 
 
+@pytest.mark.long
 def test_a_step_into_infinity_is_taken_back(root, model_folder, tmp_path):
     module = learner(model_folder("t5"), FoMAML(RATE), optimizer=lambda params: Leaping(params, good=2))
     told = stop(module, root, tmp_path / "run")
@@ -111,6 +113,7 @@ def test_inner_rates_are_taken_back_too(root, model_folder, tmp_path):
     assert module.inner_rate().item() == pytest.approx(RATE)
 
 
+@pytest.mark.long
 def test_a_run_that_stops_before_its_first_evaluation_leaves_its_last_prompt(root, model_folder, tmp_path):
     module = learner(model_folder("t5"), Failing(good=2 * 2), optimizer=sgd(0.1))
     stop(module, root, tmp_path / "run", monitor="dev/score", val_check_interval=6)
@@ -124,6 +127,7 @@ def test_a_run_that_stops_before_its_first_evaluation_leaves_its_last_prompt(roo
     assert facts["step"] == 2 and facts["last"] is True
 
 
+@pytest.mark.long
 def test_what_was_best_on_dev_is_not_replaced_by_the_last(root, model_folder, tmp_path):
     module = learner(model_folder("t5"), Failing(good=4 * 2), optimizer=sgd(0.1))
     data = episodes(root, validation=["ag_news"])
@@ -132,6 +136,7 @@ def test_what_was_best_on_dev_is_not_replaced_by_the_last(root, model_folder, tm
     assert load_prompt(tmp_path / "prompt").facts["step"] == 2
 
 
+@pytest.mark.long
 def test_an_outer_rate_far_too_large_ends_the_command_with_finite_prompts(mpt, root, model_folder, tmp_path):
     callbacks = write_callbacks(tmp_path / "callbacks.yaml")
     options = meta_fit(model_folder("t5"), root, tmp_path / "run", model__optimizer="torch.optim.SGD")

@@ -92,6 +92,7 @@ def test_training_is_the_same_to_the_bit_with_validation_and_without(algorithm, 
     assert torch.equal(*prompts)
 
 
+@pytest.mark.long
 def test_the_first_best_prompt_on_dev_is_kept(root, model_folder, tmp_path, monkeypatch):
     scores, prompts = iter([0.2, 0.7, 0.7, 0.1]), []
     monkeypatch.setattr(metrics, "score", lambda *_: next(scores))
@@ -140,6 +141,7 @@ def test_inference_mode_is_refused_where_it_forbids_gradients(mpt, tmp_path):
     assert "trainer.inference_mode false" in ended.err
 
 
+@pytest.mark.long
 def test_validation_that_would_never_come_is_refused_before_training(mpt, tmp_path):
     ended = mpt("fit", "--config", "maml", *tiny_fit(tmp_path / "run", trainer__val_check_interval=None))
     assert ended.code == 2 and "Traceback" not in ended.err

@@ -73,12 +73,14 @@ def test_what_was_best_before_stays(spoilt, mpt, model_folder, tmp_path):
     assert mpt("test", *CONFIG, *options).code == 0
 
 
+@pytest.mark.long
 def test_a_gpu_is_not_waited_for_at_each_step(spoilt, mpt, model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("mpt.learn.example_learner.devices", lambda: 2)  # looked at where losses are logged and judged
     options = small_fit(model_folder("t5"), write_toy(tmp_path / "data"), tmp_path / "run")
     told(mpt("fit", *CONFIG, *options), "the training loss is NaN or infinite by step 4", "at step 2, is kept in")
 
 
+@pytest.mark.long
 def test_a_dev_loss_that_is_not_finite_is_not_judged(mpt, model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("mpt.learn.learner.token_mean", lambda losses, batch: losses.mean() * torch.inf)
     options = small_fit(model_folder("t5"), write_toy(tmp_path / "data"), tmp_path / "run")

@@ -96,6 +96,7 @@ def fitted(backbone: FrozenBackbone, found: list[PackedRun], **options: Any) -> 
     return side.runs
 
 
+@pytest.mark.long
 def test_a_decoder_only_model_pads_the_other_side(tmp_path, root):
     backbone = FrozenBackbone(str(gpt2(tmp_path / "gpt2", resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)), OPTIONS)
     together = fitted(backbone, runs(backbone, root, [0.01, 0.02]), max_steps=6, every=3, tokens=40)

@@ -133,6 +133,7 @@ def test_whatever_happens_to_the_index(name, how, library):
     assert_true(Library.open(library.folder), "f0 f1 f2 f3 f4")
 
 
+@pytest.mark.long
 def test_no_byte_of_the_index_is_believed(library, monkeypatch):
     """Each part of the file in its turn is another: a page's header, a name, a number, a vector."""
     path, expected, reads = library.folder / ".index" / FILE, direct(library), []

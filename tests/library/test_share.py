@@ -54,6 +54,7 @@ def test_a_pull_does_not_compare_all_entries_with_all(hub, tmp_path, monkeypatch
     assert (done.moved, done.there) == (["f2", "f3", "f4"], ["f0", "f1"])
 
 
+@pytest.mark.long
 def test_several_push_to_one(hub, tmp_path):
     push(filled(tmp_path / "one", 2), "us/prompts")
     other = filled(tmp_path / "other", 3, "g")

@@ -164,6 +164,7 @@ def test_rouge_l_of_nothing_is_zero():
     assert score("Rouge-L", ["", "  ", "?!.", "word"], [["a word"], ["b"], ["c"], ["..."]]) == 0.0
 
 
+@pytest.mark.long
 def test_rouge_l_of_a_long_text_does_not_recurse():
     text = " ".join(f"w{i}" for i in range(1500))
     assert score("Rouge-L", [text], [[text]]) == pytest.approx(1.0)

@@ -23,6 +23,7 @@ def has(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
     return int((np.abs(255 * picture - np.array(colour)).max(axis=-1) < 2).sum())
 
 
+@pytest.mark.long
 def test_above_zero_is_blue_below_is_orange_and_nothing_is_grey(tmp_path):
     blue, orange, grey = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0xEE, 0xEE, 0xEE)
     both = draw(tmp_path / "both.png", [[-4.0, 0.0, 1.0], [4.0, math.nan, 2.0]])

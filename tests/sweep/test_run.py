@@ -169,6 +169,7 @@ def test_random_trials_are_taken_up_again_and_a_larger_count_adds(pretended, tmp
     assert pretended == [4 + 3 * 5, 2 * 5]
 
 
+@pytest.mark.long
 def test_bayes_goes_on_where_it_was_with_any_number_of_workers(pretended, tmp_path):
     pytest.importorskip("optuna")
     first = search(tmp_path, of("bayes"), workers=2).run(4, 13, False)

@@ -112,6 +112,7 @@ def test_a_replaced_folder_is_whole_with_and_without_an_exchange(tmp_path, monke
     assert (tmp_path / "b" / "x").read_text() == "third" and names(tmp_path) == ["b"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges two folders in one step")
 def test_a_reader_never_misses_a_folder_that_is_being_replaced(tmp_path):
     folder = tmp_path / "b"

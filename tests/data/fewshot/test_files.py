@@ -323,6 +323,7 @@ def test_the_word_synthetic_loads_the_embedded_suite():
         load_fewshot("synthetic", f"{name}x", 13)
 
 
+@pytest.mark.long
 def test_a_synthetic_draw_survives_crossfits_format(tmp_path):
     for name in suite.synthetic_tasks():
         draw = load_fewshot("synthetic", name, 21, k=2)

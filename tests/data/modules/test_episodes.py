@@ -303,6 +303,7 @@ def test_crossfits_folders_serve(tmp_path):
     assert module.validation_tasks["mine"].metric == "ACC"
 
 
+@pytest.mark.long
 def test_the_embedded_suite_and_a_partition_serve():
     module = EpisodeData(partition="synthetic-random-to-random", seeds=(13,))
     module.setup()

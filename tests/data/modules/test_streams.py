@@ -71,6 +71,7 @@ def test_a_stream_has_no_length():
         len(stream())
 
 
+@pytest.mark.long
 def test_a_mixture_draws_tasks_by_their_rates_and_examples_alike():
     sizes = [5, 50, 500]
     rows = np.concatenate([mixture(sizes).batch(number) for number in range(5000)])

@@ -145,6 +145,7 @@ def test_a_mixture_is_built(mpt, tmp_path, monkeypatch):
     assert mpt("data", "build", "trec", "--mixture", "nli", "--raw", "raw", "--root", "root").code == 2
 
 
+@pytest.mark.long
 def test_the_command_does_not_wait_for_torch():
     code = (
         "import sys; from mpt.cli.main import main; main(['mixtures', 'show', 'nli']); sys.exit('torch' in sys.modules)"

@@ -332,6 +332,7 @@ def test_a_library_of_another_backbone_is_told_before_any_run(study, tmp_path):
         plan(replace(study, backbone=str(t5(tmp_path / "other"))), tmp_path)
 
 
+@pytest.mark.long
 def test_a_backbone_of_another_name_is_known_by_its_weights(tmp_path):
     backbone = str(t5(tmp_path / "renamed"))
     fingerprint = Backbone(backbone).fingerprint

@@ -111,6 +111,7 @@ def test_the_options_of_every_study_fit_their_configs(planned):
     assert check([replace(cell, options={**cell.options, "model.backbone": "mpt-tiny"}) for cell in kinds]) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "runs"), [("table2", 11_680), ("q3", 2_210), ("q4", 2_420), ("search", 6_968)])
 def test_the_papers_grids(name, runs, planned):
     cells = planned(f"studies/paper/{name}")
@@ -147,6 +148,7 @@ def test_table_2_has_the_papers_settings_and_upstream_values(planned):
     assert {cell.learning_rate for cell in ft} == {5e-4, 3e-4, 2e-4, 1e-4}
 
 
+@pytest.mark.long
 def test_their_code_differs_from_their_text_in_what_its_file_says_and_in_nothing_else(planned):
     text, code = (planned(f"studies/paper/{name}") for name in ("table2", "as_in_their_code"))
     read_and_decoded = {
@@ -175,6 +177,7 @@ def test_their_code_differs_from_their_text_in_what_its_file_says_and_in_nothing
         assert changed == expected and plain.keys() <= given.keys(), theirs.key
 
 
+@pytest.mark.long
 def test_shots_are_those_of_the_side_that_is_asked(planned):
     def sizes(name: str, stage: str) -> list[str]:
         cells = [cell for cell in planned(f"studies/paper/{name}") if cell.stage == stage]
@@ -209,6 +212,7 @@ def test_the_study_of_all_synthetic_partitions_has_them_all():
     assert set(read("studies/synthetic").partitions) == synthetic
 
 
+@pytest.mark.long
 def test_a_fingerprint_is_of_the_words_as_it_was_when_runs_were_made_of_words(planned):
     """So that a study begun then goes on."""
     cells = planned("studies/quickstart")

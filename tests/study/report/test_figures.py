@@ -55,6 +55,7 @@ def test_a_method_has_one_colour_in_all_figures_whether_or_not_it_has_results(tm
     assert colours(["A", "PT", "B"], "PT") == {"PT": BASELINE, "A": COLOURS[0], "B": COLOURS[1]}
 
 
+@pytest.mark.long
 def test_a_search_has_a_bar_for_each_method_and_curves_of_the_best(tmp_path):
     methods = ["PT", *(f"M{i}" for i in range(12))]
     records = [record(m, t, 13, 0.4 + 0.01 * i) for i, m in enumerate(methods) for t in "ab"]

@@ -135,6 +135,7 @@ def test_arg_of_several_partitions_is_over_the_targets_of_each(two):
     assert found["q", "FT"] == pytest.approx((55, 26.5), abs=1e-4)
 
 
+@pytest.mark.long
 def test_a_shared_run_has_a_row_in_every_partition_that_has_its_target(two):
     write_report(two)
     rows = table_of(two / "report" / "scores.csv")
@@ -146,6 +147,7 @@ def test_a_shared_run_has_a_row_in_every_partition_that_has_its_target(two):
     assert (folders["p", "MTL"], folders["q", "MTL"]) == ("MTL/p/b-13-None", "MTL/q/b-13-None")
 
 
+@pytest.mark.long
 def test_the_page_of_several_partitions_begins_with_methods_by_partitions_the_best_in_bold(two):
     write_report(two)
     text = (two / "report" / "report.md").read_text(encoding="utf-8")
@@ -164,6 +166,7 @@ def test_the_page_of_several_partitions_begins_with_methods_by_partitions_the_be
     assert "p.yaml (2 targets), q.yaml (2 targets)" in text
 
 
+@pytest.mark.long
 def test_the_terminal_shows_the_same_tables(two, capsys):
     print_report(console(), write_report(two), two / "report")
     told = capsys.readouterr().out
@@ -179,6 +182,7 @@ def test_the_terminal_shows_the_same_tables(two, capsys):
     assert [cell.split()[0] for cell in ft.split("│")[1:-1]] == ["FT", "+10.0", "+55.0"]
 
 
+@pytest.mark.long
 def test_a_partition_whose_method_failed_says_so_and_the_other_stays(of_two, tmp_path):
     left = [row for row in of_two if (row.method, row.partition) != ("MTL", "q")]
     failed = run_of("MTL/q/b-13", "MTL", "downstream", "b", 13, None, partition="q")
@@ -239,6 +243,7 @@ def test_every_file_of_a_report_is_told_and_there(two, capsys):
         assert all(part in told for part in (Path(name).name, *(f"{folder}/" for folder in Path(name).parts[:-1])))
 
 
+@pytest.mark.long
 def test_differences_are_in_a_sheet_and_on_the_page(tmp_path):
     """FT gains 10 % of PT's mean on every target, give or take a little, MTL as much as it loses."""
     rows, rng = [], np.random.default_rng(0)
@@ -289,6 +294,7 @@ def test_another_method_may_be_the_one_to_beat(two):
             write_report(two, against=wrong)
 
 
+@pytest.mark.long
 def test_the_deviation_of_one_upstream_seed_is_said_to_be_missing(records, tmp_path):
     def page(*seeds: int) -> str:
         folder = tmp_path / str(len(seeds))
