@@ -103,8 +103,9 @@ def test_the_options_of_every_study_fit_their_configs(planned):
     kinds = []
     for cell in (cell for name in STUDIES for cell in planned(name)):
         # Every option of every config once, and every class that is named.
-        words = {word if re.match(r"--model[.a-z_]*=[A-Z]", word) else word.partition("=")[0] for word in cell.recipe}
-        if asked := {(cell.recipe[1], word) for word in words} - seen:
+        recipe = cell.recipe
+        words = {word if re.match(r"--model[.a-z_]*=[A-Z]", word) else word.partition("=")[0] for word in recipe}
+        if asked := {(recipe[1], word) for word in words} - seen:
             seen |= asked
             kinds.append(cell)
     # The checkpoints of the paper are not here; what is asked of them is asked of any.
