@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-import yaml
 from support.meta_toy import RATE, episodes, examples, fit, last_checkpoint, learner, meta_fit, write_callbacks
 
 from mpt.learn.meta import FoMAML
+from mpt.record.options import RunOptions, said_in
 from mpt.study.report.costs import examples_of
 
 SCHEDULE = {"model__lr_scheduler": "torch.optim.lr_scheduler.CosineAnnealingLR", "model__lr_scheduler__T_max": 12}
@@ -43,7 +43,7 @@ def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, roo
     assert run("cut", shipped, "--ckpt_path", "last").code == 0
 
     straight, resumed = (last_checkpoint(tmp_path / name) for name in ("straight", "cut"))
-    config = yaml.safe_load((tmp_path / "straight" / "config.yaml").read_text())
+    config = RunOptions(said_in((tmp_path / "straight" / "config.yaml").read_text()))
     assert examples(tmp_path / "straight") == examples(tmp_path / "cut") == examples_of(config, 8) > 0
     learned = {"prompt.weight"} | ({"log_inner_lr"} if "model__learn_inner_lr" in changes else set())
     assert set(straight) == set(resumed) == learned

@@ -15,7 +15,7 @@ def test_the_table_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "FIT", ("--version",))
     monkeypatch.setattr(benchmark, "to_first_step", lambda *command: float(len(command)))
     benchmark.main(["--repeats", "1", "--out", str(tmp_path / "figures.csv")])
-    rows = dict(list(csv.reader((tmp_path / "figures.csv").open()))[1:])
+    rows = dict(list(csv.reader((tmp_path / "figures.csv").read_text().splitlines()))[1:])
     assert list(rows) == ["mpt --version", "mpt fit, to its first step", "Lightning, W&B and transformers alone"]
     assert float(rows["mpt --version"]) > 0
 

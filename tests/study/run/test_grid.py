@@ -132,8 +132,8 @@ def test_killed_and_started_again_it_ends_with_the_same_scores(done, file, tmp_p
     process = start("run", file, "--out", out, "--workers", "1")
     wait_for(lambda: len(results(out)) >= 3)
     children = _children(process.pid)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with process:  # closes its pipes
+        process.send_signal(signal.SIGKILL)
     assert 3 <= len(results(out)) < 18
     assert _all_end(children), "workers outlived their parent"
     kept = {key: result["seconds"] for key, result in results(out).items()}

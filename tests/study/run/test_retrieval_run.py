@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from support.changes import changed
 from support.paths import TESTS
 from support.runs_of_a_study import do
@@ -29,6 +28,7 @@ from mpt.data.modules.few_shot import FewShotData
 from mpt.library.library import Library
 from mpt.library.similarity import per_token
 from mpt.prompt.files import load_prompt
+from mpt.record.options import RunOptions, said_in
 from mpt.study.forecast import by_kind
 from mpt.study.plan.grid import plan
 from mpt.study.report.contents import build_report
@@ -91,7 +91,7 @@ def test_results_say_what_was_retrieved_and_runs_are_done_side_by_side(done, fil
 
 def test_results_tell_the_examples_that_their_configs_make(done):
     for key, result in results(done).items():
-        config = yaml.safe_load((done / key / "config.yaml").read_text())
+        config = RunOptions(said_in((done / key / "config.yaml").read_text()))
         assert result["examples"] == examples_of(config, result["steps"]) > 0, key
 
 
