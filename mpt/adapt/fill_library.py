@@ -32,7 +32,7 @@ WORK = ".learning"
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearnOptions:
     """What is learned.
 
     Attributes:
@@ -57,7 +57,7 @@ class Lesson:
 def learn(
     folder: Path,
     recipe: KeyRecipe,
-    lesson: Lesson,
+    lesson: LearnOptions,
     options: BackboneOptions,
     terminal: Console,
     device: torch.device,
@@ -166,7 +166,7 @@ def _add(
     return True
 
 
-def _digest(pack: Sequence[str], lesson: Lesson, recipe: KeyRecipe, backbone: FrozenBackbone) -> str:
+def _digest(pack: Sequence[str], lesson: LearnOptions, recipe: KeyRecipe, backbone: FrozenBackbone) -> str:
     rest = {name: value for name, value in asdict(lesson).items() if name not in ("tasks", "seeds")}
     known = [pack, rest, asdict(recipe), backbone.fingerprint, asdict(backbone.options)]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from rich.console import Console
 from mpt.adapt.device import device_of
 from mpt.adapt.examples import ExampleFiles, read_examples
 from mpt.adapt.progress import console
-from mpt.adapt.run import Choices, Found, adapt
+from mpt.adapt.run import AdaptOptions, AdaptResult, adapt
 from mpt.backbone.loading import BackboneOptions
 from mpt.library.library import Library
 from mpt.util.errors import UserError
@@ -26,24 +26,24 @@ class Frame(Protocol):
     def to_dict(self, orient: str, /) -> list[dict[Any, Any]]: ...
 
 
-Rows = Path | str | Frame | Iterable[tuple[str, str]] | Iterable[Mapping[str, Any]]
+ExampleSource = Path | str | Frame | Iterable[tuple[str, str]] | Iterable[Mapping[str, Any]]
 """Examples: a file as ``mpt adapt`` reads it, a frame, pairs of input and output, or mappings."""
 
 
 def adapt_examples(
-    train: Rows,
+    train: ExampleSource,
     library: Library | Path | str,
     out: Path | str,
     *,
-    dev: Rows | None = None,
-    test: Rows | None = None,
+    dev: ExampleSource | None = None,
+    test: ExampleSource | None = None,
     backbone: str | None = None,
     options: BackboneOptions | None = None,
-    choices: Choices | None = None,
+    choices: AdaptOptions | None = None,
     device: str | None = None,
     progress: bool = True,
     **reading: Any,
-) -> Found:
+) -> AdaptResult:
     """Find the best prompt for a new task, and write it to a folder that PEFT loads.
 
     Args:
@@ -75,7 +75,7 @@ def adapt_examples(
     for sentence in examples.told:
         terminal.print(sentence, markup=False)
     opened = library if isinstance(library, Library) else Library.open(str(library))
-    choices = choices or Choices()
+    choices = choices or AdaptOptions()
     opened.check_excluded(choices.exclude)
     found, _ = adapt(
         examples,
@@ -90,7 +90,7 @@ def adapt_examples(
     return found
 
 
-def _file(rows: Rows, folder: Path, name: str) -> Path:
+def _file(rows: ExampleSource, folder: Path, name: str) -> Path:
     """Rows as a file, in which a row is a line."""
     if isinstance(rows, (str, Path)):
         return Path(rows)

@@ -21,7 +21,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
-from mpt.library.search import Hit
+from mpt.library.search import SearchHit
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, write_predictions
@@ -32,7 +32,7 @@ NO_TRANSFER = "no transfer"
 
 
 @dataclass(frozen=True)
-class Choices:
+class AdaptOptions:
     """How the prompt is sought.
 
     Attributes:
@@ -57,7 +57,7 @@ class Choices:
 
 
 @dataclass
-class Try:
+class TriedStart:
     """A start and what tuning from it came to.
 
     Attributes:
@@ -79,7 +79,7 @@ class Try:
 
 
 @dataclass
-class Found:
+class AdaptResult:
     """The result of an adaptation.
 
     Attributes:
@@ -91,15 +91,15 @@ class Found:
         inputs_cut: how many inputs were longer than the backbone was told to read.
     """
 
-    tries: list[Try]
-    chosen: Try
+    tries: list[TriedStart]
+    chosen: TriedStart
     key: Tensor
     test: tuple[float, float] | None = None
     outputs: dict[str, list[Prediction]] = field(default_factory=dict)
     inputs_cut: int = 0
 
     @property
-    def plain(self) -> Try:
+    def plain(self) -> TriedStart:
         """The tuning that started without transfer."""
         return self.tries[0]
 
@@ -114,11 +114,11 @@ def adapt(
     library: Library,
     backbone_name: str,
     options: BackboneOptions,
-    choices: Choices,
+    choices: AdaptOptions,
     out: Path,
     terminal: Console,
     device: torch.device,
-) -> tuple[Found, FrozenBackbone]:
+) -> tuple[AdaptResult, FrozenBackbone]:
     """Find the best prompt for a task and write it to a folder.
 
     A run that was stopped goes on where it was, if it is started with the same files and options again; its state lies
@@ -166,14 +166,14 @@ class _Adaptation:
     examples: Examples
     library: Library
     backbone: FrozenBackbone
-    choices: Choices
+    choices: AdaptOptions
     terminal: Console
 
     @property
     def rate(self) -> float:
         return self.choices.learning_rate or self.library.recipe.learning_rate
 
-    def search(self, work: Path) -> Found:
+    def search(self, work: Path) -> AdaptResult:
         recipe, choices = self.library.recipe, self.choices
         start = plain_start(self.backbone, recipe.prompt_length, recipe.seed)
         with self.terminal.status(f"the task's key: {recipe.key_steps} steps"):
@@ -187,19 +187,19 @@ class _Adaptation:
             raise UserError(f"no prompt of the library {self.library.folder} is left after --exclude")
         data = self.examples.data(choices.batch_size or recipe.batch_size, choices.seed)
         tries = self._tune(data, start, hits, work)
-        found = Found(tries, _best(tries), key)
+        found = AdaptResult(tries, _best(tries), key)
         self._score(found, data)
         return found
 
-    def _tune(self, data: FewShotData, start: Tensor, hits: list[Hit], work: Path) -> list[Try]:
+    def _tune(self, data: FewShotData, start: Tensor, hits: list[SearchHit], work: Path) -> list[TriedStart]:
         steps, every = self.choices.steps, self.choices.every
         starts = [(NO_TRANSFER, start), *((hit.entry.name, self.library.value(hit.entry)) for hit in hits)]
         jobs = [TuningJob(name, data, prompt, self.rate) for name, prompt in starts]
         state = work / f"{self._digest(starts)}.pt"
         with TuningProgress(self.terminal, f"tuning without transfer and from {len(hits)} retrieved", steps) as bar:
             tuned = tune(self.backbone, jobs, steps=steps, every=every, from_start=True, state=state, told=bar.told)
-        return [Try(NO_TRANSFER, "", None, tuned[0])] + [
-            Try(hit.entry.name, hit.entry.task, hit.similarity, result)
+        return [TriedStart(NO_TRANSFER, "", None, tuned[0])] + [
+            TriedStart(hit.entry.name, hit.entry.task, hit.similarity, result)
             for hit, result in zip(hits, tuned[1:], strict=True)
         ]
 
@@ -213,7 +213,7 @@ class _Adaptation:
             digest.update(name.encode() + prompt.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def _score(self, found: Found, data: FewShotData) -> None:
+    def _score(self, found: AdaptResult, data: FewShotData) -> None:
         chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
         assert chosen is not None and plain is not None
         dev, test = ([row.example for row in part] for part in (self.examples.dev, self.examples.test))
@@ -223,7 +223,7 @@ class _Adaptation:
             found.test, found.outputs["test"] = (best, base), outputs
         found.inputs_cut = self.backbone.encode.inputs_cut
 
-    def save(self, found: Found, out: Path) -> None:
+    def save(self, found: AdaptResult, out: Path) -> None:
         examples, backbone, chosen = self.examples, self.backbone, found.chosen
         assert chosen.tuned.value is not None
         known = backbone_facts(backbone.config)
@@ -268,7 +268,7 @@ class _Adaptation:
             write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
 
 
-def _best(tries: list[Try]) -> Try:
+def _best(tries: list[TriedStart]) -> TriedStart:
     """The highest dev score; of equal ones the lowest dev loss, which tells more on a few examples."""
     good = [one for one in tries if one.tuned.value is not None]
     return min(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.run import NO_TRANSFER, Found
+from mpt.adapt.run import NO_TRANSFER, AdaptResult
 from mpt.backbone.loading import bundled_backbones, resolve
 from mpt.backbone.model import FrozenBackbone
 
 
-def tell(terminal: Console, found: Found, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
+def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
     """Print the tunings, what follows from them, and how to use the prompt."""
     metric = examples.task.metric
     terminal.print(_table(found, metric))
@@ -26,7 +26,7 @@ def tell(terminal: Console, found: Found, examples: Examples, backbone: FrozenBa
         terminal.print(Text(f"    {line}"), soft_wrap=True)
 
 
-def verdict(found: Found, examples: Examples, backbone: FrozenBackbone) -> list[str]:
+def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) -> list[str]:
     """What the figures say, and what they do not."""
     metric, chosen, plain = examples.task.metric, found.chosen, found.plain
     best, base = chosen.tuned.dev_score, plain.tuned.dev_score
@@ -72,7 +72,7 @@ def verdict(found: Found, examples: Examples, backbone: FrozenBackbone) -> list[
     return said
 
 
-def _against_chance(found: Found, examples: Examples) -> list[str]:
+def _against_chance(found: AdaptResult, examples: Examples) -> list[str]:
     """A word on a score that nobody should be glad of."""
     best, outputs = found.chosen.tuned.dev_score, Counter(row.output for row in examples.dev)
     if best <= 0:
@@ -128,7 +128,7 @@ def _settings(backbone: FrozenBackbone) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in known.items() if name != "transformers_version")
 
 
-def _table(found: Found, metric: str) -> Table:
+def _table(found: AdaptResult, metric: str) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("start")
     table.add_column("task")

@@ -12,7 +12,7 @@ from mpt.analysis.clusters import Clusters, cluster, clusters_csv, draw_clusters
 from mpt.analysis.correlation import Correlation, correlation_table, correlations, draw_correlations, summary
 from mpt.analysis.matrix import COLUMNS, draw_matrix, matrix_table, transfers_by
 from mpt.analysis.remeasure import largest_difference, measured, read_keys
-from mpt.analysis.search_space import Cut, draw_search_space, rankings, search_space, search_table
+from mpt.analysis.search_space import SearchSpaceCut, draw_search_space, rankings, search_space, search_table
 from mpt.analysis.transfers import Transfers
 from mpt.library.library import Library
 from mpt.present.csv_text import csv_text
@@ -39,7 +39,7 @@ class Analysis:
 
     transfers: Transfers
     correlations: dict[str, list[Correlation]]
-    cuts: list[Cut]
+    cuts: list[SearchSpaceCut]
     clusters: Clusters | None
     notes: list[str] = field(default_factory=list)
 

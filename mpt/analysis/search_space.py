@@ -15,7 +15,7 @@ from mpt.study.scores.scores import mean_std
 
 
 @dataclass(frozen=True)
-class Cut:
+class SearchSpaceCut:
     """What is left if only the k most similar source prompts are tried.
 
     Scores are in percent, means over the targets; a deviation is over the seeds. Where several of those that are tried
@@ -68,7 +68,7 @@ def rankings(transfers: Transfers) -> dict[tuple[str, int], list[SourceTrial]]:
     return {place: ranked for place, ranked in found.items() if len(ranked) == most}
 
 
-def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[Cut]:
+def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[SearchSpaceCut]:
     """One for each k, and for all sources last.
 
     Raises:
@@ -93,7 +93,7 @@ def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[
         chance = _percent({place: _by_chance(trials, k) for place, trials in ranked.items()}) - base
         own = _percent(scores) - base
         found.append(
-            Cut(
+            SearchSpaceCut(
                 k=k,
                 removed=1 - k / count,
                 score=_percent(scores),
@@ -109,7 +109,7 @@ def search_space(transfers: Transfers, ks: Sequence[int] | None = None) -> list[
     return found
 
 
-def search_table(transfers: Transfers, cuts: Sequence[Cut]) -> Table:
+def search_table(transfers: Transfers, cuts: Sequence[SearchSpaceCut]) -> Table:
     """Table 3 of SPoT for best of top-k: the baseline, then a row per k, all last."""
     ranked = rankings(transfers)
     base = {place: transfers.base[place] for place in ranked}
@@ -125,7 +125,7 @@ def search_table(transfers: Transfers, cuts: Sequence[Cut]) -> Table:
     return Table(head, rows, rules=frozenset({1}))
 
 
-def draw_search_space(path: Path, transfers: Transfers, cuts: Sequence[Cut]) -> None:
+def draw_search_space(path: Path, transfers: Transfers, cuts: Sequence[SearchSpaceCut]) -> None:
     """Share of the gain of all against share of the search that is saved, by similarity and by chance."""
     figure = new_figure(6.4, 4.2)
     axes = figure.subplots()

@@ -88,7 +88,7 @@ def _adapt(options: argparse.Namespace) -> None:
     library.check_excluded(options.exclude)
     from mpt.adapt.device import device_of
     from mpt.adapt.progress import console
-    from mpt.adapt.run import Choices, adapt
+    from mpt.adapt.run import AdaptOptions, adapt
     from mpt.adapt.verdict import tell
     from mpt.backbone.loading import BackboneOptions
     from mpt.util.quiet import quiet_libraries
@@ -98,7 +98,7 @@ def _adapt(options: argparse.Namespace) -> None:
     for sentence in examples.told:
         terminal.print(sentence)
     terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
-    choices, limits = part(Choices, options), part(BackboneOptions, options)
+    choices, limits = part(AdaptOptions, options), part(BackboneOptions, options)
     name = options.backbone or library.recipe.backbone
     found, backbone = adapt(examples, library, name, limits, choices, out, terminal, device_of(options.device))
     tell(terminal, found, examples, backbone, out)

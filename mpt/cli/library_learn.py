@@ -44,14 +44,14 @@ def run_learn(options: argparse.Namespace) -> bool:
         raise UserError("name the tasks by either --tasks or --partition, and not both")
     options.tasks = options.tasks or load_partition(options.partition).source
     from mpt.adapt.device import device_of
-    from mpt.adapt.fill_library import Lesson, learn
+    from mpt.adapt.fill_library import LearnOptions, learn
     from mpt.adapt.progress import console
     from mpt.backbone.loading import BackboneOptions
     from mpt.library.library import Library
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    lesson, recipe, limits = part(Lesson, options), part(KeyRecipe, options), part(BackboneOptions, options)
+    lesson, recipe, limits = part(LearnOptions, options), part(KeyRecipe, options), part(BackboneOptions, options)
     device, terminal = device_of(options.device), console()
     at_once = options.at_once or (16 if device.type == "cuda" else 8)
     failed = learn(options.out, recipe, lesson, limits, terminal, device, at_once)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpt.cli.options import Parser
 from mpt.cli.task_page import sampling, task_page
-from mpt.data.fewshot.files import SYNTHETIC, Draws, task_names
+from mpt.data.fewshot.files import SYNTHETIC, TaskDraws, task_names
 from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import SUITES, catalogue
 from mpt.data.tasks.partitions import load_partition
@@ -105,7 +105,7 @@ def _there(root: str | None, names: Iterable[str]) -> dict[str, str] | None:
 def draws(root: str | Path, name: str) -> str:
     """The draws of a task in words, ``k=16 seeds 13 21 42``; what is wrong with the folder if it holds none."""
     try:
-        files = Draws.of(root, name).files
+        files = TaskDraws.of(root, name).files
     except UserError:
         return "no few-shot file"
     told = []

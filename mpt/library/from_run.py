@@ -26,7 +26,7 @@ _MADE_WITH = {"model": "PromptTuning", "model.init": "SampledVocabulary", "model
 
 
 @dataclass(frozen=True)
-class Run:
+class LibraryRun:
     """What a run's folder holds for a library.
 
     Attributes:
@@ -50,7 +50,7 @@ class Run:
         return f"{self.facts['task']}-{self.facts['seed']}"
 
 
-def read_run(folder: Path, key_steps: int | None = None) -> Run:
+def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
     """Read a run's folder.
 
     Args:
@@ -92,7 +92,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> Run:
         facts["dev_score"] = facts.pop(DEV_SCORE)
     facts |= {"steps": steps, "examples": steps * recipe.batch_size, **_recorded(files)}
     kind = json.loads((files.prompt / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
-    return Run(key, value, facts, recipe, kind == "CAUSAL_LM")
+    return LibraryRun(key, value, facts, recipe, kind == "CAUSAL_LM")
 
 
 def _kept(files: RunFolder, key_steps: int | None) -> int:

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 Read = Callable[[Path], tuple[Entry, npt.NDArray[np.float32]]]
 
 
-class Row(NamedTuple):
+class IndexRow(NamedTuple):
     """What the index knows of one entry.
 
     Attributes:
@@ -74,8 +74,8 @@ class Row(NamedTuple):
         return zlib.crc32(self.per_token, zlib.crc32(self.average_token, zlib.crc32(repr(self[:-2]).encode())))
 
 
-_COLUMNS = ", ".join([f"{Row._fields[0]} PRIMARY KEY", *Row._fields[1:], "checksum"])
-_PLACES = ", ".join("?" * (len(Row._fields) + 1))
+_COLUMNS = ", ".join([f"{IndexRow._fields[0]} PRIMARY KEY", *IndexRow._fields[1:], "checksum"])
+_PLACES = ", ".join("?" * (len(IndexRow._fields) + 1))
 
 
 class Index:
@@ -95,7 +95,7 @@ class Index:
         self.prompts = prompts
         self.folder = folder
         self.read = read
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, IndexRow] = {}
         self.refused: dict[str, tuple[str, str]] = {}
         self._seen: int | None = None
 
@@ -129,13 +129,13 @@ class Index:
             self._clear()
         self.update()
 
-    def is_as_read(self, row: Row) -> bool:
+    def is_as_read(self, row: IndexRow) -> bool:
         """Whether a row's entry still has the files that it was read from."""
         return stamp_of(self.prompts / row.name) == row.stamp
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _as_read(self, rows: Iterable[Row], here: dict[str, str], thorough: bool) -> dict[str, Row]:
+    def _as_read(self, rows: Iterable[IndexRow], here: dict[str, str], thorough: bool) -> dict[str, IndexRow]:
         same = (row for row in rows if here.get(row.name) == row.mark)
         return {row.name: row for row in same if not thorough or self.is_as_read(row)}
 
@@ -160,12 +160,13 @@ class Index:
                 values = [(*row, row.checksum()) for row in rows]
                 database.executemany(f"INSERT OR REPLACE INTO entries VALUES ({_PLACES})", values)
 
-    def _stored(self) -> list[Row]:
+    def _stored(self) -> list[IndexRow]:
         """The rows of the file; one that is damaged is removed."""
         with self._kept_in_memory_if_refused():
             try:
                 with self._database() as database:
-                    found = [(Row(*columns), check) for *columns, check in database.execute("SELECT * FROM entries")]
+                    stored = database.execute("SELECT * FROM entries")
+                    found = [(IndexRow(*columns), check) for *columns, check in stored]
                 if all(row.checksum() == check for row, check in found):
                     return [row for row, _ in found]
             except (sqlite3.Error, TypeError, UnicodeError):
@@ -212,8 +213,8 @@ def _refuse_links(folder: Path) -> None:
         raise PermissionError(link)
 
 
-def _row(mark: str, stamp: str, entry: Entry, key: npt.NDArray[np.float32]) -> Row:
+def _row(mark: str, stamp: str, entry: Entry, key: npt.NDArray[np.float32]) -> IndexRow:
     prompts = key[None].astype(np.float64)
     pooled = {name: pool(prompts)[0].astype("<f4").tobytes() for name, pool in POOLS.items()}
     learned = (entry.fingerprint, entry.task, entry.backbone, entry.prompt_length, entry.hidden_size)
-    return Row(entry.name, mark, stamp, *learned, json.dumps(entry.facts), **pooled)
+    return IndexRow(entry.name, mark, stamp, *learned, json.dumps(entry.facts), **pooled)

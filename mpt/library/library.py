@@ -39,7 +39,7 @@ from mpt.library.entry import (
 from mpt.library.index import Index
 from mpt.library.pooling import MEASURES
 from mpt.library.recipe import FILE, KeyRecipe, as_json, read_recipe
-from mpt.library.search import Hit, search
+from mpt.library.search import SearchHit, search
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import new_folder, refuse_links, write_json
@@ -266,7 +266,7 @@ class Library:
 
     def search(
         self, key: Tensor, k: int, by: str = "per_token", *, fingerprint: str, exclude_tasks: Collection[str] = ()
-    ) -> list[Hit]:
+    ) -> list[SearchHit]:
         """The entries of one backbone whose keys are most similar to a key, the most similar first.
 
         Args:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from mpt.library.entry import Entry, files_of
 from mpt.library.library import HUB, Library
 from mpt.library.pooling import MEASURES, Measure
-from mpt.library.search import Hit
+from mpt.library.search import SearchHit
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.record.rows import seven_digits
 from mpt.util.errors import UserError
@@ -64,7 +64,7 @@ class Retrieval:
             if getattr(self, name) not in known:
                 raise UserError(f"retrieval: {name} is one of {', '.join(known)}, not {getattr(self, name)!r}")
 
-    def ranked(self, first: int | None = None) -> tuple[Library, StoredPrompt, list[Hit]]:
+    def ranked(self, first: int | None = None) -> tuple[Library, StoredPrompt, list[SearchHit]]:
         """The library, the target's key, and the prompts that may be retrieved, in order.
 
         Equal similarities are in the order of the entries' names.
@@ -102,13 +102,13 @@ class Retrieval:
         return library, key, hits
 
     @cached_property
-    def hits(self) -> list[Hit]:
+    def hits(self) -> list[SearchHit]:
         """The first prompt of each of the ``top_k`` tasks that come first, each counted once; looked up once.
 
         Raises:
             UserError: see :meth:`ranked`; or there are fewer tasks.
         """
-        hits: dict[str, Hit] = {}
+        hits: dict[str, SearchHit] = {}
         for hit in self.ranked()[2]:
             hits.setdefault(hit.entry.task, hit)
         if len(hits) < self.top_k:
@@ -126,7 +126,7 @@ def _from_hub(where: str) -> Library:
     return Library.open(where)
 
 
-def sources_and_similarities(hits: Sequence[Hit], names: Sequence[str]) -> dict[str, Any]:
+def sources_and_similarities(hits: Sequence[SearchHit], names: Sequence[str]) -> dict[str, Any]:
     """What a run's result says of what was retrieved: ``source`` and ``similarity``, in a list where several were."""
     values = [seven_digits(hit.similarity) for hit in hits]
     if len(names) == 1:

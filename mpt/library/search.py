@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpt.library.entry import KEY, Entry
-from mpt.library.index import Index, Row
+from mpt.library.index import Index, IndexRow
 from mpt.library.pooling import POOLS
 from mpt.util.errors import UserError
 
@@ -22,7 +22,7 @@ _AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Hit:
+class SearchHit:
     """What a search found.
 
     Attributes:
@@ -34,7 +34,9 @@ class Hit:
     similarity: float
 
 
-def search(index: Index, key: Tensor, k: int, by: str, fingerprint: str, exclude_tasks: Collection[str]) -> list[Hit]:
+def search(
+    index: Index, key: Tensor, k: int, by: str, fingerprint: str, exclude_tasks: Collection[str]
+) -> list[SearchHit]:
     """See :meth:`mpt.library.library.Library.search`; the index is up to date with the folders' names."""
     if by not in POOLS:
         index.update(thorough=True)  # every key will be read
@@ -44,11 +46,11 @@ def search(index: Index, key: Tensor, k: int, by: str, fingerprint: str, exclude
         # Rows are in the order of names, and so are those of equal similarity.
         best = [(rows[i], float(similarities[i])) for i in np.argsort(-similarities, kind="stable")[:k]]
         if all(index.is_as_read(row) for row, _ in best):
-            return [Hit(row.entry(index.prompts), similarity) for row, similarity in best]
+            return [SearchHit(row.entry(index.prompts), similarity) for row, similarity in best]
         index.update(thorough=True)
 
 
-def _rows(index: Index, fingerprint: str, width: int) -> list[Row]:
+def _rows(index: Index, fingerprint: str, width: int) -> list[IndexRow]:
     own = [row for row in index.rows.values() if row.fingerprint == fingerprint]
     rows = [row for row in own if row.hidden_size == width]
     if own and not rows:
@@ -60,7 +62,7 @@ def _rows(index: Index, fingerprint: str, width: int) -> list[Row]:
     return rows
 
 
-def _pooled(rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[np.float32]:
+def _pooled(rows: Sequence[IndexRow], key: Tensor, by: str) -> npt.NDArray[np.float32]:
     """``[rows]``: similarities that are products of two vectors ``[H]``."""
     sought = POOLS[by](key.double().cpu().numpy()[None])[0].astype("<f4")
     stored = np.frombuffer(b"".join(getattr(row, by) for row in rows), "<f4")
@@ -68,7 +70,7 @@ def _pooled(rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[np.float32
     return similarities
 
 
-def _whole(index: Index, rows: Sequence[Row], key: Tensor, by: str) -> npt.NDArray[Any]:
+def _whole(index: Index, rows: Sequence[IndexRow], key: Tensor, by: str) -> npt.NDArray[Any]:
     """``[rows]``: similarities of whole keys, which are read from their folders."""
     import torch
 

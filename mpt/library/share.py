@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Moved:
+class SyncResult:
     """What a push or pull did.
 
     Attributes:
@@ -41,7 +41,7 @@ class Moved:
     refused: Mapping[str, str]
 
 
-def pull(where: str, folder: Path) -> Moved:
+def pull(where: str, folder: Path) -> SyncResult:
     """Copy the entries of a library on the hub into a folder, which is made if it is not there.
 
     Args:
@@ -63,10 +63,10 @@ def pull(where: str, folder: Path) -> Moved:
     fresh = [entry for entry in entries if entry.name not in known]
     for entry in fresh:
         ours.copy(entry)
-    return Moved([entry.name for entry in fresh], [entry.name for entry in there], theirs.refused)
+    return SyncResult([entry.name for entry in fresh], [entry.name for entry in there], theirs.refused)
 
 
-def push(library: Library, where: str, private: bool = False) -> Moved:
+def push(library: Library, where: str, private: bool = False) -> SyncResult:
     """Add the entries of a library to a repository on the hub, which is made if it is not there.
 
     What the repository has already stays as it is, so that several people can push to one.
@@ -93,7 +93,7 @@ def push(library: Library, where: str, private: bool = False) -> Moved:
     except Exception as error:
         raise UserError(mistake(error, repo) or out_of_reach(repo, error)) from error
     names = {entry.name for entry in fresh}
-    return Moved(sorted(names), [e.name for e in entries if e.name not in names], library.refused)
+    return SyncResult(sorted(names), [e.name for e in entries if e.name not in names], library.refused)
 
 
 def _push(api: HfApi, library: Library, entries: list[Entry], repo: str, private: bool) -> list[Entry]:

@@ -10,14 +10,14 @@ import torch
 from support.toy import Mpt
 
 import mpt
-from mpt.adapt.run import Choices
+from mpt.adapt.run import AdaptOptions
 from mpt.data.fewshot.files import load_fewshot
 from mpt.library.library import Library
 from mpt.util.errors import UserError
 
 TASK = "syn-size-caption"
 OPTIONS = mpt.BackboneOptions(max_target_length=4)
-CHOICES = Choices(steps=10, every=5, top=1)
+CHOICES = AdaptOptions(steps=10, every=5, top=1)
 
 
 class FrameLike:

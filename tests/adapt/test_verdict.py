@@ -15,7 +15,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from mpt.adapt.examples import Examples
 from mpt.adapt.rows import TaskRow
-from mpt.adapt.run import NO_TRANSFER, Found, Try, _best
+from mpt.adapt.run import NO_TRANSFER, AdaptResult, TriedStart, _best
 from mpt.adapt.tuning import Tuned
 from mpt.adapt.verdict import foreign, usage, verdict
 from mpt.backbone.loading import BackboneOptions
@@ -27,10 +27,10 @@ from mpt.prompt.files import save_prompt
 BACKBONE: Any = SimpleNamespace(name="some/model")
 
 
-def attempt(start: str, score: float, loss: float, step: int = 50, similarity: float | None = None) -> Try:
+def attempt(start: str, score: float, loss: float, step: int = 50, similarity: float | None = None) -> TriedStart:
     history = [{"step": place, "dev/score": score, "dev/loss": loss} for place in (0, step)]
     value = torch.zeros(2, 3)
-    return Try(start, "task", similarity, Tuned(start, None, value, score, loss, step, history))
+    return TriedStart(start, "task", similarity, Tuned(start, None, value, score, loss, step, history))
 
 
 def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Examples:
@@ -38,8 +38,8 @@ def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Exampl
     return Examples(Task("mine", "classification", metric, ("y", "n")), rows, rows, rows[:test])
 
 
-def said(*tries: Try, test: tuple[float, float] | None = None, **options: Any) -> str:
-    found = Found(list(tries), _best(list(tries)), torch.zeros(2, 3), test)
+def said(*tries: TriedStart, test: tuple[float, float] | None = None, **options: Any) -> str:
+    found = AdaptResult(list(tries), _best(list(tries)), torch.zeros(2, 3), test)
     return "\n".join(verdict(found, examples(test=2 if test else 0, **options), BACKBONE))
 
 

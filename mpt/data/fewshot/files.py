@@ -117,7 +117,7 @@ def load_fewshot(root: str | Path, task: str, seed: int, k: Shots | None = None,
     facts = find_task(root, task, metric)
     if str(root) == SYNTHETIC:
         return replace(synthetic_fewshot(task, seed, k), task=facts)
-    folder = Draws.of(root, task)
+    folder = TaskDraws.of(root, task)
     k = folder.size(k)
     train, dev, test = (folder.read(split, seed, k) for split in ("train", "dev", "test"))
     return FewShot(with_labels(facts, train), seed, k, train, dev, test)
@@ -140,7 +140,7 @@ def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
         if task not in suite:
             raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, suite)}")
         return replace(suite[task], metric=metric or suite[task].metric)
-    Draws.of(root, task)
+    TaskDraws.of(root, task)
     entry = catalogue().get(task)
     if entry is not None:
         return replace(entry, metric=metric or entry.metric)
@@ -169,7 +169,7 @@ def load_splits(
     if str(root) == SYNTHETIC:
         draw = load_fewshot(root, task, seed, k)
         return {split: getattr(draw, split) for split in splits}
-    draws = Draws.of(root, task)
+    draws = TaskDraws.of(root, task)
     return {split: draws.read(split, seed, draws.size(k)) for split in dict.fromkeys(splits)}
 
 
@@ -214,7 +214,7 @@ def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Draws:
+class TaskDraws:
     """The few-shot files in a task's folder.
 
     Attributes:
@@ -226,7 +226,7 @@ class Draws:
     files: dict[tuple[Shots, int, str], Path]
 
     @classmethod
-    def of(cls, root: str | Path, task: str) -> Draws:
+    def of(cls, root: str | Path, task: str) -> TaskDraws:
         """Look into ``<root>/<task>``."""
         folder = Path(root, task)
         # All names are looked through for the complaint alone: a large study asks this thousands of times.

@@ -13,7 +13,7 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset
 
 from mpt.data.modules.batch import TextBatch, collate
-from mpt.data.modules.denoising import OBJECTIVES, Objective, prefix_lm, span_corruption
+from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective, prefix_lm, span_corruption
 from mpt.data.modules.streams import StreamSampler
 from mpt.data.modules.text_data import TextData
 from mpt.data.modules.unlabelled import check_objective
@@ -147,7 +147,7 @@ class TextFiles(TextData):
         self,
         train: list[str],
         dev: list[str] | None = None,
-        objective: Objective = "prefix-lm",
+        objective: DenoisingObjective = "prefix-lm",
         window: int = 200,
         seed: int = 0,
         batch_size: int = 32,

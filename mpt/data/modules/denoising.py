@@ -10,7 +10,7 @@ from typing import Literal
 
 from mpt.util.stable_random import StableRandom
 
-Objective = Literal["prefix-lm", "span-corruption"]
+DenoisingObjective = Literal["prefix-lm", "span-corruption"]
 
 
 def span_corruption(words: list[str], rng: StableRandom, share: float = 0.15, span: float = 2.0) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from mpt.data.fewshot.files import SYNTHETIC, find_task, load_splits, with_label
 from mpt.data.fewshot.missing import Missing
 from mpt.data.fewshot.sources import Sources, check_splits, source_labels, source_outputs
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, collate
-from mpt.data.modules.references import References, drawn
+from mpt.data.modules.references import ReferenceChoice, drawn
 from mpt.data.modules.streams import (
     EpisodeSampler,
     Numbers,
@@ -31,7 +31,7 @@ from mpt.util.errors import UserError
 
 
 @dataclass(frozen=True)
-class Draw:
+class SourceDraw:
     """A draw of a task as episodes are taken from it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Draw:
     query: Numbers
 
     @classmethod
-    def of(cls, task: str, support: list[Example], query: list[Example]) -> Draw:
+    def of(cls, task: str, support: list[Example], query: list[Example]) -> SourceDraw:
         """A draw whose episodes adapt on some examples and are judged on some, perhaps the same."""
         rows = {example: row for row, example in enumerate(dict.fromkeys([*support, *query]))}
         parts = (np.array([rows[example] for example in dict.fromkeys(part)]) for part in (support, query))
@@ -67,13 +67,13 @@ class Episodes(Dataset[EpisodeBatch]):
         references: whether training predicts the first one, or one that is drawn.
     """
 
-    draws: list[list[Draw]]
+    draws: list[list[SourceDraw]]
     batch_size: int
     support_batches: int
     query_batch_size: int
     size: int
     seed: int
-    references: References
+    references: ReferenceChoice
 
     def __getitem__(self, numbers: list[int]) -> EpisodeBatch:
         return EpisodeBatch([self.episode(number) for number in numbers], self.size)
@@ -88,7 +88,7 @@ class Episodes(Dataset[EpisodeBatch]):
         batches = list(self._batch(draw, support, "support", number).parts(self.batch_size))
         return Episode(draw.task, number, batches, self._batch(draw, query, "query", number))
 
-    def _batch(self, draw: Draw, rows: Numbers, part: str, number: int) -> TextBatch:
+    def _batch(self, draw: SourceDraw, rows: Numbers, part: str, number: int) -> TextBatch:
         """Rows of a draw, as a part of the episode of a number."""
         examples = [draw.examples[row] for row in rows]
         if self.references == "drawn":
@@ -171,7 +171,7 @@ class EpisodeData(TextData):
         missing: Missing = "error",
         retrieved: Retrieval | None = None,
         task_prefix: bool = False,
-        references: References = "first",
+        references: ReferenceChoice = "first",
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         self.query_batch_size = batch_size if query_batch_size is None else query_batch_size
@@ -192,7 +192,7 @@ class EpisodeData(TextData):
         self.support_splits, self.query_splits = tuple(support_splits), tuple(query_splits)
         self.support_batches, self.meta_batch_size = support_batches, meta_batch_size
         self.validation_tasks: dict[str, Task] = {}
-        self._draws: list[list[Draw]] = []
+        self._draws: list[list[SourceDraw]] = []
         self._validation_episodes: list[Episode] = []
 
     def setup(self, stage: str | None = None) -> None:
@@ -239,13 +239,13 @@ class EpisodeData(TextData):
         episodes = self._validation_episodes
         return self._loader(_Prepared(episodes), SequentialBatches(len(episodes), 1, *self._device()))
 
-    def _draw(self, name: str, seed: int) -> Draw:
+    def _draw(self, name: str, seed: int) -> SourceDraw:
         splits = load_splits(self.given.root, name, seed, [*self.support_splits, *self.query_splits], self.given.k)
         support, query = (
             self._read(name, [example for split in part for example in splits[split]])
             for part in (self.support_splits, self.query_splits)
         )
-        draw = Draw.of(name, support, query)
+        draw = SourceDraw.of(name, support, query)
         if len(draw.examples) < 2:
             raise UserError(
                 f"Draw {seed} of {name} has but one example for both support and query; "

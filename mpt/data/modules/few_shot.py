@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
 from mpt.data.modules.batch import TextBatch
-from mpt.data.modules.references import References
+from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import Placed, StreamSampler
 from mpt.data.modules.text_data import TextData, check_least
 from mpt.data.modules.unlabelled import TextRows
@@ -56,7 +56,7 @@ class FewShotData(TextData):
         test_examples: int | None = 10_000,
         num_workers: int = 0,
         task_prefix: bool = False,
-        references: References = "first",
+        references: ReferenceChoice = "first",
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         if test_examples is not None:

@@ -11,8 +11,8 @@ from mpt.data.fewshot.files import SYNTHETIC, load_examples
 from mpt.data.fewshot.missing import Missing
 from mpt.data.fewshot.sources import Sources, check_splits, source_labels, source_outputs
 from mpt.data.modules.batch import TextBatch
-from mpt.data.modules.denoising import Objective
-from mpt.data.modules.references import References
+from mpt.data.modules.denoising import DenoisingObjective
+from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import MixtureSampler, Placed
 from mpt.data.modules.text_data import TextData
 from mpt.data.modules.unlabelled import TextRows, check_objective, documents, refuse_text
@@ -80,13 +80,13 @@ class MixtureData(TextData):
         eval_batch_size: int = 32,
         num_workers: int = 0,
         missing: Missing = "error",
-        objective: Objective = "prefix-lm",
+        objective: DenoisingObjective = "prefix-lm",
         window: int = 200,
         retrieved: Retrieval | None = None,
         target: str | None = None,
         target_k: Shots | None = None,
         task_prefix: bool = False,
-        references: References = "first",
+        references: ReferenceChoice = "first",
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         held_out = tuple(validation or ())

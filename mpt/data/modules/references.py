@@ -8,7 +8,7 @@ from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.stable_random import StableRandom
 
-References = Literal["first", "drawn"]
+ReferenceChoice = Literal["first", "drawn"]
 
 
 def check_references(references: str) -> None:

@@ -15,14 +15,14 @@ from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mpt.data.modules.batch import EpisodeBatch, TextBatch, collate
-from mpt.data.modules.references import References, check_references
+from mpt.data.modules.references import ReferenceChoice, check_references
 from mpt.data.modules.steps import batches_per_step
 from mpt.data.modules.streams import SequentialBatches
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Task, is_text
 from mpt.util.errors import UserError
 
-Batch = TypeVar("Batch", TextBatch, EpisodeBatch)
+AnyBatch = TypeVar("AnyBatch", TextBatch, EpisodeBatch)
 
 
 def check_stream(trainer: pl.Trainer) -> None:
@@ -61,7 +61,7 @@ def check_least(least: int, **options: int) -> None:
             raise UserError(f"--data.{option} must be {least} or more, not {value}.")
 
 
-class Rows(Dataset[TextBatch]):
+class ExampleRows(Dataset[TextBatch]):
     """Rows of (task name, example), fetched a batch at a time by a list of row numbers."""
 
     def __init__(self, rows: list[tuple[str, Example]]) -> None:
@@ -95,7 +95,7 @@ class TextData(pl.LightningDataModule):
         num_workers: int,
         seed: int,
         task_prefix: bool = False,
-        references: References = "first",
+        references: ReferenceChoice = "first",
     ) -> None:
         super().__init__()
         check_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
@@ -177,12 +177,12 @@ class TextData(pl.LightningDataModule):
             return list(examples)
         return [Example(f"[{task}] {example.input}", example.targets) for example in examples]
 
-    def _loader(self, data: Dataset[Batch], sampler: Sampler[Any]) -> DataLoader[Batch]:
+    def _loader(self, data: Dataset[AnyBatch], sampler: Sampler[Any]) -> DataLoader[AnyBatch]:
         # batch_size=None: the sampler's lists go to the data set as they are, one list a batch.
         return DataLoader(data, sampler=sampler, batch_size=None, num_workers=self.num_workers)
 
     def _stream(self, rows: list[tuple[str, Example]], sampler: Sampler[Any]) -> DataLoader[TextBatch]:
-        return self._loader(Rows(rows), sampler)
+        return self._loader(ExampleRows(rows), sampler)
 
     def _sequence(self, rows: list[tuple[str, Example]]) -> DataLoader[TextBatch]:
         return self._stream(rows, SequentialBatches(len(rows), self.eval_batch_size, *self._device()))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from torch.utils.data import Dataset
 
 from mpt.data.modules.batch import TextBatch, collate
-from mpt.data.modules.denoising import OBJECTIVES, Objective
-from mpt.data.modules.references import References, drawn
+from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective
+from mpt.data.modules.references import ReferenceChoice, drawn
 from mpt.data.tasks.task import Example, is_text
 from mpt.util.errors import UserError
 from mpt.util.stable_random import StableRandom
@@ -58,9 +58,9 @@ class TextRows(Dataset[TextBatch]):
     rows: list[tuple[str, Example]]
     texts: Collection[str]
     seed: int
-    objective: Objective = "prefix-lm"
+    objective: DenoisingObjective = "prefix-lm"
     window: int = 200
-    references: References = "first"
+    references: ReferenceChoice = "first"
 
     def __len__(self) -> int:
         return len(self.rows)

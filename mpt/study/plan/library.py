@@ -54,7 +54,7 @@ is learned, and what neither names is as it was for the library's own keys.
 
 
 @dataclass(frozen=True)
-class Start:
+class RetrievedStart:
     """One way in which a run may begin with what is retrieved.
 
     Attributes:
@@ -169,7 +169,7 @@ class StudyLibrary:
 
     def starts(
         self, method: Method, setting: Setting, backbone: str, length: Any, key: str, seed: int
-    ) -> Iterator[Start]:
+    ) -> Iterator[RetrievedStart]:
         """How the runs of a method without an upstream stage start.
 
         Args:
@@ -183,7 +183,7 @@ class StudyLibrary:
         for rank in [None] if average else range(1, count + 1):
             number = {"top_k": count} if rank is None else {"rank": rank}
             named = {f"model.init.{name}": value for name, value in {**words, **number}.items()}
-            yield Start(rank, {"model.init": RETRIEVED, **named})
+            yield RetrievedStart(rank, {"model.init": RETRIEVED, **named})
 
     def data(self, method: Method, setting: Setting, backbone: str, key: str, seed: int) -> dict[str, Any]:
         """What an upstream stage learns on, as options."""

@@ -17,7 +17,7 @@ from mpt.fit.resolve import ResolvedRun, resolve_run
 from mpt.record.options import as_words
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import draw_digest, sources_digest, weights_digest
-from mpt.study.plan.library import Start, StudyLibrary
+from mpt.study.plan.library import RetrievedStart, StudyLibrary
 from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
 from mpt.study.spec.methods import Method, Stage
@@ -118,7 +118,7 @@ class Planner:
         complain(found, self.study.root, self.study.file)
 
     def downstream(
-        self, context: RunContext, start: PlannedRun | None, retrieved: Start | None = None
+        self, context: RunContext, start: PlannedRun | None, retrieved: RetrievedStart | None = None
     ) -> Iterator[PlannedRun]:
         """A run for each learning rate.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mpt.data.fewshot.files import SYNTHETIC, Draws
+from mpt.data.fewshot.files import SYNTHETIC, TaskDraws
 from mpt.data.tasks.task import Shots
 from mpt.fit.resolve import ResolvedRun
 from mpt.util.errors import UserError
@@ -42,7 +42,7 @@ def complain(found: Mapping[str, str], root: str, file: str) -> None:
 
 def _lacks(root: str, task: str, seeds: Sequence[int], splits: Sequence[str], k: Shots | None) -> str:
     try:
-        draws = Draws.of(root, task)
+        draws = TaskDraws.of(root, task)
     except UserError:
         return "no few-shot file"
     sizes = sorted({size for size, _, _ in draws.files}, key=lambda size: (size == "all", size))
@@ -54,7 +54,7 @@ def _lacks(root: str, task: str, seeds: Sequence[int], splits: Sequence[str], k:
     return ", ".join(_missing(draws, k if k is not None else sizes[0], seeds, splits))
 
 
-def _missing(draws: Draws, k: Shots, seeds: Sequence[int], splits: Sequence[str]) -> Iterator[str]:
+def _missing(draws: TaskDraws, k: Shots, seeds: Sequence[int], splits: Sequence[str]) -> Iterator[str]:
     """The seeds without any of the splits, and the splits that others lack."""
     known = {(seed, split) for size, seed, split in draws.files if size == k}
     if any(split == "test" for _, split in known):  # that of another seed serves
