@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mpt.data import synthetic as suite
 from mpt.data.fewshot.files import load_fewshot, read_tsv, task_names, write_fewshot, write_tsv
+from mpt.data.synthetic import draw as suite
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.sampling import sample
 from mpt.data.tasks.task import Example, Task

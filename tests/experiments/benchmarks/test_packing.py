@@ -16,7 +16,7 @@ from mpt.learn import PromptTuning
 from mpt.prompt.initialisers import SampledVocabulary
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_run_is_done_in_every_way(tmp_path, monkeypatch, capsys):
     folder = t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
     monkeypatch.setattr(

@@ -56,14 +56,18 @@ def times(out: Path, name: str) -> dict[Path, int]:
     return found
 
 
+MOMENTS = ("begun", "before", "begun", "finished", "begun", "before", "finished", "begun", "before", "begun")
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # eleven starts, of which a busy machine makes minutes
-def test_ten_kills_at_random_moments(file, quiet, tmp_path):
+@pytest.mark.parametrize("moments", [MOMENTS[:4], pytest.param(MOMENTS, marks=pytest.mark.slow)], ids=["four", "ten"])
+def test_kills_at_random_moments(moments, file, quiet, tmp_path):
     """Before a first run is begun, within runs, and between them, however slow the machine."""
     undisturbed, until_first, of_a_run = quiet
     out, told = tmp_path / "out", tmp_path / "told"
     rng, written, within = random.Random(5), {}, 0
-    for moment in ("begun", "before", "begun", "finished", "begun", "before", "finished", "begun", "before", "begun"):
+    for moment in moments:
         begun, finished = times(out, "started.json"), times(out, "result.json")
         process = at_work(told, file, out)
         if moment == "before":
