@@ -144,6 +144,7 @@ def test_steps_that_are_none_are_refused(steps):
         KeepEarly(steps)
 
 
+@pytest.mark.long
 def test_a_step_that_is_never_reached_is_refused_before_training(mpt, root, model_folder, tmp_path):
     added = ["--trainer.callbacks+=mpt.callbacks.KeepEarly", "--trainer.callbacks.steps=[2,40]"]
     ended = mpt("fit", *TUNING, *small_fit(model_folder("t5"), root, tmp_path / "run"), *added)

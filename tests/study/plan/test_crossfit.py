@@ -44,6 +44,7 @@ def test_it_runs_to_its_table_on_the_tasks_that_are_there(tmp_path):
     assert "11 of 60 source tasks (circa, climate_fever, " in page and "| paws (Classification-F1) |" in page
 
 
+@pytest.mark.long
 def test_without_skip_it_says_what_is_missing(tmp_path):
     content = yaml.safe_load(find_config("studies/crossfit_paraphrase").read_text(encoding="utf-8"))
     del content["missing"]

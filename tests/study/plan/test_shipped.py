@@ -128,6 +128,7 @@ def test_the_papers_grids(name, runs, planned):
         assert all(f"--{word}" in cell.arguments for cell in pt)
 
 
+@pytest.mark.long
 def test_table_2_has_the_papers_settings_and_upstream_values(planned):
     study = read("studies/paper/table2")
     stated = {load_partition(name).stated.get("source") for name in study.partitions}

@@ -221,6 +221,7 @@ def test_options_are_parsed_before_the_first_run(word, says, file, tmp_path):
     assert says in said
 
 
+@pytest.mark.long
 def test_a_study_that_is_not_there(tmp_path):
     code, _, err = study("run", "nosuch")
     assert code == 2 and err.count("\n") == 1 and "nosuch" in err
