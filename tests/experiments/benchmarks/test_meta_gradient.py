@@ -43,7 +43,7 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_way_has_its_row_and_the_exact_ones_are_exact(folder, in_this_process, tmp_path, capsys):
     out = tmp_path / "new" / "rows.csv"
     meta_gradient.main(["--model", str(folder), "--steps", "1", "--out", str(out), *TINY])

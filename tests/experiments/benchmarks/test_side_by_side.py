@@ -30,7 +30,7 @@ def in_this_process(monkeypatch, tmp_path):
     logging.disable(logging.NOTSET)  # a process of its own need not say anything more
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_way_does_its_runs(in_this_process, tmp_path, capsys):
     folder, out = t5(tmp_path / "t5"), tmp_path / "rows.csv"
     side_by_side.main(["--model", str(folder), "--sizes", "2", "--out", str(out), *TINY])

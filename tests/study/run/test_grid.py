@@ -126,7 +126,7 @@ def test_run_again_skips_what_is_finished_and_a_changed_study_is_refused(done, f
     assert (moved / "report" / "scores.csv").read_text() == (out / "report" / "scores.csv").read_text()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_with_the_same_scores(done, file, tmp_path):
     out = tmp_path / "out"
     process = start("run", file, "--out", out, "--workers", "1")

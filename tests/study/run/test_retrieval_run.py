@@ -115,6 +115,7 @@ def test_a_targets_key_is_made_as_a_librarys_are(done, file):
     torch.testing.assert_close(tuned.key, key, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_with_the_same_results(done, file, tmp_path):
     out = tmp_path / "out"
     code = (
