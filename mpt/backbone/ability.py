@@ -5,13 +5,18 @@ Families of models are many and change with every release: what one does says mo
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mpt.backbone.encoding import IGNORED, Batch
+from mpt.backbone.one_sequence import OneSequence
+from mpt.backbone.rows import Weighed
 from mpt.util.errors import UserError, one_line
+
+log = logging.getLogger(__name__)
 
 PROMPT, LONG, TARGET, ANSWER = 4, 16, 8, 4
 """Tokens of the prompt, of the longer row and its target, and of an answer."""
@@ -43,7 +48,10 @@ def check_ability(backbone: Any) -> None:
             gradient = torch.autograd.grad(loss.sum(), leaf)[0]
         with torch.no_grad(), backbone.in_mode(training=False):
             lone, crowded = (backbone.loss(prompt, batch)[0] for batch in (alone, beside))
-            unprompted, plain = backbone._logits(None, alone, labels[:1, :2]), _plain_logits(backbone, alone)
+            unprompted, plain = (
+                backbone.layout.logits(backbone._rows(None, alone), labels[:1, :2]),
+                _plain_logits(backbone, alone),
+            )
             answers = [_first_logits(backbone, prompt, batch) for batch in (alone, beside)]
     except Exception as error:  # every family fails in its own way
         attention = backbone.options.attention
@@ -66,6 +74,40 @@ def check_ability(backbone: Any) -> None:
         )
 
 
+def reads_one_sequence(backbone: Any) -> bool:
+    """Whether a decoder-only model says to rows of one sequence what it says to padded ones.
+
+    Where a layer counts places in the sequence or carries a state along it, or takes no mask of its own, it does not.
+    """
+    if backbone.model.config._attn_implementation not in ("eager", "sdpa"):  # others take no such mask
+        return False
+    batch = _rows(backbone)
+    words = backbone.embeddings[batch.input_ids[1, : 2 * PROMPT + 1]]
+    words = (words[1:] + words[:-1]) / 2
+    assert batch.labels is not None
+    labels = Weighed(batch.labels)
+    found: list[tuple[Tensor, Tensor]] = []
+    with backbone.in_mode(training=False):
+        for prompt in (words[:PROMPT], words.view(2, PROMPT, -1)):
+            leaf = prompt.clone().requires_grad_()
+            rows = backbone._rows(leaf, batch)
+            plain = backbone.layout.losses(rows, labels)
+            try:
+                one = OneSequence(backbone.model)
+                losses = one.losses(rows, labels)
+                own, other = (torch.autograd.grad(each.sum(), leaf)[0] for each in (plain, losses))
+                answered = one.answer(backbone.generation, rows, labels)[1]
+                assert answered is not None
+            except Exception as error:  # every family fails in its own way
+                log.info("rows are padded: %s", one_line(error))
+                return False
+            found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
+    same = not any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found)
+    if not same:
+        log.info("rows are padded: the model does not tell rows of one sequence apart")
+    return same
+
+
 def _rows(backbone: Any) -> Batch:
     """A row of one token and one of :data:`LONG`, their targets of two and :data:`TARGET`, padded as texts are."""
     special = set(backbone.tokenizer.all_special_ids)
@@ -85,7 +127,7 @@ def _plain_logits(backbone: Any, batch: Batch) -> Tensor:
         ids = torch.cat([batch.input_ids, batch.labels.clamp(min=0)], dim=1)  # type: ignore[union-attr]
         logits: Tensor = backbone.model(input_ids=ids, use_cache=False).logits
         return logits[:, batch.input_ids.shape[1] - 1 : -1]
-    decoder_ids = backbone.shifted(batch.labels)
+    decoder_ids = backbone.layout.shifted(batch.labels)
     logits = backbone.model(input_ids=batch.input_ids, decoder_input_ids=decoder_ids, use_cache=False).logits
     return logits
 
@@ -93,7 +135,7 @@ def _plain_logits(backbone: Any, batch: Batch) -> Tensor:
 def _first_logits(backbone: Any, prompt: Tensor, batch: Batch) -> list[Tensor]:
     """Logits of the first tokens of the first row's answer, each ``[V]``."""
     more: dict[str, Any] = {"max_new_tokens": ANSWER, "output_logits": True, "return_dict_in_generate": True}
-    out = backbone._generated(prompt, batch, num_beams=1, early_stopping=False, **more)
+    out = backbone._generated(backbone._rows(prompt, batch), num_beams=1, early_stopping=False, **more)
     return [step[0] for step in out.logits]
 
 

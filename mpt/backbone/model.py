@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import RepetitionPenaltyLogitsProcessor
 
-from mpt.backbone.ability import check_ability
-from mpt.backbone.encoding import IGNORED, Batch, Encoder
+from mpt.backbone.ability import check_ability, reads_one_sequence
+from mpt.backbone.encoder_decoder import EncoderDecoder
+from mpt.backbone.encoding import Batch, Encoder
 from mpt.backbone.generation import generation_config
-from mpt.backbone.greedy import Encoded, greedy
+from mpt.backbone.greedy import greedy
 from mpt.backbone.loading import BackboneOptions, load
+from mpt.backbone.one_sequence import OneSequence
+from mpt.backbone.padded import PaddedRows
+from mpt.backbone.rows import Rows, Weighed
 from mpt.util.errors import UserError
 
 Candidates = Sequence[str] | Sequence[Sequence[str]]
@@ -44,9 +47,12 @@ class Backbone(nn.Module):
     The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, or
     ``None``. An encoder-decoder reads ``[prompt; input]`` in its encoder, a decoder-only model reads
     ``[prompt; input; target]`` (Lester et al. 2021, section 2), where a tokenizer's ``<bos>`` is the input's
-    first token. Padding stands behind an encoder's input and before a decoder-only model's prompt, so that no
-    layer, windowed or recurrent, sees it between two tokens of a row. In training mode the model's own dropout
-    is on, as in fine-tuning.
+    first token. In training mode the model's own dropout is on, as in fine-tuning.
+
+    Attributes:
+        layout: how rows become tensors.
+        one_sequence: how a decoder-only model reads them that can tell rows of one sequence apart, which costs less;
+            the layout is then for what it cannot read so (see :meth:`OneSequence.groups`).
 
     Args:
         name: hub name, local folder, or ``mpt-tiny``.
@@ -68,63 +74,77 @@ class Backbone(nn.Module):
         rows = self.model.get_input_embeddings().weight.shape[0]
         self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows)
         self.generation = generation_config(self.model, self.encode, self.options)
+        self.layout: EncoderDecoder | PaddedRows = (
+            PaddedRows(self.model)
+            if self.decoder_only
+            else EncoderDecoder(self.model, self.generation.decoder_start_token_id, self.encode.pad_id)
+        )
+        self.one_sequence: OneSequence | None = None
         if not random_weights:
             check_ability(self)
+            if self.decoder_only and reads_one_sequence(self):
+                self.one_sequence = OneSequence(self.model)
 
     # The three calls everything rests on --------------------------------------------------------------------
 
-    def loss(self, prompt: Tensor | None, batch: Batch) -> Tensor:
+    def loss(self, prompt: Tensor | None, batch: Batch, owners: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of each target, summed over its tokens: ``-log p(Y | [P, X])``, ``[B]``.
 
         This is the summand of equation 1 of Qin et al. (2023). See :func:`token_mean` for the per-token mean.
 
         Args:
-            prompt: ``[P, H]``, ``[B, P, H]`` or ``None``.
+            prompt: ``[P, H]``, ``[B, P, H]``, ``None``, or ``[N, P, H]`` with ``owners``.
             batch: B rows with targets.
+            owners: number of each row's prompt among the N, ``[B]``. A prompt that several rows share is read once by
+                a decoder-only model that reads its rows as one sequence.
         """
         if batch.labels is None:
             raise ValueError("loss needs a batch with targets")
-        return self._nll(prompt, batch, batch.labels)
+        return self._losses(self._rows(prompt, batch, owners), Weighed(batch.labels))
 
     @torch.no_grad()
-    def answer(self, prompt: Tensor | None, batch: Batch) -> Answers:
+    def answer(self, prompt: Tensor | None, batch: Batch, owners: Tensor | None = None) -> Answers:
         """The B answers in evaluation mode, and the losses where the batch has targets.
 
-        Decoding is greedy unless the options ask for beams or a penalty. Greedy encoder-decoders read the input once
-        for both.
+        Decoding is greedy unless the options ask for beams or a penalty, and then the input is read once for both.
 
         Args:
-            prompt: ``[P, H]``, ``[B, P, H]`` or ``None``.
+            prompt, owners: see :meth:`loss`.
             batch: B rows.
         """
+        rows = self._rows(prompt, batch, owners)
+        weighed = None if batch.labels is None else Weighed(batch.labels)
         with self.in_mode(training=False):
-            once = not self.decoder_only and self.options.is_greedy
-            encoded = self._encoded(prompt, batch) if once else None
-            losses = None if batch.labels is None else self._nll(prompt, batch, batch.labels, encoded)
-            if encoded is not None:
-                ids = greedy(self.model, self.generation, encoded)
-            else:
-                ids = self._generated(prompt, batch)
-                # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
-                ids = ids if self.decoder_only else ids[:, 1:]
-        return Answers(self.encode.decode(ids), losses)
+            if self.options.is_greedy:
+                if isinstance(self.layout, EncoderDecoder):
+                    encoded = self.layout.encoded(rows)
+                    losses = None if weighed is None else self.layout.losses(rows, weighed, encoded)
+                    return Answers(self.encode.decode(greedy(self.model, self.generation, encoded)), losses)
+                more = self.options.max_target_length
+                if (
+                    self.one_sequence is not None
+                    and (parts := self.one_sequence.groups(rows, weighed, more)) is not None
+                ):
+                    return self._answered(rows, weighed, parts)
+            losses = None if weighed is None else self._losses(rows, weighed)
+            ids = self._generated(rows)
+        # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
+        return Answers(self.encode.decode(ids if self.decoder_only else ids[:, 1:]), losses)
 
     @torch.no_grad()
-    def score(self, prompt: Tensor | None, batch: Batch, options: Candidates) -> Tensor:
-        """Log-likelihood of each candidate answer, ``[B, n]``.
+    def score(self, prompt: Tensor | None, batch: Batch, options: Candidates, owners: Tensor | None = None) -> Tensor:
+        """Log-likelihood of each candidate answer, ``[B, n]``. The input is read once, however many are weighed.
 
         Args:
-            prompt: ``[P, H]``, ``[B, P, H]`` or ``None``.
+            prompt, owners: see :meth:`loss`.
             batch: inputs; targets are not used.
             options: ``n`` answers for all rows, or ``n`` for each of the ``B`` rows.
         """
-        columns = list(zip(*_per_row(options, len(batch)), strict=True))
-        labels = [self.encode.labels(column).to(batch.input_ids.device) for column in columns]
+        each = _per_row(options, len(batch))
+        labels = self.encode.labels([text for row in each for text in row]).to(batch.input_ids.device)
         with self.in_mode(training=False):
-            # The input is read once, however many answers are weighed.
-            encoded = None if self.decoder_only else self._encoded(prompt, batch)
-            rows = [-self._nll(prompt, batch, column, encoded) for column in labels]
-        return torch.stack(rows, dim=1)
+            losses = self._losses(self._rows(prompt, batch, owners), Weighed(labels, len(each[0])))
+        return -losses.view(len(batch), -1)
 
     # What callers ask of the model --------------------------------------------------------------------------
 
@@ -196,87 +216,39 @@ class Backbone(nn.Module):
         limits = (getattr(config, name, None) for config in configs for name in names)
         return next((limit for limit in limits if limit), None)
 
-    def _with_prompt(self, prompt: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Embeddings ``[B, P + T, H]`` and mask ``[B, P + T]`` of prompt and input."""
-        embeds = self.model.get_input_embeddings()(batch.input_ids)
-        if prompt is None:
-            if self.decoder_only and not batch.input_mask.any(1).all():
-                raise UserError(
-                    f"an input is empty, and {self.name} puts no start token before it: without a prompt there is "
-                    "nothing that an answer could follow; leave such examples out"
-                )
-            return embeds, batch.input_mask
-        rows, width = len(batch), embeds.shape[-1]
-        if prompt.shape[-1] != width or prompt.dim() not in (2, 3) or (prompt.dim() == 3 and len(prompt) != rows):
-            raise ValueError(
-                f"prompt has shape {list(prompt.shape)}; "
-                f"this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
+    def _rows(self, prompt: Tensor | None, batch: Batch, owners: Tensor | None = None) -> Rows:
+        if prompt is None and self.decoder_only and not batch.input_mask.any(1).all():
+            raise UserError(
+                f"an input is empty, and {self.name} puts no start token before it: without a prompt there is "
+                "nothing that an answer could follow; leave such examples out"
             )
-        prompt = prompt.to(embeds.dtype)
-        if prompt.dim() == 2:
-            prompt = prompt.expand(rows, -1, -1)
-        embeds = torch.cat([prompt, embeds], dim=1)
-        mask = torch.cat([batch.input_mask.new_ones(rows, prompt.shape[1]), batch.input_mask], dim=1)
-        return _padding_first(embeds, mask, prompt.shape[1]) if self.decoder_only else (embeds, mask)
+        return Rows.of(prompt, owners, batch, self.model.get_input_embeddings())
 
-    def _nll(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Encoded | None = None) -> Tensor:
-        """Of each row's labels ``[B, U]``, ``[B]``."""
-        return _row_nll(self._logits(prompt, batch, labels, encoded), labels)
+    def _losses(self, rows: Rows, weighed: Weighed) -> Tensor:
+        """Of each answer, ``[B * n]``."""
+        parts = None if self.one_sequence is None else self.one_sequence.groups(rows, weighed)
+        if self.one_sequence is None or parts is None:
+            return self.layout.losses(rows, weighed)
+        return torch.cat([self.one_sequence.losses(rows.select(part), weighed.select(part)) for part in parts])
 
-    def _logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor, encoded: Encoded | None = None) -> Tensor:
-        """Next-token logits for each label position, ``[B, U, V]``."""
-        if self.decoder_only:
-            return self._causal_logits(prompt, batch, labels)
-        decoder_ids = self.shifted(labels)
-        if encoded is not None:
-            states, mask = encoded
-            out = self.model(
-                encoder_outputs=states, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False
-            )
-        else:
-            embeds, mask = self._with_prompt(prompt, batch)
-            out = self.model(inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False)
-        logits: Tensor = out.logits
-        return logits
+    def _answered(self, rows: Rows, weighed: Weighed | None, parts: Sequence[Tensor]) -> Answers:
+        assert self.one_sequence is not None
+        texts, losses = [], []
+        for part in parts:
+            own = None if weighed is None else weighed.select(part)
+            ids, found = self.one_sequence.answer(self.generation, rows.select(part), own)
+            texts += self.encode.decode(ids)
+            losses += [] if found is None else [found]
+        return Answers(texts, torch.cat(losses) if losses else None)
 
-    def _causal_logits(self, prompt: Tensor | None, batch: Batch, labels: Tensor) -> Tensor:
-        embeds, mask = self._with_prompt(prompt, batch)
-        answer = labels.clamp(min=0)
-        answer_embeds = self.model.get_input_embeddings()(answer).to(embeds.dtype)
-        mask = torch.cat([mask, (labels != IGNORED).to(mask.dtype)], dim=1)
-        out = self.model(
-            inputs_embeds=torch.cat([embeds, answer_embeds], dim=1),
-            attention_mask=mask,
-            # Padding stands before the prompt; counting tokens keeps positions as if it were not there.
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            use_cache=False,
-            # Only the positions that predict the answer need the vocabulary-sized product.
-            logits_to_keep=labels.shape[1] + 1,
-        )
-        logits: Tensor = out.logits
-        return logits[:, -labels.shape[1] - 1 : -1]  # a few families give all positions, whatever is asked
-
-    def shifted(self, labels: Tensor) -> Tensor:
-        """What an encoder-decoder's decoder reads where it is to write ``labels``, both ``[B, U]``."""
-        prepare = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
-        if prepare is not None:
-            ids: Tensor = prepare(labels=labels)
-            return ids
-        start = labels.new_full((len(labels), 1), self.generation.decoder_start_token_id)
-        return torch.cat([start, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, self.encode.pad_id)], dim=1)
-
-    def _generated(self, prompt: Tensor | None, batch: Batch, **changes: Any) -> Any:
+    def _generated(self, rows: Rows, **changes: Any) -> Any:
         """What the model's own generation gives in evaluation mode, with changes to :attr:`generation`."""
-        embeds, mask = self._with_prompt(prompt, batch)
+        embeds, mask = self.layout.embeds(rows)
         if self.decoder_only and (penalty := self.generation.repetition_penalty) != 1:
             # generate() would leave out as many tokens of an answer as there is padding before the prompt.
             changes |= {"repetition_penalty": 1.0, "logits_processor": [RepetitionPenaltyLogitsProcessor(penalty)]}
         with self.in_mode(training=False), self._own_generation_config():
             return self.model.generate(inputs_embeds=embeds, attention_mask=mask, **changes)
-
-    def _encoded(self, prompt: Tensor | None, batch: Batch) -> Encoded:
-        embeds, mask = self._with_prompt(prompt, batch)
-        return Encoded(self.model.get_encoder()(inputs_embeds=embeds, attention_mask=mask), mask)
 
     @contextmanager
     def _own_generation_config(self) -> Iterator[None]:
@@ -322,21 +294,6 @@ def token_mean(losses: Tensor, batch: Batch) -> Tensor:
         batch: the batch they belong to.
     """
     return losses.sum() / batch.target_lengths.sum()
-
-
-def _padding_first(embeds: Tensor, mask: Tensor, prompt_length: int) -> tuple[Tensor, Tensor]:
-    """``[prompt; padding; input]`` to ``[padding; prompt; input]``: ``[B, P + T, H]`` and ``[B, P + T]``."""
-    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    padding = (mask == 0).sum(1, keepdim=True)
-    order = torch.where(places < padding + prompt_length, places - padding, places)
-    order = torch.where(places < padding, places + prompt_length, order)
-    return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
-
-
-def _row_nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """``[B, U, V]`` and ``[B, U]`` to ``[B]``."""
-    flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
-    return flat.view(labels.shape).sum(1)
 
 
 def _per_row(options: Candidates, rows: int) -> list[list[str]]:

@@ -140,7 +140,7 @@ def test_an_answer_is_without_its_start_and_may_have_several_last_tokens(tmp_pat
 def test_where_no_start_is_named_answers_start_as_targets_do(tmp_path):
     none = {"decoder_start_token_id": None, "bos_token_id": None}
     backbone = loaded(set_in(build(tmp_path / "mbart", "mbart", ENCODER_DECODER["mbart"]), **none))
-    started = backbone.shifted(backbone.encode.labels(["yes"]))[0, 0]
+    started = backbone.layout.shifted(backbone.encode.labels(["yes"]))[0, 0]
     assert backbone.generation.decoder_start_token_id == started == EOS
     with pytest.raises(UserError, match=r"set decoder_start_token_id in its config\.json"):
         loaded(set_in(build(tmp_path / "umt5", "umt5", ENCODER_DECODER["umt5"]), **none))

@@ -315,7 +315,7 @@ def test_greedy_generation_takes_the_best_token_each_time(kind, load_backbone):
         ids: list[int] = []
         while len(ids) < backbone.options.max_target_length and EOS not in ids:
             labels = torch.tensor([[*ids, 0]])
-            ids.append(int(backbone._logits(prompt, batch, labels)[0, -1].argmax()))
+            ids.append(int(backbone.layout.logits(backbone._rows(prompt, batch), labels)[0, -1].argmax()))
         if kind.startswith("bart"):
             ids[11:] = [EOS]  # its checkpoints close an answer that reaches the limit
         assert backbone.answer(prompt, batch).texts == [

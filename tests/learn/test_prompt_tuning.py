@@ -10,6 +10,7 @@ import torch
 from support.toy import write_toy
 from transformers.optimization import Adafactor
 
+from mpt.backbone.encoder_decoder import EncoderDecoder
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.modules.few_shot import FewShotData
@@ -78,14 +79,14 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(model_folder, data, tmp
     learner = PromptTuning(str(model_folder("t5")), prompt_length=4, backbone_options=OPTIONS)
     learner.prepare()
     seen = []
-    plain = FrozenBackbone._nll
+    plain = EncoderDecoder.losses
 
-    def nll(self, *given):
+    def losses(self, *given):
         seen.append((learner.trainer.state.stage.value, self.model.training))
         return plain(self, *given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FrozenBackbone, "_nll", nll)
+        patch.setattr(EncoderDecoder, "losses", losses)
         trainer(tmp_path, limit_val_batches=1, val_check_interval=2, check_val_every_n_epoch=None).fit(learner, data)
     assert set(seen) == {("train", True), ("validate", False), ("sanity_check", False)}
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
 import mpt.backbone.model
+from mpt.backbone.encoder_decoder import EncoderDecoder
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.tasks.task import Example
@@ -58,7 +59,7 @@ def exact(backbone, monkeypatch) -> FrozenBackbone:
     def norm(self, hidden):  # transformers computes it in float32 whatever the model's type
         return self.weight * hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
 
-    monkeypatch.setattr(mpt.backbone.model, "_row_nll", nll)
+    monkeypatch.setattr(mpt.backbone.encoder_decoder, "row_nll", nll)
     monkeypatch.setattr(T5LayerNorm, "forward", norm)
     return copy.deepcopy(backbone).double()
 
@@ -245,16 +246,16 @@ def test_a_state_that_cannot_be_read_is_none_and_changes_nothing(spoil, backbone
 
 
 def test_where_the_device_has_no_room_the_rows_are_taken_in_parts(backbone, root, monkeypatch):
-    plain, tried = FrozenBackbone._nll, []
+    plain, tried = EncoderDecoder.losses, []
 
-    def nll(self, prompt, batch, labels, encoded=None):
-        tried.append(len(batch))
-        if len(batch) > 4:
+    def losses(self, rows, answers, encoded=None):
+        tried.append(len(rows))
+        if len(rows) > 4:
             raise torch.cuda.OutOfMemoryError("full")
-        return plain(self, prompt, batch, labels, encoded)
+        return plain(self, rows, answers, encoded)
 
     alone = fitted(backbone, runs(backbone, root, [0.003] * 4), max_steps=3, every=3)
-    monkeypatch.setattr(FrozenBackbone, "_nll", nll)
+    monkeypatch.setattr(EncoderDecoder, "losses", losses)
     found = fitted(backbone, runs(backbone, root, [0.003] * 4), max_steps=3, every=3)
     assert tried.count(12) == 1, "it learns from what failed"
     for one, other in zip(found, alone, strict=True):

@@ -1,0 +1,53 @@
+"""The rows of a batch side by side for a decoder-only model: each reads its prompt, and short ones are padded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpt.backbone.encoding import IGNORED
+from mpt.backbone.rows import Rows, Weighed, row_nll
+
+
+class PaddedRows:
+    """A decoder-only model that reads ``[padding; prompt; input; answer]`` in each row.
+
+    Padding stands before the prompt, so that no layer, windowed or recurrent, sees it between two tokens of a row.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.table = model.get_input_embeddings()
+
+    def losses(self, rows: Rows, answers: Weighed) -> Tensor:
+        """Negative log-likelihood of each answer, ``[B * n]``."""
+        columns = answers.labels.view(len(rows), answers.number, -1).unbind(1)
+        return torch.stack([row_nll(self.logits(rows, labels), labels) for labels in columns], dim=1).flatten()
+
+    def embeds(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """``[padding; prompt; input]``: ``[B, P + T, H]``, and its mask ``[B, P + T]``."""
+        embeds, mask = rows.embeds(self.table)
+        places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        padding = (mask == 0).sum(1, keepdim=True)
+        order = torch.where(places < padding + rows.prompt_length, places - padding, places)
+        order = torch.where(places < padding, places + rows.prompt_length, order)
+        return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
+
+    def logits(self, rows: Rows, labels: Tensor) -> Tensor:
+        """Next-token logits for each label position, ``[B, U, V]``."""
+        embeds, mask = self.embeds(rows)
+        answer_embeds = self.table(labels.clamp(min=0)).to(embeds.dtype)
+        mask = torch.cat([mask, (labels != IGNORED).to(mask.dtype)], dim=1)
+        out = self.model(
+            inputs_embeds=torch.cat([embeds, answer_embeds], dim=1),
+            attention_mask=mask,
+            # Counting tokens keeps positions as if there were no padding.
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            use_cache=False,
+            # Only the positions that predict the answer need the vocabulary-sized product.
+            logits_to_keep=labels.shape[1] + 1,
+        )
+        logits: Tensor = out.logits
+        return logits[:, -labels.shape[1] - 1 : -1]  # a few families give all positions, whatever is asked

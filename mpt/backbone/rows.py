@@ -1,0 +1,117 @@
+"""Rows of a batch with their prompts, and the answers to them that are weighed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mpt.backbone.encoding import IGNORED, Batch
+
+
+@dataclass(frozen=True)
+class Rows:
+    """B inputs, each behind one of N prompts.
+
+    Attributes:
+        prompts: ``[N, P, H]``; one of no tokens where there is none.
+        owners: number of each row's prompt, ``[B]``; None where they are one for all rows, or one for each.
+        batch: what else is read.
+    """
+
+    prompts: Tensor
+    owners: Tensor | None
+    batch: Batch
+
+    @classmethod
+    def of(cls, prompt: Tensor | None, owners: Tensor | None, batch: Batch, table: Any) -> Rows:
+        """From the arguments of :meth:`mpt.backbone.model.Backbone.loss`.
+
+        Args:
+            table: the model's input embeddings.
+
+        Raises:
+            ValueError: the prompt has a shape that does not fit.
+        """
+        weight, rows = table.weight, len(batch)
+        if prompt is None:
+            return cls(weight.new_zeros(1, 0, weight.shape[1]), None, batch)
+        prompts, number = (prompt[None], 1) if prompt.dim() == 2 else (prompt, rows if owners is None else len(prompt))
+        if prompts.dim() != 3 or prompts.shape[-1] != weight.shape[1] or len(prompts) != number:
+            width = weight.shape[1]
+            raise ValueError(
+                f"prompt has shape {list(prompt.shape)}; "
+                f"this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
+            )
+        return cls(prompts, owners, batch)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    @property
+    def prompt_length(self) -> int:
+        """P."""
+        return self.prompts.shape[1]
+
+    @property
+    def each(self) -> Tensor:
+        """Number of each row's prompt, ``[B]``."""
+        if self.owners is not None:
+            return self.owners
+        places = torch.arange(len(self), device=self.batch.input_ids.device)
+        return places if len(self.prompts) > 1 else torch.zeros_like(places)
+
+    def select(self, rows: Tensor) -> Rows:
+        """Some rows, with the prompts that they need."""
+        batch = Batch(self.batch.input_ids[rows], self.batch.input_mask[rows])
+        if len(self.prompts) == 1:
+            return replace(self, batch=batch)
+        used, owners = self.each[rows].unique(return_inverse=True)
+        return Rows(self.prompts[used], owners, batch)
+
+    def embeds(self, table: Any) -> tuple[Tensor, Tensor]:
+        """Prompt and input of each row, ``[B, P + T, H]``, and their mask, ``[B, P + T]``."""
+        read, mask = table(self.batch.input_ids), self.batch.input_mask
+        prompts = self.prompts.to(read.dtype)
+        if len(prompts) == 1:
+            prompts = prompts.expand(len(self), -1, -1)
+        elif self.owners is not None:
+            prompts = prompts[self.owners]
+        return torch.cat([prompts, read], dim=1), torch.cat([mask.new_ones(prompts.shape[:2]), mask], dim=1)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Answers that are weighed: n to each of B rows.
+
+    Attributes:
+        labels: ``[B * n, U]``, a row's behind one another, padded with :data:`IGNORED`.
+        number: n.
+    """
+
+    labels: Tensor
+    number: int = 1
+
+    @property
+    def rows(self) -> Tensor:
+        """The row that each answers, ``[B * n]``."""
+        return torch.arange(len(self.labels), device=self.labels.device) // self.number
+
+    def select(self, rows: Tensor) -> Weighed:
+        """Those to some rows."""
+        return Weighed(self.labels.view(-1, self.number, self.labels.shape[1])[rows].flatten(0, 1), self.number)
+
+    def nll(self, logits: Tensor) -> Tensor:
+        """Negative log-likelihood of each, from its tokens' logits ``[…, V]`` in order: ``[B * n]``."""
+        known = self.labels != IGNORED
+        losses = F.cross_entropy(logits.float(), self.labels[known], reduction="none")
+        return losses.new_zeros(self.labels.shape).masked_scatter(known, losses).sum(1)
+
+
+def row_nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """Negative log-likelihood of labels ``[B, U]`` from logits ``[B, U, V]``: ``[B]``."""
+    flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    return flat.view(labels.shape).sum(1)

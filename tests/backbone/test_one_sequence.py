@@ -1,0 +1,151 @@
+"""Rows as one sequence: what padded rows say, and the same loss, gradient and answer for every way to group them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from support.architectures import DECODER_ONLY, build
+from support.plain_generation import by_transformers
+
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.backbone.rows import Rows, Weighed
+
+READS = (
+    "llama",
+    "qwen3",
+    "phi",
+    "gpt_neox",
+    "olmo",
+    "stablelm",
+    "cohere",
+    "gptj",
+    "gpt2",
+    "opt",
+    "xglm",
+    "gemma3_text",
+)
+PADDED = ("mamba", "mamba2", "qwen3_next", "falcon_h1", "bloom", "mpt")
+P = 5
+
+
+def loaded(tmp_path, family: str, **options) -> FrozenBackbone:
+    shape = DECODER_ONLY[family]
+    folder = build(tmp_path, family, {**shape, "sliding_window": 64} if "sliding_window" in shape else shape)
+    return FrozenBackbone(str(folder), BackboneOptions(max_target_length=6, **options)).eval()
+
+
+def batch_of(backbone: FrozenBackbone, lengths: list[int]):
+    texts = ["".join(chr(97 + (7 * n + i * i) % 23) for i in range(n)) for n in lengths]
+    return backbone.encode(texts, [f"yes {'no ' * (n % 4)}" for n in lengths])
+
+
+def rows_of(backbone: FrozenBackbone, prompt, batch) -> Rows:
+    return Rows.of(prompt, None, batch, backbone.model.get_input_embeddings())
+
+
+def by_padding(backbone: FrozenBackbone, prompt, batch) -> tuple[torch.Tensor, torch.Tensor]:
+    leaf = prompt.clone().requires_grad_()
+    losses = backbone.layout.losses(
+        Rows.of(leaf, None, batch, backbone.model.get_input_embeddings()), Weighed(batch.labels)
+    )
+    return losses.detach(), torch.autograd.grad(losses.sum(), leaf)[0]
+
+
+def prompts(backbone: FrozenBackbone, *shape: int) -> torch.Tensor:
+    draw = torch.randn(*shape, backbone.hidden_size, generator=torch.Generator().manual_seed(3))
+    return draw * backbone.embeddings.std()
+
+
+@pytest.mark.parametrize("family", READS)
+@pytest.mark.parametrize("lengths", [[0], [12], [1, 0, 17, 3, 9], [3] * 64], ids=["empty", "one", "ragged", "many"])
+def test_it_says_what_padded_rows_say(family, lengths, tmp_path):
+    backbone = loaded(tmp_path, family)
+    assert backbone.one_sequence is not None
+    batch = batch_of(backbone, lengths)
+    for prompt in (prompts(backbone, P), prompts(backbone, len(lengths), P)):
+        leaf = prompt.clone().requires_grad_()
+        losses = backbone.loss(leaf, batch)
+        gradient = torch.autograd.grad(losses.sum(), leaf)[0]
+        expected, theirs = by_padding(backbone, prompt, batch)
+        torch.testing.assert_close(losses.detach(), expected, rtol=1e-5, atol=1e-5)
+        assert (gradient - theirs).norm() <= 1e-5 * theirs.norm()
+        answers = backbone.answer(prompt, batch)
+        torch.testing.assert_close(answers.losses, expected, rtol=1e-5, atol=1e-5)
+        assert answers.texts == by_transformers(backbone, prompt, batch)
+
+
+@pytest.mark.parametrize("family", PADDED)
+def test_where_layers_tell_no_rows_apart_they_are_padded(family, tmp_path):
+    assert loaded(tmp_path, family).one_sequence is None
+
+
+def test_a_prompt_that_rows_share_is_one_for_each_of_them(tmp_path):
+    backbone = loaded(tmp_path, "llama")
+    batch, owners = batch_of(backbone, [4, 9, 2, 30, 1]), torch.tensor([1, 0, 1, 2, 0])
+    some = prompts(backbone, 3, P)
+    gradients = []
+    for reader in (backbone.one_sequence, None):
+        backbone.one_sequence = reader
+        leaf = some.clone().requires_grad_()
+        losses = backbone.loss(leaf, batch, owners)
+        torch.testing.assert_close(losses, backbone.loss(leaf[owners], batch))
+        gradients.append(torch.autograd.grad(losses.sum(), leaf)[0])
+        assert backbone.answer(some, batch, owners).texts == by_transformers(backbone, some[owners], batch)
+    assert (gradients[0] - gradients[1]).norm() <= 1e-5 * gradients[1].norm()
+
+
+def test_rows_are_shared_out_in_order_and_each_is_in_one_sequence(tmp_path, monkeypatch):
+    backbone = loaded(tmp_path, "llama")
+    one, lengths = backbone.one_sequence, [40, 1, 7, 300, 0, 12, 90, 3]
+    backbone.encode.max_input_length = 300
+    batch, prompt = batch_of(backbone, lengths), prompts(backbone, P)
+    expected, theirs = by_padding(backbone, prompt, batch)
+    for least in (1, 30, 100, 10_000):
+        monkeypatch.setattr("mpt.backbone.one_sequence._LEAST", {False: least, True: least})
+        one._even = 1.0
+        parts = one.groups(rows_of(backbone, prompt, batch), Weighed(batch.labels))
+        assert torch.cat(parts).tolist() == list(range(len(lengths)))
+        assert (len(parts) == 1) == (least == 10_000)
+        leaf = prompt.clone().requires_grad_()
+        losses = backbone.loss(leaf, batch)
+        torch.testing.assert_close(losses.detach(), expected, rtol=1e-5, atol=1e-5)
+        assert (torch.autograd.grad(losses.sum(), leaf)[0] - theirs).norm() <= 1e-5 * theirs.norm()
+        assert backbone.answer(prompt, batch).texts == by_transformers(backbone, prompt, batch)
+
+
+@pytest.mark.parametrize("family", ["mistral", "gemma2", "gpt_oss", "llama4_text", "phi3"])
+def test_no_sequence_is_longer_than_a_layer_looks_back(family, tmp_path):
+    backbone = loaded(tmp_path, family)
+    assert backbone.one_sequence is not None
+    for lengths in ([3, 1, 4, 2] * 3, [3, 60]):
+        batch, prompt = batch_of(backbone, lengths), prompts(backbone, P)
+        expected, _ = by_padding(backbone, prompt, batch)
+        torch.testing.assert_close(backbone.loss(prompt, batch), expected, rtol=1e-5, atol=1e-5)
+        assert backbone.answer(prompt, batch).texts == by_transformers(backbone, prompt, batch)
+
+
+def test_candidates_are_answers_to_one_reading_of_the_input(tmp_path):
+    backbone = loaded(tmp_path, "llama")
+    batch, prompt = batch_of(backbone, [3, 0, 11]), prompts(backbone, P)
+    options = ["yes", "no", "a longer answer"]
+    scores = backbone.score(prompt, batch, options)
+    for column, text in enumerate(options):
+        targets = backbone.encode.labels([text] * 3)
+        padded = backbone.layout.losses(
+            Rows.of(prompt, None, batch, backbone.model.get_input_embeddings()), Weighed(targets)
+        )
+        torch.testing.assert_close(scores[:, column], -padded, rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_and_checkpointing_leave_it_the_same_function_twice(tmp_path):
+    plain, saving = (loaded(tmp_path / str(on), "llama", gradient_checkpointing=on) for on in (False, True))
+    saving.model.load_state_dict(plain.model.state_dict())
+    batch, found = batch_of(plain, [4, 9, 2]), []
+    for backbone in (plain, plain, saving):
+        leaf = prompts(backbone, P).requires_grad_()
+        with backbone.in_mode(training=True):
+            torch.manual_seed(0)
+            found.append(torch.autograd.grad(backbone.loss(leaf, batch).sum(), leaf)[0])
+    assert torch.equal(found[0], found[1])
+    torch.testing.assert_close(found[0], found[2], rtol=1e-5, atol=1e-6)
