@@ -57,6 +57,7 @@ def prompts(backbone: FrozenBackbone, *shape: int) -> torch.Tensor:
     return draw * backbone.embeddings.std()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", READS)
 @pytest.mark.parametrize("lengths", [[0], [12], [1, 0, 17, 3, 9], [3] * 64], ids=["empty", "one", "ragged", "many"])
 def test_it_says_what_padded_rows_say(family, lengths, tmp_path):
@@ -75,6 +76,7 @@ def test_it_says_what_padded_rows_say(family, lengths, tmp_path):
         assert answers.texts == by_transformers(backbone, prompt, batch)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", PADDED)
 def test_where_layers_tell_no_rows_apart_they_are_padded(family, tmp_path):
     assert loaded(tmp_path, family).one_sequence is None
@@ -114,6 +116,7 @@ def test_rows_are_shared_out_in_order_and_each_is_in_one_sequence(tmp_path, monk
         assert backbone.answer(prompt, batch).texts == by_transformers(backbone, prompt, batch)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["mistral", "gemma2", "gpt_oss", "llama4_text", "phi3"])
 def test_no_sequence_is_longer_than_a_layer_looks_back(family, tmp_path):
     backbone = loaded(tmp_path, family)
