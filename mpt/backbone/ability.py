@@ -74,38 +74,37 @@ def check_ability(backbone: Any) -> None:
         )
 
 
-def reads_one_sequence(backbone: Any) -> bool:
-    """Whether a decoder-only model says to rows of one sequence what it says to padded ones.
+def one_sequence_of(backbone: Any) -> OneSequence | None:
+    """A decoder-only model as a reader of one sequence; None if it does not say then what it says to padded rows.
 
     Where a layer counts places in the sequence or carries a state along it, or takes no mask of its own, it does not.
     """
     if backbone.model.config._attn_implementation not in ("eager", "sdpa"):  # others take no such mask
-        return False
+        return None
     batch = _rows(backbone)
     words = backbone.embeddings[batch.input_ids[1, : 2 * PROMPT + 1]]
     words = (words[1:] + words[:-1]) / 2
     assert batch.labels is not None
     labels = Weighed(batch.labels)
     found: list[tuple[Tensor, Tensor]] = []
-    with backbone.in_mode(training=False):
-        for prompt in (words[:PROMPT], words.view(2, PROMPT, -1)):
-            leaf = prompt.clone().requires_grad_()
-            rows = backbone._rows(leaf, batch)
-            plain = backbone.layout.losses(rows, labels)
-            try:
-                one = OneSequence(backbone.model)
-                losses = one.losses(rows, labels)
+    try:
+        one = OneSequence(backbone.model)
+        with backbone.in_mode(training=False):
+            for prompt in (words[:PROMPT], words.view(2, PROMPT, -1)):
+                leaf = prompt.clone().requires_grad_()
+                rows = backbone._rows(leaf, batch)
+                plain, losses = backbone.layout.losses(rows, labels), one.losses(rows, labels)
                 own, other = (torch.autograd.grad(each.sum(), leaf)[0] for each in (plain, losses))
                 answered = one.answer(backbone.generation, rows, labels)[1]
                 assert answered is not None
-            except Exception as error:  # every family fails in its own way
-                log.info("rows are padded: %s", one_line(error))
-                return False
-            found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
+                found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
+    except Exception as error:  # every family fails in its own way
+        log.info("rows are padded: %s", one_line(error))
+        return None
     same = not any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found)
     if not same:
         log.info("rows are padded: the model does not tell rows of one sequence apart")
-    return same
+    return one if same else None
 
 
 def _rows(backbone: Any) -> Batch:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mpt.backbone.encoding import IGNORED
 from mpt.backbone.greedy import Encoded
-from mpt.backbone.rows import Rows, Weighed, row_nll
+from mpt.backbone.rows import Rows, Weighed
 
 
 class EncoderDecoder:
@@ -28,8 +28,7 @@ class EncoderDecoder:
         """Negative log-likelihood of each answer, ``[B * n]``; the input is read once for all of a row's."""
         if answers.number > 1 and encoded is None:
             encoded = self.encoded(rows)
-        columns = answers.labels.view(len(rows), answers.number, -1).unbind(1)
-        return torch.stack([row_nll(self.logits(rows, labels, encoded), labels) for labels in columns], dim=1).flatten()
+        return answers.losses(lambda labels: self.logits(rows, labels, encoded))
 
     def embeds(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """``[prompt; input; padding]``: ``[B, P + T, H]``, and its mask ``[B, P + T]``."""

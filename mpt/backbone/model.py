@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import RepetitionPenaltyLogitsProcessor
 
-from mpt.backbone.ability import check_ability, reads_one_sequence
+from mpt.backbone.ability import check_ability, one_sequence_of
 from mpt.backbone.encoder_decoder import EncoderDecoder
 from mpt.backbone.encoding import Batch, Encoder
 from mpt.backbone.generation import generation_config
@@ -52,7 +52,7 @@ class Backbone(nn.Module):
     Attributes:
         layout: how rows become tensors.
         one_sequence: how a decoder-only model reads them that can tell rows of one sequence apart, which costs less;
-            the layout is then for what it cannot read so (see :meth:`OneSequence.groups`).
+            the layout is then for what it cannot read so (see :meth:`OneSequence.parts`).
 
     Args:
         name: hub name, local folder, or ``mpt-tiny``.
@@ -82,8 +82,8 @@ class Backbone(nn.Module):
         self.one_sequence: OneSequence | None = None
         if not random_weights:
             check_ability(self)
-            if self.decoder_only and reads_one_sequence(self):
-                self.one_sequence = OneSequence(self.model)
+            if self.decoder_only:
+                self.one_sequence = one_sequence_of(self)
 
     # The three calls everything rests on --------------------------------------------------------------------
 
@@ -120,12 +120,10 @@ class Backbone(nn.Module):
                     encoded = self.layout.encoded(rows)
                     losses = None if weighed is None else self.layout.losses(rows, weighed, encoded)
                     return Answers(self.encode.decode(greedy(self.model, self.generation, encoded)), losses)
-                more = self.options.max_target_length
-                if (
-                    self.one_sequence is not None
-                    and (parts := self.one_sequence.groups(rows, weighed, more)) is not None
-                ):
-                    return self._answered(rows, weighed, parts)
+                if self.one_sequence is not None:
+                    parts = self.one_sequence.parts(rows, weighed, self.options.max_target_length)
+                    if parts is not None:
+                        return self._answered(self.one_sequence, parts)
             losses = None if weighed is None else self._losses(rows, weighed)
             ids = self._generated(rows)
         # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
@@ -226,17 +224,16 @@ class Backbone(nn.Module):
 
     def _losses(self, rows: Rows, weighed: Weighed) -> Tensor:
         """Of each answer, ``[B * n]``."""
-        parts = None if self.one_sequence is None else self.one_sequence.groups(rows, weighed)
-        if self.one_sequence is None or parts is None:
+        one = self.one_sequence
+        parts = None if one is None else one.parts(rows, weighed)
+        if one is None or parts is None:
             return self.layout.losses(rows, weighed)
-        return torch.cat([self.one_sequence.losses(rows.select(part), weighed.select(part)) for part in parts])
+        return torch.cat([one.losses(own, answers) for own, answers in parts if answers is not None])
 
-    def _answered(self, rows: Rows, weighed: Weighed | None, parts: Sequence[Tensor]) -> Answers:
-        assert self.one_sequence is not None
+    def _answered(self, one: OneSequence, parts: Sequence[tuple[Rows, Weighed | None]]) -> Answers:
         texts, losses = [], []
-        for part in parts:
-            own = None if weighed is None else weighed.select(part)
-            ids, found = self.one_sequence.answer(self.generation, rows.select(part), own)
+        for rows, weighed in parts:
+            ids, found = one.answer(self.generation, rows, weighed)
             texts += self.encode.decode(ids)
             losses += [] if found is None else [found]
         return Answers(texts, torch.cat(losses) if losses else None)

@@ -65,7 +65,7 @@ class OneSequence:
 
     Args:
         model: in which a mask ``[1, 1, Q, K]`` and positions are all that tells one row from another; see
-            :func:`mpt.backbone.ability.reads_one_sequence`.
+            :func:`mpt.backbone.ability.one_sequence_of`.
     """
 
     def __init__(self, model: Any) -> None:
@@ -77,15 +77,14 @@ class OneSequence:
         windows = [getattr(config, name, None) for name in _WINDOWS]
         self._window = min((size for size in windows if isinstance(size, int) and size > 0), default=None)
 
-    def groups(self, rows: Rows, answers: Weighed | None, more: int = 0) -> list[Tensor] | None:
-        """The rows of each sequence, ``[G]``; None if one is longer than a layer of the model looks back.
+    def parts(self, rows: Rows, answers: Weighed | None, more: int = 0) -> list[tuple[Rows, Weighed | None]] | None:
+        """The rows of each sequence, in order; None if one is longer than a layer of the model looks back.
 
         Args:
             more: tokens that may follow a row's input.
         """
         length = rows.prompt_length
-        sizes = rows.batch.input_mask.sum(1)
-        sizes = sizes + more
+        sizes = rows.batch.input_mask.sum(1) + more
         if answers is not None:
             sizes = sizes + (answers.labels != IGNORED).sum(1).view(len(rows), -1).sum(1)
         most = max((length**2 + length * self._even) ** 0.5, _LEAST[sizes.is_cuda])
@@ -95,8 +94,11 @@ class OneSequence:
                 return None
         ends = sizes.cumsum(0)
         number = max(1, -(-int(ends[-1]) // max(1, int(most))))
-        share = ((ends - sizes / 2) * number / ends[-1].clamp(min=1)).long()
-        return [found for found in (torch.nonzero(share == one)[:, 0] for one in range(number)) if len(found)]
+        if number == 1:
+            return [(rows, answers)]
+        share = ((ends - sizes / 2) * number / ends[-1]).long()
+        groups = [found for found in (torch.nonzero(share == one)[:, 0] for one in range(number)) if len(found)]
+        return [(rows.select(group), None if answers is None else answers.select(group)) for group in groups]
 
     def losses(self, rows: Rows, answers: Weighed) -> Tensor:
         """Negative log-likelihood of each answer, ``[B * n]``, in one pass."""
@@ -121,7 +123,7 @@ class OneSequence:
         stops = torch.as_tensor(settings.eos_token_id, device=first.device).view(-1)
         found = torch.full((len(first), limit), settings.pad_token_id, device=first.device)
         going, owners = torch.arange(len(first), device=first.device), rows.each
-        lengths = rows.batch.input_mask.sum(1) + rows.prompt_length
+        lengths = rows.lengths
         last = first.float().argmax(-1)
         for place in range(limit):
             if place == limit - 1 and settings.forced_eos_token_id is not None:
@@ -168,7 +170,7 @@ class OneSequence:
         """Every token of the answers but each one's last, which nothing follows."""
         answer, column = _followed(answers).nonzero(as_tuple=True)
         row = answers.rows[answer]
-        positions = (rows.batch.input_mask.sum(1) + rows.prompt_length)[row] + column
+        positions = rows.lengths[row] + column
         return Tokens(self.table(answers.labels[answer, column]), positions, _paths(rows.each[row], row, answer))
 
     def _logits(self, tokens: Tokens, keys: Tokens, kept: Tensor, cache: DynamicCache | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mpt.backbone.encoding import IGNORED
-from mpt.backbone.rows import Rows, Weighed, row_nll
+from mpt.backbone.rows import Rows, Weighed
 
 
 class PaddedRows:
@@ -23,8 +23,7 @@ class PaddedRows:
 
     def losses(self, rows: Rows, answers: Weighed) -> Tensor:
         """Negative log-likelihood of each answer, ``[B * n]``."""
-        columns = answers.labels.view(len(rows), answers.number, -1).unbind(1)
-        return torch.stack([row_nll(self.logits(rows, labels), labels) for labels in columns], dim=1).flatten()
+        return answers.losses(lambda labels: self.logits(rows, labels))
 
     def embeds(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """``[padding; prompt; input]``: ``[B, P + T, H]``, and its mask ``[B, P + T]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +58,11 @@ class Rows:
         return self.prompts.shape[1]
 
     @property
+    def lengths(self) -> Tensor:
+        """Tokens of each row's prompt and input, ``[B]``."""
+        return self.batch.input_mask.sum(1) + self.prompt_length
+
+    @property
     def each(self) -> Tensor:
         """Number of each row's prompt, ``[B]``."""
         if self.owners is not None:
@@ -103,6 +109,15 @@ class Weighed:
     def select(self, rows: Tensor) -> Weighed:
         """Those to some rows."""
         return Weighed(self.labels.view(-1, self.number, self.labels.shape[1])[rows].flatten(0, 1), self.number)
+
+    def losses(self, logits: Callable[[Tensor], Tensor]) -> Tensor:
+        """Negative log-likelihood of each, ``[B * n]``.
+
+        Args:
+            logits: of one label sequence for each row, from ``[B, U]`` to ``[B, U, V]``.
+        """
+        columns = self.labels.view(-1, self.number, self.labels.shape[1]).unbind(1)
+        return torch.stack([row_nll(logits(labels), labels) for labels in columns], dim=1).flatten()
 
     def nll(self, logits: Tensor) -> Tensor:
         """Negative log-likelihood of each, from its tokens' logits ``[…, V]`` in order: ``[B * n]``."""

@@ -106,8 +106,10 @@ def test_rows_are_shared_out_in_order_and_each_is_in_one_sequence(tmp_path, monk
     for least in (1, 30, 100, 10_000):
         monkeypatch.setattr("mpt.backbone.one_sequence._LEAST", {False: least, True: least})
         one._even = 1.0
-        parts = one.groups(rows_of(backbone, prompt, batch), Weighed(batch.labels))
-        assert torch.cat(parts).tolist() == list(range(len(lengths)))
+        parts = one.parts(rows_of(backbone, prompt, batch), Weighed(batch.labels))
+        assert (
+            torch.cat([rows.lengths for rows, _ in parts]).tolist() == rows_of(backbone, prompt, batch).lengths.tolist()
+        )
         assert (len(parts) == 1) == (least == 10_000)
         leaf = prompt.clone().requires_grad_()
         losses = backbone.loss(leaf, batch)

@@ -59,7 +59,7 @@ def exact(backbone, monkeypatch) -> FrozenBackbone:
     def norm(self, hidden):  # transformers computes it in float32 whatever the model's type
         return self.weight * hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
 
-    monkeypatch.setattr(mpt.backbone.encoder_decoder, "row_nll", nll)
+    monkeypatch.setattr(mpt.backbone.rows, "row_nll", nll)
     monkeypatch.setattr(T5LayerNorm, "forward", norm)
     return copy.deepcopy(backbone).double()
 
