@@ -62,6 +62,11 @@ def check_ability(backbone: Any) -> None:
         way = f"use {other}" if dtype != torch.float32 else "its checkpoint is damaged; use another"
         raise UserError(f"{name}: losses and gradients are not finite in {str(dtype).removeprefix('torch.')}; {way}")
     tolerance = TOLERANCE.get(dtype, TOLERANCE[torch.float32])
+    if not backbone.options.dropout and _differ(loss.detach()[0], crowded, tolerance):
+        raise UserError(
+            f"{name} has another loss in training than in evaluation though dropout is off, by what its configuration "
+            "does not name; leave out dropout=false, or use another backbone"
+        )
     if _differ(unprompted, plain, tolerance):
         raise UserError(
             f"{name} reads more of a token than its input embedding (such as embeddings for each layer, or a place "

@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    PreTrainedConfig,
 )
 
 from mpt.util.errors import UserError
@@ -42,6 +43,7 @@ class BackboneOptions:
         dtype: type of the weights. float16 is refused for T5, which overflows in it.
         attention: attention implementation (eager, sdpa, flash_attention_2); transformers' choice if null.
         gradient_checkpointing: trade time for memory in the backward pass.
+        dropout: draw the model's own dropout in training; false computes there what evaluation does.
         max_input_length: tokens kept of an input (T); the prompt comes on top and is never cut.
         max_target_length: tokens kept of a target, and generated at most (U).
         num_beams: 1 is greedy decoding.
@@ -54,6 +56,7 @@ class BackboneOptions:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     attention: str | None = None
     gradient_checkpointing: bool = False
+    dropout: bool = True
     max_input_length: int = 512
     max_target_length: int = 64
     num_beams: int = 1
@@ -124,13 +127,17 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
     try:
         config = AutoConfig.from_pretrained(source, **common)
         refuse_unsafe_dtype(config.model_type, options.dtype)
+        if not options.dropout:
+            leave_out_dropout(config)
         kind = model_class(config, name)
         extra = {"attn_implementation": options.attention} if options.attention else {}
         dtype = getattr(torch, options.dtype)
         if random_weights:
             model = kind.from_config(config, dtype=dtype, **extra)
         else:
-            model, found = kind.from_pretrained(source, dtype=dtype, output_loading_info=True, **extra, **common)
+            model, found = kind.from_pretrained(
+                source, config=config, dtype=dtype, output_loading_info=True, **extra, **common
+            )
             _refuse_missing(found["missing_keys"], name)
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
         _check_tokenizer(tokenizer, model, name)
@@ -164,6 +171,19 @@ def model_class(config: Any, name: str) -> Any:
     raise UserError(
         f"backbone {name}: {config.model_type} generates no text; give an encoder-decoder or a decoder-only model"
     )
+
+
+def leave_out_dropout(config: Any) -> None:
+    """Set every rate of dropout in a configuration to zero, and the noise that experts are chosen with.
+
+    A model made by it computes in training what it computes in evaluation. Evaluation mode alone would switch gradient
+    checkpointing off as well.
+    """
+    for name, value in vars(config).items():
+        if isinstance(value, PreTrainedConfig):
+            leave_out_dropout(value)
+        elif type(value) in (int, float) and ("drop" in name or "jitter" in name):
+            setattr(config, name, type(value)(0))
 
 
 def refuse_unsafe_dtype(model_type: str, precision: str) -> None:

@@ -59,7 +59,7 @@ class RowsWithPrompts:
         Args:
             prompts: ``[R, P, H]``.
             texts: R batches.
-            seed: of dropout, which is on.
+            seed: of the model's dropout.
         """
         batch, owners, sizes = self._joined(texts, targets=True)
         tokens = torch.stack([part.sum() for part in batch.target_lengths.split(sizes)])
