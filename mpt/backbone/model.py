@@ -75,7 +75,8 @@ class Backbone(nn.Module):
         self.decoder_only = not self.config.is_encoder_decoder
         lengths = (self.options.max_input_length, self.options.max_target_length)
         rows = self.model.get_input_embeddings().weight.shape[0]
-        self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows)
+        chats = self.options.chat_template
+        self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows, chat_template=chats)
         self.generation = generation_config(self.model, self.encode, self.options)
         self.layout: EncoderDecoder | PaddedRows = (
             PaddedRows(self.model)

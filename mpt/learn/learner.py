@@ -248,7 +248,7 @@ class Learner(LightningModule, ABC):
             known["metric"] = task.metric
         for kind in ("input", "target"):
             known[f"max_{kind}_length"] = getattr(self.backbone.encode, f"max_{kind}_length")
-        return known
+        return {**known, "chat template": self.backbone.options.chat_template}
 
     def check_checkpoint(self, checkpoint: dict[str, Any], data: Any, training: bool) -> None:
         """Refuse a checkpoint of another run to train on from, and one of another model to test.
