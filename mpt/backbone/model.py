@@ -48,8 +48,8 @@ class Backbone(nn.Module):
     The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, ``[N, P, H]`` with
     one for each B / N rows in turn, or ``None``. An encoder-decoder reads ``[prompt; input]`` in its encoder, a
     decoder-only model reads ``[prompt; input; target]`` (Lester et al. 2021, section 2), where a tokenizer's ``<bos>``
-    is the input's first token. In training mode the model's own dropout is on, as in fine-tuning, unless the options
-    leave it out.
+    is the input's first token, and a chat template is a part of input and target. In training mode the model's own
+    dropout is on, as in fine-tuning, unless the options leave it out.
 
     Attributes:
         layout: how rows become tensors.
