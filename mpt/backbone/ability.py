@@ -5,6 +5,8 @@ Families of models are many and change with every release: what one does says mo
 
 from __future__ import annotations
 
+import logging
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from mpt.backbone.encoding import IGNORED, Batch
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.rows import Weighed
 from mpt.util.errors import UserError, one_line
+
+log = logging.getLogger(__name__)
 
 PROMPT, LONG, TARGET, ANSWER = 4, 16, 8, 4
 """Tokens of the prompt, of the longer row and its target, and of an answer."""
@@ -76,20 +80,21 @@ def check_ability(backbone: Any) -> None:
         )
 
 
-def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
-    """A decoder-only model as a reader of one sequence; or None, and why: it would not say what it says to padded rows.
+def one_sequence_of(backbone: Any) -> OneSequence | None:
+    """A decoder-only model as a reader of one sequence; None if it does not say then what it says to padded rows.
 
     Where a layer counts places in the sequence or carries a state along it, or takes no mask of its own, it does not.
     """
-    attention = backbone.model.config._attn_implementation
-    if attention not in ("eager", "sdpa"):
-        return None, f"attention {attention} takes no mask that tells them apart"
+    if backbone.model.config._attn_implementation not in ("eager", "sdpa"):  # others take no such mask
+        return None
     batch = _rows(backbone)
     words = backbone.embeddings[batch.input_ids[1, : 2 * PROMPT + 1]]
     words = (words[1:] + words[:-1]) / 2
     assert batch.labels is not None
     labels = Weighed(batch.labels)
     found: list[tuple[Tensor, Tensor]] = []
+    few = deepcopy(backbone.generation)
+    few.max_new_tokens = ANSWER  # the options' own may be many, and cost a large model minutes
     try:
         one = OneSequence(backbone.model)
         with backbone.in_mode(training=False):
@@ -98,14 +103,16 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
                 rows = backbone._rows(leaf, batch)
                 plain, losses = backbone.layout.losses(rows, labels), one.losses(rows, labels)
                 own, other = (torch.autograd.grad(each.sum(), leaf)[0] for each in (plain, losses))
-                answered = one.answer(backbone.generation, rows, labels)[1]
+                answered = one.answer(few, rows, labels)[1]
                 assert answered is not None
                 found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
     except Exception as error:  # every family fails in its own way
-        return None, f"the model does not take them as one sequence ({one_line(error)})"
-    if any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found):
-        return None, "the model does not tell rows of one sequence apart"
-    return one, ""
+        log.info("rows are padded: %s", one_line(error))
+        return None
+    same = not any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found)
+    if not same:
+        log.info("rows are padded: the model does not tell rows of one sequence apart")
+    return one if same else None
 
 
 def _rows(backbone: Any) -> Batch:
