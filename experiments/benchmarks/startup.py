@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="processes of each command (default: 3)")
     parser.add_argument("--out", type=Path, help="CSV file for the figures")
     options = parser.parse_args(arguments)
-    from mpt.backbone.loading import resolve
+    from mpt.backbone.source import resolve
 
     figures: dict[str, float] = {}
     mpt = (sys.executable, "-m", "mpt")

@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def model_folder(name: str, workspace: Path) -> Path | None:
     """A model's folder: one that is there, or a T5 of the named sizes with random weights made for this run."""
-    from mpt.backbone.loading import bundled_backbones, resolve
+    from mpt.backbone.source import bundled_backbones, resolve
 
     if name in T5_SIZES:
         return random_t5(name, workspace)

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from mpt.adapt.examples import Examples
 from mpt.adapt.run import NO_TRANSFER, AdaptResult
-from mpt.backbone.loading import bundled_backbones, resolve
 from mpt.backbone.model import FrozenBackbone
+from mpt.backbone.source import GGUF, bundled_backbones, resolve
 
 
 def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
@@ -99,16 +99,14 @@ def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
     One text at a time, so that nothing depends on how a tokenizer pads. Not by PEFT's own ``generate``: its repetition
     penalty counts the input of a decoder-only model too.
     """
-    name, options, encode = resolve(backbone.name), backbone.options, backbone.encode
+    options, encode = backbone.options, backbone.encode
+    name = backbone.config.name_or_path if backbone.name.endswith(GGUF) else resolve(backbone.name)
     kind = "AutoModelForCausalLM" if backbone.decoder_only else "AutoModelForSeq2SeqLM"
     at = f", revision={options.revision!r}" if options.revision and not Path(name).is_dir() else ""
     longest = encode.max_input_length
-    kept = len(encode.tail) if backbone.decoder_only else 1  # its end of sequence
-    cut = f"row if len(row) <= {longest} else row[:{longest - kept}] + row[-{kept}:]" if kept else f"row[:{longest}]"
-    read = '["your text"]'
-    if (chat := encode.chat) is not None:
-        text = "text.strip()" if chat.trims_input else "text"
-        read = f"[{chat.head!r} + {text} + {chat.tail!r} for text in {read}], add_special_tokens=False"
+    cut = f"row[:{longest}]"
+    if not backbone.decoder_only:  # it keeps its end of sequence
+        cut = f"row if len(row) <= {longest} else row[:{longest - 1}] + row[-1:]"
     return [
         f"import torch; from peft import PeftModel; from transformers import {kind}, AutoTokenizer, GenerationConfig",
         # The type is said even of float32: without it transformers loads what the weights are stored in.
@@ -117,7 +115,7 @@ def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
         # In place of the checkpoint's own settings, which may ask for beams, sampling or a penalty.
         f"model.generation_config = GenerationConfig({_settings(backbone)})",
         f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
-        f'rows = tokenizer({read})["input_ids"]',
+        'rows = tokenizer(["your text"])["input_ids"]',
         f"rows = [model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long)) for row in rows]",
         "rows = [torch.cat([prompt.to(row.dtype), row], dim=1) for row in rows]",
         "ids = [model.generate(inputs_embeds=row, attention_mask=torch.ones(row.shape[:2]).long())[0] for row in rows]",

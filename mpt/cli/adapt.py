@@ -23,7 +23,11 @@ def run_adapt_command(arguments: list[str]) -> None:
         "--library", required=True, metavar="WHERE", help="a folder, the name of a shipped library, or hub:owner/name"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the prompt, which PEFT loads")
-    parser.add_argument("--backbone", metavar="NAME", help="hub name, folder or mpt-tiny (default: the library's)")
+    parser.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help="hub name, folder, GGUF file, mpt-tiny or smollm2-135m (default: the library's)",
+    )
     files = parser.add_argument_group("examples")
     files.add_argument(
         "--dev", type=Path, metavar="FILE", help="examples to choose on (default: a part of TRAIN, split by label)"

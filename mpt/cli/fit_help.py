@@ -16,7 +16,7 @@ OPTIONS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ("--data.batch_size", "8", "examples a step"),
     ),
     "--model PromptTuning": (
-        ("--model.backbone", "mpt-tiny", "hub name, folder, or mpt-tiny"),
+        ("--model.backbone", "mpt-tiny", "hub name, folder, GGUF file, mpt-tiny or smollm2-135m"),
         ("--model.prompt_length", "100", "rows of the prompt"),
         ("--model.init", "SampledVocabulary", "start: Uniform, SampledVocabulary, ClassLabels, FromText, SavedPrompt"),
         ("--model.optimizer.lr", "0.3", "learning rate"),

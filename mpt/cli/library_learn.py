@@ -23,7 +23,9 @@ def add_learn_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--k", type=shots, help="size of the draws, or all: where there are several, or for synthetic")
     what.add_argument("--metric", help="of tasks that are not in the catalogue")
     how = parser.add_argument_group("learning")
-    how.add_argument("--backbone", default="mpt-tiny", help="hub name, folder or mpt-tiny (default)")
+    how.add_argument(
+        "--backbone", default="mpt-tiny", help="hub name, folder, GGUF file, smollm2-135m or mpt-tiny (default)"
+    )
     how.add_argument("--prompt-length", type=int, default=100, help="rows of a prompt (default: 100)")
     how.add_argument("--rate", type=float, default=0.3, dest="learning_rate", help="of Adafactor (default: 0.3)")
     how.add_argument("--batch-size", type=int, default=8, help="examples a step (default: 8)")

@@ -21,7 +21,7 @@ import mpt.data.modules.episodes
 import mpt.data.modules.few_shot
 import mpt.data.modules.mixture
 import mpt.prompt.initialisers  # noqa: F401
-from mpt.backbone.loading import refuse_unsafe_dtype
+from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
 from mpt.data.modules.text_data import TextData, check_stream

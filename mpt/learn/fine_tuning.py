@@ -7,8 +7,9 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from safetensors import SafetensorError
 from safetensors.torch import load_model
 
-from mpt.backbone.loading import BackboneOptions, save_backbone
+from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone
+from mpt.backbone.saving import save_backbone
 from mpt.learn.example_learner import ExampleLearner
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.util.errors import UserError

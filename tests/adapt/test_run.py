@@ -16,8 +16,8 @@ from support.toy import Finished, Mpt
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import mpt.adapt.run as running
-from mpt.backbone.loading import resolve
 from mpt.backbone.model import FrozenBackbone
+from mpt.backbone.source import resolve
 from mpt.data.fewshot.files import load_fewshot
 from mpt.learn.side_by_side import SideBySide
 from mpt.library.library import Library

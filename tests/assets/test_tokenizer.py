@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from mpt.assets.tokenizer import SENTINELS, build_tokenizer
-from mpt.backbone.loading import resolve
+from mpt.backbone.source import resolve
 from mpt.data.synthetic.lexicon import vocabulary
 
 

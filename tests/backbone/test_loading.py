@@ -15,8 +15,11 @@ from support.paths import ROOT
 from support.small_models import VOCABULARY, bert, gpt2, t5
 from transformers import AutoTokenizer
 
-from mpt.backbone.loading import BackboneOptions, bundled_backbones, load, refuse_unsafe_dtype, resolve, save_backbone
+from mpt.backbone.checks import refuse_unsafe_dtype
+from mpt.backbone.loading import BackboneOptions, load
 from mpt.backbone.model import FrozenBackbone
+from mpt.backbone.saving import save_backbone
+from mpt.backbone.source import bundled_backbones, resolve
 from mpt.util.errors import UserError
 
 
@@ -42,7 +45,7 @@ def test_a_folder_by_absolute_relative_or_home_path(copied, monkeypatch, tmp_pat
 
 
 def test_bundled_names_are_folders_of_the_package(monkeypatch, tmp_path, copied):
-    monkeypatch.setattr("mpt.backbone.loading.ASSETS", tmp_path)
+    monkeypatch.setattr("mpt.backbone.source.ASSETS", tmp_path)
     assert bundled_backbones() == {"t5": copied}
     assert resolve("t5") == str(copied)
     assert FrozenBackbone("t5").hidden_size == 32
@@ -58,7 +61,7 @@ def test_unknown_folders(tmp_path):
 
 
 def test_unknown_names_without_a_network(monkeypatch, tmp_path, copied):
-    monkeypatch.setattr("mpt.backbone.loading.ASSETS", copied.parent)
+    monkeypatch.setattr("mpt.backbone.source.ASSETS", copied.parent)
     copied.rename(tmp_path / "mpt-tiny")
     text = refusal("mpt-tinny")
     assert "hub cannot be reached" in text and text.endswith("did you mean mpt-tiny?")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from mpt.backbone.loading import ASSETS
+from mpt.backbone.source import lies_at
 from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots
 
-_KINDS = (".safetensors", ".bin", ".json", ".model", ".txt")
+_KINDS = (".safetensors", ".bin", ".gguf", ".json", ".model", ".txt")
 _HEAD, _TAIL = 1 << 16, 1 << 20
 
 
@@ -22,13 +22,11 @@ def weights_digest(backbone: str) -> str | None:
     Large files count by their size, beginning and end, which differ between any two trainings: a study should
     not read gigabytes to know that nothing has changed.
     """
-    bundled = ASSETS / backbone
-    folder = Path(backbone).expanduser()
-    folder = bundled if bundled.is_dir() and not folder.is_dir() else folder
-    if not folder.is_dir():
+    place = lies_at(backbone)
+    if place is None:
         return None
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
+    for path in sorted(place.iterdir()) if place.is_dir() else [place]:
         if path.suffix in _KINDS and path.is_file():
             size = path.stat().st_size
             digest.update(f"{path.name} {size} ".encode())

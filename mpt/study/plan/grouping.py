@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
-from mpt.backbone.loading import ASSETS
+from mpt.backbone.source import lies_at
 from mpt.record.options import as_words, plain
 from mpt.study.plan.planned_run import PlannedRun
 
@@ -51,9 +50,8 @@ def are_small(runs: Sequence[PlannedRun]) -> bool:
 
 
 def _is_small(backbone: str) -> bool:
-    bundled, folder = ASSETS / backbone, Path(backbone).expanduser()
-    folder = bundled if bundled.is_dir() and not folder.is_dir() else folder
-    files = [path for path in folder.glob("*") if path.suffix in (".safetensors", ".bin")] if folder.is_dir() else []
+    place = lies_at(backbone)
+    files = [path for path in place.glob("*") if path.suffix in (".safetensors", ".bin")] if place is not None else []
     return bool(files) and sum(path.stat().st_size for path in files) < _SMALL
 
 

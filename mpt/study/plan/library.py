@@ -201,8 +201,9 @@ class StudyLibrary:
     def _fingerprint(self, backbone: str) -> str | None:
         """Of the weights of a backbone, if it lies here and is small enough to be loaded while planning."""
         if backbone not in self._weights:
-            from mpt.backbone.loading import BackboneOptions, resolve
+            from mpt.backbone.loading import BackboneOptions
             from mpt.backbone.model import Backbone
+            from mpt.backbone.source import resolve
 
             self._weights[backbone] = None
             try:

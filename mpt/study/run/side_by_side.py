@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from mpt.backbone.loading import refuse_unsafe_dtype
+from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker

@@ -37,7 +37,7 @@ def answer(word: str, content: Any, past: Failures) -> tuple[str, Any]:
 
 def check(runs: Sequence[PlannedRun]) -> str | None:
     """Parse the options of some runs without doing them: what is wrong with the first that cannot be parsed."""
-    from mpt.backbone.loading import resolve
+    from mpt.backbone.source import resolve
     from mpt.fit.parse import parse_run
 
     backbones = set()

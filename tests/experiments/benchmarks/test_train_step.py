@@ -47,7 +47,7 @@ def test_it_measures_the_bare_loops(kind, way, benchmark, model_folder, tmp_path
 
 
 def test_models_that_are_not_here_are_left_out(benchmark, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("mpt.backbone.loading.ASSETS", tmp_path)
+    monkeypatch.setattr("mpt.backbone.source.ASSETS", tmp_path)
     (tmp_path / "mpt-tiny").mkdir()
     (tmp_path / "mpt-tiny" / "config.json").write_text("{}")
     benchmark.main(["--models", "mpt-tiny"])
