@@ -104,9 +104,12 @@ def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
     kind = "AutoModelForCausalLM" if backbone.decoder_only else "AutoModelForSeq2SeqLM"
     at = f", revision={options.revision!r}" if options.revision and not Path(name).is_dir() else ""
     longest = encode.max_input_length
-    cut = f"row[:{longest}]"
-    if not backbone.decoder_only:  # it keeps its end of sequence
-        cut = f"row if len(row) <= {longest} else row[:{longest - 1}] + row[-1:]"
+    kept = len(encode.tail) if backbone.decoder_only else 1  # its end of sequence
+    cut = f"row if len(row) <= {longest} else row[:{longest - kept}] + row[-{kept}:]" if kept else f"row[:{longest}]"
+    read = '["your text"]'
+    if (chat := encode.chat) is not None:
+        text = "text.strip()" if chat.trims_input else "text"
+        read = f"[{chat.head!r} + {text} + {chat.tail!r} for text in {read}], add_special_tokens=False"
     return [
         f"import torch; from peft import PeftModel; from transformers import {kind}, AutoTokenizer, GenerationConfig",
         # The type is said even of float32: without it transformers loads what the weights are stored in.
@@ -115,7 +118,7 @@ def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
         # In place of the checkpoint's own settings, which may ask for beams, sampling or a penalty.
         f"model.generation_config = GenerationConfig({_settings(backbone)})",
         f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
-        'rows = tokenizer(["your text"])["input_ids"]',
+        f'rows = tokenizer({read})["input_ids"]',
         f"rows = [model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long)) for row in rows]",
         "rows = [torch.cat([prompt.to(row.dtype), row], dim=1) for row in rows]",
         "ids = [model.generate(inputs_embeds=row, attention_mask=torch.ones(row.shape[:2]).long())[0] for row in rows]",

@@ -5,7 +5,6 @@ Families of models are many and change with every release: what one does says mo
 
 from __future__ import annotations
 
-import logging
 from copy import deepcopy
 from typing import Any
 
@@ -16,8 +15,6 @@ from mpt.backbone.encoding import IGNORED, Batch
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.rows import Weighed
 from mpt.util.errors import UserError, one_line
-
-log = logging.getLogger(__name__)
 
 PROMPT, LONG, TARGET, ANSWER = 4, 16, 8, 4
 """Tokens of the prompt, of the longer row and its target, and of an answer."""
@@ -80,13 +77,14 @@ def check_ability(backbone: Any) -> None:
         )
 
 
-def one_sequence_of(backbone: Any) -> OneSequence | None:
-    """A decoder-only model as a reader of one sequence; None if it does not say then what it says to padded rows.
+def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
+    """A decoder-only model as a reader of one sequence; or None, and why: it would not say what it says to padded rows.
 
     Where a layer counts places in the sequence or carries a state along it, or takes no mask of its own, it does not.
     """
-    if backbone.model.config._attn_implementation not in ("eager", "sdpa"):  # others take no such mask
-        return None
+    attention = backbone.model.config._attn_implementation
+    if attention not in ("eager", "sdpa"):
+        return None, f"attention {attention} takes no mask that tells them apart"
     batch = _rows(backbone)
     words = backbone.embeddings[batch.input_ids[1, : 2 * PROMPT + 1]]
     words = (words[1:] + words[:-1]) / 2
@@ -107,12 +105,10 @@ def one_sequence_of(backbone: Any) -> OneSequence | None:
                 assert answered is not None
                 found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
     except Exception as error:  # every family fails in its own way
-        log.info("rows are padded: %s", one_line(error))
-        return None
-    same = not any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found)
-    if not same:
-        log.info("rows are padded: the model does not tell rows of one sequence apart")
-    return one if same else None
+        return None, f"the model does not take them as one sequence ({one_line(error)})"
+    if any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found):
+        return None, "the model does not tell rows of one sequence apart"
+    return one, ""
 
 
 def _rows(backbone: Any) -> Batch:

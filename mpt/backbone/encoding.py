@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mpt.backbone.chat import ChatTemplate
 from mpt.util.errors import UserError
 
 IGNORED = -100
@@ -65,6 +66,15 @@ class Encoder:
         max_target_length: tokens kept of a target, U.
         rows: of the model's embedding table; a padding token that was added beyond it is not read, and a text with
             another such token is refused.
+        chat_template: whether inputs are turns of a user and targets answers to them, as the tokenizer's chat template
+            writes them. Of an input that is too long its own text is cut.
+
+    Attributes:
+        end_id: the token that ends a target.
+        tail: what a template writes behind an input, which is never cut.
+
+    Raises:
+        UserError: the tokenizer has no chat template, or one that leaves an input no room.
     """
 
     def __init__(
@@ -74,6 +84,7 @@ class Encoder:
         max_input_length: int,
         max_target_length: int,
         rows: int | None = None,
+        chat_template: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         # Set to tidy up what it decodes ("good ." to "good."), it would give no answer as it was learned.
@@ -86,6 +97,11 @@ class Encoder:
         self.inputs_seen = self.inputs_cut = self.targets_seen = self.targets_cut = 0
         self._inputs: dict[str, list[int]] = {}
         self._targets: dict[str, list[int]] = {}
+        self.chat: ChatTemplate | None = None
+        self.end_id: int | None = tokenizer.eos_token_id
+        self.tail: list[int] = []
+        if chat_template:
+            self._use_template()
 
     def __call__(self, inputs: Sequence[str], targets: Sequence[str] | None = None) -> Batch:
         """Encode ``B`` inputs and, where given, their ``B`` targets."""
@@ -101,26 +117,44 @@ class Encoder:
     def target_ids(self, targets: Sequence[str]) -> list[list[int]]:
         """Token ids of targets as they are before they are cut, their end of sequence with them."""
         if self.decoder_only:
-            eos = self.tokenizer.eos_token_id
-            return [[*ids, eos] for ids in self._continued([f" {text}" for text in targets])]
+            if self.chat is not None:
+                return self._continued([self.chat.answer(text) for text in targets], self.chat.tail)
+            return [[*ids, self.tokenizer.eos_token_id] for ids in self._continued([f" {text}" for text in targets])]
         rows, end = self._tokenize(list(targets), as_target=True), self.tokenizer.eos_token_id
         # Some tokenizers (Gemma's) close nothing; mBART's put the language behind the end of sequence.
         return [ids if end is None or end in ids[-2:] else [*ids, end] for ids in rows]
 
-    def _continued(self, texts: list[str]) -> list[list[int]]:
+    def _use_template(self) -> None:
+        if not self.decoder_only:
+            raise UserError("backbone_options.chat_template is for decoder-only models; leave it out")
+        name, longest = self.tokenizer.name_or_path, self.max_input_length
+        self.chat = ChatTemplate.of(self.tokenizer)
+        self.end_id = self.tokenizer.convert_tokens_to_ids(self.chat.end_token)
+        self.tail = self._continued([self.chat.tail])[0]
+        own = len(self._tokenize([self.chat.turn("")], add_special_tokens=False)[0])
+        if own >= longest:
+            raise UserError(
+                f"the chat template of {name} takes {own} tokens of an input, and max_input_length is {longest}; "
+                f"raise it to {own} and what your texts need"
+            )
+
+    def _continued(self, texts: list[str], behind: str = _BEFORE) -> list[list[int]]:
         """The ids that each text has behind another one.
 
         Some tokenizers (Llama 2's) begin every text with a space of their own, so that one by itself, " good", would
         have two. What follows a word's own ids is what follows it in any text; unless the two have grown together.
         """
-        before = self._tokenize([_BEFORE], add_special_tokens=False)[0]
-        rows = self._tokenize([_BEFORE + text for text in texts], add_special_tokens=False)
+        before = self._tokenize([behind], add_special_tokens=False)[0]
+        rows = self._tokenize([behind + text for text in texts], add_special_tokens=False)
         together = [text for text, ids in zip(texts, rows, strict=True) if ids[: len(before)] != before]
         alone = dict(zip(together, self._tokenize(together, add_special_tokens=False), strict=True)) if together else {}
         return [alone[text] if text in alone else ids[len(before) :] for text, ids in zip(texts, rows, strict=True)]
 
     def decode(self, ids: Any) -> list[str]:
         """The texts that ``B`` rows of token ids spell, without special tokens and the white space around them."""
+        if self.chat is not None:  # a token that ends a turn need not be a special one
+            rows = ids.tolist() if isinstance(ids, Tensor) else ids
+            ids = [[token for token in row if token != self.end_id] for row in rows]
         texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
@@ -132,11 +166,15 @@ class Encoder:
         return [known[text] if text in known else cache[text] for text in texts]
 
     def _input_ids(self, texts: list[str]) -> list[list[int]]:
+        if self.chat is None:
+            read = self._tokenize(texts)
+        else:  # a start token is a part of its text
+            read = self._tokenize([self.chat.turn(text) for text in texts], add_special_tokens=False)
         rows = []
-        for ids in self._tokenize(texts):
+        for ids in read:
             self.inputs_seen += 1
             self.inputs_cut += len(ids) > self.max_input_length
-            rows.append(_cut(ids, self.max_input_length, keep_last=not self.decoder_only))
+            rows.append(_cut(ids, self.max_input_length, self.tail if self.decoder_only else ids[-1:]))
         return rows
 
     def _target_ids(self, texts: list[str]) -> list[list[int]]:
@@ -147,7 +185,7 @@ class Encoder:
 
     def cut_target(self, ids: list[int]) -> list[int]:
         """What is kept of a target's token ids: the first of them and the end of sequence."""
-        return _cut(ids, self.max_target_length, keep_last=True)
+        return _cut(ids, self.max_target_length, ids[-1:])
 
     def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
         # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.
@@ -168,11 +206,9 @@ class Encoder:
         return torch.tensor(padded, dtype=torch.long).view(len(rows), width)
 
 
-def _cut(ids: list[int], limit: int, keep_last: bool) -> list[int]:
-    """At most ``limit`` ids from the front; ``keep_last`` keeps the closing end-of-sequence."""
-    if len(ids) <= limit:
-        return ids
-    return [*ids[: limit - 1], ids[-1]] if keep_last else ids[:limit]
+def _cut(ids: list[int], limit: int, tail: list[int]) -> list[int]:
+    """At most ``limit`` ids from the front, and of these the last are the tail's, such as an end of sequence."""
+    return ids if len(ids) <= limit else [*ids[: limit - len(tail)], *tail]
 
 
 def _pad_id(tokenizer: Any, rows: int | None) -> int:

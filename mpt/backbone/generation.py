@@ -29,7 +29,7 @@ def generation_config(model: Any, encode: Encoder, options: BackboneOptions) -> 
         min_length=0,
         no_repeat_ngram_size=0,
         pad_token_id=encode.pad_id,
-        eos_token_id=_ends(own.eos_token_id, encode.tokenizer.eos_token_id),
+        eos_token_id=_ends(own.eos_token_id, encode.tokenizer.eos_token_id, encode.end_id),
         bos_token_id=own.bos_token_id,
         decoder_start_token_id=None if decoder_only else _start(model, encode),
         # The first and last tokens that all answers of a family have (BART, mBART, M2M100). Behind an input there is
@@ -58,7 +58,7 @@ def _start(model: Any, encode: Encoder) -> int:
         ) from error
 
 
-def _ends(own: int | list[int] | None, tokenizers: int | None) -> list[int]:
-    """Tokens that end an answer: targets end with the tokenizer's, which a checkpoint's generation need not know."""
+def _ends(own: int | list[int] | None, *others: int | None) -> list[int]:
+    """Tokens that end an answer: what targets end with, which a checkpoint's generation need not know, is one too."""
     ends = [own] if isinstance(own, int) else list(own or [])
-    return ends if tokenizers is None or tokenizers in ends else [*ends, tokenizers]
+    return list(dict.fromkeys([*ends, *(token for token in others if token is not None)]))

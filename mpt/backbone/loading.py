@@ -27,6 +27,8 @@ class BackboneOptions:
         dropout: draw the model's own dropout in training; false computes there what evaluation does.
         max_input_length: tokens kept of an input (T); the prompt comes on top and is never cut.
         max_target_length: tokens kept of a target, and generated at most (U).
+        chat_template: write an input as a user's turn and a target as the answer to it, by the tokenizer's chat
+            template (decoder-only models); the prompt stands before it all.
         num_beams: 1 is greedy decoding.
         early_stopping: end a search with beams as soon as there are as many ended answers as beams.
         repetition_penalty: divides the positive scores of tokens that an answer holds already, and multiplies the
@@ -40,6 +42,7 @@ class BackboneOptions:
     dropout: bool = True
     max_input_length: int = 512
     max_target_length: int = 64
+    chat_template: bool = False
     num_beams: int = 1
     early_stopping: bool = False
     repetition_penalty: float = 1.0

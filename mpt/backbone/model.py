@@ -17,6 +17,7 @@ from mpt.backbone.encoder_decoder import EncoderDecoder
 from mpt.backbone.encoding import Batch, Encoder
 from mpt.backbone.generation import generation_config
 from mpt.backbone.greedy import greedy
+from mpt.backbone.grouping import groups
 from mpt.backbone.loading import BackboneOptions, load
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.padded import PaddedRows
@@ -44,16 +45,17 @@ class Answers(NamedTuple):
 class Backbone(nn.Module):
     """A Hugging Face encoder-decoder or decoder-only model that reads a soft prompt before its input.
 
-    The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, or
-    ``None``. An encoder-decoder reads ``[prompt; input]`` in its encoder, a decoder-only model reads
-    ``[prompt; input; target]`` (Lester et al. 2021, section 2), where a tokenizer's ``<bos>`` is the input's
-    first token. In training mode the model's own dropout is on, as in fine-tuning, unless the options
-    leave it out.
+    The prompt is an argument: ``[P, H]`` shared by all rows, ``[B, P, H]`` with one prompt per row, ``[N, P, H]`` with
+    one for each B / N rows in turn, or ``None``. An encoder-decoder reads ``[prompt; input]`` in its encoder, a
+    decoder-only model reads ``[prompt; input; target]`` (Lester et al. 2021, section 2), where a tokenizer's ``<bos>``
+    is the input's first token, and a chat template is a part of input and target. In training mode the model's own
+    dropout is on, as in fine-tuning, unless the options leave it out.
 
     Attributes:
         layout: how rows become tensors.
         one_sequence: how a decoder-only model reads them that can tell rows of one sequence apart, which costs less;
-            the layout is then for what it cannot read so (see :meth:`OneSequence.parts`).
+            the layout is then for what it cannot read so (see :meth:`OneSequence.groups`).
+        reading: which of both it is, for a log.
 
     Args:
         name: hub name, local folder, or ``mpt-tiny``.
@@ -73,7 +75,8 @@ class Backbone(nn.Module):
         self.decoder_only = not self.config.is_encoder_decoder
         lengths = (self.options.max_input_length, self.options.max_target_length)
         rows = self.model.get_input_embeddings().weight.shape[0]
-        self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows)
+        chats = self.options.chat_template
+        self.encode = Encoder(self.tokenizer, self.decoder_only, *lengths, rows=rows, chat_template=chats)
         self.generation = generation_config(self.model, self.encode, self.options)
         self.layout: EncoderDecoder | PaddedRows = (
             PaddedRows(self.model)
@@ -81,10 +84,12 @@ class Backbone(nn.Module):
             else EncoderDecoder(self.model, self.generation.decoder_start_token_id, self.encode.pad_id)
         )
         self.one_sequence: OneSequence | None = None
+        self.reading = "rows are padded"
         if not random_weights:
             check_ability(self)
             if self.decoder_only:
-                self.one_sequence = one_sequence_of(self)
+                self.one_sequence, why = one_sequence_of(self)
+                self.reading = f"rows are padded ({why})" if why else "rows are one sequence, each prompt read once"
 
     # The three calls everything rests on --------------------------------------------------------------------
 
@@ -94,10 +99,10 @@ class Backbone(nn.Module):
         This is the summand of equation 1 of Qin et al. (2023). See :func:`token_mean` for the per-token mean.
 
         Args:
-            prompt: ``[P, H]``, ``[B, P, H]``, ``None``, or ``[N, P, H]`` with ``owners``.
+            prompt: ``[P, H]``, ``None``, or ``[N, P, H]``. A prompt that several rows share is read once by a
+                decoder-only model that reads its rows as one sequence.
             batch: B rows with targets.
-            owners: number of each row's prompt among the N, ``[B]``. A prompt that several rows share is read once by
-                a decoder-only model that reads its rows as one sequence.
+            owners: number of each row's prompt among the N, ``[B]``. If not given, each is that of the next B / N rows.
         """
         if batch.labels is None:
             raise ValueError("loss needs a batch with targets")
@@ -122,9 +127,9 @@ class Backbone(nn.Module):
                     losses = None if weighed is None else self.layout.losses(rows, weighed, encoded)
                     return Answers(self.encode.decode(greedy(self.model, self.generation, encoded)), losses)
                 if self.one_sequence is not None:
-                    parts = self.one_sequence.parts(rows, weighed, self.options.max_target_length)
-                    if parts is not None:
-                        return self._answered(self.one_sequence, parts)
+                    groups = self.one_sequence.groups(rows, weighed, self.options.max_target_length)
+                    if groups is not None:
+                        return self._answered(self.one_sequence, rows, weighed, groups)
             losses = None if weighed is None else self._losses(rows, weighed)
             ids = self._generated(rows)
         # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
@@ -179,6 +184,26 @@ class Backbone(nn.Module):
         """Longest sequence the model has positions for; ``None`` for relative positions (T5)."""
         return self._positions("decoder" if self.decoder_only else "encoder")
 
+    def groups(
+        self, prompts: Tensor, batch: Batch, owners: Tensor, more: int = 0, most: int | None = None
+    ) -> list[Tensor]:
+        """Numbers of the rows that are best read together, ``[G]`` for each group; every row is in one.
+
+        Args:
+            prompts: ``[N, P, H]``.
+            batch: B rows.
+            owners: number of each row's prompt, ``[B]``.
+            more: tokens that are written after a row's input.
+            most: tokens of a group, if one row allows that: its padding and prompts count.
+        """
+        if self.one_sequence is not None:
+            weighed = None if batch.labels is None else Weighed(batch.labels)
+            rows = Rows(prompts, owners, batch)
+            found = self.one_sequence.groups(rows, weighed, more, float("inf") if most is None else most)
+            if found is not None:
+                return [torch.tensor(group) for group in found]
+        return groups(batch, prompts.shape[1], most)
+
     def check_lengths(self, prompt_length: int) -> None:
         """Refuse a prompt and input that do not fit, before anything is trained.
 
@@ -226,18 +251,25 @@ class Backbone(nn.Module):
     def _losses(self, rows: Rows, weighed: Weighed) -> Tensor:
         """Of each answer, ``[B * n]``."""
         one = self.one_sequence
-        parts = None if one is None else one.parts(rows, weighed)
-        if one is None or parts is None:
+        groups = None if one is None else one.groups(rows, weighed)
+        if one is None or groups is None:
             return self.layout.losses(rows, weighed)
-        return torch.cat([one.losses(own, answers) for own, answers in parts if answers is not None])
+        if len(groups) == 1:
+            return one.losses(rows, weighed)
+        found = [one.losses(rows.select(group), weighed.select(group)) for group in groups]
+        return _in_order(torch.cat(found).view(len(rows), -1), groups).flatten()
 
-    def _answered(self, one: OneSequence, parts: Sequence[tuple[Rows, Weighed | None]]) -> Answers:
-        texts, losses = [], []
-        for rows, weighed in parts:
-            ids, found = one.answer(self.generation, rows, weighed)
-            texts += self.encode.decode(ids)
-            losses += [] if found is None else [found]
-        return Answers(texts, torch.cat(losses) if losses else None)
+    def _answered(self, one: OneSequence, rows: Rows, weighed: Weighed | None, groups: list[list[int]]) -> Answers:
+        if len(groups) == 1:
+            ids, losses = one.answer(self.generation, rows, weighed)
+            return Answers(self.encode.decode(ids), losses)
+        texts, found = [""] * len(rows), []
+        for group in groups:
+            ids, losses = one.answer(self.generation, rows.select(group), weighed and weighed.select(group))
+            found += [] if losses is None else [losses]
+            for row, text in zip(group, self.encode.decode(ids), strict=True):
+                texts[row] = text
+        return Answers(texts, _in_order(torch.cat(found), groups) if found else None)
 
     def _generated(self, rows: Rows, **changes: Any) -> Any:
         """What the model's own generation gives in evaluation mode, with changes to :attr:`generation`."""
@@ -292,6 +324,12 @@ def token_mean(losses: Tensor, batch: Batch) -> Tensor:
         batch: the batch they belong to.
     """
     return losses.sum() / batch.target_lengths.sum()
+
+
+def _in_order(values: Tensor, groups: list[list[int]]) -> Tensor:
+    """Values of the rows of all groups, one group after the other, as values of the rows in their own order."""
+    order = [row for group in groups for row in group]
+    return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
 
 
 def _per_row(options: Candidates, rows: int) -> list[list[str]]:

@@ -7,7 +7,9 @@ prompt do not depend on what follows, so this is the same function as one row at
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -24,7 +26,7 @@ _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "attention_
 """What configurations call a number of tokens beyond which a layer does not look back as it does within."""
 
 _LEAST = {False: 128, True: 8192}
-"""Tokens of rows that are worth a pass in any case, on a CPU and on a GPU."""
+"""Tokens that are worth a pass in any case, on a CPU and on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class OneSequence:
     """A decoder-only model that reads the rows of a batch as one sequence, or a large batch as a few.
 
     What the mask hides is computed all the same. Where a pass over L tokens costs ``L + L² / L0``, rows are cheapest in
-    sequences of ``sqrt(P² + P L0)`` tokens behind a prompt of P, each of which reads the prompt again.
+    sequences of ``sqrt(P² + P L0)`` tokens behind a prompt of P, each of which reads the prompt again. Rows of another
+    prompt are cheapest in another sequence.
 
     Args:
         model: in which a mask ``[1, 1, Q, K]`` and positions are all that tells one row from another; see
@@ -77,28 +80,39 @@ class OneSequence:
         windows = [getattr(config, name, None) for name in _WINDOWS]
         self._window = min((size for size in windows if isinstance(size, int) and size > 0), default=None)
 
-    def parts(self, rows: Rows, answers: Weighed | None, more: int = 0) -> list[tuple[Rows, Weighed | None]] | None:
-        """The rows of each sequence, in order; None if one is longer than a layer of the model looks back.
+    def groups(
+        self, rows: Rows, answers: Weighed | None, more: int = 0, most: float = float("inf")
+    ) -> list[list[int]] | None:
+        """Numbers of the rows of each sequence; None if one is longer than a layer of the model looks back.
 
         Args:
+            answers: that are read with the rows.
             more: tokens that may follow a row's input.
+            most: tokens of a sequence, if one row allows that.
         """
-        length = rows.prompt_length
-        sizes = rows.batch.input_mask.sum(1) + more
+        length, lengths = rows.prompt_length, rows.batch.input_mask.sum(1) + more
         if answers is not None:
-            sizes = sizes + (answers.labels != IGNORED).sum(1).view(len(rows), -1).sum(1)
-        most = max((length**2 + length * self._even) ** 0.5, _LEAST[sizes.is_cuda])
+            lengths = lengths + (answers.labels != IGNORED).sum(1).view(len(rows), -1).sum(1)
+        sizes: list[int] = lengths.tolist()
+        owners: list[int] = rows.each.tolist()
         if self._window is not None:
-            most = min(most, self._window - length)
-            if int(sizes.max()) + length > self._window:
+            if max(sizes) + length > self._window:
                 return None
-        ends = sizes.cumsum(0)
-        number = max(1, -(-int(ends[-1]) // max(1, int(most))))
-        if number == 1:
-            return [(rows, answers)]
-        share = ((ends - sizes / 2) * number / ends[-1]).long()
-        groups = [found for found in (torch.nonzero(share == one)[:, 0] for one in range(number)) if len(found)]
-        return [(rows.select(group), None if answers is None else answers.select(group)) for group in groups]
+            most = min(most, self._window)
+        least = min(_LEAST[lengths.is_cuda], most)
+        cheapest = min(max((length**2 + length * self._even) ** 0.5, least), most - length)
+        found: list[list[int]] = []
+        spent = 0
+        for _, run in groupby(sorted(range(len(sizes)), key=owners.__getitem__), owners.__getitem__):
+            for group in _evenly(list(run), sizes, cheapest):
+                tokens = length + sum(sizes[row] for row in group)
+                if found and spent + tokens <= least:
+                    found[-1] += group
+                    spent += tokens
+                else:
+                    found.append(group)
+                    spent = tokens
+        return found
 
     def losses(self, rows: Rows, answers: Weighed) -> Tensor:
         """Negative log-likelihood of each answer, ``[B * n]``, in one pass."""
@@ -192,6 +206,21 @@ class OneSequence:
         )
         logits: Tensor = out.logits[0]
         return logits if len(logits) == len(kept) else logits[kept]  # a few families give all, whatever is asked
+
+
+def _evenly(rows: list[int], sizes: list[int], most: float) -> Iterator[list[int]]:
+    """Rows in order in few groups of equally many tokens, of no more than ``most`` if a row allows that."""
+    total = sum(sizes[row] for row in rows)
+    share = total / max(1, -(-total // max(1, most)))
+    group: list[int] = []
+    spent = 0
+    for row in rows:
+        if group and (spent + sizes[row] > most or spent + sizes[row] / 2 > share):
+            yield group
+            group, spent = [], 0
+        group.append(row)
+        spent += sizes[row]
+    yield group
 
 
 def _ends(rows: Rows) -> Tensor:

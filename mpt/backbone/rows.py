@@ -19,7 +19,7 @@ class Rows:
 
     Attributes:
         prompts: ``[N, P, H]``; one of no tokens where there is none.
-        owners: number of each row's prompt, ``[B]``; None where they are one for all rows, or one for each.
+        owners: number of each row's prompt, ``[B]``; None where each is that of the next B / N rows.
         batch: what else is read.
     """
 
@@ -40,12 +40,13 @@ class Rows:
         weight, rows = table.weight, len(batch)
         if prompt is None:
             return cls(weight.new_zeros(1, 0, weight.shape[1]), None, batch)
-        prompts, number = (prompt[None], 1) if prompt.dim() == 2 else (prompt, rows if owners is None else len(prompt))
-        if prompts.dim() != 3 or prompts.shape[-1] != weight.shape[1] or len(prompts) != number:
+        prompts = prompt[None] if prompt.dim() == 2 else prompt
+        shared_out = owners is not None or rows % max(1, len(prompts)) == 0
+        if prompts.dim() != 3 or prompts.shape[-1] != weight.shape[1] or not shared_out:
             width = weight.shape[1]
             raise ValueError(
-                f"prompt has shape {list(prompt.shape)}; "
-                f"this batch and backbone need [P, {width}] or [{rows}, P, {width}]"
+                f"prompt has shape {list(prompt.shape)}; this batch and backbone need [P, {width}] or "
+                f"[{rows}, P, {width}] (or fewer, each for equally many rows)"
             )
         return cls(prompts, owners, batch)
 
@@ -67,11 +68,11 @@ class Rows:
         """Number of each row's prompt, ``[B]``."""
         if self.owners is not None:
             return self.owners
-        places = torch.arange(len(self), device=self.batch.input_ids.device)
-        return places if len(self.prompts) > 1 else torch.zeros_like(places)
+        return torch.arange(len(self), device=self.batch.input_ids.device) * len(self.prompts) // max(1, len(self))
 
-    def select(self, rows: Tensor) -> Rows:
+    def select(self, numbers: list[int]) -> Rows:
         """Some rows, with the prompts that they need."""
+        rows = torch.tensor(numbers, device=self.batch.input_ids.device)
         batch = Batch(self.batch.input_ids[rows], self.batch.input_mask[rows])
         if len(self.prompts) == 1:
             return replace(self, batch=batch)
@@ -82,10 +83,12 @@ class Rows:
         """Prompt and input of each row, ``[B, P + T, H]``, and their mask, ``[B, P + T]``."""
         read, mask = table(self.batch.input_ids), self.batch.input_mask
         prompts = self.prompts.to(read.dtype)
-        if len(prompts) == 1:
-            prompts = prompts.expand(len(self), -1, -1)
-        elif self.owners is not None:
+        if self.owners is not None:
             prompts = prompts[self.owners]
+        elif len(prompts) == 1:
+            prompts = prompts.expand(len(self), -1, -1)
+        elif len(prompts) != len(self):
+            prompts = prompts.repeat_interleave(len(self) // len(prompts), 0)
         return torch.cat([prompts, read], dim=1), torch.cat([mask.new_ones(prompts.shape[:2]), mask], dim=1)
 
 
@@ -106,9 +109,10 @@ class Weighed:
         """The row that each answers, ``[B * n]``."""
         return torch.arange(len(self.labels), device=self.labels.device) // self.number
 
-    def select(self, rows: Tensor) -> Weighed:
+    def select(self, rows: list[int]) -> Weighed:
         """Those to some rows."""
-        return Weighed(self.labels.view(-1, self.number, self.labels.shape[1])[rows].flatten(0, 1), self.number)
+        labels = self.labels.view(-1, self.number, self.labels.shape[1])
+        return Weighed(labels[torch.tensor(rows, device=labels.device)].flatten(0, 1), self.number)
 
     def losses(self, logits: Callable[[Tensor], Tensor]) -> Tensor:
         """Negative log-likelihood of each, ``[B * n]``.

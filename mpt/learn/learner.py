@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
-from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from torch import Tensor
 
 from mpt.backbone.checks import refuse_unsafe_dtype
@@ -138,6 +138,7 @@ class Learner(LightningModule, ABC):
         if "backbone" not in self._modules:
             self.tasks = tasks
             self.build(labels)
+            rank_zero_info(f"backbone {self.backbone.name}: {self.backbone.reading}")
             # Transformers loads in evaluation mode; training means the model's own dropout, as in fine-tuning.
             self.train()
 
@@ -247,7 +248,7 @@ class Learner(LightningModule, ABC):
             known["metric"] = task.metric
         for kind in ("input", "target"):
             known[f"max_{kind}_length"] = getattr(self.backbone.encode, f"max_{kind}_length")
-        return known
+        return {**known, "chat template": self.backbone.options.chat_template}
 
     def check_checkpoint(self, checkpoint: dict[str, Any], data: Any, training: bool) -> None:
         """Refuse a checkpoint of another run to train on from, and one of another model to test.

@@ -245,7 +245,7 @@ class MetaPromptTuning(PromptLearner):
         if prompt.dim() == 2:
             return token_mean(self.backbone.loss(prompt, batch), batch)
         rows = len(batch) // len(prompt)
-        losses = self.backbone.loss(prompt.repeat_interleave(rows, 0), batch)
+        losses = self.backbone.loss(prompt, batch)
         return losses.view(-1, rows).sum(1) / batch.target_lengths.view(-1, rows).sum(1)
 
     def _passes(self, episode: Episode) -> int:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from mpt.backbone.encoding import Batch
-from mpt.backbone.grouping import CPU_TOKENS, groups, select
+from mpt.backbone.grouping import CPU_TOKENS, select
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
 from mpt.util.random_state import seed_generators
@@ -47,9 +48,10 @@ class RowsWithPrompts:
     ) -> None:
         self.backbone, self.autocast, self.tokens = backbone, autocast, tokens
         self.device = next(backbone.model.parameters()).device
+        rank_zero_info(f"backbone {backbone.name}: {backbone.reading}")
         if self.device.type == "cpu":
             self.tokens = tokens or CPU_TOKENS * torch.get_num_threads()
-            if backbone.options.attention is None:
+            if backbone.options.attention is None and backbone.one_sequence is None:
                 # In groups as small as these the plain products are faster than the fused kernel (mpt-tiny: by 8 %).
                 backbone.model.set_attn_implementation("eager")
 
@@ -65,21 +67,28 @@ class RowsWithPrompts:
         tokens = torch.stack([part.sum() for part in batch.target_lengths.split(sizes)])
         self.backbone.train()
         seed_generators(seed, self.device)
-        # A gradient per row, summed by prompt in the rows' own order: no sum that a device makes in any order it likes.
-        gradients = prompts.new_zeros(len(batch), *prompts.shape[1:])
+        # Where each row reads its prompt for itself: a gradient per row, summed by prompt in the rows' own order, so by
+        # no sum that a device makes in any order it likes.
+        once = self.backbone.one_sequence is not None
+        starts = prompts if once else prompts[owners]
+        gradients = torch.zeros_like(starts)
         losses = prompts.new_zeros(len(batch))
 
         def learn(rows: Tensor) -> None:
-            leaf = prompts[owners[rows]].requires_grad_()
+            read, within = owners[rows].unique(return_inverse=True) if once else (rows, None)
+            leaf = starts[read].requires_grad_()
             with self._arithmetic():
-                loss = self.backbone.loss(leaf, select(batch, rows, self.backbone.decoder_only))
+                loss = self.backbone.loss(leaf, select(batch, rows, self.backbone.decoder_only), within)
             (loss / tokens[owners[rows]]).sum().backward()
             assert leaf.grad is not None
-            gradients[rows], losses[rows] = leaf.grad, loss.detach()
+            gradients[read] += leaf.grad
+            losses[rows] = loss.detach()
 
-        self._by_groups(batch, prompts.shape[1], learn)
+        self._by_groups(batch, prompts, owners, learn)
         means = [loss.sum() / count for loss, count in zip(losses.split(sizes), tokens, strict=True)]
-        return torch.stack(means), torch.stack([part.sum(0) for part in gradients.split(sizes)])
+        if not once:
+            gradients = torch.stack([part.sum(0) for part in gradients.split(sizes)])
+        return torch.stack(means), gradients
 
     @torch.no_grad()
     def answers(self, prompts: Tensor, texts: Sequence[TextBatch], losses: bool = False) -> list[Judged]:
@@ -96,14 +105,15 @@ class RowsWithPrompts:
         summed = prompts.new_zeros(len(batch))
 
         def answer(rows: Tensor) -> None:
+            part = select(batch, rows, self.backbone.decoder_only)
             with self._arithmetic():
-                given = self.backbone.answer(prompts[owners[rows]], select(batch, rows, self.backbone.decoder_only))
+                given = self.backbone.answer(prompts, part, owners[rows])
             if given.losses is not None:
                 summed[rows] = given.losses
             for row, text in zip(rows.tolist(), given.texts, strict=True):
                 said[row] = text
 
-        self._by_groups(batch, prompts.shape[1], answer)
+        self._by_groups(batch, prompts, owners, answer, self.backbone.options.max_target_length)
         counts = batch.target_lengths if losses else torch.zeros(len(batch))
         ordered = iter(said)
         return [
@@ -117,8 +127,10 @@ class RowsWithPrompts:
         batch = self.backbone.encode(text.inputs, text.targets if targets else None).to(self.device)
         return batch, torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device), sizes
 
-    def _by_groups(self, batch: Batch, prompt_length: int, work: Callable[[Tensor], None]) -> None:
-        todo = groups(batch, prompt_length, self.tokens)
+    def _by_groups(
+        self, batch: Batch, prompts: Tensor, owners: Tensor, work: Callable[[Tensor], None], more: int = 0
+    ) -> None:
+        todo = self.backbone.groups(prompts, batch, owners, more, self.tokens)
         while todo:
             rows = todo.pop(0)
             try:
@@ -131,7 +143,7 @@ class RowsWithPrompts:
             torch.cuda.empty_cache()
             half = len(rows) // 2
             todo[:0] = [rows[:half], rows[half:]]
-            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + prompt_length
+            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + prompts.shape[1]
             self.tokens = min(self.tokens or (half + 1) * width, (half + 1) * width)
 
     def _arithmetic(self) -> AbstractContextManager[Any]:

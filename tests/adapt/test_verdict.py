@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from support.changes import replaced
+from support.chats import chat_model
 from support.small_models import bart, gpt2, llama, t5
 from transformers import AutoModelForSeq2SeqLM
 
@@ -101,11 +102,21 @@ def hostile(folder: Path) -> None:
 @pytest.mark.parametrize("build", [t5, bart, gpt2, llama])
 def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
     folder = build(tmp_path / "a 'quoted' model")
+    answered_alike(folder, tmp_path / "prompt", capsys, max_input_length=20, **options)
+
+
+@pytest.mark.parametrize("name", ["chatml", "gemma"])
+def test_the_printed_lines_write_a_chat_as_mpt_does(name, tmp_path, capsys):
+    folder = chat_model(tmp_path / "model", name)
+    answered_alike(folder, tmp_path / "prompt", capsys, max_input_length=110, chat_template=True)
+
+
+def answered_alike(folder: Path, out: Path, capsys: Any, **options: Any) -> None:
     hostile(folder)
-    backbone = FrozenBackbone(str(folder), BackboneOptions(max_input_length=20, max_target_length=8, **options)).eval()
+    backbone = FrozenBackbone(str(folder), BackboneOptions(max_target_length=8, **options)).eval()
     prompt = torch.randn(5, backbone.hidden_size, generator=torch.Generator().manual_seed(1))
-    save_prompt(tmp_path / "prompt", prompt, str(folder), backbone.decoder_only, {})
-    lines = "\n".join(usage(backbone, tmp_path / "prompt"))
+    save_prompt(out, prompt, str(folder), backbone.decoder_only, {})
+    lines = "\n".join(usage(backbone, out))
     expected = [backbone.answer(prompt, backbone.encode([text])).texts[0] for text in TEXTS]
     there: dict[str, Any] = {}
     exec(replaced(lines, '["your text"]', repr(TEXTS)), there)

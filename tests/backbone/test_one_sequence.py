@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.architectures import DECODER_ONLY, build
 from support.plain_generation import by_transformers
+from support.small_models import t5
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
@@ -62,7 +63,7 @@ def prompts(backbone: FrozenBackbone, *shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("lengths", [[0], [12], [1, 0, 17, 3, 9], [3] * 64], ids=["empty", "one", "ragged", "many"])
 def test_it_says_what_padded_rows_say(family, lengths, tmp_path):
     backbone = loaded(tmp_path, family)
-    assert backbone.one_sequence is not None
+    assert backbone.one_sequence is not None and "each prompt read once" in backbone.reading
     batch = batch_of(backbone, lengths)
     for prompt in (prompts(backbone, P), prompts(backbone, len(lengths), P)):
         leaf = prompt.clone().requires_grad_()
@@ -79,7 +80,8 @@ def test_it_says_what_padded_rows_say(family, lengths, tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("family", PADDED)
 def test_where_layers_tell_no_rows_apart_they_are_padded(family, tmp_path):
-    assert loaded(tmp_path, family).one_sequence is None
+    backbone = loaded(tmp_path, family)
+    assert backbone.one_sequence is None and backbone.reading.startswith("rows are padded (")
 
 
 def test_a_prompt_that_rows_share_is_one_for_each_of_them(tmp_path):
@@ -97,6 +99,39 @@ def test_a_prompt_that_rows_share_is_one_for_each_of_them(tmp_path):
     assert (gradients[0] - gradients[1]).norm() <= 1e-5 * gradients[1].norm()
 
 
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_without_owners_each_prompt_is_that_of_the_next_rows(family, tmp_path):
+    folder = t5(tmp_path / "t5", dropout_rate=0.0) if family == "t5" else build(tmp_path, family, DECODER_ONLY[family])
+    backbone = FrozenBackbone(str(folder), BackboneOptions(max_target_length=6)).eval()
+    batch, some = batch_of(backbone, [4, 9, 2, 30, 1, 7]), prompts(backbone, 3, P)
+    each = some.repeat_interleave(2, 0)
+    torch.testing.assert_close(backbone.loss(some, batch), backbone.loss(each, batch))
+    assert backbone.answer(some, batch).texts == backbone.answer(each, batch).texts
+    with pytest.raises(ValueError, match="equally many rows"):
+        backbone.loss(prompts(backbone, 4, P), batch)
+
+
+def test_rows_of_other_prompts_share_a_sequence_only_where_it_is_short(tmp_path, monkeypatch):
+    backbone = loaded(tmp_path, "llama")
+    one, lengths, owners = backbone.one_sequence, [4, 9, 2, 30, 1, 7, 3], torch.tensor([1, 0, 1, 2, 0, 3, 3])
+    batch, some = batch_of(backbone, lengths), prompts(backbone, 4, P)
+    answers, sizes = Weighed(batch.labels), (batch.input_mask.sum(1) + batch.target_lengths).tolist()
+    expected = backbone.layout.losses(rows_of(backbone, some[owners], batch), answers)
+    for least in (1, 60, 10_000):
+        monkeypatch.setattr("mpt.backbone.one_sequence._LEAST", {False: least, True: least})
+        groups = one.groups(Rows(some, owners, batch), answers)
+        assert sorted(row for group in groups for row in group) == list(range(7))
+        held = [{int(owners[row]) for row in group} for group in groups]
+        tokens = [sum(sizes[row] for row in group) + P * len(own) for group, own in zip(groups, held, strict=True)]
+        assert all(len(own) == 1 or count <= least for own, count in zip(held, tokens, strict=True))
+        assert len(groups) == {1: 4, 10_000: 1}.get(least, len(groups)) and len(held) < 4 + (least == 1)
+        torch.testing.assert_close(backbone.loss(some, batch, owners), expected, rtol=1e-5, atol=1e-5)
+        told = backbone.answer(some, batch, owners)
+        torch.testing.assert_close(told.losses, expected, rtol=1e-5, atol=1e-5)
+        assert told.texts == by_transformers(backbone, some[owners], batch)
+    assert max(map(len, one.groups(Rows(some, owners, batch), answers, most=20))) <= 2
+
+
 def test_rows_are_shared_out_in_order_and_each_is_in_one_sequence(tmp_path, monkeypatch):
     backbone = loaded(tmp_path, "llama")
     one, lengths = backbone.one_sequence, [40, 1, 7, 300, 0, 12, 90, 3]
@@ -106,11 +141,9 @@ def test_rows_are_shared_out_in_order_and_each_is_in_one_sequence(tmp_path, monk
     for least in (1, 30, 100, 10_000):
         monkeypatch.setattr("mpt.backbone.one_sequence._LEAST", {False: least, True: least})
         one._even = 1.0
-        parts = one.parts(rows_of(backbone, prompt, batch), Weighed(batch.labels))
-        assert (
-            torch.cat([rows.lengths for rows, _ in parts]).tolist() == rows_of(backbone, prompt, batch).lengths.tolist()
-        )
-        assert (len(parts) == 1) == (least == 10_000)
+        groups = one.groups(rows_of(backbone, prompt, batch), Weighed(batch.labels))
+        assert [row for group in groups for row in group] == list(range(len(lengths)))
+        assert (len(groups) == 1) == (least == 10_000)
         leaf = prompt.clone().requires_grad_()
         losses = backbone.loss(leaf, batch)
         torch.testing.assert_close(losses.detach(), expected, rtol=1e-5, atol=1e-5)

@@ -98,8 +98,12 @@ def fitted(backbone: FrozenBackbone, found: list[PackedRun], **options: Any) -> 
 
 
 @pytest.mark.long
-def test_a_decoder_only_model_pads_the_other_side(tmp_path, root):
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_decoder_only_model_reads_each_prompt_once_or_pads_the_other_side(padded, tmp_path, root):
     backbone = FrozenBackbone(str(gpt2(tmp_path / "gpt2", resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)), OPTIONS)
+    assert backbone.one_sequence is not None
+    if padded:
+        backbone.one_sequence = None
     together = fitted(backbone, runs(backbone, root, [0.01, 0.02]), max_steps=6, every=3, tokens=40)
     for one, alone in zip(together, runs(backbone, root, [0.01, 0.02]), strict=True):
         (other,) = fitted(backbone, [alone], max_steps=6, every=3)
@@ -121,9 +125,11 @@ def test_the_first_of_the_best_on_dev_is_kept_and_tested(backbone, root, monkeyp
 
     used = []
     plain = FrozenBackbone.answer
-    monkeypatch.setattr(FrozenBackbone, "answer", lambda self, p, b: used.append((p.clone(), b)) or plain(self, p, b))
+    monkeypatch.setattr(
+        FrozenBackbone, "answer", lambda self, p, b, owners: used.append(p[owners]) or plain(self, p, b, owners)
+    )
     assert side_by_side.test() == {"0": ("ACC", 0.75), "1": ("ACC", 0.75)}
-    rows = torch.cat([prompts for prompts, _ in used])
+    rows = torch.cat(used)
     assert all(sum(torch.equal(row, run.best_prompt) for row in rows) == len(run.outputs) for run in found)
     assert [list(row.references) for row in found[0].outputs][:2] == [["yes"], ["no"]]
 
@@ -154,9 +160,9 @@ def test_a_run_that_stops_early_leaves_and_the_others_go_on(backbone, root, monk
     plain = FrozenBackbone.loss
     side_by_side = SideBySide(backbone, [one, other], max_steps=10, every=2)
 
-    def counted(self, prompt, batch):  # a step of training
+    def counted(self, prompt, batch, owners):  # a step of training
         rows.append(len(batch))
-        return plain(self, prompt, batch)
+        return plain(self, prompt, batch, owners)
 
     monkeypatch.setattr(FrozenBackbone, "loss", counted)
     side_by_side.fit()

@@ -23,6 +23,7 @@ BUNDLED, ENOUGH = "mpt-tiny", 24
 """The backbone that ships with the package writes all outputs of the embedded suite, in no more tokens than these."""
 
 _OF_DRAWS = ("k", "metric", "references", "test_examples")
+_OF_TARGETS = ("revision", "max_target_length", "chat_template")
 _READ = ("config", "model.backbone", "data.", "model.init_args.backbone")
 
 
@@ -38,7 +39,7 @@ def tell_reach(runs: Sequence[PlannedRun], root: str) -> Iterator[str]:
     # Of thousands of runs most read the same with the same backbone.
     for run in {_asked(run): run for run in downstream if not _is_known(run.resolved)}.values():
         said = run.resolved
-        limits = (said.get(f"model.backbone_options.{name}") for name in ("revision", "max_target_length"))
+        limits = (said.get(f"model.backbone_options.{name}") for name in _OF_TARGETS)
         k, metric, references, tested = (said.get(f"data.{name}") for name in _OF_DRAWS)
         own = draws.setdefault((said["model.backbone"], *limits, run.target, k, references == "drawn"), {})
         for one in read_draw(root, str(run.target), run.seed, k, metric).outputs:
@@ -50,9 +51,9 @@ def tell_reach(runs: Sequence[PlannedRun], root: str) -> Iterator[str]:
     from mpt.learn.targets import reach
 
     untold: set[str] = set()
-    for (name, revision, limit, _, _, drawn), own in draws.items():
+    for (name, revision, limit, chats, _, _, drawn), own in draws.items():
         try:
-            encode = _encoder(name, revision, limit)
+            encode = _encoder(name, revision, limit, bool(chats))
         except UserError as error:
             if name not in untold:
                 yield f"whether {name} can write the targets' outputs was not looked at: {error}"
@@ -81,7 +82,7 @@ def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:
 
 
 @cache
-def _encoder(name: str, revision: str | None, limit: int | None) -> Encoder:
+def _encoder(name: str, revision: str | None, limit: int | None, chats: bool) -> Encoder:
     """Of a backbone whose weights are left alone."""
     from transformers import AutoConfig, AutoTokenizer
 
@@ -93,6 +94,7 @@ def _encoder(name: str, revision: str | None, limit: int | None) -> Encoder:
     source, common = locate(name, revision)
     try:
         decoder_only = not AutoConfig.from_pretrained(source, **common).is_encoder_decoder
-        return Encoder(AutoTokenizer.from_pretrained(source, **common), decoder_only, 1, limit)
+        tokenizer = AutoTokenizer.from_pretrained(source, **common)
     except Exception as error:  # three libraries read these files, each with exceptions of its own
         raise UserError(f"backbone {name} could not be loaded: {one_line(error)}") from error
+    return Encoder(tokenizer, decoder_only, BackboneOptions.max_input_length, limit, chat_template=chats)
