@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.cuda_in_name import cuda_in_name
 from support.small_models import BUILDERS
 from transformers.utils import logging as transformers_logging
 
@@ -82,3 +83,10 @@ def load_backbone(model_folder: ModelFolder) -> LoadBackbone:
         return FrozenBackbone(str(model_folder(kind)), chosen).eval()
 
     return load
+
+
+@pytest.fixture
+def cuda() -> Iterator[None]:
+    """A GPU; one in name where there is none, which says what of a test's code would not run on one."""
+    with contextlib.nullcontext() if torch.cuda.is_available() else cuda_in_name():
+        yield

@@ -612,7 +612,7 @@ def test_a_batch_without_targets_has_no_loss(load_backbone):
         backbone.loss(None, backbone.encode(INPUTS))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone):
     backbone = load_backbone(kind)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.learn2learn_wheel import learn2learn as learn2learn_imported
 from support.meta_episode import Episode, episode_of
-from support.small_models import bart, gpt2, t5
+from support.small_models import bart, gpt2, llama, t5
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
@@ -22,12 +22,13 @@ BUILDERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "t5_gated": (t5, {"initializer_factor": 1.3, "feed_forward_proj": "gated-gelu"}),
     "bart": (bart, {}),
     "gpt2": (gpt2, {}),
+    "llama": (llama, {}),
 }
 
 
 @pytest.fixture(scope="session")
 def episode(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Episode]:
-    """Episode on a small model by kind (t5, t5_gated, bart, gpt2); with ``training`` its dropout is on.
+    """Episode on a small model by kind (t5, t5_gated, bart, gpt2, llama); with ``training`` its dropout is on.
 
     The backbone is shared, so leave it as it is; ``fresh`` or backbone options load one of your own.
     """

@@ -1,4 +1,7 @@
-"""Meta-gradients on a GPU against the CPU's, and what only a GPU has: generators of its own, fused kernels, TF32."""
+"""Meta-gradients on a GPU against the CPU's, and what only a GPU has: generators of its own, fused kernels, TF32.
+
+Without a GPU on one in name (:mod:`support.cuda_in_name`), where each operator takes ten times as long: fewer steps.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from support.cuda_in_name import IN_NAME, ONLY_ON_A_GPU
 from support.meta_episode import ALGORITHMS, Episode, relative_error
 
 from mpt.learn.meta import MAML, FoMAML
@@ -15,10 +19,10 @@ from mpt.learn.meta.full_precision import full_precision
 from mpt.learn.meta.inner_loop import gradient_of
 from mpt.util.random_state import RandomState
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+pytestmark = pytest.mark.usefixtures("cuda")
 
 CUDA = torch.device("cuda")
-LR, STEPS = 0.03, 3
+LR, STEPS = 0.03, 1 if IN_NAME else 3
 
 
 @pytest.fixture(autouse=True)
@@ -37,16 +41,29 @@ def there(episode: Episode) -> Episode:
     return Episode(backbone, episode.prompt.to(CUDA), support, episode.query.to(CUDA))
 
 
-@pytest.mark.parametrize("kind", ["t5_gated", "bart", "gpt2"])
-def test_meta_gradients_are_the_cpus(episode, kind):
+@pytest.mark.parametrize("kind", ["t5_gated", "bart", "gpt2", "llama"])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_meta_gradients_are_the_cpus(episode, name, kind):
+    model = episode(kind)
+    found, expected = (one.run(ALGORITHMS[name](LR, STEPS)).gradient for one in (there(model), model))
+    assert found.device.type == "cuda"
+    # A difference of gradients magnifies their rounding: its second-order term holds 1 %.
+    assert relative_error(found.cpu(), expected) < (2e-2 if name == "finite_difference" else 1e-3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["t5_gated", "bart", "llama"])
+def test_meta_gradients_under_autocast_are_nearly_those_of_float32(episode, kind):
     model = episode(kind)
     on_gpu = there(model)
-    for name, kind_of in ALGORITHMS.items():
-        found, expected = (one.run(kind_of(LR, STEPS)).gradient.cpu() for one in (on_gpu, model))
-        # A difference of gradients magnifies their rounding: its second-order term holds 1 %.
-        assert relative_error(found, expected) < (2e-2 if name == "finite_difference" else 1e-3), name
+    for name in ("exact", "graph", "fomaml", "reptile"):
+        with torch.autocast("cuda", torch.bfloat16):
+            found = on_gpu.run(ALGORITHMS[name](LR, STEPS)).gradient
+        assert found.device.type == "cuda" and found.dtype == torch.float32
+        assert 0 < relative_error(found.cpu(), model.run(ALGORITHMS[name](LR, STEPS)).gradient) < 0.1, name
 
 
+@ONLY_ON_A_GPU
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("steps", [1, STEPS])
 def test_the_second_order_term_by_difference_is_the_exact_one(episode, steps, training):
@@ -60,6 +77,7 @@ def test_the_second_order_term_by_difference_is_the_exact_one(episode, steps, tr
     assert relative_error(first_order, exact) > 0.02, "the second order must matter here"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5", "bart", "gpt2"])
 def test_exact_and_one_graph_see_the_same_masks(episode, kind):
     model = there(episode(kind, training=True))
@@ -90,6 +108,7 @@ def test_a_mask_is_drawn_again_and_the_generators_go_on_as_if_nothing_had_happen
     assert relative_error(gradient(), drawn) > 0.05, "dropout must matter here"
 
 
+@ONLY_ON_A_GPU
 def test_full_precision_is_without_tf32():
     one, other = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
     exact = one.double() @ other.double()
@@ -100,7 +119,8 @@ def test_full_precision_is_without_tf32():
         assert relative_error((one.to(CUDA) @ other.to(CUDA)).cpu(), exact) > 1e-5
 
 
-@pytest.mark.parametrize("way", ["tf32", "bf16"])
+@pytest.mark.long
+@pytest.mark.parametrize("way", [pytest.param("tf32", marks=ONLY_ON_A_GPU), "bf16"])
 def test_the_second_order_term_where_arithmetic_is_reduced(episode, way):
     """Close to float32's; what is left is the trajectory, which is taken in few bits."""
     model = there(episode("t5_gated"))

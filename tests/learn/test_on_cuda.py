@@ -1,4 +1,7 @@
-"""Whole runs on a GPU: alone, side by side and in a study, against the CPU's and against the model asked by hand."""
+"""Whole runs on a GPU: alone, side by side and in a study, against the CPU's and against the model asked by hand.
+
+Without a GPU on one in name (:mod:`support.cuda_in_name`), where each operator takes ten times as long: fewer steps.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,22 @@ import pytest
 import torch
 from support.alone import OPTIONS, one_at_a_time, runs, start
 from support.changes import changed
+from support.cuda_in_name import IN_NAME, ONLY_ON_A_GPU
 from support.meta_toy import episodes, fit, learner
-from support.small_models import t5
+from support.small_models import BUILDERS, t5
 from support.study_command import results, study
 from support.toy import ROWS, json_lines, small_fit, write_toy
 from support.toy_study import RATES, STUDY, write_study
 
 from mpt.backbone.model import FrozenBackbone
-from mpt.learn.meta import MAML, FoMAML
+from mpt.data.modules.corpus import TextFiles
+from mpt.learn import FineTuning
+from mpt.learn.language_modeling import LanguageModeling
+from mpt.learn.meta import MAML, FoMAML, Reptile
 from mpt.learn.side_by_side import SideBySide
 from mpt.prompt.files import load_prompt
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+pytestmark = pytest.mark.usefixtures("cuda")
 
 CUDA = torch.device("cuda")
 
@@ -30,16 +37,19 @@ def still(tmp_path_factory):
     return t5(tmp_path_factory.mktemp("models") / "t5", dropout_rate=0.0, feed_forward_proj="gelu_new")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["t5", "bart", "llama"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_fit_and_predict_give_the_answers_of_the_saved_prompt(precision, mpt, still, tmp_path):
-    folder, toy = tmp_path / "run", write_toy(tmp_path / "data")
+def test_fit_and_predict_give_the_answers_of_the_saved_prompt(precision, kind, mpt, model_folder, tmp_path):
+    folder, toy, model = tmp_path / "run", write_toy(tmp_path / "data"), model_folder(kind)
     changes = {"trainer__accelerator": "gpu", "trainer__devices": 1, "trainer__precision": precision}
-    options = ["--config", "prompt_tuning", *small_fit(still, toy, folder, **changes)]
+    changes |= {"trainer__max_steps": 2, "model__optimizer": "SGD", "model__optimizer__lr": 1e-3}
+    options = ["--config", "prompt_tuning", *small_fit(model, toy, folder, **changes)]
     assert mpt("fit", *options).code == 0
     assert mpt("predict", *options).code == 0
     weight = load_prompt(folder / "prompt").weight
     assert weight.dtype == torch.float32 and weight.isfinite().all()
-    backbone = FrozenBackbone(str(still), OPTIONS).eval()
+    backbone = FrozenBackbone(str(model), OPTIONS).eval()
     asked = [question for question, _ in ROWS["test"]]
     if precision == "32-true":
         by_hand = backbone.answer(weight, backbone.encode(asked)).texts
@@ -50,14 +60,24 @@ def test_fit_and_predict_give_the_answers_of_the_saved_prompt(precision, mpt, st
     assert [row["prediction"] for row in json_lines(folder / "predictions.jsonl")] == by_hand
 
 
-@pytest.mark.parametrize("algorithm", [MAML(0.1, 2), FoMAML(0.1, 2)], ids=repr)
-@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("algorithm", "at_once"),
+    [
+        (MAML(0.1, 2), 2),
+        (Reptile(0.1, 2), 1),
+        pytest.param(MAML(0.1, 2), 1, marks=ONLY_ON_A_GPU),
+        pytest.param(FoMAML(0.1, 2), 1, marks=ONLY_ON_A_GPU),
+        pytest.param(FoMAML(0.1, 2), 2, marks=ONLY_ON_A_GPU),
+    ],
+    ids=str,
+)
 def test_meta_steps_are_the_cpus(algorithm, at_once, root, tmp_path):
     # Drawn less wide: on `still` the last bit of the start alone, on the CPU alone, changes MAML's two steps by a fifth
     # and FoMAML's by a thousandth; here by 3e-5 and less, and the second order makes 7 % of a step.
     tame = t5(tmp_path / "t5", dropout_rate=0.0, feed_forward_proj="gelu_new", initializer_factor=1.3)
-    prompts = []
-    for kind, steps in (("cpu", 0), ("cpu", 2), ("gpu", 2)):
+    prompts, number = [], 1 if IN_NAME else 2
+    for kind, steps in (("cpu", 0), ("cpu", number), ("gpu", number)):
         module = learner(tame, algorithm, parallel_episodes=at_once)
         data, folder = episodes(root, support_batches=2), tmp_path / f"{kind}-{steps}"
         fit(module, data, folder, accelerator=kind, devices=1, max_steps=steps)
@@ -66,27 +86,47 @@ def test_meta_steps_are_the_cpus(algorithm, at_once, root, tmp_path):
     assert (found - expected).norm() < 1e-3 * (expected - start).norm()
 
 
-def test_side_by_side_is_one_at_a_time_on_the_cpu(tmp_path):
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("learner", [FineTuning, LanguageModeling])
+def test_all_weights_learn_as_on_the_cpu(learner, precision, tmp_path):
+    text, tame = tmp_path / "text.txt", t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
+    text.write_text("some plain words of a text that is no task at all " * 5, encoding="utf-8")
+    learned = [torch.cat([each.flatten() for each in FrozenBackbone(str(tame), OPTIONS).parameters()])]
+    for device in ("cpu", "gpu"):
+        module = learner(str(tame), optimizer=lambda params: torch.optim.SGD(params, 0.01), backbone_options=OPTIONS)
+        data = TextFiles([str(text)], window=8, batch_size=4)
+        fit(module, data, tmp_path / device, accelerator=device, devices=1, precision=precision, max_steps=1)
+        learned.append(torch.cat([each.detach().cpu().flatten() for each in module.parameters()]))
+    start, expected, found = learned
+    assert (found - expected).norm() < (1e-3 if precision == "32-true" else 0.1) * (expected - start).norm()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_side_by_side_is_one_at_a_time_on_the_cpu(kind, tmp_path):
     """At rates that do not blow rounding up."""
-    rates = [0.003, 0.001, 0.002]
+    rates, steps = [0.003, 0.001, 0.002], 4 if IN_NAME else 20
     toys = write_toy(write_toy(tmp_path, "toy", (13, 21)), "long", (13, 21))
-    backbone = FrozenBackbone(str(t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)), OPTIONS)
+    tame = {"t5": {"dropout_rate": 0.0, "initializer_factor": 1.0}, "llama": {}}[kind]
+    backbone = FrozenBackbone(str(BUILDERS[kind](tmp_path / kind, **tame)), OPTIONS)
     there = copy.deepcopy(backbone).to(CUDA)
-    packs = [SideBySide(one, runs(one, toys, rates), max_steps=20, every=10) for one in (there, backbone)]
+    packs = [SideBySide(one, runs(one, toys, rates), max_steps=steps, every=steps // 2) for one in (there, backbone)]
     for pack in packs:
         pack.fit()
     together, apart = (pack.runs for pack in packs)
     for number, (run, other, rate) in enumerate(zip(together, apart, rates, strict=True)):
         assert run.prompt.device.type == "cuda"
-        alone = one_at_a_time(backbone, other.spec, number, rate, 20)
-        torch.testing.assert_close(run.prompt.cpu(), alone, rtol=0, atol=1e-4)
-        assert (alone - start(backbone, number)).abs().max() > 0.01, "nothing was learned"
+        expected = one_at_a_time(backbone, other.spec, number, rate, steps) if kind == "t5" else other.prompt
+        torch.testing.assert_close(run.prompt.cpu(), expected, rtol=0, atol=1e-4)
+        assert (expected - start(backbone, number)).abs().max() > rate * steps / 2, "nothing was learned"
         losses = [[row["dev/loss"] for row in one.history] for one in (run, other)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     assert packs[0].test() == packs[1].test()
     assert [run.outputs for run in together] == [run.outputs for run in apart]
 
 
+@ONLY_ON_A_GPU
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_study_does_its_runs_on_the_gpu_packed_and_alone(precision, still, tmp_path):
     device = {("overrides", "trainer.accelerator"): "auto", ("overrides", "trainer.precision"): precision}
