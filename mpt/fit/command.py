@@ -115,6 +115,10 @@ class RunCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Load data and model, so that what is wrong with them is told before an earlier run is touched."""
+        trainer: Any = self.trainer
+        for part in trainer.callbacks:
+            if isinstance(part, KeepBest):
+                part.check_steps(trainer)
         self.datamodule.setup("fit")
         if isinstance(self.datamodule, TextData):
             # Looked at before the processes of other devices start: whether they can share a batch.
@@ -133,10 +137,6 @@ class RunCLI(LightningCLI):
             if self.checkpoint is not None:
                 self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
                 self.checkpoint = None  # a fine-tuned model's is as large as the model
-        trainer: Any = self.trainer
-        for part in trainer.callbacks:
-            if isinstance(part, KeepBest):
-                part.check_steps(trainer)
         if self.trainer.is_global_zero:
             self._take_folder(Path(self.trainer.default_root_dir))
 
