@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from inspect import signature
+from pickle import UnpicklingError
 from types import MethodType
 from typing import Any, Literal
 
@@ -96,7 +97,7 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
     except UserError:
         raise
     except Exception as error:  # three libraries read these files, each with exceptions of its own
-        raise UserError(f"backbone {name} could not be loaded: {_first_sentence(error)}") from error
+        raise UserError(f"backbone {name} could not be loaded: {_why(error)}") from error
     if not config.is_encoder_decoder:
         _accept_embeddings(model)
     if options.gradient_checkpointing:
@@ -127,5 +128,8 @@ def _prepare(model: Any, input_ids: Any, inputs_embeds: Any = None, **kwargs: An
     return type(model).prepare_inputs_for_generation(model, input_ids, inputs_embeds=inputs_embeds, **kwargs)
 
 
-def _first_sentence(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+def _why(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):  # torch's own words tell how to run the code
+        return "its .bin weights hold more than tensors, which could run code, or are damaged; give safetensors"
+    told = " ".join(str(error).split())[:300]
+    return told if " " in told else f"{type(error).__name__} {told}".rstrip()

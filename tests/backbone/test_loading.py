@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import torch
+from safetensors.torch import load_file
 from support.paths import ROOT
 from support.small_models import VOCABULARY, bert, gpt2, t5
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.backbone.loading import BackboneOptions, load
@@ -136,6 +139,82 @@ def test_truncated_weights(copied):
     path = copied / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     assert "could not be loaded" in refusal(copied)
+
+
+@pytest.fixture
+def sharded(copied) -> Path:
+    """The same weights in several files."""
+    model = T5ForConditionalGeneration.from_pretrained(copied)
+    (copied / "model.safetensors").unlink()
+    model.save_pretrained(copied, max_shard_size="40KB")
+    assert len(list(copied.glob("model-*-of-*.safetensors"))) > 2
+    return copied
+
+
+def test_weights_in_several_files(sharded, load_backbone):
+    assert FrozenBackbone(str(sharded)).fingerprint == load_backbone("t5").fingerprint
+
+
+def test_a_missing_and_a_short_file_of_several(sharded):
+    second = sorted(sharded.glob("model-*"))[1]
+    content = second.read_bytes()
+    second.write_bytes(content[:-50])
+    assert "could not be loaded" in refusal(sharded)
+    second.unlink()
+    assert second.name in refusal(sharded)
+    (sharded / "model.safetensors.index.json").write_text("{")
+    assert "could not be loaded" in refusal(sharded)
+
+
+@pytest.fixture
+def pickled(copied) -> Path:
+    """The same weights in a .bin file."""
+    weights = load_file(copied / "model.safetensors")
+    (copied / "model.safetensors").unlink()
+    torch.save(weights, copied / "pytorch_model.bin")
+    return copied
+
+
+def test_weights_in_bin_files(pickled, load_backbone):
+    assert FrozenBackbone(str(pickled)).fingerprint == load_backbone("t5").fingerprint
+    weights = torch.load(pickled / "pytorch_model.bin")
+    (pickled / "pytorch_model.bin").unlink()
+    files = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
+    where = {name: files[i % 2] for i, name in enumerate(weights)}
+    for file in files:
+        torch.save({name: weights[name] for name in weights if where[name] == file}, pickled / file)
+    index = {"metadata": {"total_size": 1}, "weight_map": where}
+    (pickled / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert FrozenBackbone(str(pickled)).fingerprint == load_backbone("t5").fingerprint
+
+
+class Harmful:
+    """What a pickle may hold: a call that is made when it is read."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = str(file)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (self.file, "w")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(whole, pickled, tmp_path):
+    file, mark = pickled / "pytorch_model.bin", tmp_path / "ran"
+    if whole:
+        file.write_bytes(pickle.dumps(Harmful(mark)))
+    else:
+        torch.save({**torch.load(file), "shared.weight": Harmful(mark)}, file)
+    with pytest.warns(UserWarning) if whole else contextlib.nullcontext():  # torch's, of the bare pickle
+        text = refusal(pickled)
+    assert "hold more than tensors, which could run code, or are damaged; give safetensors" in text
+    assert not mark.exists()
+
+
+def test_a_bin_file_that_is_damaged(pickled):
+    for content in (b"junk" * 99, (pickled / "pytorch_model.bin").read_bytes()[:-1000]):
+        (pickled / "pytorch_model.bin").write_bytes(content)
+        assert "could not be loaded" in refusal(pickled)
 
 
 def test_weights_of_another_shape(copied):
