@@ -36,6 +36,36 @@ T5_SIZES: dict[str, dict[str, Any]] = {
 }
 """Sizes of the T5s that a benchmark can make, with random weights, where they differ from ``T5Config()``."""
 
+LLAMA_SIZES: dict[str, dict[str, Any]] = {
+    "llama-135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49152,
+    },
+    "llama-360m": {
+        "hidden_size": 960,
+        "intermediate_size": 2560,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 15,
+        "num_key_value_heads": 5,
+        "vocab_size": 49152,
+    },
+    "llama-1b": {
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+    },
+}
+"""Sizes of the Llamas that a benchmark can make, with random weights: SmolLM2's two smaller ones and Llama 3.2's."""
+
+SIZES = {**T5_SIZES, **LLAMA_SIZES}
+
 
 class NotFinished(SystemExit):
     """A measurement that gave no result: what it printed, its exit status, and its last line."""
@@ -70,20 +100,23 @@ def run_apart(script: str, job: dict[str, Any], arguments: list[str] | None = No
         return json.loads(result.read_text())
 
 
-def random_t5(name: str, workspace: Path) -> Path:
-    """Folder of a T5 of the named sizes with random weights, made in ``workspace``."""
+def random_model(name: str, workspace: Path) -> Path:
+    """Folder of a model of the named sizes with random weights, made in ``workspace``."""
     import torch
-    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
     from transformers.utils import logging
 
     from mpt.backbone.source import ASSETS
 
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    config = T5Config(**T5_SIZES[name])
-    config.decoder_start_token_id = 0
-    assert config.vocab_size == 32128
-    T5ForConditionalGeneration(config).save_pretrained(workspace / name)
+    if name in LLAMA_SIZES:
+        LlamaForCausalLM(LlamaConfig(tie_word_embeddings=True, **LLAMA_SIZES[name])).save_pretrained(workspace / name)
+    else:
+        config = T5Config(**T5_SIZES[name])
+        config.decoder_start_token_id = 0
+        assert config.vocab_size == 32128
+        T5ForConditionalGeneration(config).save_pretrained(workspace / name)
     # Any tokenizer serves: the ids it knows are a part of the table.
     AutoTokenizer.from_pretrained(ASSETS / "mpt-tiny").save_pretrained(workspace / name)
     return workspace / name

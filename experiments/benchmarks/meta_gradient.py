@@ -11,10 +11,11 @@ Dropout is off, so that every way has the same exact answer. With it the CPU has
 step on t5-256 ``fomaml`` and ``maml`` take 0.37 of ``higher``'s memory instead of 0.30.
 
 Model: ``t5-256`` is a T5 1.1 with random weights, 4 + 4 layers, d_model 256, 8 heads of 32, gated d_ff 1024, 32,128
-rows of vocabulary. ``t5-small``, ``t5-base``, ``t5-v1_1-small`` and ``t5-v1_1-base`` have those models' sizes, and
-random weights too. The two original T5s use ReLU, whose kinks a difference of gradients sees and a double backward does
-not: there ``maml``'s error is not a matter of precision. Any other name is a folder, mpt-tiny, or a hub model that was
-downloaded before.
+rows of vocabulary. ``t5-small``, ``t5-base``, ``t5-v1_1-small``, ``t5-v1_1-base``, ``llama-135m`` (SmolLM2's shape),
+``llama-360m`` and ``llama-1b`` have those models' sizes, and random weights too. The two original T5s use ReLU, whose
+kinks a difference of gradients sees and a double backward does not: there ``maml``'s error is not a matter of
+precision. On decoder-only models ``higher`` and ``learn2learn`` pad their rows, as a loop over these libraries would.
+Any other name is a folder, mpt-tiny, or a hub model that was downloaded before.
 
 Time is the median wall time of the repeats after a first call, each after a garbage collection; the CPU time beside it
 does not count other programs. Compare ways by one run on a quiet machine.
@@ -44,7 +45,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import (  # type: ignore[import-not-found]  # beside this script
-    T5_SIZES,
+    SIZES,
     NotFinished,
     TensorPeak,
     examples,
@@ -52,7 +53,7 @@ from measuring import (  # type: ignore[import-not-found]  # beside this script
     forget_resident_peak,
     load_backbone,
     now,
-    random_t5,
+    random_model,
     read_weights,
     resident,
     run_apart,
@@ -70,7 +71,7 @@ Row = dict[str, Any]
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--model", default="t5-256", help=f"{', '.join(T5_SIZES)}, mpt-tiny, a folder or a hub name")
+    parser.add_argument("--model", default="t5-256", help=f"{', '.join(SIZES)}, mpt-tiny, a folder or a hub name")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--steps", nargs="+", type=positive, default=[1, 5, 10], help="numbers of inner steps")
     parser.add_argument("--repeats", type=positive, default=5, help="timed calls of each measurement")
@@ -99,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         model = options.model
         job = vars(options) | {
             "out": None,
-            "folder": str(random_t5(model, Path(workspace)) if model in T5_SIZES else model),
+            "folder": str(random_model(model, Path(workspace)) if model in SIZES else model),
             "workspace": workspace,
         }
         for number, (steps, way) in enumerate(wanted, start=1):
@@ -305,6 +306,8 @@ def episode(job: dict[str, Any], dtype: Any) -> tuple[Any, Any, Any, Any]:
     backbone = load_backbone(job["folder"], job["input_length"], TARGET_LENGTH, job["device"])
     backbone.check_lengths(job["prompt_length"])
     backbone.to(dtype)
+    if job["way"] in ("higher", "learn2learn"):  # a loop over these libraries pads its rows
+        backbone.one_sequence = None
     read_weights(backbone)
     inputs, targets = zip(*examples(2 * job["batch"], job["input_length"]), strict=True)
     support, query = (

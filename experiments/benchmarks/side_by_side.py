@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measuring import T5_SIZES, now, random_t5, read_weights, run_apart  # type: ignore[import-not-found]
+from measuring import SIZES as MODELS  # type: ignore[import-not-found]
+from measuring import now, random_model, read_weights, run_apart
 
 TASKS = ("syn-age-blog", "syn-find-hour", "syn-paraphrase-swap", "syn-sentiment-tweet")
 RATES, SEEDS = (0.5, 0.4, 0.3, 0.2), (13, 21, 42, 87)
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as workspace:
-        folder = str(random_t5(options.model, Path(workspace)) if options.model in T5_SIZES else options.model)
+        folder = str(random_model(options.model, Path(workspace)) if options.model in MODELS else options.model)
         names = ("runs", "steps", "every", "prompt_length", "precision", "threads", "device")
         job = {"folder": folder, "workspace": workspace, **{name: getattr(options, name) for name in names}}
         for number in range(options.repeats):

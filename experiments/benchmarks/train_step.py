@@ -37,14 +37,14 @@ from pathlib import Path
 from typing import Any
 
 from measuring import (  # type: ignore[import-not-found]  # beside this script
-    T5_SIZES,
+    SIZES,
     TensorPeak,
     examples,
     first_rows,
     forget_resident_peak,
     load_backbone,
     now,
-    random_t5,
+    random_model,
     read_weights,
     resident,
     run_apart,
@@ -68,7 +68,7 @@ ROWS = (
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--models", nargs="+", default=list(STEPS), help=f"{', '.join(T5_SIZES)}, mpt-tiny or folders")
+    parser.add_argument("--models", nargs="+", default=list(STEPS), help=f"{', '.join(SIZES)}, mpt-tiny or folders")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--steps", type=int, help="timed steps of each measurement")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
@@ -116,8 +116,8 @@ def model_folder(name: str, workspace: Path) -> Path | None:
     """A model's folder: one that is there, or a T5 of the named sizes with random weights made for this run."""
     from mpt.backbone.source import bundled_backbones, resolve
 
-    if name in T5_SIZES:
-        return random_t5(name, workspace)
+    if name in SIZES:
+        return random_model(name, workspace)
     folder = bundled_backbones().get(name) or Path(resolve(name))
     return folder if (folder / "model.safetensors").is_file() else None
 

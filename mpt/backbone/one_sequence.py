@@ -25,6 +25,9 @@ _ANY = -1
 _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "attention_window", "index_topk")
 """What configurations call a number of tokens beyond which a layer does not look back as it does within."""
 
+_STEP = 32
+"""Tokens that could be read in the time that a step of decoding takes before it reads any, on a CPU."""
+
 _LEAST = {False: 128, True: 8192}
 """Tokens that are worth a pass in any case, on a CPU and on a GPU."""
 
@@ -63,8 +66,8 @@ class OneSequence:
     """A decoder-only model that reads the rows of a batch as one sequence, or a large batch as a few.
 
     What the mask hides is computed all the same. Where a pass over L tokens costs ``L + L² / L0``, rows are cheapest in
-    sequences of ``sqrt(P² + P L0)`` tokens behind a prompt of P, each of which reads the prompt again. Rows of another
-    prompt are cheapest in another sequence.
+    sequences of ``sqrt(P² + P L0)`` tokens behind a prompt of P, each of which reads the prompt again; in longer ones
+    where answers are written, for each sequence takes steps of its own; and apart from rows of another prompt.
 
     Args:
         model: in which a mask ``[1, 1, Q, K]`` and positions are all that tells one row from another; see
@@ -87,20 +90,22 @@ class OneSequence:
 
         Args:
             answers: that are read with the rows.
-            more: tokens that may follow a row's input.
+            more: tokens that may be written after a row's input.
             most: tokens of a sequence, if one row allows that.
         """
-        length, lengths = rows.prompt_length, rows.batch.input_mask.sum(1) + more
+        length, lengths = rows.prompt_length, rows.batch.input_mask.sum(1)
         if answers is not None:
             lengths = lengths + (answers.labels != IGNORED).sum(1).view(len(rows), -1).sum(1)
-        sizes: list[int] = lengths.tolist()
+        written = min(more, more if answers is None else answers.labels.shape[1])
+        sizes: list[int] = (lengths if self._window is None else lengths + more).tolist()
         owners: list[int] = rows.each.tolist()
         if self._window is not None:
             if max(sizes) + length > self._window:
                 return None
             most = min(most, self._window)
         least = min(_LEAST[lengths.is_cuda], most)
-        cheapest = min(max((length**2 + length * self._even) ** 0.5, least), most - length)
+        cheapest = (length**2 + (length + _STEP * written) * self._even) ** 0.5
+        cheapest = min(max(cheapest, least), most - length)
         found: list[list[int]] = []
         spent = 0
         for _, run in groupby(sorted(range(len(sizes)), key=owners.__getitem__), owners.__getitem__):
