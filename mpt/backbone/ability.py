@@ -32,13 +32,13 @@ def check_ability(backbone: Any) -> None:
         UserError: if the model cannot do what a prompt needs, gives values that are not finite, or answers a row
             otherwise beside another.
     """
-    name, dtype = f"backbone {backbone.name} ({backbone.config.model_type})", backbone.embeddings.dtype
+    name = f"backbone {backbone.name} ({backbone.config.model_type})"
     beside = _rows(backbone)
     own, labels = beside.input_mask[0].bool(), beside.labels
     assert labels is not None
     alone = Batch(beside.input_ids[:1, own], beside.input_mask[:1, own], labels[:1, :2])
-    words = backbone.embeddings[beside.input_ids[1, : PROMPT + 1]]
-    prompt = (words[1:] + words[:-1]) / 2  # no token's own embedding, which a model may look up
+    prompt = _prompt(backbone, beside.input_ids[1, : PROMPT + 1])
+    dtype = prompt.dtype
     try:
         with torch.random.fork_rng(devices=[]), backbone.in_mode(training=True):
             leaf = prompt.clone().requires_grad_()
@@ -86,8 +86,7 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
     if attention not in ("eager", "sdpa"):
         return None, f"attention {attention} takes no mask that tells them apart"
     batch = _rows(backbone)
-    words = backbone.embeddings[batch.input_ids[1, : 2 * PROMPT + 1]]
-    words = (words[1:] + words[:-1]) / 2
+    words = _prompt(backbone, batch.input_ids[1, : 2 * PROMPT + 1])
     assert batch.labels is not None
     labels = Weighed(batch.labels)
     found: list[tuple[Tensor, Tensor]] = []
@@ -114,7 +113,8 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
 def _rows(backbone: Any) -> Batch:
     """A row of one token and one of :data:`LONG`, their targets of two and :data:`TARGET`, padded as texts are."""
     special = set(backbone.tokenizer.all_special_ids)
-    words = [i for i in range(len(backbone.embeddings)) if i not in special][: LONG // 2]
+    known = range(min(len(backbone.tokenizer), backbone.encode.rows))
+    words = [i for i in known if i not in special][: LONG // 2]
     room = (backbone.position_limit or 10_000) - PROMPT - TARGET
     long = (words * LONG)[: max(1, min(LONG, room))]
     pad = [backbone.encode.pad_id] * (len(long) - 1)
@@ -122,6 +122,12 @@ def _rows(backbone: Any) -> Batch:
     labels = torch.tensor([[*words[:2], *[IGNORED] * (TARGET - 2)], (words * TARGET)[:TARGET]])
     short, seen = ([*pad, long[-1]], [*zeros, 1]) if backbone.decoder_only else ([long[-1], *pad], [1, *zeros])
     return Batch(torch.tensor([short, long]), torch.tensor([seen, [1] * len(long)]), labels)
+
+
+def _prompt(backbone: Any, ids: Tensor) -> Tensor:
+    """A row between each two tokens, ``[len(ids) - 1, H]``: none is a token's own, which a model may look up."""
+    words: Tensor = backbone.model.get_input_embeddings()(ids).detach()
+    return (words[1:] + words[:-1]) / 2
 
 
 def _plain_logits(backbone: Any, batch: Batch) -> Tensor:
