@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What only a GPU can show, in about four minutes: the tests that use one, and the benchmarks on it.
+# What only a GPU can show, in at most eight minutes: the tests that use one, and the benchmarks on it.
 #
 #     bash experiments/benchmarks/gpu.sh OUT            # one large NVIDIA GPU; figures and a log in the folder OUT
 #     bash experiments/benchmarks/gpu.sh OUT --smoke    # the same on the CPU with mpt-tiny: does the script run?
 #
 # A part that fails or outlasts its time leaves its log, and the others go on; a table at the end says what became of each.
-# The T5s have the sizes of t5-base and random weights. The interpreter is PYTHON's, else .venv's, else python3.
+# The models have random weights and the sizes of t5-base and t5-large. The interpreter is PYTHON's, else .venv's, else python3.
 set -uo pipefail
 from="$PWD"
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -69,6 +69,7 @@ else
   # What takes the device that is there (mpt library, mpt adapt, the commands of README and docs) takes the GPU here.
   part tests 100 "$python" -m pytest -q -n 8 --dist loadfile --timeout 90 "${tests[@]}" tests/library tests/adapt tests/test_docs.py
   benchmark train_step 60 train_step --models t5-base --steps 50 --repeats 1
+  benchmark train_step_large 75 train_step --models t5-large --steps 30 --repeats 1
   benchmark meta_gradient 75 meta_gradient --model t5-v1_1-base --ways fomaml maml maml_exact higher --steps 5 --repeats 3
   base=(--model t5-base --prompt-length 100 --runs 2 --steps 50 --every 50 --repeats 1)
   benchmark side_by_side 75 side_by_side "${base[@]}" --precision bf16 --alone peft --sizes 4 16

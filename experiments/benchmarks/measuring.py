@@ -25,6 +25,7 @@ T5_SIZES: dict[str, dict[str, Any]] = {
     },
     "t5-small": {},
     "t5-base": {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
+    "t5-large": {"d_model": 1024, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
     "t5-v1_1-small": {"d_ff": 1024, "num_layers": 8, "num_heads": 6, "feed_forward_proj": "gated-gelu"},
     "t5-v1_1-base": {
         "d_model": 768,
