@@ -148,7 +148,7 @@ class OneSequence:
             if place == limit - 1 and settings.forced_eos_token_id is not None:
                 last = torch.full_like(last, int(torch.as_tensor(settings.forced_eos_token_id).min()))
             found[going, place] = last
-            kept = ~torch.isin(last, stops)
+            kept = (~torch.isin(last, stops)).nonzero()[:, 0]  # once, for a GPU is waited for
             going, last = going[kept], last[kept]
             if not len(going) or place == limit - 1:
                 break
