@@ -613,7 +613,7 @@ def test_a_batch_without_targets_has_no_loss(load_backbone):
 
 
 @pytest.mark.usefixtures("cuda")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bart_unscaled"])
 def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone):
     backbone = load_backbone(kind)
     prompt = some_prompt(backbone)

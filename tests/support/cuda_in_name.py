@@ -11,9 +11,9 @@ here), how much memory there is, and what several GPUs do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
@@ -28,7 +28,13 @@ aten = torch.ops.aten
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 
 IN_NAME = not torch.cuda.is_available()
-ONLY_ON_A_GPU = pytest.mark.skipif(IN_NAME, reason="torch finds no CUDA device here, and in name it would tell nothing")
+ONLY_ON_A_GPU = pytest.mark.skipif(IN_NAME, reason="for a real GPU alone, and torch finds none here")
+
+
+def on_a_gpu(*values: Any) -> Any:
+    """A test's parameters that are for a real GPU alone."""
+    return pytest.param(*values, marks=ONLY_ON_A_GPU)
+
 
 _MOVE = {aten.copy_.default, aten._to_copy.default}
 """What takes numbers from one device to the other."""
@@ -97,60 +103,50 @@ def cuda_in_name() -> Iterator[None]:
 
 
 def _run(func: Any, args: Any, kwargs: Any) -> Any:
-    """The CPU's result, on the device that the operands are on, or that is asked for."""
-    if func is aten._fused_sdp_choice.default:  # no fused kernel of CUDA's is here
-        return SDPBackend.MATH.value
-    values = [*_leaves(args), *_leaves(tuple(kwargs.values()))]
-    named = {id(each.held): each for each in values if isinstance(each, OnCuda)}
-    asked = [each for each in values if isinstance(each, torch.device)]
-    _check_devices(func, args, values, bool(named))
-    args, kwargs = _changed(args, _held), {name: _changed(value, _held) for name, value in kwargs.items()}
-    found = _drawn(func, args, kwargs) if torch.Tag.nondeterministic_seeded in func.tags else func(*args, **kwargs)
-    if (asked[0] if asked else CUDA if named else CPU) == CPU:
-        return found
-
-    def name(value: Any) -> Any:
-        return named[id(value)] if id(value) in named else OnCuda(value) if _is_tensor(value) else value
-
-    return _changed(found, name)
-
-
-def _check_devices(func: Any, args: Any, values: list[Any], any_named: bool) -> None:
-    """CUDA's rule: all on one device, but for numbers (tensors without a dimension) on the CPU.
+    """The CPU's result, on the device that the operands are on, or that is asked for.
 
     Raises:
-        RuntimeError: they are not.
+        RuntimeError: they are on two devices. All must be on one, but for numbers (tensors without a dimension).
     """
-    if not any_named or func in _MOVE:
-        return
-    if func in _INDEXED and isinstance(args[0], OnCuda):
-        values = [args[0], *args[2:3]]
-    if any(_is_tensor(each) and not isinstance(each, OnCuda) and each.dim() for each in values):
-        raise RuntimeError(f"{func}: expected all tensors to be on the same device, but found cuda:0 and cpu")
+    if func is aten._fused_sdp_choice.default:  # no fused kernel of CUDA's is here
+        return SDPBackend.MATH.value
+    met = _Met({}, [], [])
+    own, more = _held(args, met), {key: _held(value, met) for key, value in kwargs.items()}
+    if met.strangers and met.named and func not in _MOVE:
+        places = args[1] if func in _INDEXED and isinstance(args[0], OnCuda) else ()
+        if any(all(each is not place for place in places) for each in met.strangers):
+            raise RuntimeError(f"{func}: expected all tensors to be on the same device, but found cuda:0 and cpu")
+    found = _drawn(func, own, more) if torch.Tag.nondeterministic_seeded in func.tags else func(*own, **more)
+    return found if (met.asked[0] if met.asked else CUDA if met.named else CPU) == CPU else _named(found, met)
 
 
-def _held(value: Any) -> Any:
-    return value.held if isinstance(value, OnCuda) else CPU if isinstance(value, torch.device) else value
+class _Met(NamedTuple):
+    """What an operator's arguments hold: tensors on CUDA by what they hold, tensors on the CPU, and devices."""
+
+    named: dict[int, OnCuda]
+    strangers: list[torch.Tensor]
+    asked: list[torch.device]
 
 
-def _leaves(values: Any) -> list[Any]:
-    found = []
-    for each in values:
-        if isinstance(each, list | tuple):
-            found += _leaves(each)
-        else:
-            found.append(each)
-    return found
+def _held(value: Any, met: _Met) -> Any:
+    if isinstance(value, OnCuda):
+        met.named[id(value.held)] = value
+        return value.held
+    if isinstance(value, torch.Tensor):
+        if value.dim():
+            met.strangers.append(value)
+    elif isinstance(value, list | tuple):
+        return type(value)([_held(each, met) for each in value])
+    elif isinstance(value, torch.device):
+        met.asked.append(value)
+        return CPU
+    return value
 
 
-def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, list | tuple):
-        return type(value)([_changed(each, change) for each in value])
-    return change(value)
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, torch.Tensor)
+def _named(value: Any, met: _Met) -> Any:
+    if isinstance(value, torch.Tensor):
+        return met.named[id(value)] if id(value) in met.named else OnCuda(value)
+    return type(value)([_named(each, met) for each in value]) if isinstance(value, list | tuple) else value
 
 
 def _is_named(value: Any) -> bool:
@@ -171,7 +167,7 @@ class _Dispatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        ours = OnCuda in types or any(_is_ours(each) for each in (*_leaves(args), *_leaves(tuple(kwargs.values()))))
+        ours = OnCuda in types or any(_is_ours(each) for each in (*args, *kwargs.values()))
         self.ran = self.ran or ours
         return _run(func, args, kwargs) if ours else func(*args, **kwargs)
 
