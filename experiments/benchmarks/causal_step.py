@@ -8,7 +8,7 @@ For each task and prompt length, after each other in one process and on the same
 
 - ``step``: loss and gradient of a prompt on 8 rows, ``FrozenBackbone.loss`` against ``get_peft_model(model,
   PromptTuningConfig(...))`` on rows padded as a collator pads them; the mean over ``--batches`` batches, and the peak
-  of the tensors in one more step;
+  of the tensors in a step before;
 - ``evaluation``: greedy answers to 64 rows and the losses of their targets, ``FrozenBackbone.answer`` against PEFT's
   ``generate`` and ``forward``, both in batches of 32, with as many new tokens as the longest of the task's targets.
 
@@ -126,16 +126,17 @@ def measured(
         for number in range(options.batches):
             step(way, part(batch, number * BATCH, BATCH))
 
-    losses = {way: step(way, first) for way in ways}
+    losses, peaks = {}, {}
+    for way in ways:
+        tensors = TensorPeak(options.device)
+        tensors.start()
+        losses[way] = step(way, first)
+        peaks[way] = tensors.stop() / 1e6
     if abs(losses["mpt"] - losses["peft"]) > (0.02 if options.precision == "bf16" else 1e-4) * losses["peft"]:
         raise SystemExit(f"the losses differ: {losses['mpt']} by mpt, {losses['peft']} by PEFT")
     for way in ways if "step" in options.what else ():
         seconds, cpu_seconds = (spent / options.batches for spent in timed(steps, way, options.device))
-        tensors = TensorPeak(options.device)
-        tensors.start()
-        step(way, first)
-        peak = tensors.stop() / 1e6
-        yield {"what": "step", "way": way, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak}
+        yield {"what": "step", "way": way, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peaks[way]}
     most = max(target for _, target in lengths)
     backbone.generation.max_new_tokens = min(most, TARGET_LENGTH)
 
