@@ -85,14 +85,19 @@ def test_meta_steps_are_the_cpus(algorithm, at_once, root, tmp_path):
     # Drawn less wide: on `still` the last bit of the start alone, on the CPU alone, changes MAML's two steps by a fifth
     # and FoMAML's by a thousandth; here by 3e-5 and less, and the second order makes 7 % of a step.
     tame = t5(tmp_path / "t5", dropout_rate=0.0, feed_forward_proj="gelu_new", initializer_factor=1.3)
-    prompts, number = [], 1 if IN_NAME else 2
+    prompts, losses, number = [], [], 1 if IN_NAME else 2
     for kind, steps in (("cpu", 0), ("cpu", number), ("gpu", number)):
         module = learner(tame, algorithm, parallel_episodes=at_once)
-        data, folder = episodes(root, support_batches=2), tmp_path / f"{kind}-{steps}"
-        fit(module, data, folder, accelerator=kind, devices=1, max_steps=steps)
+        data = episodes(root, support_batches=2, validation=["ag_news"], eval_batch_size=2)
+        evaluated = {"limit_val_batches": 1, "val_check_interval": number}
+        trainer = fit(
+            module, data, tmp_path / f"{kind}{steps}", accelerator=kind, devices=1, max_steps=steps, **evaluated
+        )
+        losses.append(float(trainer.callback_metrics.get("dev/loss", 0)))
         prompts.append(module.prompt.weight.detach().cpu())
     start, expected, found = prompts
     assert (found - expected).norm() < 1e-3 * (expected - start).norm()
+    assert losses[2] == pytest.approx(losses[1], rel=1e-3) and losses[1] > 0, "prompts adapted to a task held out"
 
 
 @pytest.mark.long
