@@ -16,11 +16,11 @@ from support.meta_toy import episodes, fit, learner
 from support.small_models import BUILDERS, t5
 from support.study_command import results, study
 from support.toy import ROWS, json_lines, small_fit, write_toy
-from support.toy_study import RATES, STUDY, write_study
+from support.toy_study import RATES, SEEDS, SOURCES, STUDY, write_study
 
 from mpt.backbone.model import FrozenBackbone
-from mpt.data.modules.corpus import TextFiles
-from mpt.learn import FineTuning
+from mpt.data.modules.mixture import MixtureData
+from mpt.learn import FineTuning, PromptTuning
 from mpt.learn.language_modeling import LanguageModeling
 from mpt.learn.meta import MAML, FoMAML, Reptile
 from mpt.learn.side_by_side import SideBySide
@@ -104,20 +104,21 @@ def test_meta_steps_are_the_cpus(algorithm, at_once, root, tmp_path):
 @pytest.mark.parametrize(
     ("learner", "precision"),
     [
+        (PromptTuning, "32-true"),
         (FineTuning, "32-true"),
         (LanguageModeling, "bf16-mixed"),
+        on_a_gpu(PromptTuning, "bf16-mixed"),
         on_a_gpu(FineTuning, "bf16-mixed"),
         on_a_gpu(LanguageModeling, "32-true"),
     ],
 )
-def test_all_weights_learn_as_on_the_cpu(learner, precision, tmp_path):
-    text, tame = tmp_path / "text.txt", t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
-    text.write_text("some plain words of a text that is no task at all " * 5, encoding="utf-8")
-    learned = [torch.cat([each.flatten() for each in FrozenBackbone(str(tame), OPTIONS).parameters()])]
-    for device in ("cpu", "gpu"):
+def test_a_mixture_is_learned_as_on_the_cpu(learner, precision, root, tmp_path):
+    tame = t5(tmp_path / "t5", dropout_rate=0.0, initializer_factor=1.0)
+    learned = []
+    for device, steps in (("cpu", 0), ("cpu", 1), ("gpu", 1)):
         module = learner(str(tame), optimizer=lambda params: torch.optim.SGD(params, 0.01), backbone_options=OPTIONS)
-        data = TextFiles([str(text)], window=8, batch_size=4)
-        fit(module, data, tmp_path / device, accelerator=device, devices=1, precision=precision, max_steps=1)
+        data, folder = MixtureData([*SOURCES], root=str(root), seeds=SEEDS, batch_size=4), tmp_path / f"{device}{steps}"
+        fit(module, data, folder, accelerator=device, devices=1, precision=precision, max_steps=steps)
         learned.append(torch.cat([each.detach().cpu().flatten() for each in module.parameters()]))
     start, expected, found = learned
     assert (found - expected).norm() < (1e-3 if precision == "32-true" else 0.1) * (expected - start).norm()
