@@ -5,7 +5,7 @@
 #     bash experiments/benchmarks/gpu.sh OUT --smoke    # the same on the CPU with mpt-tiny: does the script run?
 #
 # A part that fails or outlasts its time leaves its log, and the others go on; a table at the end says what became of each.
-# The models have random weights and the sizes of t5-base and t5-large. The interpreter is PYTHON's, else .venv's, else python3.
+# The models have random weights and the sizes of t5-base, t5-large and Llama 3.2 1B. The interpreter is PYTHON's, else .venv's, else python3.
 set -uo pipefail
 from="$PWD"
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -62,15 +62,18 @@ if [ -n "$smoke" ]; then
   device=cpu
   part tests 600 "$python" -m pytest -q -n 2 "${tests[@]}"
   benchmark train_step 600 train_step --models mpt-tiny --ways mpt --steps 2 --repeats 1
+  benchmark causal_step 600 causal_step --models llama-135m --tasks glue-sst2 --prompt-lengths 20 --batches 1 --what step
   benchmark meta_gradient 600 meta_gradient --model mpt-tiny --ways fomaml --steps 1 --repeats 1 --prompt-length 8
   benchmark side_by_side 600 side_by_side --sizes 2 --alone --runs 1 --steps 2 --every 2 --repeats 1
 else
   device=cuda
   # What takes the device that is there (mpt library, mpt adapt, the commands of README and docs) takes the GPU here.
   part tests 100 "$python" -m pytest -q -n 8 --dist loadfile --timeout 90 "${tests[@]}" tests/library tests/adapt tests/test_docs.py
-  benchmark train_step 60 train_step --models t5-base --steps 50 --repeats 1
-  benchmark train_step_large 75 train_step --models t5-large --steps 30 --repeats 1
-  benchmark meta_gradient 75 meta_gradient --model t5-v1_1-base --ways fomaml maml maml_exact higher --steps 5 --repeats 3
+  benchmark train_step 50 train_step --models t5-base --steps 50 --repeats 1
+  benchmark train_step_large 60 train_step --models t5-large --steps 30 --repeats 1
+  llama=(--models llama-1b --tasks boolq glue-sst2 --prompt-lengths 100 20 --batches 8)
+  benchmark causal_step 120 causal_step "${llama[@]}" --precision bf16
+  benchmark meta_gradient 70 meta_gradient --model t5-v1_1-base --ways fomaml maml maml_exact higher --steps 5 --repeats 3
   base=(--model t5-base --prompt-length 100 --runs 2 --steps 50 --every 50 --repeats 1)
   benchmark side_by_side 75 side_by_side "${base[@]}" --precision bf16 --alone peft --sizes 4 16
 fi

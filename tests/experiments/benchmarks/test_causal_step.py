@@ -33,6 +33,14 @@ def test_both_ways_of_each_task_have_their_rows_and_are_not_measured_twice(folde
     assert "P = 5" in capsys.readouterr().out
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("cuda")
+def test_it_runs_on_a_gpu_under_autocast(folder, capsys):
+    words = ["--prompt-lengths", "5", "--tasks", "glue-sst2", "--batches", "1", "--device", "cuda"]
+    causal_step.main(["--models", folder, *words, "--precision", "bf16"])
+    assert "P = 5" in capsys.readouterr().out
+
+
 def test_another_loss_than_pefts_ends_it(folder, monkeypatch):
     plain = causal_step.mean_loss
     monkeypatch.setattr(causal_step, "mean_loss", lambda *rows: 1.01 * plain(*rows))
