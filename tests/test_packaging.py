@@ -40,7 +40,7 @@ def test_the_wheel_has_a_name_of_its_own_and_the_package_and_the_command_are_cal
     assert f"\nName: {DISTRIBUTION}\n" in facts and "mpt = mpt.cli.main:main" in commands
     assert versions()["mpt"] == re.search(r"\nVersion: (\S+)\n", facts).group(1)
     extras = set(re.findall(r"\nProvides-Extra: (\S+)", facts))
-    assert extras == {"bayes", "dev", "docs", "gguf", "higher", "learn2learn", "ray"}
+    assert extras == {"bayes", "dev", "docs", "gguf", "higher", "learn2learn", "quantization", "ray"}
     assert f'\nRequires-Dist: {DISTRIBUTION}[docs,gguf,higher,ray]; extra == "dev"\n' in facts
 
 

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from mpt.backbone.checks import check_tokenizer, model_class, refuse_missing, refuse_unsafe_dtype
+from mpt.backbone.quantized import loading_options
 from mpt.backbone.source import locate
 from mpt.util.errors import UserError
 
@@ -23,6 +24,7 @@ class BackboneOptions:
 
     Attributes:
         dtype: type of the weights. float16 is refused for T5, which overflows in it.
+        quantization: nf4 keeps the matrices of linear layers in four bits, by bitsandbytes; for learning prompts.
         attention: attention implementation (eager, sdpa, flash_attention_2); transformers' choice if null.
         gradient_checkpointing: trade time for memory in the backward pass.
         dropout: draw the model's own dropout in training; false computes there what evaluation does.
@@ -38,6 +40,7 @@ class BackboneOptions:
     """
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    quantization: Literal["nf4"] | None = None
     attention: str | None = None
     gradient_checkpointing: bool = False
     dropout: bool = True
@@ -83,11 +86,12 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
         if not options.dropout:
             leave_out_dropout(config)
         kind = model_class(config, name)
-        extra = {"attn_implementation": options.attention} if options.attention else {}
+        extra: dict[str, Any] = {"attn_implementation": options.attention} if options.attention else {}
         dtype = getattr(torch, options.dtype)
         if random_weights:
             model = kind.from_config(config, dtype=dtype, **extra)
         else:
+            extra |= loading_options(options.quantization, dtype)
             model, found = kind.from_pretrained(
                 source, config=config, dtype=dtype, output_loading_info=True, **extra, **common
             )

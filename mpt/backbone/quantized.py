@@ -1,0 +1,48 @@
+"""Frozen weights in four bits: a prompt is trained through what they stand for."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from mpt.util.distribution import install
+from mpt.util.errors import UserError
+
+_NEEDED = ("bitsandbytes", "accelerate")
+
+
+def loading_options(quantization: str | None, dtype: torch.dtype) -> dict[str, Any]:
+    """What transformers' ``from_pretrained`` is given for it: nothing without quantisation.
+
+    The matrices of linear layers become 4-bit NormalFloats (Dettmers et al. 2023), a scale for each block of 64. They
+    are multiplied out in ``dtype`` as they are used, so loss and gradient are those of the numbers that they stand for.
+
+    Raises:
+        UserError: a package that it takes is missing.
+    """
+    if quantization is None:
+        return {}
+    if missing := [package for package in _NEEDED if find_spec(package) is None]:
+        raise UserError(
+            f"backbone_options.quantization {quantization} takes {' and '.join(missing)}, not installed here: "
+            f"{install('quantization')}"
+        )
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=dtype)
+    return {"quantization_config": config}
+
+
+def refuse_quantized(quantization: str | None, learner: str) -> None:
+    """Refuse weights that are to be learned.
+
+    Raises:
+        UserError: they are quantised.
+    """
+    if quantization is not None:
+        raise UserError(
+            f"{learner} learns the backbone's weights, and quantised ones cannot be learned; leave out "
+            f"backbone_options.quantization {quantization}, or learn a prompt"
+        )
