@@ -28,6 +28,7 @@ from mpt.data.modules.text_data import TextData, check_stream
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
 from mpt.fit.renamed import renamed
+from mpt.fit.strategies import refuse_splitting
 from mpt.learn import Learner
 from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
@@ -97,6 +98,7 @@ class RunCLI(LightningCLI):
         refuse_unsafe(self.config[self.config.subcommand])
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
+        refuse_splitting(config.get("strategy"))
         try:
             return super()._instantiate_trainer(config, callbacks)
         except (TypeError, ValueError, MisconfigurationException) as error:  # options that do not go together

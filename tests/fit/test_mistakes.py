@@ -21,6 +21,8 @@ MISTAKES = {
     "short": ([*CONFIG, "--trainer.max_step", "5"], "is not an option; did you mean --trainer.max_steps"),
     "number": ([*CONFIG, "--trainer.max_steps", "five"], "--trainer.max_steps takes a whole number, not five"),
     "accelerator": ([*CONFIG, "--data.task", "x", "--trainer.accelerator", "gpuu"], "'gpuu'"),
+    "strategy": ([*CONFIG, "--data.task", "x", "--trainer.strategy", "fsdp"], "trainer.strategy fsdp shares a model's"),
+    "deepspeed": ([*CONFIG, "--data.task", "x", "--trainer.strategy", "deepspeed_stage_2"], "use ddp, and for a model"),
     "data": ([*CONFIG, "--data", "FewShot"], "there is no class of that name; did you mean FewShotData?"),
     "abbreviated": ([*CONFIG, "--data.tas", "x"], "--data.tas is not an option of FewShotData; did you mean task?"),
     "config": (["--config", "promt_tuning"], "config promt_tuning: no such file, and no shipped one of that name; did"),
