@@ -612,6 +612,7 @@ def test_a_batch_without_targets_has_no_loss(load_backbone):
         backbone.loss(None, backbone.encode(INPUTS))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bart_unscaled"])
 def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone, monkeypatch):
@@ -633,3 +634,13 @@ def test_a_gpu_gives_what_the_cpu_gives(kind, load_backbone, monkeypatch):
     for one in (there, backbone):  # every other token ends an answer, so that rows leave one by one
         monkeypatch.setattr(one.generation, "eos_token_id", list(range(0, len(backbone.tokenizer), 2)))
     assert there.answer(prompt.cuda(), moved).texts == backbone.answer(prompt, batch).texts != texts
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_beams_and_penalties_on_a_gpu_give_the_cpus_answers(kind, load_backbone):
+    backbone = load_backbone(kind, num_beams=2, repetition_penalty=1.2, max_target_length=4)
+    there, prompt = copy.deepcopy(backbone).cuda(), some_prompt(backbone)
+    expected = backbone.answer(prompt, backbone.encode(INPUTS)).texts
+    assert there.answer(prompt.cuda(), there.encode(INPUTS).to("cuda")).texts == expected

@@ -52,7 +52,7 @@ def still(tmp_path_factory):
 def test_fit_and_predict_give_the_answers_of_the_saved_prompt(kind, precision, mpt, model_folder, tmp_path):
     folder, toy, model = tmp_path / "run", write_toy(tmp_path / "data"), model_folder(kind)
     changes = {"trainer__accelerator": "gpu", "trainer__devices": 1, "trainer__precision": precision}
-    changes |= {"trainer__max_steps": 2, "model__optimizer": "SGD", "model__optimizer__lr": 1e-3}
+    changes["trainer__max_steps"] = 2
     options = ["--config", "prompt_tuning", *small_fit(model, toy, folder, **changes)]
     assert mpt("fit", *options).code == 0
     assert mpt("predict", *options).code == 0

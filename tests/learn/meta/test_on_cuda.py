@@ -41,6 +41,7 @@ def there(episode: Episode) -> Episode:
     return Episode(backbone, episode.prompt.to(CUDA), support, episode.query.to(CUDA))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["t5_gated", "bart", on_a_gpu("gpt2"), "llama"])
 @pytest.mark.parametrize("name", ["finite_difference", "exact", on_a_gpu("graph"), on_a_gpu("fomaml"), "reptile"])
 def test_meta_gradients_are_the_cpus(episode, name, kind):
