@@ -32,8 +32,8 @@ ExampleSource = Path | str | Frame | Iterable[tuple[str, str]] | Iterable[Mappin
 
 def adapt_examples(
     train: ExampleSource,
-    library: Library | Path | str,
-    out: Path | str,
+    library: Library | Path | str | None = None,
+    out: Path | str | None = None,
     *,
     dev: ExampleSource | None = None,
     test: ExampleSource | None = None,
@@ -48,9 +48,10 @@ def adapt_examples(
 
     Args:
         train, dev, test: examples; without dev it is split off train.
-        library: one that is open, a folder, the name of a shipped one, or ``hub:owner/name``.
-        out: the prompt's folder, new.
-        backbone: hub name, folder or ``mpt-tiny``; the library's if not given.
+        library: one that is open, a folder, the name of a shipped one, or ``hub:owner/name``; without one the starts
+            are sampled vocabulary, label words and the instruction.
+        out: the prompt's folder, new; has to be given.
+        backbone: hub name, folder or ``mpt-tiny``; the library's if not given, or mpt-tiny.
         options: of the backbone.
         choices: how the prompt is sought; its seed orders the batches.
         device: ``cpu`` or ``cuda``; a GPU, if there is one, if not given.
@@ -64,6 +65,8 @@ def adapt_examples(
             something.
     """
     terminal = console() if progress else Console(quiet=True)
+    if out is None:
+        raise UserError("mpt.adapt: out must be given, the folder that the prompt is written to")
     refuse_full(Path(out), "out")
     with tempfile.TemporaryDirectory() as folder:
         files: dict[str, Any] = {"train": train, "dev": dev, "test": test}
@@ -74,13 +77,14 @@ def adapt_examples(
             raise UserError(f"mpt.adapt: {error}") from error
     for sentence in examples.told:
         terminal.print(sentence, markup=False)
-    opened = library if isinstance(library, Library) else Library.open(str(library))
+    opened = library if isinstance(library, Library) or library is None else Library.open(str(library))
     choices = choices or AdaptOptions()
-    opened.check_excluded(choices.exclude)
+    if opened is not None:
+        opened.check_excluded(choices.exclude)
     found, _ = adapt(
         examples,
         opened,
-        backbone or opened.recipe.backbone,
+        backbone,
         options or BackboneOptions(),
         choices,
         Path(out),

@@ -1,34 +1,34 @@
-"""From a few examples to a prompt: the task's key, the most similar prompts of a library, a tuning from each."""
+"""From a few examples to a prompt: a tuning from each of a few starts, a library's most similar prompts among them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
+from mpt.adapt.defaults import DEFAULTS
 from mpt.adapt.device import few_threads
 from mpt.adapt.examples import Examples
 from mpt.adapt.progress import TuningProgress
-from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, plain_start, tune
+from mpt.adapt.starts import Start, cut, own_starts
+from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, tune
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
-from mpt.library.search import SearchHit
+from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, write_predictions
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder, only_one, write_json
-
-NO_TRANSFER = "no transfer"
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,25 @@ class AdaptOptions:
     """How the prompt is sought.
 
     Attributes:
+        instruction: what is to be done, in words: a start of its own.
         top: how many prompts of the library are tried.
         by: the similarity that they are ranked by; :class:`mpt.library.retrieval.Retrieval` says why it is not
             per_token, as in studies.
         exclude: tasks whose prompts are not tried.
         steps: of each tuning.
         every: steps between evaluations on dev.
-        learning_rate, batch_size: of the tuning; those of the library's keys if not given.
-        seed: of the order of the batches.
+        prompt_length, learning_rate, batch_size: of the tuning; those of the library's keys if not given, and without a
+            library :data:`mpt.adapt.defaults.DEFAULTS`. The length has to be the library's, if there is one.
+        seed: of the order of the batches, and without a library of the starts.
     """
 
+    instruction: str | None = None
     top: int = 3
     by: str = "average_token"
     exclude: tuple[str, ...] = ()
     steps: int = 300
     every: int = 25
+    prompt_length: int | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
     seed: int = 13
@@ -61,8 +65,8 @@ class TriedStart:
     """A start and what tuning from it came to.
 
     Attributes:
-        start: name of the library's entry, or :data:`NO_TRANSFER`.
-        task: that the entry was learned on; empty without transfer.
+        start: its name, see :class:`mpt.adapt.starts.Start`.
+        task: that a library's entry was learned on; empty for the others.
         similarity: of the entry's key to the task's.
         tuned: what became of it.
     """
@@ -83,36 +87,31 @@ class AdaptResult:
     """The result of an adaptation.
 
     Attributes:
-        tries: the one without transfer first, then by similarity.
+        tries: the one from sampled vocabulary first, a library's last, by similarity.
         chosen: the best of them on dev.
-        key: the task's, ``[P, H]``.
-        test: with a test file, the scores of the chosen prompt and of the one without transfer.
+        key: the task's, ``[P, H]``; None without a library.
+        test: with a test file, the scores of the chosen prompt and of the one from sampled vocabulary.
         outputs: of the chosen prompt, by split, of each example.
         inputs_cut: how many inputs were longer than the backbone was told to read.
     """
 
     tries: list[TriedStart]
     chosen: TriedStart
-    key: Tensor
+    key: Tensor | None
     test: tuple[float, float] | None = None
     outputs: dict[str, list[Prediction]] = field(default_factory=dict)
     inputs_cut: int = 0
 
     @property
     def plain(self) -> TriedStart:
-        """The tuning that started without transfer."""
+        """The tuning that started from sampled vocabulary, which the others are compared with."""
         return self.tries[0]
-
-    @property
-    def transferred(self) -> bool:
-        """Whether the chosen prompt started from the library's."""
-        return self.chosen is not self.plain
 
 
 def adapt(
     examples: Examples,
-    library: Library,
-    backbone_name: str,
+    library: Library | None,
+    backbone_name: str | None,
     options: BackboneOptions,
     choices: AdaptOptions,
     out: Path,
@@ -120,6 +119,9 @@ def adapt(
     device: torch.device,
 ) -> tuple[AdaptResult, FrozenBackbone]:
     """Find the best prompt for a task and write it to a folder.
+
+    Without a library the starts are sampled vocabulary and, for a classification, its label words; an instruction is
+    one more, with a library or without. The backbone is the library's, or mpt-tiny, if none is named.
 
     A run that was stopped goes on where it was, if it is started with the same files and options again; its state lies
     beside ``out`` in a hidden folder until then.
@@ -129,17 +131,25 @@ def adapt(
     """
     if choices.top < 1:
         raise UserError(f"--top must be at least 1, not {choices.top}")
-    backbone = FrozenBackbone(backbone_name, options)
-    backbone.check_lengths(library.recipe.prompt_length)
+    recipe = replace(DEFAULTS, seed=choices.seed) if library is None else library.recipe
+    length = _length(library, recipe, choices)
+    backbone = FrozenBackbone(backbone_name or recipe.backbone, options)
+    backbone.check_lengths(length)
     few_threads(backbone)
-    _check_backbone(library, backbone)
+    if library is not None:
+        _check_backbone(library, backbone)
+    starts = own_starts(backbone, length, recipe.seed, () if library else examples.task.labels, choices.instruction)
+    if choices.instruction and (more := cut(backbone, length, choices.instruction)):
+        terminal.print(
+            f"the instruction has {length + more} tokens, of which the prompt's {length} rows hold the first {length}"
+        )
     for sentence in check_targets(backbone.encode, examples.data(1, choices.seed).outputs()):
         terminal.print(sentence, markup=False)
     work = out.with_name(f".{out.name}.adapting")
     with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
         try:
             backbone.to(device)
-            adaptation = _Adaptation(examples, library, backbone, choices, terminal)
+            adaptation = _Adaptation(examples, library, recipe, starts, backbone, choices, terminal)
             found = adaptation.search(work)
             adaptation.save(found, out)
         except UserError:
@@ -147,6 +157,16 @@ def adapt(
             raise
         shutil.rmtree(work, ignore_errors=True)
     return found, backbone
+
+
+def _length(library: Library | None, recipe: KeyRecipe, choices: AdaptOptions) -> int:
+    length = choices.prompt_length or recipe.prompt_length
+    if library is not None and length != recipe.prompt_length:
+        raise UserError(
+            f"--prompt-length {length}: the prompts of the library {library.folder} have {recipe.prompt_length} rows; "
+            "leave out either --prompt-length or --library"
+        )
+    return length
 
 
 def _check_backbone(library: Library, backbone: FrozenBackbone) -> None:
@@ -157,60 +177,69 @@ def _check_backbone(library: Library, backbone: FrozenBackbone) -> None:
         others = ", ".join(sorted({entry.backbone for entry in entries})[:3])
         raise UserError(
             f"the library {library.folder} has no prompt of backbone {backbone.name} (weights {backbone.fingerprint}); "
-            f"its prompts were learned on {others}"
+            f"its prompts were learned on {others}: name that by --backbone, or leave out --library, which tunes from "
+            "starts of the task's own"
         )
 
 
 @dataclass(frozen=True)
 class _Adaptation:
     examples: Examples
-    library: Library
+    library: Library | None
+    recipe: KeyRecipe
+    starts: list[Start]
     backbone: FrozenBackbone
     choices: AdaptOptions
     terminal: Console
 
     @property
     def rate(self) -> float:
-        return self.choices.learning_rate or self.library.recipe.learning_rate
+        return self.choices.learning_rate or self.recipe.learning_rate
 
     def search(self, work: Path) -> AdaptResult:
-        recipe, choices = self.library.recipe, self.choices
-        start = plain_start(self.backbone, recipe.prompt_length, recipe.seed)
-        with self.terminal.status(f"the task's key: {recipe.key_steps} steps"):
-            data = self.examples.data(recipe.batch_size, choices.seed)
-            job = TuningJob(self.examples.task.name, data, start, recipe.learning_rate)
-            key = early_prompts(self.backbone, [job], recipe.key_steps)[0]
-        hits = self.library.search(
-            key, choices.top, choices.by, fingerprint=self.backbone.fingerprint, exclude_tasks=choices.exclude
-        )
-        if not hits:
-            raise UserError(f"no prompt of the library {self.library.folder} is left after --exclude")
-        data = self.examples.data(choices.batch_size or recipe.batch_size, choices.seed)
-        tries = self._tune(data, start, hits, work)
+        key, starts = None, self.starts
+        if self.library is not None:
+            key = self._key()
+            starts = [*starts, *self._retrieved(self.library, key)]
+        data = self.examples.data(self.choices.batch_size or self.recipe.batch_size, self.choices.seed)
+        tries = self._tune(data, starts, work)
         found = AdaptResult(tries, _best(tries), key)
         self._score(found, data)
         return found
 
-    def _tune(self, data: FewShotData, start: Tensor, hits: list[SearchHit], work: Path) -> list[TriedStart]:
+    def _key(self) -> Tensor:
+        recipe = self.recipe
+        with self.terminal.status(f"the task's key: {recipe.key_steps} steps"):
+            data = self.examples.data(recipe.batch_size, self.choices.seed)
+            job = TuningJob(self.examples.task.name, data, self.starts[0].prompt, recipe.learning_rate)
+            return early_prompts(self.backbone, [job], recipe.key_steps)[0]
+
+    def _retrieved(self, library: Library, key: Tensor) -> list[Start]:
+        choices, fingerprint = self.choices, self.backbone.fingerprint
+        hits = library.search(key, choices.top, choices.by, fingerprint=fingerprint, exclude_tasks=choices.exclude)
+        if not hits:
+            raise UserError(f"no prompt of the library {library.folder} is left after --exclude")
+        return [Start.of(hit, library.value(hit.entry)) for hit in hits]
+
+    def _tune(self, data: FewShotData, starts: list[Start], work: Path) -> list[TriedStart]:
         steps, every = self.choices.steps, self.choices.every
-        starts = [(NO_TRANSFER, start), *((hit.entry.name, self.library.value(hit.entry)) for hit in hits)]
-        jobs = [TuningJob(name, data, prompt, self.rate) for name, prompt in starts]
+        jobs = [TuningJob(start.name, data, start.prompt, self.rate) for start in starts]
         state = work / f"{self._digest(starts)}.pt"
-        with TuningProgress(self.terminal, f"tuning without transfer and from {len(hits)} retrieved", steps) as bar:
+        with TuningProgress(self.terminal, f"tuning from {len(starts)} starts", steps) as bar:
             tuned = tune(self.backbone, jobs, steps=steps, every=every, from_start=True, state=state, told=bar.told)
-        return [TriedStart(NO_TRANSFER, "", None, tuned[0])] + [
-            TriedStart(hit.entry.name, hit.entry.task, hit.similarity, result)
-            for hit, result in zip(hits, tuned[1:], strict=True)
+        return [
+            TriedStart(start.name, start.task, start.similarity, result)
+            for start, result in zip(starts, tuned, strict=True)
         ]
 
-    def _digest(self, starts: list[tuple[str, Tensor]]) -> str:
+    def _digest(self, starts: list[Start]) -> str:
         """Names what a state belongs to: another task's or other options' would go on as nonsense."""
         rows = [[(row.input, row.example.targets) for row in part] for part in (self.examples.train, self.examples.dev)]
         options, backbone = asdict(self.choices), self.backbone
         known = [rows, self.examples.task.metric, options, self.rate, asdict(backbone.options), backbone.fingerprint]
         digest = hashlib.sha256(json.dumps(known).encode())
-        for name, prompt in starts:
-            digest.update(name.encode() + prompt.contiguous().numpy().tobytes())
+        for start in starts:
+            digest.update(start.name.encode() + start.prompt.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def _score(self, found: AdaptResult, data: FewShotData) -> None:
@@ -238,7 +267,7 @@ class _Adaptation:
             "dev_score": chosen.tuned.dev_score,
             "start": chosen.start,
             "similarity": chosen.similarity,
-            "library": self.library.folder.name,
+            "library": self.library.folder.name if self.library else None,
             "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
             "max_input_length": backbone.options.max_input_length,
             "max_target_length": backbone.options.max_target_length,
@@ -257,12 +286,13 @@ class _Adaptation:
             ],
         }
         if found.test is not None:
-            facts |= {"test_score": found.test[0], "test_score_without_transfer": found.test[1]}
+            facts |= {"test_score": found.test[0], "test_score_from_sampled_vocabulary": found.test[1]}
         out.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(out) as fresh:
             save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
-            of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
-            save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
+            if found.key is not None:
+                of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
+                save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
             for split, rows in found.outputs.items():
                 write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
             write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
@@ -271,4 +301,6 @@ class _Adaptation:
 def _best(tries: list[TriedStart]) -> TriedStart:
     """The highest dev score; of equal ones the lowest dev loss, which tells more on a few examples."""
     good = [one for one in tries if one.tuned.value is not None]
+    if not good:
+        raise UserError(f"no tuning came to an end; from {tries[0].start}: {tries[0].tuned.ended}")
     return min(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))

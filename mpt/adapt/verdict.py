@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.run import NO_TRANSFER, AdaptResult
+from mpt.adapt.run import AdaptResult
+from mpt.adapt.starts import SAMPLED
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.source import GGUF, bundled_backbones, resolve
 
@@ -32,18 +33,18 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
     best, base = chosen.tuned.dev_score, plain.tuned.dev_score
     many = sum(len(one.tuned.history) for one in found.tries)
     said = []
-    if found.transferred:
+    if gained := chosen is not plain:
         how = "the tuning from" if chosen.tuned.best_step else "without any tuning"
         said.append(
-            f"chosen on dev: {how} {chosen.start}, {metric} {best:.3f}; without transfer {base:.3f}: "
+            f"chosen on dev: {how} {chosen.start}, {metric} {best:.3f}; from {SAMPLED} {base:.3f}: "
             f"a gain of {best - base:+.3f}" + (f" ({(best - base) / base:+.0%})" if base > 0 else "")
         )
         if best == base:
             said.append("the dev scores are equal; the lower dev loss decided")
     else:
         said.append(
-            f"chosen on dev: the tuning without transfer, {metric} {base:.3f}: no retrieved prompt did better, so the "
-            "gain is 0"
+            f"chosen on dev: the tuning from {SAMPLED}, {metric} {base:.3f}"
+            + (": no other start did better, so the gain is 0" if found.tries[1:] else ", the one start there was")
         )
     said += _against_chance(found, examples)
     one = f"; one example is {1 / len(examples.dev):.3f}" if metric in ("ACC", "EM") else ""
@@ -55,7 +56,7 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
         new, old = found.test
         said.append(
             f"on the {len(examples.test)} test examples, which chose nothing: {metric} {new:.3f}"
-            + (f"; without transfer {old:.3f}: {new - old:+.3f}" if found.transferred else "")
+            + (f"; from {SAMPLED} {old:.3f}: {new - old:+.3f}" if gained else "")
         )
     else:
         said.append("for a figure that is not, give examples that were kept apart by --test")
@@ -64,7 +65,7 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
     if (share := foreign(backbone, [row.input for row in examples.train])) > 0.2:
         said.append(
             f"{share:.0%} of the words are unknown to mpt-tiny, which knows a made-up world and no English: expect "
-            "nothing of it here; with a real backbone and a library learned on it the command is the same"
+            "nothing of it here; with a real --backbone the command is the same"
         )
     for try_ in found.tries:
         if try_.tuned.ended:
@@ -135,16 +136,18 @@ def _settings(backbone: FrozenBackbone) -> str:
 def _table(found: AdaptResult, metric: str) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("start")
-    table.add_column("task")
-    for name in ("similarity", f"{metric} at start", f"best {metric}", "at step", "dev loss"):
+    retrieved = any(one.similarity is not None for one in found.tries)
+    if retrieved:
+        table.add_column("task")
+        table.add_column("similarity", justify="right")
+    for name in (f"{metric} at start", f"best {metric}", "at step", "dev loss"):
         table.add_column(name, justify="right")
     table.add_column("")
     for one in found.tries:
         tuned = one.tuned
         table.add_row(
             one.start,
-            one.task if one.start != NO_TRANSFER else "",
-            "" if one.similarity is None else f"{one.similarity:.4f}",
+            *([one.task, "" if one.similarity is None else f"{one.similarity:.4f}"] if retrieved else []),
             f"{one.first:.3f}",
             f"{tuned.dev_score:.3f}" if tuned.value is not None else "failed",
             "" if tuned.best_step is None else str(tuned.best_step),

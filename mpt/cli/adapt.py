@@ -1,4 +1,4 @@
-"""``mpt adapt TRAIN --library WHERE --out DIR``."""
+"""``mpt adapt TRAIN --out DIR``."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import argparse
 import time
 from pathlib import Path
 
+from mpt.adapt.defaults import DEFAULTS
 from mpt.cli.options import Parser, above_zero, add_model, at_least, part
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
 
 def run_adapt_command(arguments: list[str]) -> None:
-    """Find the best prompt for one task of a few examples, with a prompt library's help."""
+    """Find the best prompt for one task of a few examples, with a prompt library's help if there is one."""
     parser = Parser(
         prog="mpt adapt",
-        description="The best prompt for a new task from one small file: the most similar prompts of a library are "
-        "retrieved (SPoT), a prompt is tuned from each of them and from none, and the best on dev is saved.",
+        description="The best prompt for a new task from one small file: prompts are tuned side by side from a few "
+        "starts (sampled vocabulary, label words, an instruction, the most similar prompts of a library as in SPoT), "
+        "and the best on dev is saved.",
     )
     parser.add_argument("train", type=Path, metavar="TRAIN", help="examples: .tsv as CrossFit's, .csv, or .jsonl")
     parser.add_argument(
-        "--library", required=True, metavar="WHERE", help="a folder, the name of a shipped library, or hub:owner/name"
+        "--library", metavar="WHERE", help="a folder, the name of a shipped library, or hub:owner/name (default: none)"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the prompt, which PEFT loads")
     parser.add_argument(
         "--backbone",
         metavar="NAME",
-        help="hub name, folder, GGUF file, mpt-tiny or smollm2-135m (default: the library's)",
+        help="hub name, folder, GGUF file, mpt-tiny or smollm2-135m (default: the library's, else mpt-tiny)",
     )
     files = parser.add_argument_group("examples")
     files.add_argument(
@@ -53,6 +55,7 @@ def run_adapt_command(arguments: list[str]) -> None:
         help="one of CrossFit's (default: ACC for labels, EM for short outputs, else Rouge-L)",
     )
     search, count = parser.add_argument_group("search and tuning"), at_least(1)
+    search.add_argument("--instruction", metavar="TEXT", help="what is to be done, in words: one more start")
     search.add_argument("--top", type=count, default=3, metavar="K", help="prompts of the library to try (default: 3)")
     search.add_argument(
         "--by",
@@ -64,11 +67,16 @@ def run_adapt_command(arguments: list[str]) -> None:
     search.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose prompts are not tried")
     search.add_argument("--steps", type=count, default=300, help="of each tuning (default: 300; more for large models)")
     search.add_argument("--every", type=count, default=25, help="steps between evaluations on dev (default: 25)")
-    rate = "learning rate (default: that of the library's keys)"
-    search.add_argument("--rate", type=above_zero, metavar="RATE", dest="learning_rate", help=rate)
-    search.add_argument("--batch-size", type=count, help="examples a step (default: that of the library's keys)")
+    for name, kind, what in (
+        ("prompt_length", count, "rows of the prompt"),
+        ("learning_rate", above_zero, "learning rate of Adafactor"),
+        ("batch_size", count, "examples a step"),
+    ):
+        told = f"{what} (default: the library's, else {getattr(DEFAULTS, name)})"
+        option = "--rate" if name == "learning_rate" else f"--{name.replace('_', '-')}"
+        search.add_argument(option, type=kind, metavar="N", dest=name, help=told)
     search.add_argument(
-        "--seed", type=at_least(0), metavar="N", default=13, help="of split and order of the batches (default: 13)"
+        "--seed", type=at_least(0), metavar="N", default=13, help="of split, order and own starts (default: 13)"
     )
     add_model(parser.add_argument_group("backbone"))
     _adapt(parser.parse_args(arguments))
@@ -88,8 +96,11 @@ def _adapt(options: argparse.Namespace) -> None:
     if options.by not in MEASURES:
         raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     examples = read_examples(part(ExampleFiles, options))
-    library = Library.open(options.library)
-    library.check_excluded(options.exclude)
+    library = None if options.library is None else Library.open(options.library)
+    if library is not None:
+        library.check_excluded(options.exclude)
+    elif options.exclude:
+        raise UserError("--exclude names tasks of a library: give --library too")
     from mpt.adapt.device import device_of
     from mpt.adapt.progress import console
     from mpt.adapt.run import AdaptOptions, adapt
@@ -101,9 +112,10 @@ def _adapt(options: argparse.Namespace) -> None:
     terminal = console()
     for sentence in examples.told:
         terminal.print(sentence)
-    terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
+    if library is not None:
+        terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
     choices, limits = part(AdaptOptions, options), part(BackboneOptions, options)
-    name = options.backbone or library.recipe.backbone
-    found, backbone = adapt(examples, library, name, limits, choices, out, terminal, device_of(options.device))
+    device = device_of(options.device)
+    found, backbone = adapt(examples, library, options.backbone, limits, choices, out, terminal, device)
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")

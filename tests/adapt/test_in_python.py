@@ -80,6 +80,11 @@ def test_what_cannot_be_learned_from_is_told(library, tmp_path, rows, options, t
     assert not (tmp_path / "out").exists()
 
 
+def test_the_folder_of_the_prompt_has_to_be_given():
+    with pytest.raises(UserError, match="out must be given"):
+        mpt.adapt([("a", "x")])
+
+
 def test_a_folder_that_holds_something_is_left(library, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="exists; name another"):

@@ -16,6 +16,7 @@ from support.toy import Finished, Mpt
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import mpt.adapt.run as running
+from mpt.adapt.starts import cut, own_starts
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.source import resolve
 from mpt.data.fewshot.files import load_fewshot
@@ -99,7 +100,7 @@ def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, file
         ]
         assert [row["prediction"] for row in told] == [text.strip() for text in said]
     assert facts["dev_score"] > 0.6  # by chance 0.5
-    assert facts["tried"][0]["start"] == "no transfer" and len(facts["tried"]) == 3
+    assert facts["tried"][0]["start"] == "sampled vocabulary" and len(facts["tried"]) == 3
     best = max(facts["tried"], key=lambda one: (one["dev_score"], -one["dev_loss"]))
     assert facts["start"] == best["start"] and facts["dev_score"] == best["dev_score"]
     assert f"{facts['dev_score']:.3f}" in done.out and f"{facts['test_score']:.3f}" in done.out
@@ -175,6 +176,8 @@ def test_mistakes_are_one_sentence_and_leave_nothing(adapt, files, library, tmp_
         (("--by", "cosine"), {"dev": False}, "--by is one of"),
         (("--every", 50), {"dev": False}, "--every 50"),
         (("--rate", 0), {"dev": False}, "--rate must be above 0"),
+        (("--prompt-length", 7), {"dev": False}, "have 20 rows; leave out either --prompt-length or --library"),
+        (("--instruction", " "), {"dev": False}, "--instruction is empty"),
     ]
     for more, options, said in cases:
         done = adapt(*more, **options)
@@ -182,6 +185,33 @@ def test_mistakes_are_one_sentence_and_leave_nothing(adapt, files, library, tmp_
     assert not (tmp_path / "found").exists() and not list(tmp_path.glob(".*"))
 
 
-def test_a_library_of_another_backbone_is_refused(adapt, tmp_path, model_folder):
+def test_a_library_of_another_backbone_is_refused_with_the_way_on(adapt, tmp_path, model_folder):
     done = adapt("--backbone", model_folder("t5"))
     assert done.code == 2 and "has no prompt of backbone" in done.err and "mpt-tiny" in done.err
+    assert "or leave out --library" in done.err
+
+
+@pytest.mark.long
+def test_without_a_library_any_backbone_is_tuned_from_starts_of_the_tasks_own(files, tmp_path, capsys, model_folder):
+    """The starts against the rows of the model's own table; a number for each option that no library gives."""
+    model, out = model_folder("t5"), tmp_path / "found"
+    words = ("--steps", 4, "--every", 2, "--max-target-length", 4, "--max-input-length", 32, "--device", "cpu")
+    words += ("--prompt-length", 6, "--rate", 0.01, "--batch-size", 2, "--instruction", "is it large or small ?")
+    done = Mpt(capsys)("adapt", files["train"], "--dev", files["dev"], "--backbone", model, "--out", out, *words)
+    assert done.code == 0, done.err
+    facts = json.loads((out / "mpt.json").read_text(encoding="utf-8"))
+    assert [one["start"] for one in facts["tried"]] == ["sampled vocabulary", "label words", "instruction"]
+    assert facts["library"] is None and facts["learning_rate"] == 0.01 and not (out / "key").exists()
+    assert load_prompt(out).weight.shape[0] == 6
+    assert "chosen on dev: " in done.out and "from sampled vocabulary" in done.out and "transfer" not in done.out
+
+    backbone = FrozenBackbone(str(model))
+    table, tokenizer = backbone.model.get_input_embeddings().weight, backbone.tokenizer
+    sampled, words_of_labels, instruction = own_starts(backbone, 6, 13, ("plus", "minus"), "large")
+    of = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("plus", "minus", "large")]
+    assert torch.equal(words_of_labels.prompt[:2], torch.stack([table[of[0]].mean(0), table[of[1]].mean(0)]))
+    assert torch.equal(instruction.prompt[: len(of[2])], table[of[2]][:6])
+    assert all(any(torch.equal(row, known) for known in table) for row in sampled.prompt)
+    assert (
+        cut(backbone, 1, "large small ?") == len(tokenizer("large small ?", add_special_tokens=False)["input_ids"]) - 1
+    )

@@ -16,7 +16,8 @@ from transformers import AutoModelForSeq2SeqLM
 
 from mpt.adapt.examples import Examples
 from mpt.adapt.rows import TaskRow
-from mpt.adapt.run import NO_TRANSFER, AdaptResult, TriedStart, _best
+from mpt.adapt.run import AdaptResult, TriedStart, _best
+from mpt.adapt.starts import SAMPLED
 from mpt.adapt.tuning import Tuned
 from mpt.adapt.verdict import foreign, usage, verdict
 from mpt.backbone.loading import BackboneOptions
@@ -45,27 +46,27 @@ def said(*tries: TriedStart, test: tuple[float, float] | None = None, **options:
 
 
 def test_a_gain_is_told_with_its_optimism():
-    text = said(attempt(NO_TRANSFER, 0.5, 1.0), attempt("one", 1.0, 0.2), attempt("two", 0.75, 0.1))
-    assert "the tuning from one, ACC 1.000; without transfer 0.500: a gain of +0.500 (+100%)" in text
+    text = said(attempt(SAMPLED, 0.5, 1.0), attempt("one", 1.0, 0.2), attempt("two", 0.75, 0.1))
+    assert "the tuning from one, ACC 1.000; from sampled vocabulary 0.500: a gain of +0.500 (+100%)" in text
     assert "optimistic: the best of 6 evaluations (3 starts) on the same 4 examples" in text and "0.250" in text
     assert "--test" in text
 
 
-def test_the_test_set_is_told_beside_no_transfer():
-    text = said(attempt(NO_TRANSFER, 0.5, 1.0), attempt("one", 1.0, 0.2), test=(0.5, 1.0))
-    assert "on the 2 test examples, which chose nothing: ACC 0.500; without transfer 1.000: -0.500" in text
+def test_the_test_set_is_told_beside_the_plain_start():
+    text = said(attempt(SAMPLED, 0.5, 1.0), attempt("one", 1.0, 0.2), test=(0.5, 1.0))
+    assert "on the 2 test examples, which chose nothing: ACC 0.500; from sampled vocabulary 1.000: -0.500" in text
     assert "--test" not in text
 
 
-def test_no_transfer_may_be_best_and_then_there_is_no_gain():
-    text = said(attempt(NO_TRANSFER, 0.9, 1.0), attempt("one", 0.8, 0.2), test=(0.7, 0.7))
-    assert "no retrieved prompt did better, so the gain is 0" in text and "ACC 0.700" in text
+def test_sampled_vocabulary_may_be_best_and_then_there_is_no_gain():
+    text = said(attempt(SAMPLED, 0.9, 1.0), attempt("one", 0.8, 0.2), test=(0.7, 0.7))
+    assert "no other start did better, so the gain is 0" in text and "ACC 0.700" in text
 
 
 def test_equal_scores_are_decided_by_the_loss():
-    assert _best([attempt(NO_TRANSFER, 0.9, 0.3), attempt("one", 0.9, 0.2)]).start == "one"
-    assert _best([attempt(NO_TRANSFER, 0.9, 0.2), attempt("one", 0.9, 0.2)]).start == NO_TRANSFER
-    assert "the lower dev loss decided" in said(attempt(NO_TRANSFER, 0.9, 0.3), attempt("one", 0.9, 0.2))
+    assert _best([attempt(SAMPLED, 0.9, 0.3), attempt("one", 0.9, 0.2)]).start == "one"
+    assert _best([attempt(SAMPLED, 0.9, 0.2), attempt("one", 0.9, 0.2)]).start == SAMPLED
+    assert "the lower dev loss decided" in said(attempt(SAMPLED, 0.9, 0.3), attempt("one", 0.9, 0.2))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_equal_scores_are_decided_by_the_loss():
     ],
 )
 def test_a_score_that_means_nothing_is_told(score, options, expected):
-    text = said(attempt(NO_TRANSFER, score, 1.0), attempt("one", score, 0.5, step=0), **options)
+    text = said(attempt(SAMPLED, score, 1.0), attempt("one", score, 0.5, step=0), **options)
     assert (expected or "always") in text if expected else "always" not in text
     assert "without any tuning one" in text
 

@@ -1,0 +1,67 @@
+"""Where the tunings of one task begin: the task's own starts, and the prompts that a library has for tasks like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mpt.adapt.tuning import plain_start
+from mpt.backbone.model import FrozenBackbone
+from mpt.library.search import SearchHit
+from mpt.prompt.initialisers import ClassLabels, FromText, InitContext
+from mpt.util.errors import UserError
+
+SAMPLED = "sampled vocabulary"
+"""The start that every other is compared with."""
+
+LABELS = "label words"
+INSTRUCTION = "instruction"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a tuning begins with.
+
+    Attributes:
+        name: of the library's entry, :data:`SAMPLED`, :data:`LABELS` or :data:`INSTRUCTION`.
+        prompt: ``[P, H]``.
+        task: that the entry was learned on; empty for the others.
+        similarity: of the entry's key to the task's.
+    """
+
+    name: str
+    prompt: Tensor
+    task: str = ""
+    similarity: float | None = None
+
+    @classmethod
+    def of(cls, hit: SearchHit, value: Tensor) -> Start:
+        """A library's prompt."""
+        return cls(hit.entry.name, value, hit.entry.task, hit.similarity)
+
+
+def own_starts(
+    backbone: FrozenBackbone, length: int, seed: int, labels: Sequence[str] = (), instruction: str | None = None
+) -> list[Start]:
+    """Sampled vocabulary; then label words, if there are labels; then the instruction, if there is one.
+
+    The rows that labels or the instruction leave free are sampled vocabulary too.
+
+    Raises:
+        UserError: the instruction has no words.
+    """
+    starts = [Start(SAMPLED, plain_start(backbone, length, seed))]
+    if labels:
+        starts.append(Start(LABELS, plain_start(backbone, length, seed, ClassLabels(list(labels)))))
+    if instruction is not None:
+        if not instruction.strip():
+            raise UserError("--instruction is empty; write what is to be done, or leave it out")
+        starts.append(Start(INSTRUCTION, plain_start(backbone, length, seed, FromText(instruction))))
+    return starts
+
+
+def cut(backbone: FrozenBackbone, length: int, instruction: str) -> int:
+    """How many tokens of an instruction have no room in a prompt of P rows."""
+    return max(0, len(InitContext.of(backbone, 0).tokenize(instruction)) - length)
