@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
+from contextlib import nullcontext, redirect_stderr
 from functools import cache
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +57,8 @@ def folder_of(file: Path, name: str) -> Path:
             clear_left(root)
             if not folder.is_dir():
                 _refuse_damaged(file, name)
-                log.info("backbone %s: its weights are made into %s, once; this takes a while", name, folder)
+                # A warning, for it is seen whatever a command has made of its log: a large file takes minutes.
+                log.warning("backbone %s is made into ordinary weights once, which takes a while: %s", name, folder)
                 _make(file, name, folder)
     except OSError as error:
         raise UserError(
@@ -133,9 +137,10 @@ def _make(file: Path, name: str, folder: Path) -> None:
     try:
         config = AutoConfig.from_pretrained(file.parent, **where)
         kind = model_class(config, name)
-        model, found = kind.from_pretrained(
-            file.parent, config=config, dtype=torch.float32, output_loading_info=True, **where
-        )
+        with nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO()):  # transformers' bar
+            model, found = kind.from_pretrained(
+                file.parent, config=config, dtype=torch.float32, output_loading_info=True, **where
+            )
         refuse_missing(found["missing_keys"], name)
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
     except UserError:

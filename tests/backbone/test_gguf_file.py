@@ -63,6 +63,14 @@ def made(cache: Path) -> list[Path]:
     return sorted(path for path in cache.glob("*") if path.name != ".lock")
 
 
+def test_it_is_told_once_that_it_takes_a_while(written, cache, caplog, capfd):
+    folder = resolve(str(written))
+    assert caplog.messages == [f"backbone {written} is made into ordinary weights once, which takes a while: {folder}"]
+    resolve(str(written))
+    assert len(caplog.messages) == 1
+    assert "%|" not in capfd.readouterr().err, "no bar where no terminal is"
+
+
 def test_it_says_what_the_plain_folder_says(plain, written, cache):
     ours, theirs = FrozenBackbone(str(written), SHORT), FrozenBackbone(str(plain), SHORT)
     assert ours.fingerprint == theirs.fingerprint and ours.name == str(written)
