@@ -21,7 +21,7 @@ from mpt.backbone.grouping import groups
 from mpt.backbone.loading import BackboneOptions, load
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.padded import PaddedRows
-from mpt.backbone.rows import Rows, Weighed
+from mpt.backbone.rows import Prompts, Rows, Weighed
 from mpt.util.errors import UserError
 
 Candidates = Sequence[str] | Sequence[Sequence[str]]
@@ -93,14 +93,14 @@ class Backbone(nn.Module):
 
     # The three calls everything rests on --------------------------------------------------------------------
 
-    def loss(self, prompt: Tensor | None, batch: Batch, owners: Tensor | None = None) -> Tensor:
+    def loss(self, prompt: Prompts, batch: Batch, owners: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of each target, summed over its tokens: ``-log p(Y | [P, X])``, ``[B]``.
 
         This is the summand of equation 1 of Qin et al. (2023). See :func:`token_mean` for the per-token mean.
 
         Args:
-            prompt: ``[P, H]``, ``None``, or ``[N, P, H]``. A prompt that several rows share is read once by a
-                decoder-only model that reads its rows as one sequence.
+            prompt: ``[P, H]``, ``None``, ``[N, P, H]``, or N of ``[P, H]`` whose lengths may differ. A prompt that
+                several rows share is read once by a decoder-only model that reads its rows as one sequence.
             batch: B rows with targets.
             owners: number of each row's prompt among the N, ``[B]``. If not given, each is that of the next B / N rows.
         """
@@ -109,7 +109,7 @@ class Backbone(nn.Module):
         return self._losses(self._rows(prompt, batch, owners), Weighed(batch.labels))
 
     @torch.no_grad()
-    def answer(self, prompt: Tensor | None, batch: Batch, owners: Tensor | None = None) -> Answers:
+    def answer(self, prompt: Prompts, batch: Batch, owners: Tensor | None = None) -> Answers:
         """The B answers in evaluation mode, and the losses where the batch has targets.
 
         Decoding is greedy unless the options ask for beams or a penalty, and then the input is read once for both.
@@ -136,7 +136,7 @@ class Backbone(nn.Module):
         return Answers(self.encode.decode(ids if self.decoder_only else ids[:, 1:]), losses)
 
     @torch.no_grad()
-    def score(self, prompt: Tensor | None, batch: Batch, options: Candidates, owners: Tensor | None = None) -> Tensor:
+    def score(self, prompt: Prompts, batch: Batch, options: Candidates, owners: Tensor | None = None) -> Tensor:
         """Log-likelihood of each candidate answer, ``[B, n]``. The input is read once, however many are weighed.
 
         Args:
@@ -240,7 +240,7 @@ class Backbone(nn.Module):
         limits = (getattr(config, name, None) for config in configs for name in names)
         return next((limit for limit in limits if limit), None)
 
-    def _rows(self, prompt: Tensor | None, batch: Batch, owners: Tensor | None = None) -> Rows:
+    def _rows(self, prompt: Prompts, batch: Batch, owners: Tensor | None = None) -> Rows:
         if prompt is None and self.decoder_only and not batch.input_mask.any(1).all():
             raise UserError(
                 f"an input is empty, and {self.name} puts no start token before it: without a prompt there is "

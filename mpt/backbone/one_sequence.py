@@ -19,8 +19,8 @@ from transformers import DynamicCache, GenerationConfig
 from mpt.backbone.encoding import IGNORED
 from mpt.backbone.rows import Rows, Weighed
 
-_ANY = -1
-"""In a token's path: all that lies below may see it."""
+_ANY, _NONE = -1, -2
+"""In a token's path: all that lies below may see it, or nothing."""
 
 _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "attention_window", "index_topk")
 """What configurations call a number of tokens beyond which a layer does not look back as it does within."""
@@ -179,10 +179,13 @@ class OneSequence:
         row, column = mask.nonzero(as_tuple=True)
         read = self.table(ids[row, column])
         places = torch.arange(number * length, device=ids.device)
+        owner, place = places // max(1, length), places % max(1, length)
+        padding = None if rows.sizes is None else torch.where(place < rows.sizes[owner], _ANY, _NONE)
+        positions = mask.cumsum(1) - 1 + (rows.lengths - mask.sum(1))[:, None]
         return Tokens(
             torch.cat([rows.prompts.reshape(-1, width).to(read.dtype), read]),
-            torch.cat([places % max(1, length), (mask.cumsum(1) - 1 + length)[row, column]]),
-            torch.cat([_paths(places // max(1, length)), _paths(rows.each[row], row)]),
+            torch.cat([place, positions[row, column]]),
+            torch.cat([_paths(owner, padding), _paths(rows.each[row], row)]),
         )
 
     def _answers(self, rows: Rows, answers: Weighed) -> Tokens:
@@ -232,7 +235,7 @@ def _ends(rows: Rows) -> Tensor:
     """Where the last token before each row's answers stands, ``[B]``."""
     inputs = rows.batch.input_mask.sum(1)
     prompts = len(rows.prompts) * rows.prompt_length
-    return torch.where(inputs > 0, prompts + inputs.cumsum(0), (rows.each + 1) * rows.prompt_length) - 1
+    return torch.where(inputs > 0, prompts + inputs.cumsum(0), rows.each * rows.prompt_length + rows.lengths) - 1
 
 
 def _before(rows: Rows, answers: Weighed, read: int) -> Tensor:

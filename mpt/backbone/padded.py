@@ -28,10 +28,7 @@ class PaddedRows:
     def embeds(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """``[padding; prompt; input]``: ``[B, P + T, H]``, and its mask ``[B, P + T]``."""
         embeds, mask = rows.embeds(self.table)
-        places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-        padding = (mask == 0).sum(1, keepdim=True)
-        order = torch.where(places < padding + rows.prompt_length, places - padding, places)
-        order = torch.where(places < padding, places + rows.prompt_length, order)
+        order = mask.argsort(dim=1, stable=True)
         return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
 
     def logits(self, rows: Rows, labels: Tensor) -> Tensor:

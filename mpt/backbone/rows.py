@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from mpt.backbone.encoding import IGNORED, Batch
+
+Prompts = Tensor | Sequence[Tensor] | None
+"""``[P, H]``, ``[N, P, H]``, N of ``[P, H]`` whose lengths differ, or none at all."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,16 @@ class Rows:
         prompts: ``[N, P, H]``; one of no tokens where there is none.
         owners: number of each row's prompt, ``[B]``; None where each is that of the next B / N rows.
         batch: what else is read.
+        sizes: tokens of each prompt, ``[N]``, the rest of the P being padding; None where all have P.
     """
 
     prompts: Tensor
     owners: Tensor | None
     batch: Batch
+    sizes: Tensor | None = None
 
     @classmethod
-    def of(cls, prompt: Tensor | None, owners: Tensor | None, batch: Batch, table: Any) -> Rows:
+    def of(cls, prompt: Prompts, owners: Tensor | None, batch: Batch, table: Any) -> Rows:
         """From the arguments of :meth:`mpt.backbone.model.Backbone.loss`.
 
         Args:
@@ -40,6 +46,10 @@ class Rows:
         weight, rows = table.weight, len(batch)
         if prompt is None:
             return cls(weight.new_zeros(1, 0, weight.shape[1]), None, batch)
+        if not isinstance(prompt, Tensor):
+            sizes = [len(each) for each in prompt]
+            padded = cls.of(pad_sequence(list(prompt), batch_first=True), owners, batch, table)
+            return padded if len(set(sizes)) == 1 else replace(padded, sizes=torch.tensor(sizes, device=weight.device))
         prompts = prompt[None] if prompt.dim() == 2 else prompt
         shared_out = owners is not None or rows % max(1, len(prompts)) == 0
         if prompts.dim() != 3 or prompts.shape[-1] != weight.shape[1] or not shared_out:
@@ -61,7 +71,8 @@ class Rows:
     @property
     def lengths(self) -> Tensor:
         """Tokens of each row's prompt and input, ``[B]``."""
-        return self.batch.input_mask.sum(1) + self.prompt_length
+        read = self.batch.input_mask.sum(1)
+        return read + (self.prompt_length if self.sizes is None else self.sizes[self.each])
 
     @property
     def each(self) -> Tensor:
@@ -77,10 +88,10 @@ class Rows:
         if len(self.prompts) == 1:
             return replace(self, batch=batch)
         used, owners = self.each[rows].unique(return_inverse=True)
-        return Rows(self.prompts[used], owners, batch)
+        return Rows(self.prompts[used], owners, batch, None if self.sizes is None else self.sizes[used])
 
     def embeds(self, table: Any) -> tuple[Tensor, Tensor]:
-        """Prompt and input of each row, ``[B, P + T, H]``, and their mask, ``[B, P + T]``."""
+        """Prompt and input of each row, ``[B, P + T, H]``, and their mask, ``[B, P + T]``; each padded by itself."""
         read, mask = table(self.batch.input_ids), self.batch.input_mask
         prompts = self.prompts.to(read.dtype)
         if self.owners is not None:
@@ -89,7 +100,10 @@ class Rows:
             prompts = prompts.expand(len(self), -1, -1)
         elif len(prompts) != len(self):
             prompts = prompts.repeat_interleave(len(self) // len(prompts), 0)
-        return torch.cat([prompts, read], dim=1), torch.cat([mask.new_ones(prompts.shape[:2]), mask], dim=1)
+        known = mask.new_ones(prompts.shape[:2])
+        if self.sizes is not None:
+            known = (known.cumsum(1) <= self.sizes[self.each][:, None]).to(mask.dtype)
+        return torch.cat([prompts, read], dim=1), torch.cat([known, mask], dim=1)
 
 
 @dataclass(frozen=True)

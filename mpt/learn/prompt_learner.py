@@ -68,6 +68,8 @@ class PromptLearner(Learner):
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known = {"fingerprint": self.backbone.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
+        if self.backbone.options.chat_template:
+            known["chat_template"] = True
         facts = known | backbone_facts(self.backbone.config) | facts
         save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts)
 
@@ -79,6 +81,13 @@ class PromptLearner(Learner):
     def load_learned(self, folder: Path) -> None:
         stored = load_prompt(folder)
         check_fits(stored, folder, self.backbone.hidden_size, self.backbone_name, self.backbone.fingerprint)
+        chats = self.backbone.options.chat_template
+        if stored.facts.get("chat_template", False) != chats:
+            way = "leave out" if chats else "give"
+            raise UserError(
+                f"prompt {folder} was learned {'without' if chats else 'behind'} a chat template: {way} "
+                "--model.backbone_options.chat_template true"
+            )
         if stored.weight.shape != self.prompt.weight.shape:
             raise UserError(
                 f"prompt {folder} is {list(stored.weight.shape)}, but prompt_length is {self.prompt_length}: "

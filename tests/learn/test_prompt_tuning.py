@@ -7,6 +7,7 @@ import hashlib
 import pytest
 import pytorch_lightning as pl
 import torch
+from support.chats import chat_model
 from support.toy import write_toy
 from transformers.optimization import Adafactor
 
@@ -17,6 +18,7 @@ from mpt.data.modules.few_shot import FewShotData
 from mpt.data.modules.mixture import MixtureData
 from mpt.learn import PromptAdafactor, PromptTuning
 from mpt.prompt.initialisers import TaskNames, Uniform
+from mpt.util.errors import UserError
 
 OPTIONS = BackboneOptions(max_input_length=32, max_target_length=4)
 
@@ -103,6 +105,21 @@ def test_a_prompt_starts_from_the_names_of_the_datas_tasks(model_folder, data, t
     letters = learner.backbone.tokenizer("toy", add_special_tokens=False)["input_ids"]
     expected = learner.backbone.model.get_input_embeddings().weight[letters].mean(0)
     torch.testing.assert_close(learner.prompt.weight[0].detach(), expected.detach())
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_a_prompt_is_not_tested_without_the_chat_template_that_it_was_learned_behind(behind, data, tmp_path):
+    folder = chat_model(tmp_path / "model", "gemma")
+    learners = {}
+    for chats in (True, False):
+        learner = PromptTuning(str(folder), 4, Uniform(), backbone_options=BackboneOptions(chat_template=chats))
+        learner.seed = 1
+        learner.build(())
+        learners[chats] = learner
+    learners[behind].save_learned(tmp_path / "prompt", {})
+    learners[behind].load_learned(tmp_path / "prompt")
+    with pytest.raises(UserError, match=f"{'behind' if behind else 'without'} a chat template"):
+        learners[not behind].load_learned(tmp_path / "prompt")
 
 
 def test_what_is_cut_is_told(model_folder, data, tmp_path, caplog):
