@@ -32,6 +32,14 @@ def device_of(name: str | None) -> torch.device:
     return torch.device(name)
 
 
+def device_words(device: torch.device) -> str:
+    """The device in a sentence: ``this CPU (2 threads)``, ``NVIDIA H200 (cuda:0)``."""
+    if device.type != "cpu":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    threads = torch.get_num_threads()
+    return f"this CPU ({threads} thread{'s' if threads > 1 else ''})"
+
+
 def few_threads(backbone: FrozenBackbone) -> None:
     """One thread for a backbone of a few megabytes, where nothing else was asked for.
 

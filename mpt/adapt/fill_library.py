@@ -111,7 +111,7 @@ def learn(
             jobs = [TuningJob(name, data[name], start, recipe.learning_rate) for name in pack]
             first = data[pack[0]].task_name
             title = f"{number} of {len(packs)}: {first} and {len(pack) - 1} more" if pack[1:] else first
-            with TuningProgress(terminal, title, lesson.steps) as bar:
+            with TuningProgress(terminal, title) as bar:
                 tuned = tune(
                     backbone,
                     jobs,
@@ -120,6 +120,7 @@ def learn(
                     key_steps=recipe.key_steps,
                     state=work / "state.pt",
                     told=bar.told,
+                    stepped=bar.stepped,
                 )
             there |= _there(library, backbone.fingerprint, pack)
             for name, result in zip(pack, tuned, strict=True):

@@ -1,11 +1,20 @@
-"""How a tuning looks in a terminal while it goes."""
+"""How a tuning looks while it goes: an estimate first, then a bar in a terminal and a line now and then elsewhere."""
 
 from __future__ import annotations
+
+import time
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mpt.adapt.device import device_words
 from mpt.learn.side_by_side import SideBySide
+
+_TIMED = 3
+"""Steps that the estimate is made of, after a first one that is slower than all others."""
+
+_SILENT = 60.0
+"""Seconds after which there is a line where there is no terminal."""
 
 
 def console() -> Console:
@@ -14,20 +23,30 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, markup=False, width=160, soft_wrap=True)
 
 
+def duration(seconds: float) -> str:
+    """As one says it: ``40 seconds``, ``3 minutes``, ``2.5 hours``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} second{'s' if round(seconds) > 1 else ''}"
+    return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
 class TuningProgress:
-    """A bar of steps with the best dev scores so far; where there is no terminal, a line now and then.
+    """How long it will take, from a few timed steps; then a bar of steps with the best dev scores so far.
+
+    Where there is no terminal it is a line now and then, with the time left.
 
     Args:
         terminal: where to.
         title: what goes on.
-        steps: that there are to do.
-        most_lines: about so many lines where there is no terminal.
+        most_lines: about so many lines where there is no terminal, and more where they would be over a minute apart.
     """
 
-    def __init__(self, terminal: Console, title: str, steps: int, most_lines: int = 5) -> None:
-        self.terminal, self.title, self.steps = terminal, title, steps
-        self.between = max(1, steps // most_lines)
+    def __init__(self, terminal: Console, title: str, most_lines: int = 5) -> None:
+        self.terminal, self.title, self.most_lines = terminal, title, most_lines
         self.next_line = 0
+        self.evaluating = 0.0
+        self.first = self.begun = self.changed = self.said = time.monotonic()
+        self.done = self.since = 0
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -43,16 +62,55 @@ class TuningProgress:
 
     def __enter__(self) -> TuningProgress:
         self.bar.start()
-        self.task = self.bar.add_task(self.title, total=self.steps, scores="")
+        self.task = self.bar.add_task(self.title, total=None, scores="")
+        self.changed = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
+    def stepped(self, side: SideBySide) -> None:
+        """After a step."""
+        self.done += 1
+        if self.done in (1, 1 + _TIMED):
+            for run in side.live[-1:]:
+                float(run.loss or 0)  # a GPU is waited for, whose steps have only been asked for
+            if self.done == 1:
+                self.first = time.monotonic()
+            else:
+                self._estimate(side, (time.monotonic() - self.first) / _TIMED)
+        self.bar.update(self.task, completed=side.steps, total=side.max_steps)
+        self.changed = time.monotonic()
+        if self.changed - self.said > _SILENT:
+            self._line(side)
+
     def told(self, side: SideBySide) -> None:
-        """After an evaluation."""
-        scores = "dev " + "  ".join(f"{run.best.score:.3f}" for run in side.runs)
-        self.bar.update(self.task, completed=side.steps, scores=scores)
-        if not self.terminal.is_terminal and (side.steps >= self.next_line or side.steps == self.steps):
-            self.terminal.print(f"{self.title}: step {side.steps} of {self.steps}, best {scores}")
-            self.next_line = side.steps + self.between
+        """After an evaluation, and at once where work goes on."""
+        now = time.monotonic()
+        self.evaluating, self.changed = now - self.changed, now
+        if not self.done:
+            self.begun, self.since = now, side.steps
+        self.bar.update(self.task, completed=side.steps, total=side.max_steps, scores=_scores(side))
+        if side.steps >= self.next_line or side.steps == side.max_steps:
+            self._line(side)
+
+    def _estimate(self, side: SideBySide, step: float) -> None:
+        left = side.max_steps - side.steps
+        evaluations = left // side.every + 1 if side.every else 0
+        starts = f"{len(side.runs)} starts x " if side.runs[1:] else ""
+        self.terminal.print(
+            f"{self.title}: about {duration(left * step + evaluations * self.evaluating)} on "
+            f"{device_words(side.rows.device)}: {starts}{left} steps"
+        )
+
+    def _line(self, side: SideBySide) -> None:
+        self.next_line, self.said = side.steps + max(1, side.max_steps // self.most_lines), time.monotonic()
+        if self.terminal.is_terminal:
+            return
+        done, left = side.steps - self.since, side.max_steps - side.steps
+        until = f", about {duration((self.said - self.begun) / done * left)} left" if done and left else ""
+        self.terminal.print(f"{self.title}: step {side.steps} of {side.max_steps}, best {_scores(side)}{until}")
+
+
+def _scores(side: SideBySide) -> str:
+    return "dev " + "  ".join(f"{run.best.score:.3f}" for run in side.runs)

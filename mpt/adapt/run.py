@@ -37,6 +37,7 @@ class AdaptOptions:
 
     Attributes:
         instruction: what is to be done, in words: a start of its own.
+        free: whether an answer of a classification is what the model writes, and not the likeliest label.
         top: how many prompts of the library are tried.
         by: the similarity that they are ranked by; :class:`mpt.library.retrieval.Retrieval` says why it is not
             per_token, as in studies.
@@ -49,6 +50,7 @@ class AdaptOptions:
     """
 
     instruction: str | None = None
+    free: bool = False
     top: int = 3
     by: str = "average_token"
     exclude: tuple[str, ...] = ()
@@ -92,6 +94,7 @@ class AdaptResult:
         key: the task's, ``[P, H]``; None without a library.
         test: with a test file, the scores of the chosen prompt and of the one from sampled vocabulary.
         outputs: of the chosen prompt, by split, of each example.
+        labels: of which the likeliest was the answer; empty where the model wrote.
         inputs_cut: how many inputs were longer than the backbone was told to read.
     """
 
@@ -100,6 +103,7 @@ class AdaptResult:
     key: Tensor | None
     test: tuple[float, float] | None = None
     outputs: dict[str, list[Prediction]] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
     inputs_cut: int = 0
 
     @property
@@ -193,6 +197,11 @@ class _Adaptation:
     terminal: Console
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What may be answered."""
+        return () if self.choices.free else self.examples.task.labels
+
+    @property
     def rate(self) -> float:
         return self.choices.learning_rate or self.recipe.learning_rate
 
@@ -203,7 +212,7 @@ class _Adaptation:
             starts = [*starts, *self._retrieved(self.library, key)]
         data = self.examples.data(self.choices.batch_size or self.recipe.batch_size, self.choices.seed)
         tries = self._tune(data, starts, work)
-        found = AdaptResult(tries, _best(tries), key)
+        found = AdaptResult(tries, _best(tries), key, labels=self.labels)
         self._score(found, data)
         return found
 
@@ -225,8 +234,18 @@ class _Adaptation:
         steps, every = self.choices.steps, self.choices.every
         jobs = [TuningJob(start.name, data, start.prompt, self.rate) for start in starts]
         state = work / f"{self._digest(starts)}.pt"
-        with TuningProgress(self.terminal, f"tuning from {len(starts)} starts", steps) as bar:
-            tuned = tune(self.backbone, jobs, steps=steps, every=every, from_start=True, state=state, told=bar.told)
+        with TuningProgress(self.terminal, "tuning") as bar:
+            tuned = tune(
+                self.backbone,
+                jobs,
+                steps=steps,
+                every=every,
+                from_start=True,
+                state=state,
+                told=bar.told,
+                stepped=bar.stepped,
+                labels=self.labels,
+            )
         return [
             TriedStart(start.name, start.task, start.similarity, result)
             for start, result in zip(starts, tuned, strict=True)
@@ -246,9 +265,9 @@ class _Adaptation:
         chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
         assert chosen is not None and plain is not None
         dev, test = ([row.example for row in part] for part in (self.examples.dev, self.examples.test))
-        _, found.outputs["dev"] = answers(self.backbone, [chosen], data, dev)[0]
+        _, found.outputs["dev"] = answers(self.backbone, [chosen], data, dev, self.labels)[0]
         if test:
-            (best, outputs), (base, _) = answers(self.backbone, [chosen, plain], data, test)
+            (best, outputs), (base, _) = answers(self.backbone, [chosen, plain], data, test, self.labels)
             found.test, found.outputs["test"] = (best, base), outputs
         found.inputs_cut = self.backbone.encode.inputs_cut
 
@@ -262,6 +281,7 @@ class _Adaptation:
             "task": examples.task.name,
             "metric": examples.task.metric,
             "labels": list(examples.task.labels),
+            "answers": "labels" if self.labels else "free",
             "seed": self.choices.seed,
             "step": chosen.tuned.best_step,
             "dev_score": chosen.tuned.dev_score,

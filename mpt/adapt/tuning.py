@@ -105,6 +105,8 @@ def tune(
     seed: int = 0,
     state: Path | None = None,
     told: Observer | None = None,
+    stepped: Observer | None = None,
+    labels: Sequence[str] = (),
 ) -> list[Tuned]:
     """Tune prompts side by side: what became of each, in the jobs' order.
 
@@ -121,6 +123,8 @@ def tune(
         state: file to go on from, if it is there, and to write after each evaluation; the caller sees to it that it
             belongs to these very jobs, and removes it. One that cannot be read is no more than none.
         told: called after each evaluation, and once at the beginning of work that goes on from a state.
+        stepped: called after each step.
+        labels: what may be answered on dev, see :class:`mpt.learn.rows.RowsWithPrompts`.
 
     Raises:
         UserError: numbers that do not fit one another.
@@ -129,25 +133,38 @@ def tune(
         raise UserError(f"it is evaluated every {every} steps of {steps}; that number must be 1 to {steps}")
     if key_steps is not None and not 0 < key_steps <= steps:
         raise UserError(f"key_steps must be from 1 to the {steps} steps of the tuning, not {key_steps}")
-    side = SideBySide(backbone, _runs(backbone, jobs), max_steps=steps, every=every, log_every=0, seed=seed)
+    runs = _runs(backbone, jobs)
+    side = SideBySide(backbone, runs, max_steps=steps, every=every, log_every=0, seed=seed, labels=labels)
     if state is not None and side.resume(state) and told is not None:
         told(side)
-    side.fit(state, _keep_early(key_steps), told, from_start=from_start, at_end=True)
+    keep = _keep_early(key_steps)
+
+    def after_step(side: SideBySide) -> None:
+        keep(side)
+        if stepped is not None:
+            stepped(side)
+
+    side.fit(state, after_step, told, from_start=from_start, at_end=True)
     return [_tuned(run, side.seconds / len(side.runs)) for run in side.runs]
 
 
 def answers(
-    backbone: FrozenBackbone, prompts: Sequence[Tensor], data: FewShotData, examples: Sequence[Example]
+    backbone: FrozenBackbone,
+    prompts: Sequence[Tensor],
+    data: FewShotData,
+    examples: Sequence[Example],
+    labels: Sequence[str] = (),
 ) -> list[tuple[float, list[Prediction]]]:
     """Score some prompts on examples of a task: for each its score and its answers.
 
     Args:
         prompts: each ``[P, H]``.
         data: the task's, whose metric counts.
+        labels: what may be answered.
     """
     assert data.task is not None
     metric, text = data.task.metric, collate((data.task_name, example) for example in examples)
-    rows = RowsWithPrompts(backbone)
+    rows = RowsWithPrompts(backbone, labels=labels)
     stacked = torch.stack([prompt.detach().float() for prompt in prompts]).to(rows.device)
     judged = rows.answers(stacked, [text] * len(prompts))
     return [(metrics.score(metric, one.texts, text.references), answered(text, one.texts)) for one in judged]

@@ -22,6 +22,8 @@ def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: Fr
     terminal.print(_table(found, metric))
     for sentence in verdict(found, examples, backbone):
         terminal.print(sentence)
+    if found.labels:
+        terminal.print("an answer was the likeliest of the labels; the lines below let the model write")
     terminal.print(f"\nthe prompt is in {out}; with transformers and PEFT:\n")
     for line in usage(backbone, out):
         terminal.print(Text(f"    {line}"), soft_wrap=True)

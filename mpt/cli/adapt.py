@@ -48,6 +48,11 @@ def run_adapt_command(arguments: list[str]) -> None:
         help="whether the first line names the columns (default: seen)",
     )
     files.add_argument("--labels", nargs="+", default=[], metavar="LABEL", help="the label words of a classification")
+    files.add_argument(
+        "--free",
+        action="store_true",
+        help="of a classification: count what the model writes as its answer (default: the likeliest label)",
+    )
     files.add_argument("--free-text", action="store_true", help="the outputs are no labels, whatever they look like")
     files.add_argument(
         "--metric",

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
-from mpt.backbone.encoding import Batch
+from mpt.backbone.encoding import IGNORED, Batch
 from mpt.backbone.grouping import CPU_TOKENS, select
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
@@ -41,12 +41,18 @@ class RowsWithPrompts:
         autocast: type of the arithmetic, where it is not that of the weights.
         tokens: most tokens of one pass through the backbone (its padding and prompts count); chosen by the device
             if not given, and lowered where that has no room.
+        labels: what may be answered: the likeliest of them is the answer. Whatever the model writes if none are given.
+            The likelihood is that of a label's tokens and its end, by no length: what tuning maximises.
     """
 
     def __init__(
-        self, backbone: FrozenBackbone, autocast: torch.dtype | None = None, tokens: int | None = None
+        self,
+        backbone: FrozenBackbone,
+        autocast: torch.dtype | None = None,
+        tokens: int | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
-        self.backbone, self.autocast, self.tokens = backbone, autocast, tokens
+        self.backbone, self.autocast, self.tokens, self.labels = backbone, autocast, tokens, list(labels)
         self.device = next(backbone.model.parameters()).device
         rank_zero_info(f"backbone {backbone.name}: {backbone.reading}")
         if self.device.type == "cpu":
@@ -97,15 +103,26 @@ class RowsWithPrompts:
         Args:
             prompts: ``[R, P, H]``.
             texts: R batches.
-            losses: whether those are asked for too.
+            losses: whether those are asked for too; with labels every target has to be one.
         """
         self.backbone.eval()
         batch, owners, sizes = self._joined(texts, targets=losses)
+        labels = self.labels
+        own = [labels.index(target) for target in join(texts).targets] if labels and losses else []
         said = [""] * len(batch)
         summed = prompts.new_zeros(len(batch))
+        pad_left = self.backbone.decoder_only
+
+        def weigh(rows: Tensor) -> None:
+            with self._arithmetic():
+                likelihoods = self.backbone.score(prompts, select(batch, rows, pad_left), labels, owners[rows])
+            for row, scores, best in zip(rows.tolist(), likelihoods, likelihoods.argmax(1).tolist(), strict=True):
+                said[row] = labels[best]
+                if own:
+                    summed[row] = -scores[own[row]]
 
         def answer(rows: Tensor) -> None:
-            part = select(batch, rows, self.backbone.decoder_only)
+            part = select(batch, rows, pad_left)
             with self._arithmetic():
                 given = self.backbone.answer(prompts, part, owners[rows])
             if given.losses is not None:
@@ -113,7 +130,10 @@ class RowsWithPrompts:
             for row, text in zip(rows.tolist(), given.texts, strict=True):
                 said[row] = text
 
-        self._by_groups(batch, prompts, owners, answer, self.backbone.options.max_target_length)
+        if labels:
+            self._by_groups(batch, prompts, owners, weigh, int((self.backbone.encode.labels(labels) != IGNORED).sum()))
+        else:
+            self._by_groups(batch, prompts, owners, answer, self.backbone.options.max_target_length)
         counts = batch.target_lengths if losses else torch.zeros(len(batch))
         ordered = iter(said)
         return [

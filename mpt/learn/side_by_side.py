@@ -184,6 +184,7 @@ class SideBySide:
         seed: of dropout, with the step.
         autocast: type of the arithmetic, where it is not that of the weights.
         tokens: most tokens of one pass, see :class:`mpt.learn.rows.RowsWithPrompts`.
+        labels: what all runs may answer on dev and test, likewise; studies let the model write.
 
     Attributes:
         runs: how far each is, in their order.
@@ -202,8 +203,9 @@ class SideBySide:
         seed: int = 0,
         autocast: torch.dtype | None = None,
         tokens: int | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
-        self.rows = RowsWithPrompts(backbone, autocast, tokens)
+        self.rows = RowsWithPrompts(backbone, autocast, tokens, labels)
         self.runs = [RunProgress(run) for run in runs]
         self.max_steps, self.every, self.log_every, self.seed = max_steps, every, log_every, seed
         self.steps = 0

@@ -87,7 +87,7 @@ def accuracy(said: list[str], labels: list[str]) -> float:
 
 @pytest.mark.long
 def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, files, tmp_path):
-    done = adapt("--test", files["test"], "--steps", 40, "--every", 20, "--max-target-length", 8)
+    done = adapt("--free", "--test", files["test"], "--steps", 40, "--every", 20, "--max-target-length", 8)
     assert done.code == 0, done.err
     facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
     for split in ("dev", "test"):
