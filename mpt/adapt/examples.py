@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,9 @@ MOST_DEV = 256
 
 _LEAST = 4
 _SHORT = 4
+_SCALE = 8
+"""Different numbers from which on they are a scale and no labels."""
+
 _FEW = 20
 _SWAPPED = "if the label stands first, say --input 2 --output 1, else "
 
@@ -39,6 +42,7 @@ class ExampleFiles:
         train, dev, test: files; without dev, it is split off train.
         input, output: columns, see :func:`mpt.adapt.rows.read_rows`.
         header: whether tables have one; found by itself if not given.
+        encoding: of the files; UTF-8 if not given.
         labels: the label words; found by themselves if not given.
         free_text: whether the outputs are no labels, whatever they look like.
         metric: in place of the one that is chosen by the outputs.
@@ -52,6 +56,7 @@ class ExampleFiles:
     input: str | None = None
     output: str | None = None
     header: bool | None = None
+    encoding: str | None = None
     labels: tuple[str, ...] = ()
     free_text: bool = False
     metric: str | None = None
@@ -100,7 +105,7 @@ def read_examples(source: ExampleFiles) -> Examples:
         raise UserError(f"--dev-share is a share above 0 and below 1, not {source.dev_share:g}")
     files = {"train": source.train, "dev": source.dev, "test": source.test}
     tables = {
-        name: read_rows(path, source.input, source.output, source.header)
+        name: read_rows(path, source.input, source.output, source.header, source.encoding)
         for name, path in files.items()
         if path is not None
     }
@@ -119,7 +124,7 @@ def read_examples(source: ExampleFiles) -> Examples:
         if missing := [label for label in labels if label not in {row.output for row in train}]:
             told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
     else:
-        _check_enough(source, train, labels)
+        _check_enough(source, train, labels, told)
         train, dev = _split(source, train, labels)
         told.append(
             f"{source.train.name}: split by seed {source.seed} into {len(train)} to train on and {len(dev)} dev"
@@ -154,7 +159,7 @@ def _labels(source: ExampleFiles, train: Sequence[TaskRow], told: list[str]) -> 
                 )
         return labels
     several = any(len(row.example.targets) > 1 for row in train)
-    numeric = source.metric == "Pearson-Correlation"
+    numeric = source.metric == "Pearson-Correlation" or (source.metric is None and _continuous(counts))
     # Labels come up again and again, few of them once alone, and they do not stand in the text as an extract does.
     looks_so = len(counts) <= len(train) // 2 and sum(n == 1 for n in counts.values()) <= max(1, len(counts) // 4)
     looks_so = looks_so and sum(_holds(row.input, row.output) for row in train) <= len(train) // 2
@@ -184,13 +189,24 @@ def _holds(text: str, words: str) -> bool:
     return re.search(rf"\b{re.escape(words)}\b", text, re.IGNORECASE) is not None
 
 
+def _continuous(outputs: Iterable[str]) -> bool:
+    """Whether outputs are values on a scale: many different numbers, not all of them whole."""
+    different = set(outputs)
+    if len(different) < _SCALE or not all(map(_is_number, different)):
+        return False
+    return not all(float(text).is_integer() for text in different)
+
+
 def _metric(source: ExampleFiles, tables: dict[str, RowTable], labels: Sequence[str], told: list[str]) -> str:
     metric = source.metric
     if metric is None:
         outputs = [row.output for row in tables["train"].rows]
         short = sum(len(text.split()) <= _SHORT for text in outputs) >= 0.9 * len(outputs)
         metric = "ACC" if labels else "EM" if short else "Rouge-L"
-        if not labels:
+        if not labels and _continuous(outputs):
+            metric = "Pearson-Correlation"
+            told.append(f"scored by {metric}, as the outputs are many different numbers; --metric names another")
+        elif not labels:
             told.append(
                 f"scored by {metric}, as the outputs are {'short' if short else 'long'}; --metric names another"
             )
@@ -275,19 +291,21 @@ def _shared(rows: Sequence[TaskRow], others: Sequence[TaskRow]) -> list[int]:
     return [row.line for row in rows if row.input in inputs]
 
 
-def _check_enough(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str]) -> None:
+def _check_enough(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str], told: list[str]) -> None:
     if len(rows) < _LEAST:
         raise UserError(
             f"{source.train} has {len(rows)} different example{'s' if len(rows) > 1 else ''}; at least {_LEAST} are "
             "needed to train on some and choose on others, and 16 of each label (or 32) are a good start"
         )
     counts = Counter(row.output for row in rows)
+    if labels and max(counts.values()) == 1:
+        raise UserError(f"{source.train}: every label has one example alone, so that dev would have none; add some")
     for label in labels:
         if counts[label] == 1:
             line = next(row.line for row in rows if row.output == label)
-            raise UserError(
-                f"{source.train}: the label {label!r} has one example alone (line {line}), and train and dev need one "
-                "each; add another, remove it, or give --dev"
+            told.append(
+                f"{source.train.name}: the label {label!r} has one example alone (line {line}), which is trained on: "
+                "dev says nothing of that label"
             )
         if counts[label] == 0:
             raise UserError(f"{source.train} has no example of the label {label!r} of --labels; add some")

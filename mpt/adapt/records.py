@@ -20,6 +20,9 @@ _TSV = (".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
 _LONGEST_CELL = 16 << 20
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
+_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t\n"]*?))(\t|\r?\n)')
+"""A cell of a TSV and what ends it; one with a quote is in quotes."""
+
 _SEP = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 """What spreadsheets write, and read, as a file's first line."""
 
@@ -45,46 +48,64 @@ class FileRecords:
         file: where it was read from.
         kind: ``csv``, ``tsv`` or ``json``.
         rows: its records, a header among them.
+        quoted: whether it is a TSV whose cells are quoted.
     """
 
     file: Path
     kind: str
     rows: list[FileRecord]
+    quoted: bool = False
 
 
-def read_records(path: Path) -> FileRecords:
+def read_records(path: Path, encoding: str | None = None) -> FileRecords:
     """Read a file by its suffix.
 
     A byte order mark is taken away, and Windows line ends of records, but not those within a quoted cell; a carriage
     return ends a line where there is no line feed. A CSV's cells may be quoted, also behind a space, and then hold
     commas, line breaks and doubled quotes; its delimiter is that of a first line ``sep=;``, or the comma, semicolon or
-    tab that cuts all records alike. A TSV has no quotes: a cell ends at a tab, a record at a line's end, as in
-    CrossFit's files.
+    tab that cuts all records alike. In a TSV a cell ends at a tab, a record at a line's end, and a quote is a sign like
+    others, as in CrossFit's files; unless the cells are quoted as spreadsheets quote them: all that need it, or all.
+
+    Args:
+        encoding: by Python's name, such as ``cp1252``; UTF-8 if not given.
 
     Raises:
-        UserError: no such file, another suffix, no UTF-8, a broken quote or JSON line: with the line.
+        UserError: no such file, another suffix, another encoding, a broken quote or JSON line: with the line.
     """
     suffix = path.suffix.lower()
     if suffix not in _CSV + _TSV + _JSON:
         raise UserError(
             f"{path}: the suffix says what a file is; .csv, .tsv or .jsonl are read, not {suffix or 'none'}"
         )
-    text = _text(path)
+    text = _text(path, encoding)
     if "\n" not in text:
         text = text.replace("\r", "\n")
     if suffix in _CSV:
         return FileRecords(path, "csv", _csv(path, text))
     if suffix in _TSV:
-        return FileRecords(path, "tsv", _tsv(text))
+        quoted = _quoted_tsv(text)
+        return FileRecords(path, "tsv", _tsv(text) if quoted is None else quoted, quoted is not None)
     return FileRecords(path, "json", _json(path, text))
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, encoding: str | None) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: it cannot be read: {error.strerror}") from error
-    return utf8_text(path, content)
+    if encoding is None:
+        try:
+            return utf8_text(path, content)
+        except UserError as error:
+            raise UserError(f"{error}, or name its encoding by --encoding (cp1252, utf-16 …)") from None
+    try:
+        return content.decode(encoding).lstrip("\ufeff")
+    except LookupError:
+        raise UserError(
+            f"--encoding {encoding}: there is none of that name; utf-8, cp1252 and utf-16 are some"
+        ) from None
+    except UnicodeError as error:
+        raise UserError(f"{path} is not {encoding}: {error}; name another --encoding") from None
 
 
 def _csv(path: Path, text: str) -> list[FileRecord]:
@@ -155,6 +176,37 @@ def _tsv(text: str) -> list[FileRecord]:
     # Not splitlines, which would also end a record at other Unicode line separators.
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return [FileRecord(number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _quoted_tsv(text: str) -> list[FileRecord] | None:
+    """The records, if quotes stand around cells as spreadsheets write them; None if they are signs like others.
+
+    Spreadsheets quote a cell that holds a quote (which they double), a tab, a line break or a comma, and no other.
+    """
+    if '"' not in text:
+        return None
+    text = text if text.endswith("\n") else f"{text}\n"
+    found: list[FileRecord] = []
+    cells: list[str] = []
+    quoted: list[str] = []
+    bare: list[str] = []
+    place, line, begins = 0, 1, 1
+    while place < len(text):
+        cell = _CELL.match(text, place)
+        if cell is None:
+            return None
+        (bare if cell[1] is None else quoted).append(cell[2] if cell[1] is None else cell[1])
+        cells.append(cell[2] if cell[1] is None else cell[1].replace('""', '"'))
+        place, line = cell.end(), line + cell[0].count("\n")
+        if cell[3] != "\t":
+            if any(text.strip() for text in cells):
+                found.append(FileRecord(begins, cells))
+            cells, begins = [], line
+    needed = all(re.search('[",\t\n]', text) for text in quoted)
+    # A comma alone is no reason for a quote where other cells hold one without.
+    sure = any(re.search('["\t\n]', text) for text in quoted) or not any("," in text for text in bare)
+    every = not any(text.strip() for text in bare)
+    return found if quoted and (every or (needed and sure)) else None
 
 
 def _json(path: Path, text: str) -> list[FileRecord]:

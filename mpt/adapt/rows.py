@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,38 @@ from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
-_INPUTS = ("input", "text", "sentence", "question", "source", "inputs", "review", "comment", "document")
-_OUTPUTS = ("output", "label", "target", "answer", "class", "category", "outputs", "labels", "sentiment", "summary")
+_INPUTS = (
+    "input",
+    "text",
+    "sentence",
+    "question",
+    "source",
+    "inputs",
+    "review",
+    "comment",
+    "document",
+    "message",
+    "utterance",
+)
+_OUTPUTS = (
+    "output",
+    "label",
+    "target",
+    "answer",
+    "class",
+    "category",
+    "outputs",
+    "labels",
+    "sentiment",
+    "summary",
+    "intent",
+    "topic",
+)
+_ID = re.compile(r"(.*[_ .-])?(id|uuid|index|no|nr|number)|unnamed: \d+|", re.IGNORECASE)
 _SHOWN = 5
-_NO_QUOTES = "; a TSV has no quotes: texts that hold line breaks or tabs want a CSV or JSONL file"
+_NO_QUOTES = "; a text with a line break or a tab must be in quotes, and then all such texts"
+_NAME = 30
+"""Signs that the name of a column has at most."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +100,25 @@ class RowTable:
         return self
 
 
-def read_rows(path: Path, input: str | None = None, output: str | None = None, header: bool | None = None) -> RowTable:
+def read_rows(
+    path: Path,
+    input: str | None = None,
+    output: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+) -> RowTable:
     """The examples of a file.
 
     Args:
-        path: a file, see :func:`mpt.adapt.records.read_records`.
-        input, output: column names, or numbers from 1; found by itself where there are two columns, or names such as
-            text and label.
+        path, encoding: a file, see :func:`mpt.adapt.records.read_records`.
+        input, output: column names, or numbers from 1, or the keys of JSON objects (``ticket.body`` for one within
+            another); found by itself where there are two columns beside ids, or names such as text and label.
         header: whether the first record of a table is one; found by itself if not given.
 
     Raises:
         UserError: a column that is not there or cannot be told; no row left; with the file and the line.
     """
-    records = read_records(path)
+    records = read_records(path, encoding)
     if not records.rows:
         raise UserError(f"{path} is empty; each record is an input and its output")
     if records.kind == "json":
@@ -106,9 +141,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
     path, first = records.file, records.rows[0]
     assert isinstance(first.cells, list)
     names = [cell.strip() for cell in first.cells]
-    if records.kind == "tsv" and all(_quoted(cell) for record in records.rows for cell in record.cells):
-        raise UserError(f"{path}: every cell is in quotes, which a TSV keeps; save it as .csv, or without quotes")
-    told: list[str] = []
+    told = ["cells are quoted as spreadsheets do it; the quotes are no part of the texts"] if records.quoted else []
     if header is None:
         header, why = _has_header(records, names, [name for name in (input, output) if name])
         if why:
@@ -147,10 +180,6 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
     return table.checked()
 
 
-def _quoted(cell: str) -> bool:
-    return len(cell.strip()) > 1 and cell.strip()[0] == cell.strip()[-1] == '"'
-
-
 def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tuple[bool, str]:
     """Whether the first record is a header, and what to say of a guess."""
     lower = [name.lower() for name in names]
@@ -164,7 +193,9 @@ def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tup
         return True, ""
     place = int(asked[-1]) - 1 if len(asked) == 2 else 1
     if len(names) != 2 and len(asked) < 2:
-        return records.kind == "csv", ""  # the columns must be named, and the complaint tells what there is
+        # The columns must be named, and the complaint tells what there is. A TSV may be CrossFit's, several outputs of
+        # which stand behind one another: by their place they are read only if the first line does not look like names.
+        return records.kind == "csv" or _like_names(records, lower), ""
     outputs = [row.cells[place].strip() for row in records.rows[1:] if len(row.cells) > place]  # type: ignore[index]
     counts = Counter(outputs)
     repeats = len(outputs) >= 4 and len(counts) <= len(outputs) // 2
@@ -172,6 +203,17 @@ def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tup
         why = f"the first line is taken for a header ({', '.join(names)}), since no other line has the output"
         return True, f"{why} {names[place]!r}; if it is an example, say --no-header"
     return False, ""
+
+
+def _like_names(records: FileRecords, names: list[str]) -> bool:
+    """Whether the first line of a TSV could name columns: short texts, each of its own, that no column holds again."""
+    if set(names) & {*_INPUTS, *_OUTPUTS, "id"}:
+        return True
+    short = all(0 < len(name) <= _NAME and len(name.split()) <= 3 and not name[0].isdigit() for name in names)
+    if not short or len(set(names)) < len(names) or len(records.rows) == 1:
+        return False
+    others = [[cell.strip().lower() for cell in record.cells] for record in records.rows[1:]]
+    return all(len(row) == len(names) and not any(map(str.__eq__, row, names)) for row in others)
 
 
 def _column(path: Path, what: str, asked: str | None, names: list[str], width: int) -> int | None:
@@ -197,10 +239,15 @@ def _both(path: Path, columns: list[int | None], names: list[str], width: int, k
     if width == 2 or (kind == "tsv" and not names):
         source = source if source is not None else (1 - target if target in (0, 1) else 0)
         target = target if target is not None else (1 - source if source in (0, 1) else 1)
+    if names and (source is None) != (target is None):
+        rest = [i for i, name in enumerate(names) if i not in (source, target) and not _ID.fullmatch(name)]
+        if len(rest) == 1:
+            source, target = (rest[0] if place is None else place for place in (source, target))
     if source is None or target is None:
         missing = " and ".join(f"--{what}" for what, place in (("input", source), ("output", target)) if place is None)
         there = f"has the columns {', '.join(map(repr, names))}" if names else f"has {width} columns"
-        raise UserError(f"{path} {there}; say by {missing} which to take")
+        example = "; if the first line is an example, say --no-header" if kind == "tsv" and names else ""
+        raise UserError(f"{path} {there}; say by {missing} which to take{example}")
     if source == target:
         raise UserError(f"{path}: --input and --output are the same column")
     return source, target
@@ -213,19 +260,20 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
     path, first = records.file, records.rows[0]
     assert isinstance(first.cells, dict)
     names = list(first.cells)
+    paths = _paths(first.cells)
     chosen = []
     for what, asked, known in (("input", input, _INPUTS), ("output", output, _OUTPUTS)):
         name = asked if asked is not None else next((name for name in known if name in names), None)
         if name is None:
-            raise UserError(f"{path} has the keys {', '.join(map(repr, names))}; say by --{what} which is the {what}")
-        if asked is not None and asked not in names:
-            raise UserError(f"{path} has no key {asked!r} for --{what}; {nearest(asked, names)}")
+            raise UserError(f"{path} has the keys {', '.join(map(repr, paths))}; say by --{what} which is the {what}")
+        if asked is not None and asked not in names and asked not in paths:
+            raise UserError(f"{path} has no key {asked!r} for --{what}; {nearest(asked, paths)}")
         chosen.append(name)
     told = [] if input and output else [f"the input is the key {chosen[0]}, the output {chosen[1]}"]
     table = RowTable(path, told)
     for record in records.rows:
-        cells = record.cells
-        assert isinstance(cells, dict)
+        assert isinstance(record.cells, dict)
+        cells = {**_paths(record.cells), **record.cells}
         for name in chosen:
             if name not in cells:
                 raise UserError(f"{path}, line {record.line} has no key {name!r}; it has {', '.join(map(repr, cells))}")
@@ -233,6 +281,14 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
         texts = [_as_text(path, record, chosen[1], x) for x in (outputs if isinstance(outputs, list) else [outputs])]
         table.take(record.line, _as_text(path, record, chosen[0], cells[chosen[0]]), texts)
     return table.checked()
+
+
+def _paths(cells: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """The values of an object and of those within it, by ``key.key``."""
+    found: dict[str, Any] = {}
+    for name, value in cells.items():
+        found |= _paths(value, f"{before}{name}.") if isinstance(value, dict) and value else {f"{before}{name}": value}
+    return found
 
 
 def _as_text(path: Path, record: FileRecord, name: str, value: Any) -> str:

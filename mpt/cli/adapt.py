@@ -40,13 +40,15 @@ def run_adapt_command(arguments: list[str]) -> None:
     files.add_argument(
         "--dev-share", type=float, metavar="SHARE", default=0.5, help="without --dev: its share of TRAIN (default: 0.5)"
     )
-    files.add_argument("--input", metavar="COLUMN", help="name of the input's column or key, or its number from 1")
+    told = "name of the input's column, its number from 1, or a key of JSON objects (ticket.body)"
+    files.add_argument("--input", metavar="COLUMN", help=told)
     files.add_argument("--output", metavar="COLUMN", help="likewise of the output")
     files.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
         help="whether the first line names the columns (default: seen)",
     )
+    files.add_argument("--encoding", metavar="NAME", help="of the files, such as cp1252 or utf-16 (default: UTF-8)")
     files.add_argument("--labels", nargs="+", default=[], metavar="LABEL", help="the label words of a classification")
     files.add_argument(
         "--free",
@@ -57,7 +59,8 @@ def run_adapt_command(arguments: list[str]) -> None:
     files.add_argument(
         "--metric",
         metavar="NAME",
-        help="one of CrossFit's (default: ACC for labels, EM for short outputs, else Rouge-L)",
+        help="one of CrossFit's (default: ACC for labels, Pearson-Correlation for many different numbers, EM for short "
+        "outputs, else Rouge-L)",
     )
     search, count = parser.add_argument_group("search and tuning"), at_least(1)
     search.add_argument("--instruction", metavar="TEXT", help="what is to be done, in words: one more start")

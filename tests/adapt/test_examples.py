@@ -63,6 +63,25 @@ def test_free_text_and_its_metric(tmp_path):
     assert read(short, labels=tuple(f"answer {i}" for i in range(20)), dev=dev).task.metric == "ACC"
 
 
+def test_a_label_of_one_example_is_trained_on(tmp_path):
+    found = read(write(tmp_path, "a.tsv", labelled({"a": 6, "b": 6, "c": 1})))
+    assert Counter(row.output for row in found.train) == {"a": 3, "b": 3, "c": 1}
+    assert Counter(row.output for row in found.dev) == {"a": 3, "b": 3} and found.task.labels == ("a", "b", "c")
+    assert any("'c' has one example alone (line 13), which is trained on" in sentence for sentence in found.told)
+
+
+def test_values_on_a_scale_are_numbers_and_no_labels(tmp_path):
+    stars = write(tmp_path, "a.tsv", [(f"text {i}", f"{0.5 * (i % 10 + 1)}") for i in range(40)])
+    found = read(stars)
+    assert found.task.metric == "Pearson-Correlation" and found.task.labels == ()
+    assert any("Pearson-Correlation" in sentence for sentence in found.told)
+    assert read(stars, metric="ACC").task.labels
+    grades = write(tmp_path, "b.tsv", [(f"text {i}", f"{i % 3 + 1}.0") for i in range(40)])
+    assert read(grades).task.labels == ("1.0", "2.0", "3.0")
+    years = write(tmp_path, "c.tsv", [(f"text {i}", str(1900 + i)) for i in range(40)])
+    assert read(years).task.metric == "EM"
+
+
 def test_a_label_that_only_dev_has_is_named_with_its_line(tmp_path):
     train = write(tmp_path, "a.tsv", labelled({"good": 8, "bad": 8}))
     dev = write(tmp_path, "dev.tsv", [*labelled({"good": 2}, "dev"), ("so so", "neutral"), ("x", "bad")])
@@ -99,8 +118,7 @@ def test_what_train_and_dev_share_is_told_and_left_out_of_train(tmp_path):
     ("rows", "options", "said"),
     [
         (labelled({"a": 2, "b": 1}), {}, "has 3 different examples; at least 4"),
-        (labelled({"a": 6, "b": 1}), {"labels": ("a", "b")}, r"label 'b' has one example alone \(line 7\)"),
-        (labelled({"a": 6, "b": 6, "c": 1}), {}, r"label 'c' has one example alone \(line 13\)"),
+        (labelled(dict.fromkeys("abcd", 1)), {"labels": tuple("abcd")}, "every label has one example alone"),
         (labelled({"a": 6}), {}, "every output is 'a'"),
         (labelled({"a": 6}), {"labels": ("a", "b")}, "no example of the label 'b'"),
         (labelled({"aa": 6, "bb": 4}), {"labels": ("aa", "b")}, r"line 7: the label 'bb' is not among --labels"),

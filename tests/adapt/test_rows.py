@@ -67,6 +67,63 @@ def test_tsv_with_a_header_of_known_names(tmp_path):
     assert pairs(path) == [("one", "x"), ("two", "y")]
 
 
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_a_tsv_quoted_by_a_spreadsheet_comes_back(tmp_path, quoting):
+    path = tmp_path / "a.tsv"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\r\n", quoting=quoting).writerows(TEXTS)
+    assert pairs(path) == TEXTS
+    table = read_rows(path)
+    assert "quoted" in table.told[0] and [row.line for row in table.rows] == [1, 2, 4, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [('"well"', "good"), ("poor", "bad")],  # a cell that needs no quotes
+        [('"well, well"', "good"), ("poor, really", "bad")],  # another comma is not quoted
+        [('"one" and "two"', "good"), ("three", "bad")],
+        [('say "no"', "good"), ('"a, ""b"""', "bad")],  # a quote within a cell that is not in quotes
+        [('"', "good"), ("a", "bad")],
+    ],
+)
+def test_a_quote_of_crossfits_tsv_is_a_sign(tmp_path, rows):
+    assert pairs(write(tmp_path, "a.tsv", lined(rows, "\t"))) == rows
+
+
+def test_a_tsv_of_three_named_columns_is_not_read_by_their_place(tmp_path):
+    path = write(tmp_path, "a.tsv", "number\tremark\tverdict\n1\tfine\tgood\n2\tpoor\tbad\n")
+    expected = [("fine", "good"), ("poor", "bad")]
+    assert pairs(path, input="remark", output="verdict") == expected
+    assert pairs(write(tmp_path, "b.tsv", "ticket_id\tmessage\tkind\n7\tfine\tgood\n8\tpoor\tbad\n")) == expected
+    assert pairs(write(tmp_path, "b.csv", "id,verdict,text\n7,good,fine\n8,bad,poor\n")) == expected
+    golds = "what is the capital of that country ?\tparis\tthe city of paris\nand that ?\trome\troma\n"
+    table = read_rows(write(tmp_path, "c.tsv", golds))
+    assert [row.example.targets for row in table.rows] == [("paris", "the city of paris"), ("rome", "roma")]
+
+
+def test_a_key_within_a_key(tmp_path):
+    rows = [{"ticket": {"body": text, "kind": {"name": label}}, "a.b": "c"} for text, label in PROSE]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert pairs(path, input="ticket.body", output="ticket.kind.name") == PROSE
+    assert pairs(path, input="ticket.body", output="a.b") == [(text, "c") for text, _ in PROSE]
+    with pytest.raises(UserError, match=r"no key 'ticket.bdy' for --input; did you mean ticket.body"):
+        read_rows(path, input="ticket.bdy", output="a.b")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "latin-1"])
+def test_another_encoding_by_its_name(tmp_path, encoding):
+    rows = [("né à Zürich", "bon"), ("ÆØÅ", "mauvais")]
+    path = write(tmp_path, "a.csv", lined(rows, ",").encode(encoding))
+    assert pairs(path, encoding=encoding) == rows
+    with pytest.raises(UserError, match="--encoding"):
+        read_rows(path)
+    with pytest.raises(UserError, match=r"--encoding cp9: there is none of that name"):
+        read_rows(path, encoding="cp9")
+    with pytest.raises(UserError, match=r"a.csv is not ascii: .*name another --encoding"):
+        read_rows(path, encoding="ascii")
+
+
 def test_json_lines_of_texts_numbers_and_several_outputs(tmp_path):
     assert pairs(write(tmp_path, "emoji.jsonl", json.dumps({"text": "😀", "label": "x"}))) == [("😀", "x")]
     rows = [{"text": "a", "label": 1}, {"text": "b\nc", "label": ["x", "y"], "more": {}}, {"text": 3, "label": True}]
@@ -161,7 +218,17 @@ def test_not_a_number_is_missing(tmp_path):
         ("a.csv", "text,label\na,\n", "no record with both"),
         ("a.tsv", "one\nb\tx\n", "line 1 has one column"),
         ("a.csv", "sep=;\na,x\nb,y\n", "line 2 has one column"),
-        ("a.tsv", '"a"\t"x"\n"b"\t"y"\n', "every cell is in quotes, which a TSV keeps"),
+        (
+            "a.tsv",
+            "number\tremark\tverdict\n1\tfine\tgood\n2\tpoor\tbad\n",
+            "say by --input and --output which to take",
+        ),
+        ("a.tsv", "a b\tc\td\n1\tfine\tgood\n", "an example, say --no-header"),
+        (
+            "a.jsonl",
+            '{"t": {"body": "a", "n": {"k": 1}}, "label": "x"}\n',
+            "the keys 't.body', 't.n.k', 'label'; say by --input",
+        ),
         ("a.tsv", "a\tx\nb\n", "line 2 has 1 column,"),
         ("a.tsv", b"a\tx\nb\xff\ty\n", "line 2 is not UTF-8"),
         ("a.csv", "text,label\n".encode("utf-16"), "UTF-16"),
