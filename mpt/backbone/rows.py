@@ -86,7 +86,7 @@ class Rows:
         rows = torch.tensor(numbers, device=self.batch.input_ids.device)
         batch = Batch(self.batch.input_ids[rows], self.batch.input_mask[rows])
         if len(self.prompts) == 1:
-            return replace(self, batch=batch)
+            return replace(self, owners=None, batch=batch)
         used, owners = self.each[rows].unique(return_inverse=True)
         return Rows(self.prompts[used], owners, batch, None if self.sizes is None else self.sizes[used])
 

@@ -45,3 +45,13 @@ def test_the_likeliest_label_and_the_loss_of_the_target(build, tmp_path):
             assert float(found.losses[place]) == pytest.approx(-scores[place % 3], rel=1e-4)
     assert [one.texts for one in rows.answers(prompts, [text, text])] == [one.texts for one in answers]
     assert known <= set(LABELS) and not known & set(RowsWithPrompts(backbone).answers(prompts[:1], [text])[0].texts)
+
+
+def test_one_prompt_for_more_rows_than_are_weighed_at_once(tmp_path):
+    backbone = FrozenBackbone(str(llama(tmp_path / "model")), BackboneOptions(max_target_length=16))
+    prompt = torch.randn(1, 3, backbone.hidden_size, generator=torch.Generator().manual_seed(2))
+    text = collate(("task", Example(f"{source} {i}", (LABELS[0],))) for i in range(12) for source in TEXTS)
+    [many] = RowsWithPrompts(backbone, labels=LABELS).answers(prompt, [text], losses=True)
+    for place in (0, 21, 47):
+        loss = -likelihood(backbone, prompt[0], text.inputs[place], LABELS[0])
+        assert float(many.losses[place]) == pytest.approx(loss, rel=1e-4)
