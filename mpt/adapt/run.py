@@ -91,7 +91,7 @@ class AdaptResult:
     Attributes:
         tries: the one from sampled vocabulary first, a library's last, by similarity.
         chosen: the best of them on dev.
-        key: the task's, ``[P, H]``; None without a library.
+        key: the task's, ``[P, H]``; None without a library where the tuning is shorter than that.
         test: with a test file, the scores of the chosen prompt and of the one from sampled vocabulary.
         outputs: of the chosen prompt, by split, of each example.
         labels: of which the likeliest was the answer; empty where the model wrote.
@@ -135,7 +135,7 @@ def adapt(
     """
     if choices.top < 1:
         raise UserError(f"--top must be at least 1, not {choices.top}")
-    recipe = replace(DEFAULTS, seed=choices.seed) if library is None else library.recipe
+    recipe = _own_recipe(backbone_name, choices) if library is None else library.recipe
     length = _length(library, recipe, choices)
     backbone = FrozenBackbone(backbone_name or recipe.backbone, options)
     backbone.check_lengths(length)
@@ -161,6 +161,18 @@ def adapt(
             raise
         shutil.rmtree(work, ignore_errors=True)
     return found, backbone
+
+
+def _own_recipe(backbone: str | None, choices: AdaptOptions) -> KeyRecipe:
+    """How the task's key is made without a library: by the tuning from sampled vocabulary itself."""
+    return replace(
+        DEFAULTS,
+        backbone=backbone or DEFAULTS.backbone,
+        prompt_length=choices.prompt_length or DEFAULTS.prompt_length,
+        learning_rate=choices.learning_rate or DEFAULTS.learning_rate,
+        batch_size=choices.batch_size or DEFAULTS.batch_size,
+        seed=choices.seed,
+    )
 
 
 def _length(library: Library | None, recipe: KeyRecipe, choices: AdaptOptions) -> int:
@@ -212,7 +224,7 @@ class _Adaptation:
             starts = [*starts, *self._retrieved(self.library, key)]
         data = self.examples.data(self.choices.batch_size or self.recipe.batch_size, self.choices.seed)
         tries = self._tune(data, starts, work)
-        found = AdaptResult(tries, _best(tries), key, labels=self.labels)
+        found = AdaptResult(tries, _best(tries), tries[0].tuned.key if key is None else key, labels=self.labels)
         self._score(found, data)
         return found
 
@@ -234,12 +246,14 @@ class _Adaptation:
         steps, every = self.choices.steps, self.choices.every
         jobs = [TuningJob(start.name, data, start.prompt, self.rate) for start in starts]
         state = work / f"{self._digest(starts)}.pt"
+        own_key = self.library is None and steps >= self.recipe.key_steps
         with TuningProgress(self.terminal, "tuning") as bar:
             tuned = tune(
                 self.backbone,
                 jobs,
                 steps=steps,
                 every=every,
+                key_steps=self.recipe.key_steps if own_key else None,
                 from_start=True,
                 state=state,
                 told=bar.told,
@@ -312,6 +326,7 @@ class _Adaptation:
             save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
             if found.key is not None:
                 of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
+                of_key["recipe"] = asdict(self.recipe)
                 save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
             for split, rows in found.outputs.items():
                 write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)

@@ -24,7 +24,8 @@ Prompts of many tasks, each found by its task embedding (the key) and taken to s
 WHERE is a folder, the name of a library that ships with the package, or hub:owner/name.
 
   learn --tasks T… --out FOLDER  prompts of many tasks, learned side by side; what is there already is left
-  add FOLDER RUN…                what runs of prompt tuning learned, if they kept an early prompt (KeepEarly)
+  add FOLDER RUN…                what runs of prompt tuning learned, if they kept an early prompt (KeepEarly), and
+                                 what mpt adapt found
   list WHERE                     its entries, a line each
   show WHERE [NAME]              how its keys were made; all that is known about one entry
   search WHERE KEY [-k N]        the entries most similar to a key: a prompt folder, an entry's or a run's
@@ -53,7 +54,9 @@ def _add(rest: list[str]) -> None:
     parser.add_argument(
         "folder", type=Path, help="the library's; made, with the first run's recipe, if it is not there"
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or the one that mpt adapt wrote"
+    )
     parser.add_argument("--name", help="of the entry, where one run is added (default: <task>-<seed of the draw>)")
     parser.add_argument("--key-steps", type=int, metavar="N", help="of a new library: the early step that makes a key")
     options = parser.parse_args(rest)

@@ -1,4 +1,4 @@
-"""A library's entry from the folder of an ordinary run of prompt tuning, if its key was made as the library's are."""
+"""A library's entry from the folder of a run or of ``mpt adapt``, if its key was made as the library's are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from mpt.library.entry import amount
+from mpt.library.entry import FILES, KEY, amount
 from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import StoredPrompt, load_prompt
 from mpt.prompt.initialisers import SampledVocabulary
@@ -20,7 +20,9 @@ from mpt.record.options import RunOptions, said_in
 from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import links_below, read_json, refuse_links
+from mpt.util.schema import checked
 
+_FACTS = FILES[-1]
 _MADE_WITH = {"model": "PromptTuning", "model.init": "SampledVocabulary", "model.optimizer": "PromptAdafactor"}
 """By option, the class that the keys of a library are made with."""
 
@@ -64,6 +66,8 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
     refuse_links(folder, links_below(folder, skip="wandb"), f"run {folder}")
     files = RunFolder(folder)
     path = files.config
+    if not path.is_file() and (folder / _FACTS).is_file():
+        return _adapted(folder)
     try:
         options = RunOptions(said_in(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -91,8 +95,28 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
     if DEV_SCORE in facts:
         facts["dev_score"] = facts.pop(DEV_SCORE)
     facts |= {"steps": steps, "examples": steps * recipe.batch_size, **_recorded(files)}
-    kind = json.loads((files.prompt / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
-    return LibraryRun(key, value, facts, recipe, kind == "CAUSAL_LM")
+    return LibraryRun(key, value, facts, recipe, _decoder_only(files.prompt))
+
+
+def _adapted(folder: Path) -> LibraryRun:
+    """What ``mpt adapt`` wrote: the prompt, and the task's key within."""
+    value = load_prompt(folder)
+    if value.facts.get("method") != "adapt" or not (folder / KEY).is_dir():
+        raise UserError(
+            f"{folder} is a prompt without a key, by which a library would find it; add a run's folder, or what mpt "
+            "adapt writes with --library, or without it in more --steps"
+        )
+    key = load_prompt(folder / KEY)
+    if "recipe" not in key.facts:
+        raise UserError(f"{folder / KEY} does not say how the key was made, as today's mpt adapt does: adapt it again")
+    recipe = checked(key.facts["recipe"], {}, str(folder / KEY / _FACTS), KeyRecipe)
+    facts = {name: fact for name, fact in value.facts.items() if name != "tried"}
+    return LibraryRun(key, value, facts, recipe, _decoder_only(folder))
+
+
+def _decoder_only(prompt: Path) -> bool:
+    kind = json.loads((prompt / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
+    return bool(kind == "CAUSAL_LM")
 
 
 def _kept(files: RunFolder, key_steps: int | None) -> int:

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from mpt.backbone.source import resolve
 from mpt.data.fewshot.files import load_fewshot
 from mpt.learn.side_by_side import SideBySide
 from mpt.library.library import Library
+from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import load_prompt
 
 TASK = "syn-size-caption"
@@ -120,7 +122,7 @@ def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
 
 
 @pytest.mark.long
-def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path):
+def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path, capsys):
     """The key is in it, made by the library's recipe."""
     adapt()
     found = load_prompt(tmp_path / "found" / "key")
@@ -130,6 +132,12 @@ def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path):
     hits = own.search(found.weight, 2, by="average_token", fingerprint=fingerprint)
     facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
     assert [hit.entry.name for hit in hits] == [one["start"] for one in facts["tried"]][1:]
+    more = shutil.copytree(library, tmp_path / "more")
+    assert Mpt(capsys)("library", "add", more, tmp_path / "found").out.startswith("train-13")
+    entry = Library.open(more).entry("train-13")
+    assert entry.task == "train" and entry.dev_score == facts["dev_score"]
+    assert torch.equal(Library.open(more).key(entry), found.weight)
+    assert torch.equal(Library.open(more).value(entry), load_prompt(tmp_path / "found").weight)
 
 
 @pytest.mark.long
@@ -203,6 +211,8 @@ def test_without_a_library_any_backbone_is_tuned_from_starts_of_the_tasks_own(fi
     assert [one["start"] for one in facts["tried"]] == ["sampled vocabulary", "label words", "instruction"]
     assert facts["library"] is None and facts["learning_rate"] == 0.01 and not (out / "key").exists()
     assert load_prompt(out).weight.shape[0] == 6
+    keyless = Mpt(capsys)("library", "add", tmp_path / "new", out)
+    assert keyless.code == 2 and "is a prompt without a key" in keyless.err and not (tmp_path / "new").exists()
     assert "chosen on dev: " in done.out and "from sampled vocabulary" in done.out and "transfer" not in done.out
 
     backbone = FrozenBackbone(str(model))
@@ -215,3 +225,21 @@ def test_without_a_library_any_backbone_is_tuned_from_starts_of_the_tasks_own(fi
     assert (
         cut(backbone, 1, "large small ?") == len(tokenizer("large small ?", add_special_tokens=False)["input_ids"]) - 1
     )
+
+
+@pytest.mark.long
+def test_without_a_library_the_key_is_the_plain_tunings_and_begins_a_library(files, tmp_path, capsys, monkeypatch):
+    """Against the key that the same recipe makes by itself."""
+    monkeypatch.setattr(running, "DEFAULTS", replace(running.DEFAULTS, key_steps=3, learning_rate=0.1))
+    out = tmp_path / "found"
+    words = ("--steps", 4, "--every", 4, "--max-target-length", 4, "--device", "cpu", "--batch-size", 2)
+    done = Mpt(capsys)("adapt", files["train"], "--dev", files["dev"], "--out", out, *words)
+    assert done.code == 0, done.err
+    assert Mpt(capsys)("library", "add", tmp_path / "new", out).out.startswith("train-13")
+    new = Library.open(tmp_path / "new")
+    assert new.recipe == KeyRecipe("mpt-tiny", 20, key_steps=3, learning_rate=0.1, batch_size=2, seed=13)
+    again = Mpt(capsys)("adapt", files["train"], "--library", tmp_path / "new", "--out", tmp_path / "again",
+                        "--dev", files["dev"], *words)  # fmt: skip
+    assert again.code == 0, again.err
+    key, other = (load_prompt(folder / "key").weight for folder in (out, tmp_path / "again"))
+    assert torch.allclose(key, other, atol=1e-4)
