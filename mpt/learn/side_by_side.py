@@ -127,13 +127,19 @@ class RunProgress:
         self.end(self._not_finite("loss"), failed=self.best_prompt is None)
         return True
 
-    def judge(self, row: Row, score: float) -> None:
-        """Keep what an evaluation gave, and the prompt if none before was as good."""
+    def judge(self, row: Row, score: float, by_loss: bool = False) -> None:
+        """Keep what an evaluation gave, and the prompt if none before was as good.
+
+        Args:
+            by_loss: whether of equal scores the lower dev loss counts, and not the first one.
+        """
         if not math.isfinite(row["dev/loss"]):
             self.end(self._not_finite("dev loss"), failed=self.best_prompt is None)
             return
+        lowest = next((one["dev/loss"] for one in self.history if one["step"] == self.best.step), math.inf)
         self.history.append(row)
-        if self.best.beaten_by(score):
+        better = by_loss and score == self.best.score and row["dev/loss"] < lowest
+        if better or self.best.beaten_by(score):
             self.best, self.best_prompt = Best(score, self.steps), self.prompt.clone()
         if self.spec.stopper is not None:
             stop, why = self.spec.stopper._evaluate_stopping_criteria(torch.tensor(score))
@@ -280,7 +286,8 @@ class SideBySide:
             if run.loss is not None:
                 row["train/loss"] = float(run.loss)
             row["dev/loss"] = mean_over_batches(given, run.spec.data.eval_batch_size)
-            run.judge({**row, f"dev/{name}": score, "dev/score": score}, score)
+            # Where one of few labels is answered, scores are often equal, that of an untuned prompt among them.
+            run.judge({**row, f"dev/{name}": score, "dev/score": score}, score, by_loss=bool(self.rows.labels))
 
     def test(self) -> dict[str, tuple[str, float]]:
         """Metric and score on test of each run's best prompt, by the run's name; those that failed are left out."""

@@ -83,6 +83,19 @@ def test_the_value_is_what_scored_best_on_dev_and_the_start_may_be(backbone, roo
         assert [row.input for row in outputs] == [example.input for example in job.data.fewshot.dev]
 
 
+def test_of_equal_scores_over_labels_the_lower_loss_is_kept(backbone, root):
+    """On three dev examples and two labels many evaluations are equal."""
+    made = jobs(backbone, root, 13, 21)
+    tuned = tune(backbone, made, steps=12, every=1, from_start=True, labels=("yes", "no"))
+    for result, job in zip(tuned, made, strict=True):
+        best = min(result.history, key=lambda row: (-row["dev/score"], row["dev/loss"]))
+        assert (result.best_step, result.dev_loss) == (best["step"], best["dev/loss"])
+        [(score, _)] = answers(backbone, [result.value], job.data, job.data.fewshot.dev, ("yes", "no"))
+        assert score == result.dev_score
+    first = [next(row for row in one.history if row["dev/score"] == one.dev_score)["step"] for one in tuned]
+    assert first != [one.best_step for one in tuned]  # so the rule was needed
+
+
 def test_the_start_is_that_of_the_learner_with_its_seed(backbone):
     learner = PromptTuning(backbone.name, LENGTH)
     learner.seed = 7
