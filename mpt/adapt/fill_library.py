@@ -89,6 +89,7 @@ def learn(
     if (folder / WORK).is_symlink():
         raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
     backbone = FrozenBackbone(recipe.backbone, options)
+    terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
     backbone.check_lengths(recipe.prompt_length)
     for one in data.values():
         for sentence in check_targets(backbone.encode, one.outputs()):

@@ -138,6 +138,7 @@ def adapt(
     recipe = _own_recipe(backbone_name, choices) if library is None else library.recipe
     length = _length(library, recipe, choices)
     backbone = FrozenBackbone(backbone_name or recipe.backbone, options)
+    terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
     backbone.check_lengths(length)
     few_threads(backbone)
     if library is not None:

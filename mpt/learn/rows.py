@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from mpt.backbone.encoding import IGNORED, Batch
@@ -54,7 +53,6 @@ class RowsWithPrompts:
     ) -> None:
         self.backbone, self.autocast, self.tokens, self.labels = backbone, autocast, tokens, list(labels)
         self.device = next(backbone.model.parameters()).device
-        rank_zero_info(f"backbone {backbone.name}: {backbone.reading}")
         if self.device.type == "cpu":
             self.tokens = tokens or CPU_TOKENS * torch.get_num_threads()
             if backbone.options.attention is None and backbone.one_sequence is None:

@@ -128,6 +128,7 @@ class _Pack:
                 if backbone is None:
                     first = made
                     backbone = FrozenBackbone(made.learner.backbone_name, made.learner.backbone_options)
+                    print(f"study: backbone {backbone.name}: {backbone.reading}")
                     refuse_unsafe_dtype(backbone.config.model_type, str(made.trainer["precision"]))
                 made.learner.tasks = made.data.task_names
                 made.learner.build_on(backbone, made.data.labels)

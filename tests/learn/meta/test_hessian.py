@@ -51,7 +51,7 @@ def tiny():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("steps", [1, 5, 10])
+@pytest.mark.parametrize("steps", [1, 5, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_second_order_term_by_difference_on_mpt_tiny_with_dropout(tiny, task, steps):
     episode = tiny(task)
