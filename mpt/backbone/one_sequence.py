@@ -25,8 +25,8 @@ _ANY, _NONE = -1, -2
 _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "attention_window", "index_topk")
 """What configurations call a number of tokens beyond which a layer does not look back as it does within."""
 
-_STEP = 32
-"""Tokens that could be read in the time that a step of decoding takes before it reads any, on a CPU."""
+_PASS = 32
+"""Tokens that could be read in the time that a pass, of reading or of decoding, takes before it reads any, on a CPU."""
 
 _LEAST = {False: 128, True: 8192}
 """Tokens that are worth a pass in any case, on a CPU and on a GPU."""
@@ -65,9 +65,10 @@ class Tokens:
 class OneSequence:
     """A decoder-only model that reads the rows of a batch as one sequence, or a large batch as a few.
 
-    What the mask hides is computed all the same. Where a pass over L tokens costs ``L + L² / L0``, rows are cheapest in
-    sequences of ``sqrt(P² + P L0)`` tokens behind a prompt of P, each of which reads the prompt again; in longer ones
-    where answers are written, for each sequence takes steps of its own; and apart from rows of another prompt.
+    What the mask hides is computed all the same. Where a pass over L tokens costs ``O + L + L² / L0``, rows are
+    cheapest in sequences of ``sqrt(P² + (P + O) L0)`` tokens behind a prompt of P, each of which reads the prompt
+    again; in longer ones where answers are written, for each takes passes of its own; and apart from rows of another
+    prompt.
 
     Args:
         model: in which a mask ``[1, 1, Q, K]`` and positions are all that tells one row from another; see
@@ -104,7 +105,7 @@ class OneSequence:
                 return None
             most = min(most, self._window)
         least = min(_LEAST[lengths.is_cuda], most)
-        cheapest = (length**2 + (length + _STEP * written) * self._even) ** 0.5
+        cheapest = (length**2 + (length + _PASS * (1 + written)) * self._even) ** 0.5
         cheapest = min(max(cheapest, least), most - length)
         found: list[list[int]] = []
         spent = 0
