@@ -32,11 +32,7 @@ class EncoderDecoder:
 
     def embeds(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """``[prompt; input; padding]``: ``[B, P + T, H]``, and its mask ``[B, P + T]``."""
-        embeds, mask = rows.embeds(self.table)
-        if rows.sizes is None:
-            return embeds, mask
-        order = mask.argsort(dim=1, descending=True, stable=True)
-        return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
+        return rows.embeds(self.table, pad_left=False)
 
     def encoded(self, rows: Rows) -> Encoded:
         """What the decoder looks at."""

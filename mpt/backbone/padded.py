@@ -27,9 +27,7 @@ class PaddedRows:
 
     def embeds(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """``[padding; prompt; input]``: ``[B, P + T, H]``, and its mask ``[B, P + T]``."""
-        embeds, mask = rows.embeds(self.table)
-        order = mask.argsort(dim=1, stable=True)
-        return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
+        return rows.embeds(self.table, pad_left=True)
 
     def logits(self, rows: Rows, labels: Tensor) -> Tensor:
         """Next-token logits for each label position, ``[B, U, V]``."""

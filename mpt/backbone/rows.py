@@ -90,8 +90,12 @@ class Rows:
         used, owners = self.each[rows].unique(return_inverse=True)
         return Rows(self.prompts[used], owners, batch, None if self.sizes is None else self.sizes[used])
 
-    def embeds(self, table: Any) -> tuple[Tensor, Tensor]:
-        """Prompt and input of each row, ``[B, P + T, H]``, and their mask, ``[B, P + T]``; each padded by itself."""
+    def embeds(self, table: Any, pad_left: bool) -> tuple[Tensor, Tensor]:
+        """Prompt and input of each row, ``[B, P + T, H]``, and their mask, ``[B, P + T]``.
+
+        Args:
+            pad_left: whether a row's padding stands before its prompt, or behind its input, as its inputs are padded.
+        """
         read, mask = table(self.batch.input_ids), self.batch.input_mask
         prompts = self.prompts.to(read.dtype)
         if self.owners is not None:
@@ -103,7 +107,11 @@ class Rows:
         known = mask.new_ones(prompts.shape[:2])
         if self.sizes is not None:
             known = (known.cumsum(1) <= self.sizes[self.each][:, None]).to(mask.dtype)
-        return torch.cat([prompts, read], dim=1), torch.cat([known, mask], dim=1)
+        embeds, mask = torch.cat([prompts, read], dim=1), torch.cat([known, mask], dim=1)
+        if not pad_left and self.sizes is None:  # it stands there already
+            return embeds, mask
+        order = mask.argsort(dim=1, descending=not pad_left, stable=True)
+        return embeds.take_along_dim(order[:, :, None], 1), mask.take_along_dim(order, 1)
 
 
 @dataclass(frozen=True)

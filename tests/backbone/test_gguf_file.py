@@ -17,14 +17,14 @@ import torch
 from gguf import GGMLQuantizationType
 from safetensors.torch import load_file
 from support.gguf_files import plain_llama, write_gguf
+from support.refusal import refusal
 from transformers import AutoTokenizer
 
 from mpt.backbone.gguf_file import cache_folder
-from mpt.backbone.loading import BackboneOptions, load
+from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.source import PACKAGED, known_backbones, lies_at, resolve
 from mpt.study.plan.fingerprints import weights_digest
-from mpt.util.errors import UserError
 
 SHORT = BackboneOptions(max_input_length=32, max_target_length=4)
 
@@ -49,14 +49,6 @@ def written(plain, tmp_path_factory) -> Path:
 def copied(written, tmp_path) -> Path:
     """A file to spoil."""
     return Path(shutil.copy(written, tmp_path / "tiny.gguf"))
-
-
-def refusal(name: str | Path, **options: object) -> str:
-    with pytest.raises(UserError) as error:
-        load(str(name), BackboneOptions(**options))  # type: ignore[arg-type]
-    text = str(error.value)
-    assert "\n" not in text and str(name) in text
-    return text
 
 
 def made(cache: Path) -> list[Path]:

@@ -15,23 +15,16 @@ import sentencepiece
 import torch
 from safetensors.torch import load_file
 from support.paths import ROOT
+from support.refusal import refusal
 from support.small_models import VOCABULARY, bert, gpt2, t5
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from mpt.backbone.checks import refuse_unsafe_dtype
-from mpt.backbone.loading import BackboneOptions, load
+from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.saving import save_backbone
 from mpt.backbone.source import bundled_backbones, resolve
 from mpt.util.errors import UserError
-
-
-def refusal(name: str | Path, **options: object) -> str:
-    with pytest.raises(UserError) as error:
-        load(str(name), BackboneOptions(**options))  # type: ignore[arg-type]
-    text = str(error.value)
-    assert "\n" not in text and str(name) in text
-    return text
 
 
 @pytest.fixture
