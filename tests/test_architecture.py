@@ -18,7 +18,8 @@ ROOMS = (
     ("library",),
     ("data",),
     ("learn", "callbacks", "assets"),
-    ("fit", "adapt"),
+    ("fit", "use"),
+    ("adapt",),
     ("study",),
     ("analysis", "sweep"),
     ("cli",),
@@ -26,7 +27,7 @@ ROOMS = (
 """Lowest first: a room knows only those of rows below its own."""
 
 FLOORS = {
-    "data": ("catalogue", "tasks", "synthetic", "fewshot", "modules", "build"),
+    "data": ("catalogue", "tasks", "tables", "synthetic", "fewshot", "modules", "build"),
     "study": ("spec", "plan", "run", "forecast", "scores", "report"),
 }
 """Of the rooms that have them, lowest first."""

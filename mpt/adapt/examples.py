@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpt.adapt.rows import RowTable, TaskRow, lines, read_rows
+from mpt.data.tables.rows import RowTable, TaskRow, lines, read_rows
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.task import FewShot, Task
 from mpt.metrics.crossfit import METRICS
@@ -40,7 +40,7 @@ class ExampleFiles:
 
     Attributes:
         train, dev, test: files; without dev, it is split off train.
-        input, output: columns, see :func:`mpt.adapt.rows.read_rows`.
+        input, output: columns, see :func:`mpt.data.tables.rows.read_rows`.
         header: whether tables have one; found by itself if not given.
         encoding: of the files; UTF-8 if not given.
         labels: the label words; found by themselves if not given.

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from mpt.adapt.device import few_threads
 from mpt.adapt.progress import TuningProgress
 from mpt.adapt.tuning import Tuned, TuningJob, plain_start, tune
+from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC

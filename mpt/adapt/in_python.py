@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from mpt.adapt.device import device_of
 from mpt.adapt.examples import ExampleFiles, read_examples
 from mpt.adapt.progress import console
 from mpt.adapt.run import AdaptOptions, AdaptResult, adapt
+from mpt.backbone.device import device_of
 from mpt.backbone.loading import BackboneOptions
 from mpt.library.library import Library
 from mpt.util.errors import UserError

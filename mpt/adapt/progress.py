@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mpt.adapt.device import device_words
+from mpt.backbone.device import device_words
 from mpt.learn.side_by_side import SideBySide
 
 _TIMED = 3

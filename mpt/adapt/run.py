@@ -13,11 +13,11 @@ from rich.console import Console
 from torch import Tensor
 
 from mpt.adapt.defaults import DEFAULTS
-from mpt.adapt.device import few_threads
 from mpt.adapt.examples import Examples
 from mpt.adapt.progress import TuningProgress
 from mpt.adapt.starts import Start, cut, own_starts
 from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, tune
+from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData

@@ -109,10 +109,10 @@ def _adapt(options: argparse.Namespace) -> None:
         library.check_excluded(options.exclude)
     elif options.exclude:
         raise UserError("--exclude names tasks of a library: give --library too")
-    from mpt.adapt.device import device_of
     from mpt.adapt.progress import console
     from mpt.adapt.run import AdaptOptions, adapt
     from mpt.adapt.verdict import tell
+    from mpt.backbone.device import device_of
     from mpt.backbone.loading import BackboneOptions
     from mpt.util.quiet import quiet_libraries
 

@@ -45,9 +45,9 @@ def run_learn(options: argparse.Namespace) -> bool:
     if (options.tasks is None) == (options.partition is None):
         raise UserError("name the tasks by either --tasks or --partition, and not both")
     options.tasks = options.tasks or load_partition(options.partition).source
-    from mpt.adapt.device import device_of
     from mpt.adapt.fill_library import LearnOptions, learn
     from mpt.adapt.progress import console
+    from mpt.backbone.device import device_of
     from mpt.backbone.loading import BackboneOptions
     from mpt.library.library import Library
     from mpt.util.quiet import quiet_libraries

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 import mpt.adapt.progress as progress
-from mpt.adapt.device import device_words
+from mpt.backbone.device import device_words
 
 
 class Clock:

@@ -15,7 +15,6 @@ from support.small_models import bart, gpt2, llama, t5
 from transformers import AutoModelForSeq2SeqLM
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.rows import TaskRow
 from mpt.adapt.run import AdaptResult, TriedStart, _best
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.tuning import Tuned
@@ -23,6 +22,7 @@ from mpt.adapt.verdict import foreign, usage, verdict
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
+from mpt.data.tables.rows import TaskRow
 from mpt.data.tasks.task import Example, Task
 from mpt.prompt.files import save_prompt
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpt.adapt.records import FileRecord, FileRecords, read_records
+from mpt.data.tables.records import FileRecord, FileRecords, read_records
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -110,7 +110,7 @@ def read_rows(
     """The examples of a file.
 
     Args:
-        path, encoding: a file, see :func:`mpt.adapt.records.read_records`.
+        path, encoding: a file, see :func:`mpt.data.tables.records.read_records`.
         input, output: column names, or numbers from 1, or the keys of JSON objects (``ticket.body`` for one within
             another); found by itself where there are two columns beside ids, or names such as text and label.
         header: whether the first record of a table is one; found by itself if not given.

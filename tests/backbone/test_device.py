@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.adapt.device import device_of
+from mpt.backbone.device import device_of
 from mpt.util.errors import UserError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpt.adapt.rows import lines, read_rows
+from mpt.data.tables.rows import lines, read_rows
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 
