@@ -185,24 +185,23 @@ class Backbone(nn.Module):
         return self._positions("decoder" if self.decoder_only else "encoder")
 
     def groups(
-        self, prompts: Tensor, batch: Batch, owners: Tensor, more: int = 0, most: int | None = None
+        self, prompts: Prompts, batch: Batch, owners: Tensor, more: int = 0, most: int | None = None
     ) -> list[Tensor]:
         """Numbers of the rows that are best read together, ``[G]`` for each group; every row is in one.
 
         Args:
-            prompts: ``[N, P, H]``.
+            prompts, owners: see :meth:`loss`.
             batch: B rows.
-            owners: number of each row's prompt, ``[B]``.
             more: tokens that are written after a row's input.
             most: tokens of a group, if one row allows that: its padding and prompts count.
         """
+        rows = self._rows(prompts, batch, owners)
         if self.one_sequence is not None:
             weighed = None if batch.labels is None else Weighed(batch.labels)
-            rows = Rows(prompts, owners, batch)
             found = self.one_sequence.groups(rows, weighed, more, float("inf") if most is None else most)
             if found is not None:
                 return [torch.tensor(group) for group in found]
-        return groups(batch, prompts.shape[1], most)
+        return groups(batch, rows.prompt_length, most)
 
     def check_lengths(self, prompt_length: int) -> None:
         """Refuse a prompt and input that do not fit, before anything is trained.

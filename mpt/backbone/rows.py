@@ -46,6 +46,10 @@ class Rows:
         weight, rows = table.weight, len(batch)
         if prompt is None:
             return cls(weight.new_zeros(1, 0, weight.shape[1]), None, batch)
+        if owners is not None and len(prompt) > 1 and not (isinstance(prompt, Tensor) and prompt.dim() == 2):
+            used, owners = owners.unique(return_inverse=True)  # what no row has need not be read
+            if len(used) < len(prompt):
+                prompt = prompt[used] if isinstance(prompt, Tensor) else [prompt[number] for number in used.tolist()]
         if not isinstance(prompt, Tensor):
             sizes = [len(each) for each in prompt]
             padded = cls.of(pad_sequence(list(prompt), batch_first=True), owners, batch, table)

@@ -16,6 +16,9 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
 from mpt.util.random_state import seed_generators
 
+OwnedPrompts = Tensor | Sequence[Tensor]
+"""N prompts that rows have by number: ``[N, P, H]``, or N of ``[P, H]`` whose lengths may differ."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -105,22 +108,57 @@ class RowsWithPrompts:
         """
         self.backbone.eval()
         batch, owners, sizes = self._joined(texts, targets=losses)
-        labels = self.labels
-        own = [labels.index(target) for target in join(texts).targets] if labels and losses else []
-        said = [""] * len(batch)
-        summed = prompts.new_zeros(len(batch))
-        pad_left = self.backbone.decoder_only
+        if self.labels:
+            likelihoods = self.likelihoods(prompts, batch, owners, [self.labels] * len(batch))
+            said = [self.labels[best] for best in likelihoods.argmax(1).tolist()]
+            summed = likelihoods.new_zeros(len(batch))
+            if losses:
+                own = torch.tensor([self.labels.index(target) for target in join(texts).targets], device=self.device)
+                summed = -likelihoods.gather(1, own[:, None])[:, 0]
+        else:
+            said, summed = self.written(prompts, batch, owners)
+        counts = batch.target_lengths if losses else torch.zeros(len(batch))
+        ordered = iter(said)
+        return [
+            Judged([next(ordered) for _ in range(len(loss))], loss, count)
+            for loss, count in zip(summed.split(sizes), counts.split(sizes), strict=True)
+        ]
+
+    @torch.no_grad()
+    def likelihoods(self, prompts: OwnedPrompts, batch: Batch, owners: Tensor, options: Sequence[list[str]]) -> Tensor:
+        """Log-likelihoods of n answers to each row in evaluation mode, ``[B, n]``.
+
+        Args:
+            prompts, owners: see :meth:`mpt.backbone.model.Backbone.loss`.
+            batch: B rows.
+            options: n answers to each.
+        """
+        found = prompts[0].new_zeros(len(batch), len(options[0]))
 
         def weigh(rows: Tensor) -> None:
             with self._arithmetic():
-                likelihoods = self.backbone.score(prompts, select(batch, rows, pad_left), labels, owners[rows])
-            for row, scores, best in zip(rows.tolist(), likelihoods, likelihoods.argmax(1).tolist(), strict=True):
-                said[row] = labels[best]
-                if own:
-                    summed[row] = -scores[own[row]]
+                part = select(batch, rows, self.backbone.decoder_only)
+                found[rows] = self.backbone.score(prompts, part, [options[row] for row in rows.tolist()], owners[rows])
+
+        kinds = {tuple(labels): labels for labels in options}.values()
+        more = max(int((self.backbone.encode.labels(labels) != IGNORED).sum()) for labels in kinds)
+        self._by_groups(batch, prompts, owners, weigh, more)
+        return found
+
+    @torch.no_grad()
+    def written(self, prompts: OwnedPrompts, batch: Batch, owners: Tensor) -> tuple[list[str], Tensor]:
+        """What the model writes in evaluation mode as the answer to each of B rows, and the losses of the targets,
+        ``[B]``; zeros where there are none.
+
+        Args:
+            prompts, owners: see :meth:`mpt.backbone.model.Backbone.loss`.
+            batch: B rows.
+        """
+        said = [""] * len(batch)
+        summed = prompts[0].new_zeros(len(batch))
 
         def answer(rows: Tensor) -> None:
-            part = select(batch, rows, pad_left)
+            part = select(batch, rows, self.backbone.decoder_only)
             with self._arithmetic():
                 given = self.backbone.answer(prompts, part, owners[rows])
             if given.losses is not None:
@@ -128,16 +166,8 @@ class RowsWithPrompts:
             for row, text in zip(rows.tolist(), given.texts, strict=True):
                 said[row] = text
 
-        if labels:
-            self._by_groups(batch, prompts, owners, weigh, int((self.backbone.encode.labels(labels) != IGNORED).sum()))
-        else:
-            self._by_groups(batch, prompts, owners, answer, self.backbone.options.max_target_length)
-        counts = batch.target_lengths if losses else torch.zeros(len(batch))
-        ordered = iter(said)
-        return [
-            Judged([next(ordered) for _ in range(len(loss))], loss, count)
-            for loss, count in zip(summed.split(sizes), counts.split(sizes), strict=True)
-        ]
+        self._by_groups(batch, prompts, owners, answer, self.backbone.options.max_target_length)
+        return said, summed
 
     def _joined(self, texts: Sequence[TextBatch], targets: bool) -> tuple[Batch, Tensor, list[int]]:
         """All rows as one batch, the number of each one's prompt ``[B]``, and the rows of each prompt."""
@@ -146,7 +176,12 @@ class RowsWithPrompts:
         return batch, torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device), sizes
 
     def _by_groups(
-        self, batch: Batch, prompts: Tensor, owners: Tensor, work: Callable[[Tensor], None], more: int = 0
+        self,
+        batch: Batch,
+        prompts: OwnedPrompts,
+        owners: Tensor,
+        work: Callable[[Tensor], None],
+        more: int = 0,
     ) -> None:
         todo = self.backbone.groups(prompts, batch, owners, more, self.tokens)
         while todo:
@@ -161,7 +196,7 @@ class RowsWithPrompts:
             torch.cuda.empty_cache()
             half = len(rows) // 2
             todo[:0] = [rows[:half], rows[half:]]
-            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + prompts.shape[1]
+            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + max(map(len, prompts))
             self.tokens = min(self.tokens or (half + 1) * width, (half + 1) * width)
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
