@@ -15,25 +15,31 @@ _OTHERS = {
 }
 
 
-def utf8_text(path: Path, content: bytes) -> str:
+def utf8_text(path: Path, content: bytes, first: int = 1) -> str:
     """The text without a byte order mark; line ends as they are.
+
+    Args:
+        path: the file, for complaints.
+        content: its bytes, or whole lines of it.
+        first: number of the first line.
 
     Raises:
         UserError: another encoding, or bytes that are no UTF-8, by file and line.
     """
     for mark, name in _OTHERS.items():
-        if content.startswith(mark):
+        if first == 1 and content.startswith(mark):
             raise UserError(f"{path} is {name} (as some programs save “Unicode text”); save it as UTF-8")
     if b"\0" in content:
-        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        line = content.count(b"\n", 0, content.index(b"\0")) + first
         raise UserError(
             f"{path}, line {line} holds a null byte, as in UTF-16 or a file that is no text; save it as UTF-8"
         )
     try:
-        return content.decode("utf-8").lstrip("\ufeff")
+        text = content.decode("utf-8")
+        return text.lstrip("\ufeff") if first == 1 else text
     except UnicodeDecodeError as error:
         begin = content.rfind(b"\n", 0, error.start) + 1
-        line = content.count(b"\n", 0, begin) + 1
+        line = content.count(b"\n", 0, begin) + first
         raise UserError(
             f"{path}, line {line} is not UTF-8: {error.reason} at byte {error.start - begin}; save the file as UTF-8"
         ) from None

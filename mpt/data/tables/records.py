@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mpt.util.errors import UserError
 from mpt.util.utf8 import utf8_text
@@ -18,7 +20,9 @@ Cells = dict[str, Any]
 _CSV = (".csv",)
 _TSV = (".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
-_LONGEST_CELL = 16 << 20
+_LONGEST_CELL = _LONGEST_LINE = 16 << 20
+_BLOCK = 1 << 18
+_SAMPLE = 1000
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t\n"]*?))(\t|\r?\n)')
 """A cell of a TSV and what ends it; one with a quote is in quotes."""
@@ -49,12 +53,96 @@ class FileRecords:
         kind: ``csv``, ``tsv`` or ``json``.
         rows: its records, a header among them.
         quoted: whether it is a TSV whose cells are quoted.
+        delimiter: of a table.
     """
 
     file: Path
     kind: str
     rows: list[FileRecord]
     quoted: bool = False
+    delimiter: str = "\t"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a file's lines are cut into records.
+
+    Attributes:
+        kind: ``csv``, ``tsv`` or ``json``.
+        delimiter: of a table.
+        skipped: lines before the first record.
+        spaced: whether quotes stand behind spaces too.
+        quoted: whether a TSV's cells are quoted.
+    """
+
+    kind: str
+    delimiter: str = "\t"
+    skipped: int = 0
+    spaced: bool = False
+    quoted: bool = False
+
+    @classmethod
+    def of(cls, path: Path, text: str, whole: bool = True) -> Cut:
+        """As a file's suffix and its text say it.
+
+        Args:
+            text: of the file, or its first lines.
+            whole: which of both.
+
+        Raises:
+            UserError: another suffix.
+        """
+        suffix = path.suffix.lower()
+        if suffix not in _CSV + _TSV + _JSON:
+            raise UserError(
+                f"{path}: the suffix says what a file is; .csv, .tsv or .jsonl are read, not {suffix or 'none'}"
+            )
+        if suffix in _JSON:
+            return cls("json")
+        if suffix in _TSV:
+            return cls("tsv", quoted=_is_quoted_tsv(text, whole))
+        lines = list(_lines(text))
+        stated = _SEP.fullmatch(lines[0].strip(" \r\n")) if lines else None
+        skipped = 1 if stated else 0
+        delimiter = stated[1] if stated else _delimiter(lines)
+        # Quotes behind a space are quotes all the same, where there are such.
+        rows = _rows(lines[skipped:], delimiter)
+        spaced = any(cell[:1] == " " and cell.lstrip()[:1] == '"' for row in rows for cell in row)
+        return cls("csv", delimiter, skipped, spaced)
+
+    def records(self, path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
+        """The records that are not blank.
+
+        Args:
+            path: the file, for complaints.
+            lines: each with a line feed at its end.
+
+        Raises:
+            UserError: a broken quote or JSON line, with its number.
+        """
+        if self.kind == "json":
+            return _json_records(path, lines)
+        if self.kind == "tsv" and not self.quoted:
+            cells = (line.removesuffix("\n").removesuffix("\r").split("\t") for line in lines)
+            # Not a line of white space alone, whatever tabs are in it.
+            return (FileRecord(number, row) for number, row in enumerate(cells, 1) if any(map(str.strip, row)))
+        return self._table(path, islice(lines, self.skipped, None))
+
+    def _table(self, path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
+        csv.field_size_limit(_LONGEST_CELL)
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True, skipinitialspace=self.spaced)
+        begins = self.skipped + 1
+        try:
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    yield FileRecord(begins, row)
+                begins = self.skipped + reader.line_num + 1
+        except csv.Error as error:
+            why = (
+                f"its quoting is broken ({error}); within quotes a quote is doubled, and a quoted cell ends before a "
+                f"{_NAMES.get(self.delimiter, repr(self.delimiter))}"
+            )
+            raise UserError(f"{path}: the record that begins on line {begins} cannot be read: {why}") from None
 
 
 def read_records(path: Path, encoding: str | None = None) -> FileRecords:
@@ -72,34 +160,64 @@ def read_records(path: Path, encoding: str | None = None) -> FileRecords:
     Raises:
         UserError: no such file, another suffix, another encoding, a broken quote or JSON line: with the line.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _CSV + _TSV + _JSON:
-        raise UserError(
-            f"{path}: the suffix says what a file is; .csv, .tsv or .jsonl are read, not {suffix or 'none'}"
-        )
-    text = _text(path, encoding)
+    Cut.of(path, "")  # complains of a suffix before anything is read
+    text = "".join(blocks(path, encoding))
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    if suffix in _CSV:
-        return FileRecords(path, "csv", _csv(path, text))
-    if suffix in _TSV:
-        quoted = _quoted_tsv(text)
-        return FileRecords(path, "tsv", _tsv(text) if quoted is None else quoted, quoted is not None)
-    return FileRecords(path, "json", _json(path, text))
+    cut = Cut.of(path, text)
+    if cut.kind == "json" and text.lstrip().startswith("["):
+        return FileRecords(path, "json", _json_list(path, text))
+    return FileRecords(path, cut.kind, list(cut.records(path, _lines(text))), cut.quoted, cut.delimiter)
 
 
-def _text(path: Path, encoding: str | None) -> str:
+def stream_records(path: Path, encoding: str | None = None) -> tuple[FileRecords, Iterator[FileRecord]]:
+    """The first records of a file, by which it is judged, and all of them one after another.
+
+    What :func:`read_records` reads, for files of any size; but a JSON list is read at once.
+
+    Raises:
+        UserError: see :func:`read_records`.
+    """
+    Cut.of(path, "")
+    parts = blocks(path, encoding)
+    head = next(parts, "")
+    after = next(parts, None)
+    whole, old = after is None, "\n" not in head
+    head = head.replace("\r", "\n") if old else head
+    if path.suffix.lower() in _JSON and head.lstrip().startswith("["):
+        found = read_records(path, encoding)
+        return found, iter(found.rows)
+    cut = Cut.of(path, head, whole)
+    sample: list[FileRecord] = []
     try:
-        content = path.read_bytes()
+        sample.extend(islice(cut.records(path, _lines(head)), _SAMPLE))
+    except UserError:
+        if whole or not sample:  # the last record of the first part may go on in the next one
+            raise
+    rest = chain([] if after is None else [after], parts)
+    texts = chain([head], (part.replace("\r", "\n") if old else part for part in rest))
+    lines = chain.from_iterable(map(_lines, texts))
+    return FileRecords(path, cut.kind, sample, cut.quoted, cut.delimiter), cut.records(path, lines)
+
+
+def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """A file's text in blocks of whole lines.
+
+    Raises:
+        UserError: it cannot be read, or is of another encoding, or has a line of more than 16 MB: with the line.
+    """
+    try:
+        with path.open("rb") as raw:
+            if encoding is None:
+                yield from _utf8_blocks(path, raw)
+                return
+            with io.TextIOWrapper(raw, encoding, newline="") as file:
+                first = True
+                while text := file.read(_BLOCK) + file.readline(_LONGEST_LINE):
+                    yield text.lstrip("\ufeff") if first else text
+                    first = False
     except OSError as error:
         raise UserError(f"{path}: it cannot be read: {error.strerror}") from error
-    if encoding is None:
-        try:
-            return utf8_text(path, content)
-        except UserError as error:
-            raise UserError(f"{error}, or name its encoding by --encoding (cp1252, utf-16 …)") from None
-    try:
-        return content.decode(encoding).lstrip("\ufeff")
     except LookupError:
         raise UserError(
             f"--encoding {encoding}: there is none of that name; utf-8, cp1252 and utf-16 are some"
@@ -108,32 +226,27 @@ def _text(path: Path, encoding: str | None) -> str:
         raise UserError(f"{path} is not {encoding}: {error}; name another --encoding") from None
 
 
-def _csv(path: Path, text: str) -> list[FileRecord]:
-    csv.field_size_limit(_LONGEST_CELL)
-    lines = [f"{part}\n" for part in text.split("\n")]
-    if lines[-1] == "\n":
-        lines.pop()
-    stated = _SEP.fullmatch(lines[0].strip(" \r\n")) if lines else None
-    skipped = 1 if stated else 0
-    del lines[:skipped]
-    delimiter = stated[1] if stated else _delimiter(lines)
-    # Quotes behind a space are quotes all the same, where there are such.
-    spaced = any(cell[:1] == " " and cell.lstrip()[:1] == '"' for row in _rows(lines, delimiter) for cell in row)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=spaced)
-    found: list[FileRecord] = []
-    begins = skipped + 1
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                found.append(FileRecord(begins, row))
-            begins = skipped + reader.line_num + 1
-    except csv.Error as error:
-        why = (
-            f"its quoting is broken ({error}); within quotes a quote is doubled, and a quoted cell ends before a "
-            f"{_NAMES.get(delimiter, repr(delimiter))}"
-        )
-        raise UserError(f"{path}: the record that begins on line {begins} cannot be read: {why}") from None
-    return found
+def _utf8_blocks(path: Path, raw: BinaryIO) -> Iterator[str]:
+    line = 1
+    while content := raw.read(_BLOCK):
+        end = raw.readline(_LONGEST_LINE)
+        if len(end) == _LONGEST_LINE:
+            number = line + content.count(b"\n")
+            raise UserError(f"{path}, line {number} is longer than {_LONGEST_LINE >> 20} MB, which is no text to read")
+        content += end
+        try:
+            yield utf8_text(path, content, line)
+        except UserError as error:
+            raise UserError(f"{error}, or name its encoding by --encoding (cp1252, utf-16 …)") from None
+        line += content.count(b"\n")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Each with a line feed at its end, the last one too. Only line feeds end lines, not Unicode's other separators."""
+    parts = text.split("\n")
+    if not parts[-1]:
+        parts.pop()
+    return (f"{part}\n" for part in parts)
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -172,64 +285,57 @@ def _rows(lines: list[str], delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _tsv(text: str) -> list[FileRecord]:
-    # Not splitlines, which would also end a record at other Unicode line separators.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return [FileRecord(number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _quoted_tsv(text: str) -> list[FileRecord] | None:
-    """The records, if quotes stand around cells as spreadsheets write them; None if they are signs like others.
+def _is_quoted_tsv(text: str, whole: bool) -> bool:
+    """Whether quotes stand around cells as spreadsheets write them; if not, they are signs like others.
 
     Spreadsheets quote a cell that holds a quote (which they double), a tab, a line break or a comma, and no other.
+
+    Args:
+        whole: whether the text ends where the file does.
     """
     if '"' not in text:
-        return None
+        return False
     text = text if text.endswith("\n") else f"{text}\n"
-    found: list[FileRecord] = []
-    cells: list[str] = []
     quoted: list[str] = []
     bare: list[str] = []
-    place, line, begins = 0, 1, 1
+    place = 0
     while place < len(text):
         cell = _CELL.match(text, place)
         if cell is None:
-            return None
+            if whole or place < len(text) / 2:
+                return False
+            break
         (bare if cell[1] is None else quoted).append(cell[2] if cell[1] is None else cell[1])
-        cells.append(cell[2] if cell[1] is None else cell[1].replace('""', '"'))
-        place, line = cell.end(), line + cell[0].count("\n")
-        if cell[3] != "\t":
-            if any(text.strip() for text in cells):
-                found.append(FileRecord(begins, cells))
-            cells, begins = [], line
+        place = cell.end()
     needed = all(re.search('[",\t\n]', text) for text in quoted)
     # A comma alone is no reason for a quote where other cells hold one without.
     sure = any(re.search('["\t\n]', text) for text in quoted) or not any("," in text for text in bare)
     every = not any(text.strip() for text in bare)
-    return found if quoted and (every or (needed and sure)) else None
+    return bool(quoted) and (every or (needed and sure))
 
 
-def _json(path: Path, text: str) -> list[FileRecord]:
-    if text.lstrip().startswith("["):
-        try:
-            rows = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} is no JSON list: {_why(error)}") from None
-        found = [FileRecord(number, row) for number, row in enumerate(rows, start=1)]
-        where = "entry"
-    else:
-        found = []
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                try:
-                    found.append(FileRecord(number, json.loads(line)))
-                except (ValueError, RecursionError) as error:
-                    raise UserError(f"{path}, line {number} is not JSON: {_why(error)}") from None
-        where = "line"
-    for record in found:
-        if not isinstance(record.cells, dict):
-            raise UserError(f"{path}, {where} {record.line} is no JSON object with an input and an output")
-    return found
+def _json_list(path: Path, text: str) -> list[FileRecord]:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no JSON list: {_why(error)}") from None
+    return [_object(path, "entry", number, row) for number, row in enumerate(rows, start=1)]
+
+
+def _json_records(path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}, line {number} is not JSON: {_why(error)}") from None
+            yield _object(path, "line", number, row)
+
+
+def _object(path: Path, where: str, number: int, row: Any) -> FileRecord:
+    if not isinstance(row, dict):
+        raise UserError(f"{path}, {where} {number} is no JSON object with an input and an output")
+    return FileRecord(number, row)
 
 
 def _why(error: Exception) -> str:

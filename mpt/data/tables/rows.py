@@ -15,7 +15,7 @@ from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
-_INPUTS = (
+INPUTS = (
     "input",
     "text",
     "sentence",
@@ -28,7 +28,7 @@ _INPUTS = (
     "message",
     "utterance",
 )
-_OUTPUTS = (
+OUTPUTS = (
     "output",
     "label",
     "target",
@@ -42,7 +42,7 @@ _OUTPUTS = (
     "intent",
     "topic",
 )
-_ID = re.compile(r"(.*[_ .-])?(id|uuid|index|no|nr|number)|unnamed: \d+|", re.IGNORECASE)
+ID = re.compile(r"(.*[_ .-])?(id|uuid|index|no|nr|number)|unnamed: \d+|", re.IGNORECASE)
 _SHOWN = 5
 _NO_QUOTES = "; a text with a line break or a tab must be in quotes, and then all such texts"
 _NAME = 30
@@ -152,7 +152,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
     if not rows:
         raise UserError(f"{path} holds a header alone; each line after it is an input and its output")
     width = len(first.cells)
-    columns = [_column(path, "input", input, names, width), _column(path, "output", output, names, width)]
+    columns = [column(path, "input", input, names, width), column(path, "output", output, names, width)]
     chosen = _both(path, columns, names, width, records.kind, first.line)
     if not header and input is None and output is None:
         told.append("there is no header: the first column is the input, the second the output")
@@ -189,13 +189,13 @@ def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tup
         known = f"its first line is {', '.join(map(repr, names))}"
         missing = next(name for name in asked if not name.isdigit())
         raise UserError(f"{records.file} has no column {missing!r}; {known}")
-    if set(lower) & set(_INPUTS) and set(lower) & set(_OUTPUTS):
+    if set(lower) & set(INPUTS) and set(lower) & set(OUTPUTS):
         return True, ""
     place = int(asked[-1]) - 1 if len(asked) == 2 else 1
     if len(names) != 2 and len(asked) < 2:
         # The columns must be named, and the complaint tells what there is. A TSV may be CrossFit's, several outputs of
         # which stand behind one another: by their place they are read only if the first line does not look like names.
-        return records.kind == "csv" or _like_names(records, lower), ""
+        return records.kind == "csv" or like_names(records, lower), ""
     outputs = [row.cells[place].strip() for row in records.rows[1:] if len(row.cells) > place]  # type: ignore[index]
     counts = Counter(outputs)
     repeats = len(outputs) >= 4 and len(counts) <= len(outputs) // 2
@@ -205,9 +205,9 @@ def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tup
     return False, ""
 
 
-def _like_names(records: FileRecords, names: list[str]) -> bool:
-    """Whether the first line of a TSV could name columns: short texts, each of its own, that no column holds again."""
-    if set(names) & {*_INPUTS, *_OUTPUTS, "id"}:
+def like_names(records: FileRecords, names: list[str]) -> bool:
+    """Whether the first line of a table could name columns: short, no two alike, none that its column holds again."""
+    if set(names) & {*INPUTS, *OUTPUTS, "id"}:
         return True
     short = all(0 < len(name) <= _NAME and len(name.split()) <= 3 and not name[0].isdigit() for name in names)
     if not short or len(set(names)) < len(names) or len(records.rows) == 1:
@@ -216,9 +216,9 @@ def _like_names(records: FileRecords, names: list[str]) -> bool:
     return all(len(row) == len(names) and not any(map(str.__eq__, row, names)) for row in others)
 
 
-def _column(path: Path, what: str, asked: str | None, names: list[str], width: int) -> int | None:
+def column(path: Path, what: str, asked: str | None, names: list[str], width: int) -> int | None:
     if asked is None:
-        known = _INPUTS if what == "input" else _OUTPUTS
+        known = INPUTS if what == "input" else OUTPUTS
         lower = [name.lower() for name in names]
         return next((lower.index(name) for name in known if name in lower), None)
     if asked in names:
@@ -240,7 +240,7 @@ def _both(path: Path, columns: list[int | None], names: list[str], width: int, k
         source = source if source is not None else (1 - target if target in (0, 1) else 0)
         target = target if target is not None else (1 - source if source in (0, 1) else 1)
     if names and (source is None) != (target is None):
-        rest = [i for i, name in enumerate(names) if i not in (source, target) and not _ID.fullmatch(name)]
+        rest = [i for i, name in enumerate(names) if i not in (source, target) and not ID.fullmatch(name)]
         if len(rest) == 1:
             source, target = (rest[0] if place is None else place for place in (source, target))
     if source is None or target is None:
@@ -260,9 +260,9 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
     path, first = records.file, records.rows[0]
     assert isinstance(first.cells, dict)
     names = list(first.cells)
-    paths = _paths(first.cells)
+    paths = key_paths(first.cells)
     chosen = []
-    for what, asked, known in (("input", input, _INPUTS), ("output", output, _OUTPUTS)):
+    for what, asked, known in (("input", input, INPUTS), ("output", output, OUTPUTS)):
         name = asked if asked is not None else next((name for name in known if name in names), None)
         if name is None:
             raise UserError(f"{path} has the keys {', '.join(map(repr, paths))}; say by --{what} which is the {what}")
@@ -273,25 +273,27 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
     table = RowTable(path, told)
     for record in records.rows:
         assert isinstance(record.cells, dict)
-        cells = {**_paths(record.cells), **record.cells}
+        cells = {**key_paths(record.cells), **record.cells}
         for name in chosen:
             if name not in cells:
                 raise UserError(f"{path}, line {record.line} has no key {name!r}; it has {', '.join(map(repr, cells))}")
         outputs = cells[chosen[1]]
-        texts = [_as_text(path, record, chosen[1], x) for x in (outputs if isinstance(outputs, list) else [outputs])]
-        table.take(record.line, _as_text(path, record, chosen[0], cells[chosen[0]]), texts)
+        texts = [as_text(path, record, chosen[1], x) for x in (outputs if isinstance(outputs, list) else [outputs])]
+        table.take(record.line, as_text(path, record, chosen[0], cells[chosen[0]]), texts)
     return table.checked()
 
 
-def _paths(cells: dict[str, Any], before: str = "") -> dict[str, Any]:
+def key_paths(cells: dict[str, Any], before: str = "") -> dict[str, Any]:
     """The values of an object and of those within it, by ``key.key``."""
     found: dict[str, Any] = {}
     for name, value in cells.items():
-        found |= _paths(value, f"{before}{name}.") if isinstance(value, dict) and value else {f"{before}{name}": value}
+        found |= (
+            key_paths(value, f"{before}{name}.") if isinstance(value, dict) and value else {f"{before}{name}": value}
+        )
     return found
 
 
-def _as_text(path: Path, record: FileRecord, name: str, value: Any) -> str:
+def as_text(path: Path, record: FileRecord, name: str, value: Any) -> str:
     if value is None or value != value:  # NaN, as which a missing value is often saved, though JSON has no such number
         return ""
     if isinstance(value, bool):

@@ -1,0 +1,114 @@
+"""Files of texts: which column they are in, every record kept, and files of any size read in parts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tracemalloc
+
+import pytest
+
+import mpt.data.tables.records as records
+from mpt.data.tables.records import read_records, stream_records
+from mpt.data.tables.texts import open_texts
+from mpt.util.errors import UserError
+
+EMOJI = "\N{PARTY POPPER}"
+
+
+def texts(path, **options):
+    return [row.text for row in open_texts(path, **options).rows()]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "column", "found"),
+    [
+        ("a.csv", "id,message,team\n7,hello,x\n8,bye,y\n", "csv", "message", ["hello", "bye"]),
+        ("a.csv", 'ref;wording\n1;"a;b"\n2;"c\nd"\n', "csv", "wording", None),
+        ("a.csv", "subject_line\nhello there\nbye\n", "csv", "subject_line", ["hello there", "bye"]),
+        ("a.csv", "hello there\nbye now\n", "csv", "column 1", ["hello there", "bye now"]),
+        ("a.tsv", 'he said "no"\tbad\nfine\tgood\n', "tsv", None, None),
+        ("a.tsv", 'id\ttext\n1\t"one\ttab"\n2\tplain\n', "tsv", "text", ["one\ttab", "plain"]),
+        ("a.txt", f"one, two\n\n{EMOJI} three\r\n", "text", "text", ["one, two", "", f"{EMOJI} three"]),
+        ("a.jsonl", '{"n": 3, "body": "x", "label": "y"}\n{"body": null}\n', "json", "body", ["x", ""]),
+        ("a.json", '[{"question": "why"}, {"question": "how"}]', "json", "question", ["why", "how"]),
+    ],
+)
+def test_the_column_that_is_answered(tmp_path, name, content, kind, column, found):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8", newline="")
+    if found is None:
+        with pytest.raises(UserError, match="say by --input which the texts are in"):
+            open_texts(path)
+        return
+    table = open_texts(path)
+    assert (table.kind, table.input) == (kind, column)
+    assert [row.text for row in table.rows()] == found
+
+
+def test_the_column_may_be_named_numbered_a_path_or_the_usual_one(tmp_path):
+    table, nested = tmp_path / "t.csv", tmp_path / "n.jsonl"
+    table.write_text("a,b\none,two\nthree,four\n")
+    nested.write_text('{"ticket": {"body": "x y"}, "z": "w"}\n')
+    assert texts(table, input="b") == texts(table, input="2") == texts(table, usual="b") == ["two", "four"]
+    assert texts(table, input="1", header=False) == ["a", "one", "three"]
+    assert texts(nested, input="ticket.body") == ["x y"]
+    with pytest.raises(UserError, match=r"no column 'c' for --input; it has 'a', 'b'"):
+        open_texts(table, input="c", header=True)
+    with pytest.raises(UserError, match=r"no key 'ticket.bod' for --input; did you mean ticket.body"):
+        open_texts(nested, input="ticket.bod")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("text,id\nx,1\na, b,2\n", "line 3 has 3 columns, the first line 2; a text with a comma must be in quotes"),
+        ('text,id\nx,1\n"y,2\n', "line 3 cannot be read: its quoting is broken"),
+        ("text,id\n", "a header alone"),
+        ("", "is empty"),
+    ],
+)
+def test_what_is_wrong_by_its_line(tmp_path, content, complaint):
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=complaint):
+        texts(path)
+
+
+@pytest.mark.parametrize("block", [64, 100, 1000])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
+def test_a_file_in_parts_is_the_file_at_once(tmp_path, monkeypatch, name, block):
+    path = tmp_path / name
+    rows = [[str(number), f'text "{number}",\n{EMOJI} more' if number % 3 else "plain"] for number in range(60)]
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        if name == "t.jsonl":
+            file.writelines(json.dumps({"id": one, "text": text}, ensure_ascii=False) + "\r\n" for one, text in rows)
+        else:
+            writer = csv.writer(file, delimiter="," if name == "t.csv" else "\t")
+            writer.writerows([["id", "text"], *rows])
+    at_once = read_records(path)
+    monkeypatch.setattr(records, "_BLOCK", block)
+    sample, parts = stream_records(path)
+    assert list(parts) == at_once.rows and sample.quoted == at_once.quoted
+    assert [row.text for row in open_texts(path).rows()] == [text for _, text in rows]
+
+
+def test_a_wrong_byte_is_told_by_its_line_in_any_part(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"id,text\n" + b"1,fine\n" * 50 + b"2,caf\xe9\n")
+    monkeypatch.setattr(records, "_BLOCK", 32)
+    with pytest.raises(UserError, match=r"line 52 is not UTF-8.*--encoding"):
+        texts(path)
+    assert texts(path, encoding="cp1252")[-1] == "café"
+
+
+def test_a_large_file_is_never_in_memory(tmp_path):
+    path = tmp_path / "large.csv"
+    with path.open("w") as file:
+        file.write("id,text\n")
+        file.writelines(f"{number},{'word ' * 20}\n" for number in range(100_000))
+    tracemalloc.start()
+    count = sum(1 for _ in open_texts(path).rows())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 100_000 and path.stat().st_size > 10e6 and peak < 8e6
