@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ _STEPS = "trainer.max_steps"
 
 
 @dataclass(frozen=True)
-class Stage(StudyPart):
+class Stage:
     """One kind of run: a method's upstream, or its downstream.
 
     Attributes:
@@ -29,13 +29,11 @@ class Stage(StudyPart):
             taken, on average.
     """
 
-    config: Text
-    overrides: Overrides = field(default_factory=dict)
-    learning_rates: Rates = ()
+    config: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    learning_rates: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
     epochs: float | None = None
-
-    HIDDEN: ClassVar = ("seeds", "epochs")
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,23 @@ class Method:
     downstream: Stage
     upstream: Stage | None = None
     retrieve: Retrieve | None = None
+
+
+@dataclass(frozen=True)
+class DownstreamFile(StudyPart):
+    config: Text
+    overrides: Overrides = field(default_factory=dict)
+    learning_rates: Rates = ()
+    vary: Vary = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "epochs" in self.vary:
+            raise ValueError(f".vary: epochs are for the upstream stage; give {_STEPS}")
+
+    def stages(self) -> Iterator[tuple[str, Stage]]:
+        """The one stage, or one for each combination of the values that are varied, with what its name ends with."""
+        for end, values in _combinations(self.vary):
+            yield end, Stage(self.config, {**self.overrides, **values}, self.learning_rates)
 
 
 @dataclass(frozen=True)
@@ -75,17 +90,17 @@ class UpstreamFile(StudyPart):
             raise ValueError(": give seed (one) or seeds (a list), not both")
 
     def stages(self) -> Iterator[tuple[str, Stage]]:
-        """The one stage, or one for each combination of the values that are varied, with what its name ends with."""
+        """As downstream."""
         seeds = self.seeds if self.seed is None else (self.seed,)
-        for values in itertools.product(*self.vary.values()):
-            own = {**self.overrides, **dict(zip(self.vary, values, strict=True))}
+        for end, values in _combinations(self.vary):
+            own = {**self.overrides, **values}
             epochs = own.pop("epochs", self.epochs)
-            yield "".join(f"-{value:g}" for value in values), Stage(self.config, own, seeds=seeds, epochs=epochs)
+            yield end, Stage(self.config, own, seeds=seeds, epochs=epochs)
 
 
 @dataclass(frozen=True)
 class MethodFile(StudyPart):
-    downstream: Stage
+    downstream: DownstreamFile
     upstream: UpstreamFile | None = None
     retrieve: Retrieve | None = None
 
@@ -103,8 +118,11 @@ class MethodFile(StudyPart):
             check_retrieve(self.retrieve, self.upstream)
 
     def methods(self, name: str) -> Iterator[Method]:
-        if self.upstream is None:
-            yield Method(name, self.downstream, None, self.retrieve)
-        else:
-            for end, stage in self.upstream.stages():
-                yield Method(name + end, self.downstream, stage, self.retrieve)
+        upstream = [("", None)] if self.upstream is None else list(self.upstream.stages())
+        for (first, learned), (then, stage) in itertools.product(upstream, self.downstream.stages()):
+            yield Method(name + first + then, stage, learned, self.retrieve)
+
+
+def _combinations(vary: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, dict[str, float]]]:
+    for values in itertools.product(*vary.values()):
+        yield "".join(f"-{value:g}" for value in values), dict(zip(vary, values, strict=True))

@@ -90,6 +90,14 @@ def test_vary_makes_a_method_of_each_combination(tmp_path):
     assert isinstance(last.overrides["data.batch_size"], int)
 
 
+def test_vary_downstream_makes_methods_too(tmp_path):
+    vary = "downstream: {vary: {model.prompt_length: [1, 20]}, "
+    study = load(tmp_path, replaced(replaced(GOOD, "downstream: {", vary), "methods:", "baseline: PT-20\nmethods:"))
+    assert [method.name for method in study.methods] == ["PT-1", "PT-20", "MTL-1", "MTL-20"]
+    assert [method.downstream.overrides["model.prompt_length"] for method in study.methods] == [1, 20, 1, 20]
+    assert study.methods[2].upstream == study.methods[3].upstream
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -148,6 +156,7 @@ def test_vary_makes_a_method_of_each_combination(tmp_path):
         ("upstream: {", "upstream: {vary: {data.seeds: []}, ", "upstream.vary.data.seeds is empty"),
         ("upstream: {", "upstream: {vary: {data.seed: [1]}, ", "vary must not set data.seed"),
         ("upstream: {", "upstream: {vary: {model.x: [a]}, ", "model.x must be a number, not 'a'"),
+        ("downstream: {", "downstream: {vary: {epochs: [1]}, ", "downstream.vary: epochs are for the upstream stage"),
         ("upstream: {", "upstream: {seed: 1, seeds: [2], ", "upstream: give seed (one) or seeds (a list), not both"),
         ("upstream: {", "upstream: {seeds: [], ", "methods.MTL.upstream.seeds is empty; give at least one"),
         ("upstream: {", "upstream: {seeds: , ", "upstream.seeds must be a list of whole numbers, not nothing"),

@@ -1,0 +1,72 @@
+"""``mpt prompt words``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpt.cli.options import Parser, at_least, run_action
+from mpt.util.errors import UserError
+from mpt.util.files import writing_to
+
+_USAGE = """usage: mpt prompt ACTION …
+
+What a learned prompt is.
+
+  words PROMPT …     the vocabulary tokens nearest to each of its rows: label words and forms of one word among them,
+                     before and after training; of several prompts the means by their starts
+
+`mpt prompt ACTION --help` tells more.
+"""
+
+
+def run_prompt_command(arguments: list[str]) -> None:
+    """Look at prompts."""
+    run_action("prompt", _USAGE, {"words": _words}, arguments)
+
+
+def _words(words: Sequence[str]) -> None:
+    parser = Parser(
+        prog="mpt prompt words",
+        description="The vocabulary tokens nearest to each row of a prompt (Lester et al. 2021, section 7).",
+    )
+    parser.add_argument("prompts", metavar="PROMPT", type=Path, nargs="+", help="folder of a prompt")
+    parser.add_argument("--by", choices=("cosine", "euclid"), default="cosine", help="nearness (default: cosine)")
+    parser.add_argument("--top", type=at_least(1), default=5, metavar="N", help="tokens of a row (default: 5)")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="PROMPT",
+        help="the prompt that it was learned from (default: made again from the config in its run's folder)",
+    )
+    parser.add_argument(
+        "--labels", nargs="+", default=[], metavar="WORD", help="label words (default: those known of its task)"
+    )
+    parser.add_argument("--backbone", metavar="NAME", help="if it is not where the prompt's folder names it")
+    parser.add_argument("--out", type=Path, help="folder for a page (Markdown and HTML), its figure and CSV tables")
+    options = parser.parse_args(list(words))
+    if options.start is not None and len(options.prompts) > 1:
+        raise UserError("--start is the start of one prompt; give one, or leave it out")
+
+    from mpt.prompt.files import read_prompt
+
+    for folder in options.prompts:  # what is none is told of before torch is imported
+        read_prompt(folder)
+    from mpt.present.terminal import console, print_table
+    from mpt.use.words_of_prompts import START, PromptReader
+    from mpt.use.words_page import rows_table, summary_table, write_page
+
+    terminal = console()
+    reader = PromptReader(options.by, options.top, options.backbone)
+    found = [reader.read(folder, options.start, options.labels) for folder in options.prompts]
+    if len(found) == 1:
+        print_table(terminal, rows_table(found[0]), f"{options.prompts[0]}: nearest tokens by {options.by}")
+    print_table(terminal, summary_table(found), f"means over rows, by {options.by}")
+    if unknown := sum(START not in one.near for one in found):
+        which = "its start is" if len(found) == 1 else f"the starts of {unknown} are"
+        terminal.print(f"{which} not known; --start PROMPT names it", markup=False)
+    if options.out is not None:
+        with writing_to(options.out):
+            files = write_page(found, options.by, options.out, shlex.join(["mpt", "prompt", "words", *words]))
+        terminal.print(f"in {options.out}: {', '.join(files)}", markup=False)

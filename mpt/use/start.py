@@ -1,0 +1,65 @@
+"""The start of a run's prompt, made again from what the run's folder says of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mpt.backbone.vocabulary import Vocabulary
+from mpt.prompt import initialisers
+from mpt.prompt.files import StoredPrompt
+from mpt.prompt.initialisers import InitContext, Initialiser
+from mpt.record.folder import CONFIG
+from mpt.record.options import said_in
+from mpt.util.errors import UserError
+
+_INIT, _LENGTH = "model.init", "model.prompt_length"
+_KINDS = {
+    name: kind
+    for name, kind in vars(initialisers).items()
+    if inspect.isclass(kind) and issubclass(kind, Initialiser) and kind is not Initialiser
+}
+
+
+def start_of(folder: Path, stored: StoredPrompt, vocabulary: Vocabulary, labels: Sequence[str]) -> Tensor | None:
+    """What a prompt was before it was learned, ``[P, H]``; None if its folder does not tell.
+
+    It tells in a run's folder, by the config beside the prompt, where the start is one of
+    :mod:`mpt.prompt.initialisers`.
+
+    Args:
+        labels: the task's, as the run had them.
+    """
+    path = folder.resolve().parent / CONFIG
+    if not path.is_file():
+        return None
+    said = said_in(path.read_text(encoding="utf-8"))
+    task = stored.facts.get("task")
+    seed = said.get("seed_everything")
+    if said.get(_LENGTH) != len(stored.weight) or type(seed) is not int:
+        return None
+    context = InitContext.of(vocabulary, seed, tuple(labels), (task,) if task else ())
+    try:
+        made = _made(said, _INIT)
+        return None if made is None else made(len(stored.weight), context)
+    except (UserError, TypeError):  # such as a prompt that is no longer there
+        return None
+
+
+def _made(said: Mapping[str, Any], name: str) -> Initialiser | None:
+    """An initialiser by the options of a run; no class of another package is imported."""
+    kind = _KINDS.get(str(said.get(name)).rpartition(".")[2])
+    if kind is None:
+        return None
+    given: dict[str, Any] = {}
+    for option in inspect.signature(kind).parameters:
+        whole = f"{name}.{option}"
+        if option == "backoff" and said.get(whole) is not None:
+            given[option] = _made(said, whole)
+        elif whole in said:
+            given[option] = said[whole]
+    return kind(**given)
