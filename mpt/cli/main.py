@@ -29,6 +29,8 @@ _TABLE = (
      "mpt.cli.prompt", "run_prompt_command"),
     ("library list | search | add …", "prompts of many tasks, found by task embedding; shared through the hub",
      "mpt.cli.library", "run_library_command"),
+    ("export ENGINE PROMPT… OUT", "prompts for engines that serve models: many in one model, mixed in a batch",
+     "mpt.cli.export", "run_export_command"),
     ("data build | verify", "CrossFit's few-shot files made from the hub or raw files, checked by their sums",
      "mpt.cli.data", "run_data_command"),
     ("configs list | show | copy …", "the experiment files that come with the package",

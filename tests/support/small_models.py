@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
     BartConfig,
     BartForConditionalGeneration,
     BertConfig,
@@ -22,8 +24,6 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
 )
 
 SPECIAL = ["<pad>", "</s>", "<unk>", "<s>"]
@@ -53,6 +53,11 @@ def _save(folder: Path, model: Any, tokenizer: Any) -> Path:
 
 
 def t5(folder: Path, seed: int = 0, **changes: Any) -> Path:
+    return t5_of_kind("t5", folder, seed, **changes)
+
+
+def t5_of_kind(kind: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """A t5, mt5 or umt5."""
     torch.manual_seed(seed)
     shape = {
         "d_model": WIDTH,
@@ -63,7 +68,7 @@ def t5(folder: Path, seed: int = 0, **changes: Any) -> Path:
         "vocab_size": VOCABULARY,
     }
     ids = {"decoder_start_token_id": PAD, "pad_token_id": PAD, "eos_token_id": EOS, "initializer_factor": 2.0}
-    model = T5ForConditionalGeneration(T5Config(**{**shape, **ids, **changes}))
+    model = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(kind, **{**shape, **ids, **changes}))
     return _save(folder, model, byte_tokenizer(True, pad_token="<pad>"))
 
 
