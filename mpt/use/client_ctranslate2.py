@@ -42,7 +42,7 @@ class Translator:
             beam_size=1,
             max_input_length=0,  # 1024 otherwise, with the prompt's
             max_decoding_length=longest,
-            min_decoding_length=0,  # 1 otherwise, and nothing could not be answered
+            min_decoding_length=0,  # 1 otherwise, and no answer could be empty
             end_token=self.ends,
             return_end_token=True,
         )

@@ -37,9 +37,9 @@ def export_ctranslate2(prompts: Sequence[ExportedPrompt], backbone: FrozenBackbo
     """
     name, kind = backbone.name, backbone.config.model_type
     if kind not in KINDS:
-        wanted = "export tokens and export vllm are for decoder-only models" if backbone.decoder_only else "give a T5"
+        way = "; mpt export tokens and mpt export vllm are for decoder-only models" if backbone.decoder_only else ""
         raise UserError(
-            f"backbone {name}: prompts are exported to CTranslate2 of {', '.join(KINDS)}, not {kind}; {wanted}"
+            f"backbone {name}: CTranslate2 is given prompts of the kinds {', '.join(KINDS)}, not of {kind}{way}"
         )
     try:
         import ctranslate2
