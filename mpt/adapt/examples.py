@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mpt.data.tables.rows import RowTable, TaskRow, lines, read_rows
+from mpt.data.tables.kind import LEAST, Wording, labels_found, metric_of, refuse_unseen
+from mpt.data.tables.rows import RowTable, TaskRow, read_rows
+from mpt.data.tables.splits import places_of_share, tell_shared, without_inputs_of, without_repeats
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.task import FewShot, Task
 from mpt.metrics.crossfit import METRICS
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
 MOST_DEV = 256
 """A dev split takes no more: evaluating costs more than it tells."""
 
-_LEAST = 4
-_SHORT = 4
-_SCALE = 8
-"""Different numbers from which on they are a scale and no labels."""
+OPTIONS = Wording("--labels", "--free-text", "--metric")
 
 _FEW = 20
 _SWAPPED = "if the label stands first, say --input 2 --output 1, else "
@@ -111,16 +106,22 @@ def read_examples(source: ExampleFiles) -> Examples:
     }
     told = [f"{table.file.name}: {sentence}" for table in tables.values() for sentence in table.told]
     told = list(dict.fromkeys(told))
-    train = _without_repeats(source, tables["train"], told)
-    labels = _labels(source, train, told)
-    metric = _metric(source, tables, labels, told)
+    train = without_repeats(tables["train"], told)
+    if _swapped(source, train):
+        told.append(
+            f"{source.train.name}: the inputs repeat and the outputs do not; {_SWAPPED.removesuffix(', else ')}"
+        )
+    labels = _labels(source, tables["train"], train, told)
+    metric = metric_of(list(tables.values()), labels, OPTIONS, source.metric, told)
     for name in ("dev", "test"):
         if name in tables and labels:
-            _check_labels(tables[name], labels, source)
-    test = tables["test"].rows if "test" in tables else []
+            where = OPTIONS.labels if source.labels else f"the labels of {source.train.name}"
+            refuse_unseen(tables[name], labels, where, OPTIONS)
     if "dev" in tables:
         dev = tables["dev"].rows
-        train = _apart(source, train, tables["dev"], told)
+        train = without_inputs_of(tables["dev"], train, source.train.name, told)
+        if len(train) < 2:
+            raise UserError(f"{source.train}: {len(train)} examples are left for training; it takes at least 2")
         if missing := [label for label in labels if label not in {row.output for row in train}]:
             told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
     else:
@@ -129,172 +130,43 @@ def read_examples(source: ExampleFiles) -> Examples:
         told.append(
             f"{source.train.name}: split by seed {source.seed} into {len(train)} to train on and {len(dev)} dev"
         )
-    if test:
-        for part, rows in (("train", train), ("dev", dev)):
-            if shared := _shared(tables["test"].rows, rows):
-                told.append(
-                    f"{tables['test'].file.name}: inputs that are in {part} too, so that the test score is too good: "
-                    f"{lines(shared)}"
-                )
+    if "test" in tables:
+        tell_shared(tables["test"], {"train": train, "dev": dev}, told)
+    test = tables["test"].rows if "test" in tables else []
     if len(train) + len(dev) < _FEW:
         told.append(f"{len(train) + len(dev)} examples are few: 16 of each label (or 32) to train on are a good start")
     kind = "classification" if labels else "other"
     return Examples(Task(source.train.stem, kind, metric, labels), train, dev, test, told)
 
 
-# What the outputs are --------------------------------------------------------------------------------------------
-
-
-def _labels(source: ExampleFiles, train: Sequence[TaskRow], told: list[str]) -> tuple[str, ...]:
+def _labels(source: ExampleFiles, table: RowTable, train: Sequence[TaskRow], told: list[str]) -> tuple[str, ...]:
     """The label words; empty for free text."""
-    counts = Counter(row.output for row in train)
-    if source.labels:
-        labels = tuple(dict.fromkeys(label.strip() for label in source.labels))
-        refuse_lookalikes("--labels", dict.fromkeys(labels, 0))
-        for row in train:
-            if row.output not in labels:
-                raise UserError(
-                    f"{source.train}, line {row.line}: the label {row.output!r} is not among --labels; "
-                    f"{as_seen(row.output, labels) or nearest(row.output, labels)}"
-                )
-        return labels
-    several = any(len(row.example.targets) > 1 for row in train)
-    numeric = source.metric == "Pearson-Correlation" or (source.metric is None and _continuous(counts))
-    # Labels come up again and again, few of them once alone, and they do not stand in the text as an extract does.
-    looks_so = len(counts) <= len(train) // 2 and sum(n == 1 for n in counts.values()) <= max(1, len(counts) // 4)
-    looks_so = looks_so and sum(_holds(row.input, row.output) for row in train) <= len(train) // 2
-    if source.free_text or several or numeric or not looks_so or len(train) < _LEAST:
-        if not source.free_text:
-            told.append(
-                f"the {len(counts)} different outputs of {len(train)} examples are taken for free text; "
-                "if they are labels, name them by --labels"
-            )
+    if source.free_text:
         return ()
-    labels = tuple(sorted(counts))
-    if len(labels) == 1:
-        raise UserError(f"{source.train}: every output is {labels[0]!r}, so there is nothing to learn")
-    refuse_lookalikes(str(source.train), {row.output: row.line for row in reversed(train)})
-    shown = ", ".join(f"{label} ({counts[label]})" for label in labels)
-    told.append(f"the outputs are taken for {len(labels)} labels: {shown}; if they are not, say --free-text")
-    folded = defaultdict(list)
-    for label in labels:
-        folded[" ".join(label.lower().split())].append(label)
-    for alike in folded.values():
-        if len(alike) > 1:
-            told.append(f"these labels differ by their case or spaces alone: {', '.join(map(repr, alike))}")
-    return labels
-
-
-def _holds(text: str, words: str) -> bool:
-    return re.search(rf"\b{re.escape(words)}\b", text, re.IGNORECASE) is not None
-
-
-def _continuous(outputs: Iterable[str]) -> bool:
-    """Whether outputs are values on a scale: many different numbers, not all of them whole."""
-    different = set(outputs)
-    if len(different) < _SCALE or not all(map(_is_number, different)):
-        return False
-    return not all(float(text).is_integer() for text in different)
-
-
-def _metric(source: ExampleFiles, tables: dict[str, RowTable], labels: Sequence[str], told: list[str]) -> str:
-    metric = source.metric
-    if metric is None:
-        outputs = [row.output for row in tables["train"].rows]
-        short = sum(len(text.split()) <= _SHORT for text in outputs) >= 0.9 * len(outputs)
-        metric = "ACC" if labels else "EM" if short else "Rouge-L"
-        if not labels and _continuous(outputs):
-            metric = "Pearson-Correlation"
-            told.append(f"scored by {metric}, as the outputs are many different numbers; --metric names another")
-        elif not labels:
-            told.append(
-                f"scored by {metric}, as the outputs are {'short' if short else 'long'}; --metric names another"
-            )
-    if metric == "Pearson-Correlation":
-        for table in tables.values():
-            for row in table.rows:
-                if not _is_number(row.output):
-                    raise UserError(f"{table.file}, line {row.line}: {row.output!r} is no number, as {metric} needs it")
-    return metric
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _check_labels(table: RowTable, labels: Sequence[str], source: ExampleFiles) -> None:
-    """Refuse labels that no training example has."""
-    unseen: dict[str, list[int]] = defaultdict(list)
-    for row in table.rows:
+    if not source.labels:
+        return labels_found(table, train, OPTIONS, source.metric, told)
+    labels = tuple(dict.fromkeys(label.strip() for label in source.labels))
+    refuse_lookalikes("--labels", dict.fromkeys(labels, 0))
+    for row in train:
         if row.output not in labels:
-            unseen[row.output].append(row.line)
-    if not unseen:
-        return
-    label, numbers = next(iter(unseen.items()))
-    others = f" (nor are {', '.join(map(repr, list(unseen)[1:6]))})" if len(unseen) > 1 else ""
-    where = "--labels" if source.labels else f"the labels of {source.train.name}"
-    # One that is only misspelt deserves to hear so.
-    known = nearest(label, labels) if len(labels) > 5 else f"these are {', '.join(labels)}"
-    known = as_seen(label, labels) or known
-    raise UserError(
-        f"{table.file}, {lines(numbers)}: the label {label!r} is not among {where}{others}; {known}. Correct it, add "
-        "examples of it to train, or say --free-text if the outputs are no labels"
-    )
-
-
-# Who is in what --------------------------------------------------------------------------------------------------
-
-
-def _without_repeats(source: ExampleFiles, table: RowTable, told: list[str]) -> list[TaskRow]:
-    """Each record once, and a word on inputs that have several outputs."""
-    first: dict[tuple[str, str], TaskRow] = {}
-    repeated = []
-    for row in table.rows:
-        if first.setdefault((row.input, row.output), row) is not row:
-            repeated.append(row.line)
-    if repeated:
-        told.append(f"{table.file.name}: the same record again, left out: {lines(repeated)}")
-    rows = list(first.values())
-    counts = Counter(row.input for row in rows)
-    if torn := [row.line for row in rows if counts[row.input] > 1]:
-        told.append(f"{table.file.name}: one input with different outputs, which cannot all be right: {lines(torn)}")
-    if _swapped(source, rows):
-        told.append(f"{table.file.name}: the inputs repeat and the outputs do not; {_SWAPPED.removesuffix(', else ')}")
-    return rows
+            raise UserError(
+                f"{source.train}, line {row.line}: the label {row.output!r} is not among --labels; "
+                f"{as_seen(row.output, labels) or nearest(row.output, labels)}"
+            )
+    return labels
 
 
 def _swapped(source: ExampleFiles, rows: Sequence[TaskRow]) -> bool:
     """Whether the inputs, taken by their place, look like labels and the outputs like texts."""
     inputs, outputs = ({text for text in texts} for texts in zip(*((r.input, r.output) for r in rows), strict=True))
-    few = len(rows) >= _LEAST and len(inputs) <= len(rows) // 2 < len(outputs)
+    few = len(rows) >= LEAST and len(inputs) <= len(rows) // 2 < len(outputs)
     return few and source.input is None and source.output is None
 
 
-def _apart(source: ExampleFiles, train: list[TaskRow], dev: RowTable, told: list[str]) -> list[TaskRow]:
-    """Train without the inputs of dev, so that dev tells what was learned and not what was remembered."""
-    if shared := _shared(train, dev.rows):
-        told.append(
-            f"{source.train.name}: inputs that are in {dev.file.name} too, left out of training: {lines(shared)}"
-        )
-    inputs = {row.input for row in dev.rows}
-    left = [row for row in train if row.input not in inputs]
-    if len(left) < 2:
-        raise UserError(f"{source.train}: {len(left)} examples are left for training; it takes at least 2")
-    return left
-
-
-def _shared(rows: Sequence[TaskRow], others: Sequence[TaskRow]) -> list[int]:
-    inputs = {row.input for row in others}
-    return [row.line for row in rows if row.input in inputs]
-
-
 def _check_enough(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str], told: list[str]) -> None:
-    if len(rows) < _LEAST:
+    if len(rows) < LEAST:
         raise UserError(
-            f"{source.train} has {len(rows)} different example{'s' if len(rows) > 1 else ''}; at least {_LEAST} are "
+            f"{source.train} has {len(rows)} different example{'s' if len(rows) > 1 else ''}; at least {LEAST} are "
             "needed to train on some and choose on others, and 16 of each label (or 32) are a good start"
         )
     counts = Counter(row.output for row in rows)
@@ -313,18 +185,9 @@ def _check_enough(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequenc
 
 def _split(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str]) -> tuple[list[TaskRow], list[TaskRow]]:
     """Train and dev, of each label in the same shares; in the file's order."""
-    rng = np.random.default_rng((source.seed, 7))
-    counts = Counter(row.input for row in rows)
     share = min(source.dev_share, MOST_DEV / len(rows))
-    groups: dict[str, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        groups[row.output if labels else ""].append(place)
-    chosen: set[int] = set()
-    for places in groups.values():
-        # An input that has several outputs stays in train, for it must not be in both.
-        free = [place for place in places if counts[rows[place].input] == 1]
-        wanted = min(max(1, round(share * len(places))), len(places) - 1, len(free))
-        chosen.update(rng.permutation(free)[:wanted].tolist() if wanted else ())
+    chosen = places_of_share(rows, share, (source.seed, 7), bool(labels))
+    counts = Counter(row.input for row in rows)
     swapped, alone = _swapped(source, rows), sum(counts[row.input] == 1 for row in rows)
     if not chosen or (swapped and alone < 0.1 * len(rows)):
         raise UserError(
