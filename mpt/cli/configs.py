@@ -18,6 +18,7 @@ _SCHEMAS = {
     "study": "mpt.study.spec.study.StudyFile",
     "sweep": "mpt.sweep.file.SweepFile",
     "task": "mpt.data.catalogue.task_file.TaskFile",
+    "own_task": "mpt.data.tables.own_file.OwnTaskFile",
     "partition": "mpt.data.tasks.partitions.Partition",
     "mixture": "mpt.data.tasks.mixtures.Mixture",
     "recipe": "mpt.library.recipe.LibraryFile",

@@ -9,7 +9,7 @@ OPTIONS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ("--data", None, "its data: FewShotData, MixtureData, EpisodeData, or one of yours"),
     ),
     "--data FewShotData": (
-        ("--data.task", None, "the task (mpt tasks; mpt tasks --root synthetic)"),
+        ("--data.task", None, "the task (mpt tasks; mpt tasks --root synthetic), or one of your own: a YAML file"),
         ("--data.root", "synthetic", "folder of CrossFit's few-shot files, or the word synthetic"),
         ("--data.seed", "13", "which few-shot draw: CrossFit's are 13 21 42 87 100"),
         ("--data.k", "null", "size of the draw, where there are several, or all"),

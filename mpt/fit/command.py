@@ -37,7 +37,7 @@ from mpt.util.files import held, refuse_links, write_text, writing_to
 from mpt.util.names import nearest
 from mpt.util.quiet import quiet_libraries
 from mpt.util.signals import tell_devices
-from mpt.util.yaml_file import parse_yaml, read_text
+from mpt.util.yaml_file import called, parse_yaml, read_text
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
@@ -288,7 +288,7 @@ def _with_today(word: str) -> str:
 def _data_name(data: Any) -> str:
     args = data.init_args if data is not None and "init_args" in data else {}
     if args.get("task"):
-        return f"{args.get('task')}-{args.get('seed')}"
+        return f"{called(str(args.get('task')))}-{args.get('seed')}"
     tasks = args.get("tasks") or []
     if 0 < len(tasks) <= 3:  # of more, a name would be too long
         return "+".join(Path(task).stem for task in tasks)

@@ -163,7 +163,8 @@ def _required(match: re.Match[str], about: _Complaint) -> str:
     names = sorted(name.replace("init_args.", "") for name in below)
     if names == ["data.task"]:
         return (
-            "--data.task is missing: mpt tasks lists the tasks, mpt tasks --root synthetic those that need no download"
+            "--data.task is missing: mpt tasks lists the tasks, mpt tasks --root synthetic those that need no "
+            "download, and one of your own is a YAML file"
         )
     missing = " and ".join(f"--{name}" for name in names) + (" is missing" if len(names) == 1 else " are missing")
     if any("." in name for name in names):

@@ -21,6 +21,7 @@ from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import links_below, read_json, refuse_links
 from mpt.util.schema import checked
+from mpt.util.yaml_file import called
 
 _FACTS = FILES[-1]
 _MADE_WITH = {"model": "PromptTuning", "model.init": "SampledVocabulary", "model.optimizer": "PromptAdafactor"}
@@ -89,7 +90,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
     _check_plain(options, path)
     steps = _steps(files, options, value.facts)
     facts = {**value.facts, "start_seed": recipe.seed, "seed": _of(options, path, "data.seed", int)}
-    facts.setdefault("task", _of(options, path, "data.task", str))
+    facts.setdefault("task", called(_of(options, path, "data.task", str)))
     if (k := options.said("data.k")) is not None:
         facts.setdefault("k", k)
     if DEV_SCORE in facts:

@@ -234,11 +234,13 @@ def sentence(error: ValidationError, where: str, lines: Lines) -> str:
         where: its start: ``The task file own.yaml``.
         lines: of the file's keys.
     """
-    first = error.errors(include_url=False)[0]
+    several = error.errors(include_url=False)
+    first = several[0]
     place, given = list(first["loc"]), first["input"]
     if first["type"] == "missing":
-        name = place.pop()
-        told = f"has no key {name}" if place else f"the key {name} is missing"
+        place.pop()
+        names = [one["loc"][-1] for one in several if one["type"] == "missing" and one["loc"][:-1] == tuple(place)]
+        told = f"has no {keys(names)}" if place else f"the {keys(names)} {'are' if names[1:] else 'is'} missing"
     elif first["type"] == "value_error":
         told = str(first["ctx"]["error"]).lstrip()
     else:
@@ -259,6 +261,12 @@ def sentence(error: ValidationError, where: str, lines: Lines) -> str:
     ends = [tuple(place[:size]) for size in range(len(place), 0, -1)]
     line = next((f", line {lines[end]}" for end in ends if end in lines), "")
     return f"{where}{line}: {told}" + ("" if told[-1] in ".?" else ".")
+
+
+def keys(names: Sequence[Any]) -> str:
+    """Some keys in a sentence: ``key a``, ``keys a, b and c``."""
+    *others, last = map(str, names)
+    return f"keys {', '.join(others)} and {last}" if others else f"key {last}"
 
 
 def as_text(value: Any, key: str) -> str:

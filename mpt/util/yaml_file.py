@@ -37,6 +37,18 @@ _POWER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
 Lines = Mapping[tuple[Any, ...], int]
 """The line of each key, by the keys and numbers of list items that lead to it."""
 
+_SUFFIXES = (".yaml", ".yml")
+
+
+def is_yaml(name: str | Path) -> bool:
+    """Whether a name is that of a YAML file, by its suffix."""
+    return Path(name).suffix in _SUFFIXES
+
+
+def called(name: str) -> str:
+    """What goes by the name of its YAML file, without folder and suffix; any other name as it is."""
+    return Path(name).stem if is_yaml(name) else name
+
 
 def read_text(path: Path, kind: str) -> str:
     """A file's text.

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpt.data.synthetic.draw import synthetic_fewshot, synthetic_tasks
+from mpt.data.tables.own_task import read_own_task
+from mpt.data.tables.records import SUFFIXES as TABLES
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.lookalikes import refuse_lookalikes
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
@@ -21,6 +23,7 @@ from mpt.util.errors import UserError
 from mpt.util.files import write_text
 from mpt.util.names import nearest
 from mpt.util.utf8 import utf8_text
+from mpt.util.yaml_file import is_yaml
 
 SYNTHETIC = "synthetic"
 """In the place of a data folder: the suite that the package makes itself."""
@@ -105,7 +108,7 @@ def load_fewshot(root: str | Path, task: str, seed: int, k: Shots | None = None,
 
     Args:
         root: a folder with one folder per task, or the word ``synthetic`` for the embedded suite.
-        task: the name of the task's folder.
+        task: the name of the task's folder; or the path of a user's own task, which needs no root.
         seed: the draw; CrossFit's are 13, 21, 42, 87 and 100.
         k: as in the file names; needed only where the folder holds draws of several sizes.
         metric: in place of the catalogue's; needed for a task that is not in it.
@@ -115,6 +118,8 @@ def load_fewshot(root: str | Path, task: str, seed: int, k: Shots | None = None,
             empty file.
     """
     facts = find_task(root, task, metric)
+    if is_yaml(task):
+        return replace(read_own_task(task).draw(seed, k), task=facts)
     if str(root) == SYNTHETIC:
         return replace(synthetic_fewshot(task, seed, k), task=facts)
     folder = TaskDraws.of(root, task)
@@ -135,6 +140,14 @@ def find_task(root: str | Path, task: str, metric: str | None = None) -> Task:
     errors."""
     if metric is not None and metric not in METRICS:
         raise UserError(f"There is no metric {metric!r}; --data.metric is one of {', '.join(METRICS)}.")
+    if is_yaml(task):
+        own = read_own_task(task).task
+        return replace(own, metric=metric or own.metric)
+    if Path(task).suffix in TABLES and Path(task).is_file():
+        raise UserError(
+            f"{task} is a table; a task of your own is a YAML file beside it, which names it by file, and its columns "
+            "by input and output"
+        )
     if str(root) == SYNTHETIC:
         suite = synthetic_tasks()
         if task not in suite:
@@ -166,7 +179,7 @@ def load_splits(
 
     Reads no other file, and needs no metric.
     """
-    if str(root) == SYNTHETIC:
+    if str(root) == SYNTHETIC or is_yaml(task):
         draw = load_fewshot(root, task, seed, k)
         return {split: getattr(draw, split) for split in splits}
     draws = TaskDraws.of(root, task)

@@ -11,6 +11,7 @@ from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.mixtures import mixture_names
 from mpt.util.names import nearest
+from mpt.util.yaml_file import is_yaml
 
 Missing = Literal["error", "skip"]
 """What is done about tasks that are not there."""
@@ -19,9 +20,9 @@ MISSING: tuple[Missing, ...] = ("error", "skip")
 
 
 def absent(tasks: Iterable[str], root: str | Path) -> list[str]:
-    """Those of some tasks that are not under a data root, in their order."""
+    """Those of some tasks that are not under a data root, in their order; a user's own needs none."""
     known = set(task_names(root))
-    return [task for task in tasks if task not in known]
+    return [task for task in tasks if task not in known and not is_yaml(task)]
 
 
 def what_to_do(missing: Sequence[str], root: str | Path, partition: str | None, skip: str) -> str:

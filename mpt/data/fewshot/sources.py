@@ -15,6 +15,7 @@ from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Example, Shots, is_text
 from mpt.library.retrieval import Retrieval
 from mpt.util.errors import UserError
+from mpt.util.yaml_file import called, is_yaml
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Sources:
     """The source tasks of a data module, and what of each is read: the options of these names, checked.
 
     Attributes:
-        tasks: names of tasks and mixtures; or None, where a partition or what is retrieved names them.
+        tasks: names of tasks and mixtures, and paths of a user's own; or None, where a partition or what is retrieved
+            names them.
         partition: its source tasks are learned on.
         root: the data folder, or ``synthetic``.
         seeds: the draws that are read.
@@ -62,7 +64,7 @@ class Sources:
             raise UserError(f"--data.missing is one of {', '.join(MISSING)}, not {self.missing!r}.")
 
     def names(self) -> list[str]:
-        """The source tasks: those named, a partition's, or those retrieved.
+        """The source tasks: those named, a partition's, or those retrieved; a user's own by its path.
 
         Raises:
             UserError: source or validation tasks that are not under the root, all of them; no source task that is; or
@@ -93,12 +95,21 @@ class Sources:
             raise UserError(
                 f"--data.target {self.target} is among the source tasks of --data.{option}; leave it out of them."
             )
+        refuse_namesakes([*names, *self.validation, *([self.target] if self.target else [])])
         return names
 
     @property
     def may_change(self) -> bool:
         """Whether the same options may name other tasks another time."""
         return self.missing == "skip" or self.retrieved is not None
+
+
+def refuse_namesakes(tasks: Sequence[str]) -> None:
+    """Complain of two tasks of one name, by which prompts, results and libraries know them."""
+    seen: dict[str, str] = {}
+    for task in tasks:
+        if (other := seen.setdefault(called(task), task)) != task:
+            raise UserError(f"The tasks {other} and {task} are both called {called(task)}; rename the file of one.")
 
 
 def check_splits(**splits: Sequence[str]) -> None:
@@ -112,7 +123,7 @@ def source_labels(root: str, pools: Mapping[str, Sequence[Example]]) -> tuple[st
     """The label words of all tasks, from the examples of each; a task without label words adds none."""
     labels: list[str] = []
     for name, examples in pools.items():
-        if root == SYNTHETIC:
+        if root == SYNTHETIC or is_yaml(name):
             labels += find_task(root, name).labels
         elif has_labels(name):
             labels += labels_of(examples)
@@ -122,7 +133,7 @@ def source_labels(root: str, pools: Mapping[str, Sequence[Example]]) -> tuple[st
 def source_outputs(root: str, pools: Mapping[str, Sequence[Example]], drawn: bool) -> list[Outputs]:
     """The outputs of tasks that are learned on together and not scored; none of unlabelled text."""
     return [
-        Outputs(name, {"train": pool}, labels=source_labels(root, {name: pool}), drawn=drawn)
+        Outputs(called(name), {"train": pool}, labels=source_labels(root, {name: pool}), drawn=drawn)
         for name, pool in pools.items()
         if not is_text(pool)
     ]

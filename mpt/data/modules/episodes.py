@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,7 @@ from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots, Task
 from mpt.library.retrieval import Retrieval
 from mpt.util.errors import UserError
+from mpt.util.yaml_file import called, is_yaml
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class EpisodeData(TextData):
         self.support_splits, self.query_splits = tuple(support_splits), tuple(query_splits)
         self.support_batches, self.meta_batch_size = support_batches, meta_batch_size
         self.validation_tasks: dict[str, Task] = {}
-        self._draws: list[list[SourceDraw]] = []
+        self._draws: dict[str, list[SourceDraw]] = {}
         self._validation_episodes: list[Episode] = []
 
     def setup(self, stage: str | None = None) -> None:
@@ -202,27 +203,26 @@ class EpisodeData(TextData):
         self.sources = names if self.given.may_change else None
         self._validation_episodes = [self._validate(place, name) for place, name in enumerate(self.given.validation)]
         draws = {name: [self._draw(name, seed) for seed in self.given.seeds] for name in names}
-        pools = {name: [example for draw in own for example in draw.examples] for name, own in draws.items()}
+        pools = _pools(draws)
         refuse_text(pools, "which only MixtureData can learn from")
         self.labels = source_labels(self.given.root, pools)
-        self.task_names = tuple(names)
-        self._draws = list(draws.values())
+        self.task_names = tuple(map(called, names))
+        self._draws = draws
 
     def outputs(self) -> list[Outputs]:
         self.setup()
-        pools = {own[0].task: [example for draw in own for example in draw.examples] for own in self._draws}
         held_out = [
             Outputs(one.task, {"dev": list(one.query.examples())}, self.validation_tasks[one.task].metric)
             for one in self._validation_episodes
         ]
-        return source_outputs(self.given.root, pools, self.references == "drawn") + held_out
+        return source_outputs(self.given.root, _pools(self._draws), self.references == "drawn") + held_out
 
     def train_dataloader(self) -> DataLoader[EpisodeBatch]:
         self.setup()
         self._check_interval(self.given.validation)
         sampler = EpisodeSampler(self.meta_batch_size, self.seed, **self._place("meta_batch_size", "episodes"))
         episodes = Episodes(
-            self._draws,
+            list(self._draws.values()),
             self.batch_size,
             self.support_batches,
             self.query_batch_size,
@@ -242,10 +242,10 @@ class EpisodeData(TextData):
     def _draw(self, name: str, seed: int) -> SourceDraw:
         splits = load_splits(self.given.root, name, seed, [*self.support_splits, *self.query_splits], self.given.k)
         support, query = (
-            self._read(name, [example for split in part for example in splits[split]])
+            self._read(called(name), [example for split in part for example in splits[split]])
             for part in (self.support_splits, self.query_splits)
         )
-        draw = SourceDraw.of(name, support, query)
+        draw = SourceDraw.of(called(name), support, query)
         if len(draw.examples) < 2:
             raise UserError(
                 f"Draw {seed} of {name} has but one example for both support and query; "
@@ -257,8 +257,14 @@ class EpisodeData(TextData):
         """The validation episode of a task, which is noted as well."""
         task = find_task(self.given.root, name, self.metric)
         splits = load_splits(self.given.root, name, self.given.seeds[0], ["train", "dev"], self.given.k)
+        own, name = is_yaml(name), called(name)
         train, dev = self._read(name, splits["train"]), self._read(name, splits["dev"])
-        self.validation_tasks[name] = with_labels(task, train)
+        self.validation_tasks[name] = task if own else with_labels(task, train)
         rows = validation_rows(place, len(train), self.support_batches * self.validation_batch_size, self.seed)
         support = [collate((name, train[row]) for row in part) for part in np.split(rows, self.support_batches)]
         return Episode(name, place, support, collate((name, example) for example in dev))
+
+
+def _pools(draws: Mapping[str, list[SourceDraw]]) -> dict[str, list[Example]]:
+    """The examples of all draws of each task."""
+    return {name: [example for draw in own for example in draw.examples] for name, own in draws.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pytorch_lightning.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
@@ -12,8 +13,10 @@ from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import Placed, StreamSampler
 from mpt.data.modules.text_data import TextData, check_least
 from mpt.data.modules.unlabelled import TextRows
+from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, FewShot, Shots, is_text
+from mpt.util.yaml_file import called, is_yaml
 
 
 class FewShotData(TextData):
@@ -24,14 +27,18 @@ class FewShotData(TextData):
 
     Attributes:
         fewshot: the draw; set by ``setup``.
+        source: the task as it was named: a name, or the path of a user's own.
+        task_name: its name.
         task: its task; set by ``setup``.
 
     Args:
-        task: Name of the task: its folder under root, or one of the embedded suite.
+        task: Name of the task: its folder under root, or one of the embedded suite; or a task of your own, a YAML file
+            that names a table, which needs no root.
         root: Folder with one folder of CrossFit TSV files per task, or the word ``synthetic`` for the
             embedded suite.
         seed: Which draw of the task; also seeds the order of the training batches.
-        k: Size of the draw, as in the file names: a number, or all; needed only where a folder holds several sizes.
+        k: Size of the draw, as in the file names: a number, or all; needed only where a folder holds several sizes. Of
+            a task of your own, examples of each label (16) or in all (32) to train on, and as many for dev.
         metric: Metric in place of the catalogue's; needed for a task that is not in the catalogue.
         batch_size: Training examples per batch, over all devices.
         eval_batch_size: Examples per batch in validation, test and prediction, on each device.
@@ -61,13 +68,16 @@ class FewShotData(TextData):
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         if test_examples is not None:
             check_least(1, test_examples=test_examples)
-        self.task_name, self.root, self.k, self.metric = task, root, k, metric
+        self.source, self.root, self.k, self.metric = task, root, k, metric
+        self.task_name = called(task)
         self.test_examples = test_examples
         self.fewshot: FewShot | None = None
 
     def setup(self, stage: str | None = None) -> None:
         if self.fewshot is None:
-            self.fewshot = load_fewshot(self.root, self.task_name, self.seed, self.k, self.metric)
+            self.fewshot = load_fewshot(self.root, self.source, self.seed, self.k, self.metric)
+            for sentence in read_own_task(self.source).tell_draw(self.k) if is_yaml(self.source) else ():
+                rank_zero_info(sentence)
             self.task = self.fewshot.task
             self.labels = self.task.labels
             self.task_names = (self.task.name,)

@@ -21,6 +21,7 @@ from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots, is_text
 from mpt.library.retrieval import Retrieval
 from mpt.util.errors import UserError
+from mpt.util.yaml_file import called
 
 
 class MixtureData(TextData):
@@ -103,17 +104,15 @@ class MixtureData(TextData):
     def setup(self, stage: str | None = None) -> None:
         if self.pools:
             return
-        names = self.given.names()
+        names, root, seed = self.given.names(), self.given.root, self.given.seeds[0]
         self.sources = names if self.given.may_change else None
         self.pools = {name: self._pool(name) for name in names}
         if self.given.target is not None:
             self.pools[self.given.target] = self._of_target(self.given.target)
-        self.labels = source_labels(self.given.root, self.pools)
-        self.task_names = tuple(self.pools)
-        self._held_out = {
-            name: self._read(name, load_examples(self.given.root, name, self.given.seeds[0], ["dev"], self.given.k))
-            for name in self.given.validation
-        }
+        self.labels = source_labels(root, self.pools)
+        self.task_names = tuple(map(called, self.pools))
+        held_out = {name: load_examples(root, name, seed, ["dev"], self.given.k) for name in self.given.validation}
+        self._held_out = {called(name): self._read(called(name), examples) for name, examples in held_out.items()}
         refuse_text(self._held_out, "which has no score; --data.validation names tasks with answers")
 
     def outputs(self) -> list[Outputs]:
@@ -124,11 +123,12 @@ class MixtureData(TextData):
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()
         self._check_interval(self.given.validation)
-        rows = [(name, example) for name, pool in self.pools.items() for example in self._read(name, pool)]
-        sizes = [len(pool) for pool in self.pools.values()]
+        pools = {called(name): pool for name, pool in self.pools.items()}
+        rows = [(name, example) for name, pool in pools.items() for example in self._read(name, pool)]
+        sizes = [len(pool) for pool in pools.values()]
         rates = mixing_rates(sizes, self.limit, self.temperature)
         sampler = MixtureSampler(sizes, rates, self.batch_size, self.seed, **self._place())
-        texts = [name for name, pool in self.pools.items() if is_text(pool)]
+        texts = [name for name, pool in pools.items() if is_text(pool)]
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
         made = TextRows(rows, texts, self.seed, self.objective, self.window, self.references)

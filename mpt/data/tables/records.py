@@ -20,6 +20,7 @@ Cells = dict[str, Any]
 _CSV = (".csv",)
 _TSV = (".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
+SUFFIXES = _CSV + _TSV + _JSON
 _LONGEST_CELL = _LONGEST_LINE = 16 << 20
 _BLOCK = 1 << 18
 _SAMPLE = 1000
@@ -93,7 +94,7 @@ class Cut:
             UserError: another suffix.
         """
         suffix = path.suffix.lower()
-        if suffix not in _CSV + _TSV + _JSON:
+        if suffix not in SUFFIXES:
             raise UserError(
                 f"{path}: the suffix says what a file is; .csv, .tsv or .jsonl are read, not {suffix or 'none'}"
             )

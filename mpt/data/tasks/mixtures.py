@@ -1,7 +1,8 @@
 """Mixtures: source tasks under one name, as SPoT groups its data sets (Vu et al. 2022, section 2.3 and appendix B).
 
 A mixture is a YAML file with the one key ``tasks``, a list of task names; its name is the file's. Wherever source tasks
-are named, a mixture's name, or the path of its ``.yaml`` file, stands for all of them.
+are named, a mixture's name, or the path of its ``.yaml`` file, stands for all of them. (The path of a user's own task,
+:mod:`mpt.data.tables.own_file`, stands for that task.)
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 from mpt.util.names import nearest
 from mpt.util.schema import FromFile, checking, listed, read_values
+from mpt.util.yaml_file import is_yaml, parse_yaml, read_text
 
 _SHIPPED = Path(__file__).with_name("mixtures")
-_SUFFIXES = (".yaml", ".yml")
 
 
 def _is_a_folders(task: str) -> None:
@@ -59,7 +60,7 @@ def load_mixture(name_or_path: str | Path) -> Mixture:
         UserError: no such name or file; or a file that is no mixture, with what is wrong in it.
     """
     path = Path(name_or_path)
-    if path.suffix in _SUFFIXES:
+    if is_yaml(path):
         return _read(path)
     name = str(name_or_path)
     if name not in mixture_names():
@@ -90,8 +91,17 @@ def expanded(names: Iterable[str], tasks: Iterable[str] = ()) -> list[str]:
 
 
 def is_mixture(name: str) -> bool:
-    """Whether it is the name of a shipped mixture, or of a YAML file."""
-    return name in mixture_names() or Path(name).suffix in _SUFFIXES
+    """Whether it is the name of a shipped mixture, or of a YAML file that is no task's."""
+    return name in mixture_names() or (is_yaml(name) and not is_task_file(name))
+
+
+def is_task_file(name: str) -> bool:
+    """Whether a YAML file's keys are those of a user's own task (:mod:`mpt.data.tables.own_file`)."""
+    try:
+        content = parse_yaml(read_text(Path(name), "task file"), name) if is_yaml(name) else None
+    except UserError:
+        return False
+    return isinstance(content, dict) and "tasks" not in content and bool({"input", "output"} & content.keys())
 
 
 @cache

@@ -17,6 +17,7 @@ from mpt.data.tasks.mixtures import TaskName, Tasks
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 from mpt.util.schema import FromFile, listed, read_values, whole
+from mpt.util.yaml_file import is_yaml
 
 PARTS = ("source", "target", "validation")
 
@@ -69,7 +70,7 @@ def load_partition(name_or_path: str | Path) -> Partition:
         UserError: no such name or file; or a file that is no partition, with what is wrong in it.
     """
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
+    if not is_yaml(path):
         name, known = str(name_or_path), partition_names()
         if name not in known:
             raise UserError(f"There is no partition {name!r}, nor does that name a .yaml file; {nearest(name, known)}")
