@@ -14,7 +14,9 @@ from mpt.util.names import nearest
 from mpt.util.signals import signal_behind, stopped_by_sigterm
 
 _TABLE = (
-    ("fit | validate | test | predict", "one run of one method, for example", "mpt.cli.fit", ""),
+    ("fit | validate | test", "one run of one method, for example", "mpt.cli.fit", ""),
+    ("predict PROMPT … FILE", "answers to the rows of a CSV, TSV, JSONL or text file by a learned prompt or several",
+     "mpt.cli.predict", "run_predict_command"),
     ("study run FILE [--out DIR]", "methods compared by average relative gain over one partition or more",
      "mpt.cli.study", "run_study_command"),
     ("study plan FILE [--commands]", "its runs, what they wait for, how long they take; a shell command for each",
@@ -47,7 +49,7 @@ _TABLE = (
 """What is typed, what it is for, and who does it: imported when it is asked for."""
 
 _ABOUT = "Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning."
-_RUNS = ("fit", "validate", "test", "predict")
+_RUNS = ("fit", "validate", "test")
 COMMANDS = {
     **{word: ("mpt.cli.fit", f"run_{word}_command") for word in _RUNS},
     **{typed.split()[0]: (module, function) for typed, _, module, function in _TABLE[1:]},

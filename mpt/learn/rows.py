@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mpt.backbone.encoding import IGNORED, Batch
-from mpt.backbone.grouping import CPU_TOKENS, select
+from mpt.backbone.encoding import Batch
+from mpt.backbone.grouped import GroupedRows
+from mpt.backbone.grouping import select
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
 from mpt.util.random_state import seed_generators
-
-OwnedPrompts = Tensor | Sequence[Tensor]
-"""N prompts that rows have by number: ``[N, P, H]``, or N of ``[P, H]`` whose lengths may differ."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +31,11 @@ class Judged:
     tokens: Tensor
 
 
-class RowsWithPrompts:
+class RowsWithPrompts(GroupedRows):
     """Gradients and answers of R prompts, each on its own examples, as rows of one batch.
 
     Args:
-        backbone: on the device to work on. Where its options leave attention open, this chooses.
-        autocast: type of the arithmetic, where it is not that of the weights.
-        tokens: most tokens of one pass through the backbone (its padding and prompts count); chosen by the device
-            if not given, and lowered where that has no room.
+        backbone, autocast, tokens: see :class:`mpt.backbone.grouped.GroupedRows`.
         labels: what may be answered: the likeliest of them is the answer. Whatever the model writes if none are given.
             The likelihood is that of a label's tokens and its end, by no length: what tuning maximises.
     """
@@ -54,13 +47,8 @@ class RowsWithPrompts:
         tokens: int | None = None,
         labels: Sequence[str] = (),
     ) -> None:
-        self.backbone, self.autocast, self.tokens, self.labels = backbone, autocast, tokens, list(labels)
-        self.device = next(backbone.model.parameters()).device
-        if self.device.type == "cpu":
-            self.tokens = tokens or CPU_TOKENS * torch.get_num_threads()
-            if backbone.options.attention is None and backbone.one_sequence is None:
-                # In groups as small as these the plain products are faster than the fused kernel (mpt-tiny: by 8 %).
-                backbone.model.set_attn_implementation("eager")
+        super().__init__(backbone, autocast, tokens)
+        self.labels = list(labels)
 
     def gradients(self, prompts: Tensor, texts: Sequence[TextBatch], seed: int) -> tuple[Tensor, Tensor]:
         """Mean loss per target token of each prompt on its examples, ``[R]``, and its gradients, ``[R, P, H]``.
@@ -84,14 +72,14 @@ class RowsWithPrompts:
         def learn(rows: Tensor) -> None:
             read, within = owners[rows].unique(return_inverse=True) if once else (rows, None)
             leaf = starts[read].requires_grad_()
-            with self._arithmetic():
+            with self.arithmetic():
                 loss = self.backbone.loss(leaf, select(batch, rows, self.backbone.decoder_only), within)
             (loss / tokens[owners[rows]]).sum().backward()
             assert leaf.grad is not None
             gradients[read] += leaf.grad
             losses[rows] = loss.detach()
 
-        self._by_groups(batch, prompts, owners, learn)
+        self.by_groups(batch, prompts, owners, learn)
         means = [loss.sum() / count for loss, count in zip(losses.split(sizes), tokens, strict=True)]
         if not once:
             gradients = torch.stack([part.sum(0) for part in gradients.split(sizes)])
@@ -124,83 +112,11 @@ class RowsWithPrompts:
             for loss, count in zip(summed.split(sizes), counts.split(sizes), strict=True)
         ]
 
-    @torch.no_grad()
-    def likelihoods(self, prompts: OwnedPrompts, batch: Batch, owners: Tensor, options: Sequence[list[str]]) -> Tensor:
-        """Log-likelihoods of n answers to each row in evaluation mode, ``[B, n]``.
-
-        Args:
-            prompts, owners: see :meth:`mpt.backbone.model.Backbone.loss`.
-            batch: B rows.
-            options: n answers to each.
-        """
-        found = prompts[0].new_zeros(len(batch), len(options[0]))
-
-        def weigh(rows: Tensor) -> None:
-            with self._arithmetic():
-                part = select(batch, rows, self.backbone.decoder_only)
-                found[rows] = self.backbone.score(prompts, part, [options[row] for row in rows.tolist()], owners[rows])
-
-        kinds = {tuple(labels): labels for labels in options}.values()
-        more = max(int((self.backbone.encode.labels(labels) != IGNORED).sum()) for labels in kinds)
-        self._by_groups(batch, prompts, owners, weigh, more)
-        return found
-
-    @torch.no_grad()
-    def written(self, prompts: OwnedPrompts, batch: Batch, owners: Tensor) -> tuple[list[str], Tensor]:
-        """What the model writes in evaluation mode as the answer to each of B rows, and the losses of the targets,
-        ``[B]``; zeros where there are none.
-
-        Args:
-            prompts, owners: see :meth:`mpt.backbone.model.Backbone.loss`.
-            batch: B rows.
-        """
-        said = [""] * len(batch)
-        summed = prompts[0].new_zeros(len(batch))
-
-        def answer(rows: Tensor) -> None:
-            part = select(batch, rows, self.backbone.decoder_only)
-            with self._arithmetic():
-                given = self.backbone.answer(prompts, part, owners[rows])
-            if given.losses is not None:
-                summed[rows] = given.losses
-            for row, text in zip(rows.tolist(), given.texts, strict=True):
-                said[row] = text
-
-        self._by_groups(batch, prompts, owners, answer, self.backbone.options.max_target_length)
-        return said, summed
-
     def _joined(self, texts: Sequence[TextBatch], targets: bool) -> tuple[Batch, Tensor, list[int]]:
         """All rows as one batch, the number of each one's prompt ``[B]``, and the rows of each prompt."""
         text, sizes = join(texts), [len(part) for part in texts]
         batch = self.backbone.encode(text.inputs, text.targets if targets else None).to(self.device)
         return batch, torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device), sizes
-
-    def _by_groups(
-        self,
-        batch: Batch,
-        prompts: OwnedPrompts,
-        owners: Tensor,
-        work: Callable[[Tensor], None],
-        more: int = 0,
-    ) -> None:
-        todo = self.backbone.groups(prompts, batch, owners, more, self.tokens)
-        while todo:
-            rows = todo.pop(0)
-            try:
-                work(rows.to(self.device))
-                continue
-            except torch.cuda.OutOfMemoryError:
-                if len(rows) == 1:
-                    raise
-            # Outside of the handler, whose exception holds on to the tensors.
-            torch.cuda.empty_cache()
-            half = len(rows) // 2
-            todo[:0] = [rows[:half], rows[half:]]
-            width = int(batch.input_mask[rows.to(self.device)].sum(1).max()) + max(map(len, prompts))
-            self.tokens = min(self.tokens or (half + 1) * width, (half + 1) * width)
-
-    def _arithmetic(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
 
 
 def mean_over_batches(judged: Judged, size: int) -> float:

@@ -105,7 +105,8 @@ def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, A
         data: of one task or of several, of which none is named.
     """
     task = getattr(data, "task", None)
-    return {"method": type(learner).__name__, "task": task.name if task else None, "step": step}
+    known = {"metric": task.metric, "labels": list(task.labels)} if task else {}
+    return {"method": type(learner).__name__, "task": task.name if task else None, **known, "step": step}
 
 
 def dev_score(facts: Mapping[str, Any]) -> Any:

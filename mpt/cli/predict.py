@@ -1,0 +1,211 @@
+"""``mpt predict PROMPT… FILE``; with ``--config``, Lightning's ``predict`` of one run."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpt.cli.options import Parser, at_least
+from mpt.util.errors import UserError
+from mpt.util.names import nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mpt.use.predict_file import Predicted
+    from mpt.use.predictor import Predictor
+
+_KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "json"}
+"""What is written, by the suffix of --out."""
+
+_SHOWN = 8
+
+
+def run_predict_command(arguments: list[str]) -> None:
+    """Answer the rows of a file by learned prompts, or hand on what is meant for Lightning."""
+    asks = arguments[:1] in (["-h"], ["--help"], [])
+    if arguments[1:] if asks else arguments[0].startswith("-"):
+        from mpt.cli.fit import run_predict_command as run_of_a_fit
+
+        run_of_a_fit(arguments)
+        return
+    parser = Parser(
+        prog="mpt predict",
+        usage="mpt predict PROMPT [PROMPT …] FILE [--out FILE] [option …]\n       mpt predict --config NAME [option …]",
+        description="Answers to the rows of a file by a learned prompt. All columns are kept; prediction is new and, "
+        "of a classification, probability and p_<label> for each label. Several prompts vote, or each row names its "
+        "own by --prompt-column. With --config it is the predict of one run of mpt fit (mpt predict --help all).",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, and the file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=".csv, .tsv or .jsonl (default: standard output)")
+    parser.add_argument(
+        "--prompt-column",
+        metavar="COLUMN",
+        help="which prompt answers a row: its folder's name, or the name of its task",
+    )
+    parser.add_argument(
+        "--ensemble",
+        choices=("vote", "mean"),
+        help="how several prompts answer as one: by majority, or by the mean of probabilities (default: vote)",
+    )
+    add_reading(parser)
+    add_answering(parser)
+    options = parser.parse_args(arguments)
+    if len(options.paths) < 2:
+        raise UserError(f"mpt predict {options.paths[0]}: a prompt's folder and a file of texts are needed")
+    _predict(options)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """How the file is read, as predict and evaluate have it."""
+    files = parser.add_argument_group("file")
+    files.add_argument("--input", metavar="COLUMN", help="the texts' column: name, number, or key of JSON objects")
+    files.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, help="whether the first line names columns (default: seen)"
+    )
+    files.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252 (default: UTF-8)")
+
+
+def add_answering(parser: argparse.ArgumentParser) -> None:
+    """How prompts answer, as predict and evaluate have it."""
+    how = parser.add_argument_group("answers")
+    how.add_argument("--labels", nargs="+", default=[], metavar="LABEL", help="in place of those the prompt knows")
+    how.add_argument("--free", action="store_true", help="the answer is what the model writes, not the likeliest label")
+    how.add_argument(
+        "--per-token",
+        action="store_true",
+        help="weigh a label by the mean log-likelihood of its tokens (default: the sum, which tuning raises)",
+    )
+    how.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="DEV",
+        help="labelled examples, on which a temperature for the probabilities is found",
+    )
+    how.add_argument(
+        "--contextual", action="store_true", help="divide by the probabilities of inputs that say nothing (Zhao et al.)"
+    )
+    how.add_argument("--output", metavar="COLUMN", help="of DEV, and of the file to evaluate: the labels' column")
+    model = parser.add_argument_group("backbone")
+    model.add_argument("--backbone", metavar="NAME", help="where the prompts' model is now (default: as they name it)")
+    for name, what in (("input", "tokens read of a text"), ("target", "tokens of an answer")):
+        told = f"{what} (default: as the prompt was learned, else {512 if name == 'input' else 64})"
+        model.add_argument(f"--max-{name}-length", type=at_least(1), metavar="N", help=told)
+    model.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the backbone's weights")
+    model.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
+
+
+def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: Console) -> Predictor:
+    """The prompts, by the options of :func:`add_answering`, calibrated."""
+    from mpt.data.tables.rows import read_rows
+    from mpt.use.calibrating import calibrate
+    from mpt.use.opening import open_predictor
+
+    names = ("labels", "free", "per_token", "device", "max_input_length", "max_target_length", "dtype")
+    dev = None
+    if options.calibrate is not None:
+        dev = read_rows(options.calibrate, options.input, options.output, options.header, options.encoding).rows
+    predictor = open_predictor(folders, options.backbone, **{name: getattr(options, name) for name in names})
+    terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
+    if dev is not None or options.contextual:
+        for sentence in calibrate(predictor, dev, options.contextual, options.calibrate):
+            terminal.print(sentence)
+    return predictor
+
+
+def usual_input(folders: Sequence[str]) -> str | None:
+    """The input column that the first prompt's examples had, if its folder says it."""
+    from mpt.prompt.files import read_prompt
+    from mpt.use.folders import prompt_folder
+
+    found = [read_prompt(prompt_folder(Path(folder)))[2].get("input") for folder in folders]
+    return found[0] if isinstance(found[0], str) else None
+
+
+def _predict(options: argparse.Namespace) -> None:
+    # All that can be wrong is looked at first, before torch is imported, which takes seconds.
+    from mpt.data.tables.texts import open_texts
+
+    *folders, name = options.paths
+    path, out = Path(name), options.out
+    if out is not None:
+        if out.suffix.lower() not in _KINDS:
+            raise UserError(f"--out {out}: the suffix says what is written; .csv, .tsv or .jsonl are possible")
+        if out.exists():
+            raise UserError(f"--out {out} exists; name another file, or remove it")
+    if options.ensemble and (options.prompt_column or len(folders) < 2):
+        raise UserError("--ensemble is for several prompts that all answer each row; name them, and no --prompt-column")
+    table = open_texts(path, options.input, options.header, options.encoding, usual_input(folders))
+    if options.prompt_column and options.prompt_column not in table.names:
+        near = nearest(options.prompt_column, table.names)
+        raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")
+    rows = sum(1 for _ in table.rows())  # whatever is wrong with a row is told now, not after hours
+    begin = time.monotonic()
+    from rich.console import Console
+
+    from mpt.backbone.device import device_words
+    from mpt.use.answer_rows import AnswerRows
+    from mpt.use.answering import answering, check_named, check_together
+    from mpt.use.predict_file import predict_file, predict_rows
+    from mpt.use.progress import RowProgress
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
+    terminal = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    for sentence in table.told:
+        terminal.print(f"{path.name}: {sentence}")
+    predictor = open_prompts(folders, options, terminal)
+    if options.prompt_column:
+        check_named(predictor, table, options.prompt_column)
+    else:
+        check_together(predictor.prompts)
+    labels = {prompt.labels for prompt in predictor.prompts}
+    kind = _KINDS[out.suffix.lower()] if out else "csv" if table.kind == "text" else table.kind
+    columns = AnswerRows(table, kind, next(iter(labels)) if len(labels) == 1 else (), any(labels))
+    answer = answering(predictor, table, options.prompt_column, options.ensemble)
+    with RowProgress(terminal, rows, device_words(predictor.rows.device)) as progress:
+        if out is None:
+            done, before = predict_rows(columns, answer, sys.stdout, progress.told), 0
+        else:
+            digest = _digest(options, predictor, path)
+            done, before = predict_file(columns, answer, out, digest, progress.told)
+    _tell(terminal, done, before, predictor, out, time.monotonic() - begin)
+
+
+def _digest(options: argparse.Namespace, predictor: Predictor, path: Path) -> str:
+    """Names the work: other prompts, options or texts would not go on with it."""
+    known = {name: str(value) for name, value in vars(options).items() if name not in ("paths", "device", "out")}
+    about = path.stat()
+    known |= {
+        "file": f"{path.resolve()} {about.st_size} {about.st_mtime_ns}",
+        "options": str(predictor.backbone.options),
+    }
+    known["prompts"] = str([(prompt.name, prompt.labels, prompt.calibration) for prompt in predictor.prompts])
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode() + predictor.backbone.fingerprint.encode())
+    for prompt in predictor.prompts:
+        digest.update(prompt.weight.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tell(
+    terminal: Console, done: Predicted, before: int, predictor: Predictor, out: Path | None, seconds: float
+) -> None:
+    from mpt.present.terminal import duration
+
+    common = ", ".join(f"{text!r} {count:,}" for text, count in done.counts.most_common(_SHOWN))
+    more = f" and {len(done.counts) - _SHOWN:,} others" if len(done.counts) > _SHOWN else ""
+    terminal.print(f"{done.rows:,} rows in {duration(seconds)}: {common}{more}")
+    if before:
+        terminal.print(f"{before:,} of them were done before it was stopped")
+    if done.blank:
+        terminal.print(f"{done.blank:,} rows have no text, and no prediction")
+    if cut := predictor.backbone.encode.inputs_cut:
+        terminal.print(f"{cut:,} texts were longer than --max-input-length and were cut")
+    if out is not None:
+        terminal.print(f"written to {out}")

@@ -1,0 +1,137 @@
+"""From prompts' folders to a predictor: which backbone, how much it reads, which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpt.backbone.device import device_of, few_threads
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.metrics.crossfit import METRICS
+from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
+from mpt.use.folders import prompt_folder
+from mpt.use.predictor import Predictor, UsedPrompt
+from mpt.util.errors import UserError
+
+_REMEMBERED = ("max_input_length", "max_target_length", "chat_template")
+"""Options of a backbone that a prompt's folder knows, for with others it was not learned."""
+
+
+def open_predictor(
+    folders: Sequence[Path | str],
+    backbone: str | None = None,
+    *,
+    labels: Sequence[str] = (),
+    free: bool = False,
+    per_token: bool = False,
+    device: str | None = None,
+    **options: Any,
+) -> Predictor:
+    """Load some prompts and the backbone that they were learned on.
+
+    Args:
+        folders: of prompts, or of runs of ``mpt fit``.
+        backbone: where it is now; as the first folder names it if not given.
+        labels: of all prompts, in place of what their folders say.
+        free: let the model write the answers, whatever labels there are.
+        per_token: see :class:`Predictor`.
+        device: see :func:`mpt.backbone.device.device_of`.
+        options: of :class:`mpt.backbone.loading.BackboneOptions`, in place of what the folders say.
+
+    Raises:
+        UserError: a folder holds no prompt; the prompts are of several backbones, or learned with unlike options.
+    """
+    if labels and free:
+        raise UserError("--labels and --free contradict one another: give one")
+    stored = {str(folder): load_prompt(prompt_folder(Path(folder))) for folder in folders}
+    for folder, one in stored.items():
+        _check_facts(folder, one.facts)
+    known = {name: value for name, value in options.items() if value is not None}
+    for name in _REMEMBERED:
+        if name not in known and (value := _agreed(stored, name)) is not None:
+            known[name] = value
+    first = next(iter(stored.values()))
+    known.setdefault("revision", first.facts.get("revision"))
+    where = backbone or first.backbone
+    if not where:
+        raise UserError(f"prompt {folders[0]} does not say which model it was learned on; name it by --backbone")
+    loaded = FrozenBackbone(where, BackboneOptions(**known))
+    for folder, one in stored.items():
+        check_fits(one, folder, loaded.hidden_size, loaded.name, loaded.fingerprint)
+        loaded.check_lengths(len(one.weight))
+    few_threads(loaded)
+    loaded.to(device_of(device))
+    names = _names(list(stored))
+    prompts = [_used(name, one, tuple(labels), free) for name, one in zip(names, stored.values(), strict=True)]
+    return Predictor(loaded, prompts, per_token)
+
+
+def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
+    """What all folders say of an option; None where none says anything."""
+    said = {folder: one.facts[name] for folder, one in stored.items() if name in one.facts}
+    if len(set(said.values())) > 1:
+        (one, its), (other, others) = next(
+            ((a, b) for a in said.items() for b in said.items() if a[1] != b[1]),
+        )
+        option = f"--{name.replace('_', '-')}"
+        raise UserError(
+            f"prompt {one} was learned with {option} {its}, but {other} with {others}; say by {option} what holds for "
+            "all, or use them one after the other"
+        )
+    return next(iter(said.values()), None)
+
+
+def _names(folders: Sequence[str]) -> list[str]:
+    """The last parts of folders, as many as tell them apart."""
+    parts = [Path(folder).expanduser().absolute().parts for folder in folders]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-count:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise UserError("a prompt is named twice; name each once")
+
+
+def _check_facts(folder: str, facts: dict[str, Any]) -> None:
+    """Refuse what another program, or a hand, wrote amiss."""
+    for name, (is_right, right) in _FACTS.items():
+        if facts.get(name) is not None and not is_right(facts[name]):
+            raise UserError(f"prompt {folder}: {name} in mpt.json must be {right}, not {facts[name]!r:.100}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_labels(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value)
+
+
+_FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "max_input_length": (_is_count, "a whole number above 0"),
+    "max_target_length": (_is_count, "a whole number above 0"),
+    "chat_template": (lambda value: isinstance(value, bool), "true or false"),
+    "labels": (_is_labels, "a list of different texts"),
+    "task": (_is_text, "a text"),
+    "input": (_is_text, "a text"),
+    "metric": (lambda value: _is_text(value) and value in METRICS, f"one of {', '.join(METRICS)}"),
+    "revision": (_is_text, "a text"),
+}
+
+
+def _used(name: str, stored: StoredPrompt, labels: tuple[str, ...], free: bool) -> UsedPrompt:
+    facts = stored.facts
+    own = labels or (() if facts.get("answers") == "free" else tuple(facts.get("labels") or ()))
+    return UsedPrompt(
+        name,
+        stored.weight,
+        () if free else own,
+        facts.get("task") or "",
+        facts.get("metric"),
+        facts.get("input"),
+    )
