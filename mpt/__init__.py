@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from mpt.data.modules.mixture import MixtureData
     from mpt.learn import MetaPromptTuning, PromptTuning
     from mpt.library.library import Library
-    from mpt.prompt.files import load_prompt, save_prompt
+    from mpt.prompt.files import save_prompt
     from mpt.study.run.results import study_results
+    from mpt.use.in_python import load_prompt
+    from mpt.use.predictor import Predictor
 
     __version__: str
 
@@ -43,8 +45,9 @@ _HOME = {
     "Library": "mpt.library.library",
     "MetaPromptTuning": "mpt.learn",
     "MixtureData": "mpt.data.modules.mixture",
+    "Predictor": "mpt.use.predictor",
     "PromptTuning": "mpt.learn",
-    "load_prompt": "mpt.prompt.files",
+    "load_prompt": "mpt.use.in_python",
     "save_prompt": "mpt.prompt.files",
     "study_results": "mpt.study.run.results",
 }
@@ -58,6 +61,7 @@ __all__ = [
     "Library",
     "MetaPromptTuning",
     "MixtureData",
+    "Predictor",
     "PromptTuning",
     "adapt",
     "load_prompt",

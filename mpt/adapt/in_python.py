@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from rich.console import Console
 
 from mpt.adapt.examples import ExampleFiles, read_examples
-from mpt.adapt.progress import console
 from mpt.adapt.run import AdaptOptions, AdaptResult, adapt
 from mpt.backbone.device import device_of
 from mpt.backbone.loading import BackboneOptions
 from mpt.library.library import Library
+from mpt.present.terminal import console
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
@@ -64,7 +64,7 @@ def adapt_examples(
         UserError: the examples cannot be learned from, the library has no prompt of the backbone, or ``out`` holds
             something.
     """
-    terminal = console() if progress else Console(quiet=True)
+    terminal = console(markup=False) if progress else Console(quiet=True)
     if out is None:
         raise UserError("mpt.adapt: out must be given, the folder that the prompt is written to")
     refuse_full(Path(out), "out")

@@ -17,12 +17,6 @@ _SILENT = 60.0
 """Seconds after which there is a line where there is no terminal."""
 
 
-def console() -> Console:
-    """Where it is told: as wide as a table needs where nobody looks on."""
-    plain = Console(highlight=False, markup=False)
-    return plain if plain.is_terminal else Console(highlight=False, markup=False, width=160, soft_wrap=True)
-
-
 def duration(seconds: float) -> str:
     """As one says it: ``40 seconds``, ``3 minutes``, ``2.5 hours``."""
     if seconds < 90:

@@ -109,15 +109,15 @@ def _adapt(options: argparse.Namespace) -> None:
         library.check_excluded(options.exclude)
     elif options.exclude:
         raise UserError("--exclude names tasks of a library: give --library too")
-    from mpt.adapt.progress import console
     from mpt.adapt.run import AdaptOptions, adapt
     from mpt.adapt.verdict import tell
     from mpt.backbone.device import device_of
     from mpt.backbone.loading import BackboneOptions
+    from mpt.present.terminal import console
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    terminal = console()
+    terminal = console(markup=False)
     for sentence in examples.told:
         terminal.print(sentence)
     if library is not None:

@@ -46,15 +46,15 @@ def run_learn(options: argparse.Namespace) -> bool:
         raise UserError("name the tasks by either --tasks or --partition, and not both")
     options.tasks = options.tasks or load_partition(options.partition).source
     from mpt.adapt.fill_library import LearnOptions, learn
-    from mpt.adapt.progress import console
     from mpt.backbone.device import device_of
     from mpt.backbone.loading import BackboneOptions
     from mpt.library.library import Library
+    from mpt.present.terminal import console
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
     lesson, recipe, limits = part(LearnOptions, options), part(KeyRecipe, options), part(BackboneOptions, options)
-    device, terminal = device_of(options.device), console()
+    device, terminal = device_of(options.device), console(markup=False)
     at_once = options.at_once or (16 if device.type == "cuda" else 8)
     failed = learn(options.out, recipe, lesson, limits, terminal, device, at_once)
     entries = len(Library.open(options.out).entries())

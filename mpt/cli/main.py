@@ -17,6 +17,8 @@ _TABLE = (
     ("fit | validate | test", "one run of one method, for example", "mpt.cli.fit", ""),
     ("predict PROMPT … FILE", "answers to the rows of a CSV, TSV, JSONL or text file by a learned prompt or several",
      "mpt.cli.predict", "run_predict_command"),
+    ("evaluate PROMPT … FILE", "what its answers to labelled rows are worth: the metric, label by label, the mistakes",
+     "mpt.cli.evaluate", "run_evaluate_command"),
     ("study run FILE [--out DIR]", "methods compared by average relative gain over one partition or more",
      "mpt.cli.study", "run_study_command"),
     ("study plan FILE [--commands]", "its runs, what they wait for, how long they take; a shell command for each",

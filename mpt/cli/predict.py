@@ -147,9 +147,8 @@ def _predict(options: argparse.Namespace) -> None:
         raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")
     rows = sum(1 for _ in table.rows())  # whatever is wrong with a row is told now, not after hours
     begin = time.monotonic()
-    from rich.console import Console
-
     from mpt.backbone.device import device_words
+    from mpt.present.terminal import console
     from mpt.use.answer_rows import AnswerRows
     from mpt.use.answering import answering, check_named, check_together
     from mpt.use.predict_file import predict_file, predict_rows
@@ -157,7 +156,7 @@ def _predict(options: argparse.Namespace) -> None:
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    terminal = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    terminal = console(markup=False, stderr=True)
     for sentence in table.told:
         terminal.print(f"{path.name}: {sentence}")
     predictor = open_prompts(folders, options, terminal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,10 +13,17 @@ from rich.text import Text
 from mpt.present.table import Table as Layout
 
 
-def console() -> Console:
-    """Where a study is told: as wide as a table needs where nobody looks on."""
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=160, soft_wrap=True)
+def console(markup: bool = True, **options: Any) -> Console:
+    """Where it is told: as wide as a table needs where nobody looks on.
+
+    Args:
+        markup: whether ``[bold]`` in a text is more than that text.
+        options: of the console.
+    """
+    plain = Console(highlight=False, markup=markup, **options)
+    if plain.is_terminal:
+        return plain
+    return Console(highlight=False, markup=markup, width=160, soft_wrap=True, **options)
 
 
 def print_table(console: Console, table: Layout, title: str) -> None:

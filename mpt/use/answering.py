@@ -31,14 +31,16 @@ def answering(predictor: Predictor, table: TextTable, column: str | None, joinin
             return predictor([row.text for row in rows], [_prompt_of(row, table, column, names) for row in rows])
 
         return each_by_its_own
+    return lambda rows: all_together(predictor, [row.text for row in rows], joining or "vote")
+
+
+def all_together(predictor: Predictor, texts: Sequence[str], joining: Joining) -> list[Answer]:
+    """The B answers that all prompts of a predictor give together; those of the prompt, if it has one alone."""
     number = len(predictor.prompts)
-
-    def all_together(rows: Sequence[TextRow]) -> Sequence[Answer]:
-        texts = [row.text for row in rows]
-        found = predictor(texts * number, [owner for owner in range(number) for _ in texts])
-        return ensemble([found[at * len(texts) : (at + 1) * len(texts)] for at in range(number)], joining or "vote")
-
-    return all_together if number > 1 else lambda rows: predictor([row.text for row in rows])
+    if number == 1:
+        return predictor(texts)
+    found = predictor([*texts] * number, [owner for owner in range(number) for _ in texts])
+    return ensemble([found[at * len(texts) : (at + 1) * len(texts)] for at in range(number)], joining)
 
 
 def check_together(prompts: Sequence[UsedPrompt]) -> None:

@@ -126,11 +126,13 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _used(name: str, stored: StoredPrompt, labels: tuple[str, ...], free: bool) -> UsedPrompt:
     facts = stored.facts
-    own = labels or (() if facts.get("answers") == "free" else tuple(facts.get("labels") or ()))
+    known = labels or tuple(facts.get("labels") or ())
+    written = free or (not labels and facts.get("answers") == "free")
     return UsedPrompt(
         name,
         stored.weight,
-        () if free else own,
+        () if written else known,
+        known,
         facts.get("task") or "",
         facts.get("metric"),
         facts.get("input"),

@@ -26,6 +26,7 @@ class UsedPrompt:
         name: by which rows ask for it.
         weight: ``[P, H]``.
         labels: of which the likeliest is the answer; what the model writes is, if there are none.
+        known_labels: of its task, also where what the model writes is the answer.
         task: that it was learned on; empty if that is not known.
         metric: of that task.
         input: the column that its examples' inputs were in.
@@ -35,6 +36,7 @@ class UsedPrompt:
     name: str
     weight: Tensor
     labels: tuple[str, ...] = ()
+    known_labels: tuple[str, ...] = ()
     task: str = ""
     metric: str | None = None
     input: str | None = None

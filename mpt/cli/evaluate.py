@@ -1,0 +1,101 @@
+"""``mpt evaluate PROMPT… FILE``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpt.cli.options import Parser
+from mpt.cli.predict import add_answering, add_reading, open_prompts
+from mpt.metrics.crossfit import METRICS
+from mpt.util.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mpt.use.evaluation import Evaluation
+
+
+def run_evaluate_command(arguments: list[str]) -> None:
+    """Say what the answers of a learned prompt to labelled rows are worth."""
+    parser = Parser(
+        prog="mpt evaluate",
+        usage="mpt evaluate PROMPT [PROMPT …] FILE [--out FILE] [option …]",
+        description="How good a learned prompt is on labelled rows: the task's metric with its 95 % interval, a report "
+        "for each label, which labels are taken for which. Several prompts answer as one.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, and the file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=".json: all of it as a file")
+    parser.add_argument("--metric", metavar="NAME", help="one of CrossFit's (default: the prompt's)")
+    parser.add_argument("--ensemble", choices=("vote", "mean"), help="how several prompts answer (default: vote)")
+    add_reading(parser)
+    add_answering(parser)
+    options = parser.parse_args(arguments)
+    if len(options.paths) < 2:
+        raise UserError(f"mpt evaluate {options.paths[0]}: a prompt's folder and a file of examples are needed")
+    if options.metric is not None and options.metric not in METRICS:
+        raise UserError(f"There is no metric {options.metric!r}; --metric is one of {', '.join(METRICS)}.")
+    if options.out is not None and (options.out.suffix.lower() != ".json" or options.out.exists()):
+        why = "exists; name another file" if options.out.exists() else "must end in .json"
+        raise UserError(f"--out {options.out} {why}")
+    _evaluate(options)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from mpt.data.tables.rows import read_rows
+
+    *folders, name = options.paths
+    table = read_rows(Path(name), options.input, options.output, options.header, options.encoding)
+    from mpt.present.terminal import console
+    from mpt.use.answering import all_together, check_together
+    from mpt.use.evaluation import evaluate
+    from mpt.util.files import write_json
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
+    terminal = console(markup=False)
+    for sentence in table.told:
+        terminal.print(f"{table.file.name}: {sentence}")
+    predictor = open_prompts(folders, options, terminal)
+    prompts = predictor.prompts
+    check_together(prompts)
+    metric = options.metric or prompts[0].metric
+    if metric is None:
+        raise UserError(f"prompt {folders[0]} does not say its task's metric; give --metric")
+    answers = all_together(predictor, [row.input for row in table.rows], options.ensemble or "vote")
+    known = tuple(options.labels) or prompts[0].known_labels
+    found = evaluate(table.rows, answers, metric, known)
+    _show(terminal, found)
+    if options.out is not None:
+        write_json(options.out, found.as_json())
+        terminal.print(f"written to {options.out}")
+
+
+def _show(terminal: Console, found: Evaluation) -> None:
+    from mpt.present.table import Table, TableCell
+    from mpt.present.terminal import print_table
+
+    low, high = found.interval
+    if found.labels:
+        head = ["label", "precision", "recall", "F1", "examples", "answers"]
+        cells: list[list[TableCell]] = [
+            [one.label, *map(_share, (one.precision, one.recall, one.f1)), str(one.examples), str(one.answers)]
+            for one in found.labels
+        ]
+        print_table(terminal, Table(head, cells), "by label")
+        names = [one.label for one in found.labels]
+        counts: list[list[TableCell]] = [
+            [name, *map(str, row)] for name, row in zip(names, found.confusion, strict=True)
+        ]
+        print_table(terminal, Table(["right label, answered as", *names], counts), "which is taken for which")
+        terminal.print(f"{found.off_label} of {found.examples} answers are no label")
+    if found.calibration_error is not None:
+        terminal.print(f"expected calibration error of the probabilities: {found.calibration_error:.3f}")
+    terminal.print(
+        f"{found.metric} {found.score:.3f} on {found.examples} examples, 95 % interval {low:.3f} to {high:.3f}",
+    )
+
+
+def _share(value: float) -> str:
+    return "" if value != value else f"{value:.3f}"

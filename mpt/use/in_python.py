@@ -1,0 +1,56 @@
+"""A learned prompt in Python: ``mpt.load_prompt(FOLDER)(texts)``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mpt.prompt.files import StoredPrompt
+from mpt.prompt.files import load_prompt as read_stored
+from mpt.use.folders import prompt_folder
+from mpt.use.opening import open_predictor
+from mpt.use.predictor import Answer, Predictor
+
+
+@dataclass(frozen=True)
+class LoadedPrompt(StoredPrompt):
+    """A prompt from a folder, which answers texts.
+
+    Attributes:
+        folder: where it is from.
+        options: see :func:`mpt.use.opening.open_predictor`.
+    """
+
+    folder: Path = Path()
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The prompt on its backbone, which is loaded when it is first asked for."""
+        return open_predictor([self.folder], **self.options)
+
+    def __call__(self, texts: Sequence[str]) -> list[Answer]:
+        """The B answers to B texts."""
+        return self.predictor([texts] if isinstance(texts, str) else list(texts))
+
+
+def load_prompt(folder: Path | str, **options: Any) -> LoadedPrompt:
+    """Read a prompt's folder, or that of a run of ``mpt fit``.
+
+    >>> import mpt
+    >>> entry = mpt.Library.open("synthetic").entries()[0]
+    >>> answer = mpt.load_prompt(entry.folder)
+
+    Args:
+        folder: of the prompt.
+        options: of :func:`mpt.use.opening.open_predictor`: ``backbone``, ``labels``, ``free``, ``device`` …
+
+    Raises:
+        UserError: it holds no prompt; when it first answers, if the backbone is not to be had.
+    """
+    found = prompt_folder(Path(folder).expanduser())
+    stored = read_stored(found)
+    return LoadedPrompt(stored.weight, stored.backbone, stored.facts, found, options)
