@@ -45,6 +45,7 @@ def open_predictor(
     """
     if labels and free:
         raise UserError("--labels and --free contradict one another: give one")
+    names = _names([str(folder) for folder in folders])
     stored = {str(folder): load_prompt(prompt_folder(Path(folder))) for folder in folders}
     for folder, one in stored.items():
         _check_facts(folder, one.facts)
@@ -63,7 +64,6 @@ def open_predictor(
         loaded.check_lengths(len(one.weight))
     few_threads(loaded)
     loaded.to(device_of(device))
-    names = _names(list(stored))
     prompts = [_used(name, one, tuple(labels), free) for name, one in zip(names, stored.values(), strict=True)]
     return Predictor(loaded, prompts, per_token)
 
@@ -86,11 +86,14 @@ def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
 def _names(folders: Sequence[str]) -> list[str]:
     """The last parts of folders, as many as tell them apart."""
     parts = [Path(folder).expanduser().absolute().parts for folder in folders]
-    for count in range(1, max(map(len, parts)) + 1):
+    if twice := next((folder for folder, each in zip(folders, parts, strict=True) if parts.count(each) > 1), None):
+        raise UserError(f"prompt {twice} is named twice; name each once")
+    names: list[str] = []
+    count = 0
+    while len(set(names)) < len(parts):
+        count += 1
         names = ["/".join(each[-count:]) for each in parts]
-        if len(set(names)) == len(names):
-            return names
-    raise UserError("a prompt is named twice; name each once")
+    return names
 
 
 def _check_facts(folder: str, facts: dict[str, Any]) -> None:

@@ -1,0 +1,206 @@
+"""mpt predict and mpt evaluate, from files as people have them to files as they need them."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from support.used_prompts import TASKS, labelled, task_data
+
+import mpt.use.predict_file as predict_file
+from mpt.cli.main import main, run
+
+EMOJI = "\N{PARTY POPPER}"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    place = tmp_path_factory.mktemp("prompts")
+    return [str(labelled(place, task, rows)) for task, rows in zip(TASKS, (20, 7, 13), strict=True)]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV with ids, quotes, line breaks, an emoji, a row without text, and of two tasks."""
+    path = tmp_path / "new.csv"
+    rows = [
+        (f"{task}-{at}", example.input, f'a "note",\nwith {EMOJI}', task)
+        for at in range(6)
+        for task in TASKS[:2]
+        for example in [task_data(task).fewshot.test[at]]
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", "text", "note", "task"], *rows, ["last", " ", "", TASKS[0]]])
+    return path
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def refused(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([str(one) for one in arguments])
+    assert end.value.code == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("mpt: error: ")
+    return told
+
+
+def test_every_column_is_kept_and_labels_have_probabilities(folders, table, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    run(["predict", folders[0], str(table), "--out", str(out)])
+    before, after = read(table), read(out)
+    labels = task_data(TASKS[0]).labels
+    for old, new in zip(before, after, strict=True):
+        assert {name: new[name] for name in old} == old
+        if not old["text"].strip():
+            assert new["prediction"] == new["probability"] == ""
+            continue
+        shares = {label: float(new[f"p_{label}"]) for label in labels}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+        assert new["prediction"] == max(shares, key=shares.get) and float(new["probability"]) == max(shares.values())
+    told = capsys.readouterr().err
+    assert "13 rows" in told and "1 rows have no text" in told and f"written to {out}" in told
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_rows_that_name_their_prompt_are_answered_as_by_it_alone(folders, table, tmp_path, capsys):
+    run(["predict", *folders[:2], str(table), "--prompt-column", "task", "--out", str(tmp_path / "mixed.jsonl")])
+    mixed = [json.loads(line) for line in (tmp_path / "mixed.jsonl").read_text().splitlines()]
+    for folder, task in zip(folders[:2], TASKS, strict=False):
+        run(["predict", folder, str(table), "--out", str(tmp_path / f"{task}.csv")])
+        for one, alone in zip(mixed, read(tmp_path / f"{task}.csv"), strict=True):
+            if one["task"] == task and one["text"].strip():
+                assert one["prediction"] == alone["prediction"] and one["note"] == alone["note"]
+                assert one["probability"] == pytest.approx(float(alone["probability"]), abs=1e-5)
+                assert set(one["probabilities"]) == set(task_data(task).labels)
+    told = refused(["predict", *folders[::2], table, "--prompt-column", "task"], capsys)
+    assert f"{table}, line 4: task is '{TASKS[1]}', which is no prompt's name" in told
+
+
+def test_standard_output_has_the_table_alone(folders, tmp_path, capsys):
+    texts = [example.input for example in task_data(TASKS[1]).fewshot.test[:3]]
+    path = tmp_path / "new.txt"
+    path.write_text("\n".join([texts[0], "", *texts[1:]]))
+    capsys.readouterr()
+    run(["predict", folders[1], str(path)])
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["text"] for row in rows] == [texts[0], "", *texts[1:]] and rows[1]["prediction"] == ""
+    assert all(row["prediction"] in task_data(TASKS[1]).labels for row in rows[::2])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_what_was_stopped_goes_on_and_ends_the_same(folders, table, tmp_path, monkeypatch, capsys, suffix):
+    monkeypatch.setattr(predict_file, "_PART", 4)
+    whole, out = tmp_path / f"whole{suffix}", tmp_path / f"out{suffix}"
+    run(["predict", folders[0], str(table), "--out", str(whole)])
+    parts = predict_file._parts
+
+    def stopped(*args):
+        for number, part in enumerate(parts(*args)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield part
+
+    monkeypatch.setattr(predict_file, "_parts", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(["predict", folders[0], str(table), "--out", str(out)])
+    assert not out.exists()
+    (work,) = tmp_path.glob(".out*")
+    with (work / "rows").open("a") as file:
+        file.write("half a row that a kill left")
+    monkeypatch.setattr(predict_file, "_parts", parts)
+    capsys.readouterr()
+    run(["predict", folders[0], str(table), "--out", str(out)])
+    assert "8 of them were done before it was stopped" in capsys.readouterr().err
+    assert out.read_bytes() == whole.read_bytes() and not list(tmp_path.glob(".out*"))
+
+
+def test_other_work_does_not_go_on(folders, table, tmp_path, monkeypatch, capsys):
+    out, work = tmp_path / "out.csv", tmp_path / ".out.csv.predicting"
+    work.mkdir()
+    (work / "rows").write_text("id\n1\n2\n")
+    (work / "state.json").write_text('{"digest": "other", "bytes": 5, "rows": 2, "blank": 0, "counts": {}}')
+    run(["predict", folders[0], str(table), "--out", str(out)])
+    assert "done before" not in capsys.readouterr().err and len(read(out)) == 13
+
+
+def test_several_prompts_vote(folders, table, tmp_path):
+    place = tmp_path / "more"
+    several = [folders[0], *(str(labelled(place, TASKS[0], rows)) for rows in (3, 9))]
+    run(["predict", *several, str(table), "--out", str(tmp_path / "vote.csv")])
+    run(["predict", *several, str(table), "--ensemble", "mean", "--out", str(tmp_path / "mean.csv")])
+    alone = []
+    for number, folder in enumerate(several):
+        run(["predict", folder, str(table), "--out", str(tmp_path / f"{number}.csv")])
+        alone.append(read(tmp_path / f"{number}.csv"))
+    for at, (vote, mean) in enumerate(zip(read(tmp_path / "vote.csv")[:-1], read(tmp_path / "mean.csv"), strict=False)):
+        told = [rows[at]["prediction"] for rows in alone]
+        assert vote["prediction"] == max(set(told), key=told.count)
+        assert float(vote["probability"]) == pytest.approx(told.count(vote["prediction"]) / 3, abs=1e-5)
+        share = sum(float(rows[at]["p_positive"]) for rows in alone) / 3
+        assert float(mean["p_positive"]) == pytest.approx(share, abs=1e-5)
+
+
+def test_a_column_of_that_name_is_kept(folders, tmp_path):
+    path = tmp_path / "new.tsv"
+    path.write_text('text\tprediction\nhe said "no"\told\n')
+    run(["predict", folders[0], str(path), "--out", str(tmp_path / "out.tsv")])
+    head, row = (line.split("\t") for line in (tmp_path / "out.tsv").read_text().splitlines())
+    assert head[:4] == ["text", "prediction", "mpt_prediction", "mpt_probability"]
+    assert row[:2] == ['he said "no"', "old"] and row[2] in task_data(TASKS[0]).labels
+
+
+def test_evaluate_tells_what_predict_got_right(folders, tmp_path, capsys):
+    path, report = tmp_path / "test.csv", tmp_path / "report.json"
+    examples = task_data(TASKS[1]).fewshot.test[:40]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "label"], *((one.input, one.targets[0]) for one in examples)])
+    run(["predict", folders[1], str(path), "--out", str(tmp_path / "out.csv")])
+    right = [row["prediction"] == row["label"] for row in read(tmp_path / "out.csv")]
+    capsys.readouterr()
+    run(["evaluate", folders[1], str(path), "--out", str(report), "--calibrate", str(path), "--contextual"])
+    told, found = capsys.readouterr().out, json.loads(report.read_text())
+    assert "temperature" in told and "which is taken for which" in told and "expected calibration error" in told
+    run(["evaluate", folders[1], str(path), "--metric", "ACC", "--out", str(tmp_path / "plain.json")])
+    plain = json.loads((tmp_path / "plain.json").read_text())
+    assert plain["score"] == sum(right) / len(right) and plain["off_label"] == 0 and plain["metric"] == "ACC"
+    assert sum(map(sum, plain["confusion"]["rows"])) == found["examples"] == 40
+    assert found["metric"] == task_data(TASKS[1]).task.metric == "Classification-F1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["predict", "FOLDER"], "a prompt's folder and a file of texts are needed"),
+        (["predict", "missing", "FILE"], "prompt missing: no such folder"),
+        (["predict", "FOLDER", "missing.csv"], "missing.csv: it cannot be read: No such file"),
+        (["predict", "FOLDER", "FILE", "--out", "FILE"], "exists; name another file"),
+        (["predict", "FOLDER", "FILE", "--out", "x.xlsx"], ".csv, .tsv or .jsonl are possible"),
+        (["predict", "FOLDER", "FILE", "--input", "nope"], "has no column 'nope' for --input"),
+        (["predict", "FOLDER", "FILE", "--ensemble", "vote"], "--ensemble is for several prompts"),
+        (
+            ["predict", "FOLDER", "FILE", "--prompt-column", "tsk"],
+            "no column 'tsk' for --prompt-column; did you mean task",
+        ),
+        (["predict", "FOLDER", "FOLDER", "FILE"], "named twice"),
+        (["predict", "FOLDER", "OTHER", "FILE"], "no vote can join them"),
+        (["predict", "FOLDER", "FILE", "--labels", "a", "--free"], "--labels and --free contradict one another"),
+        (["predict", "FOLDER", "FILE", "--backbone", "nowhere"], "nowhere"),
+        (["predict", "FOLDER", "FILE", "--free", "--contextual"], "has no labels, whose probabilities"),
+        (["predict", "FOLDER", "FILE", "--max-input-length", "0"], "--max-input-length must be at least 1"),
+        (["evaluate", "FOLDER"], "a prompt's folder and a file of examples are needed"),
+        (["evaluate", "FOLDER", "FILE", "--metric", "F2"], "There is no metric 'F2'"),
+        (["evaluate", "FOLDER", "FILE", "--out", "x.txt"], "must end in .json"),
+        (["evaluate", "FOLDER", "FILE"], "say by"),
+        (["evaluate", "FOLDER", "FILE", "--output", "task", "--calibrate", "FILE"], "is no label"),
+    ],
+)
+def test_a_mistake_is_one_sentence(folders, table, tmp_path, monkeypatch, capsys, arguments, complaint):
+    monkeypatch.chdir(tmp_path)
+    words = {"FOLDER": folders[0], "OTHER": folders[1], "FILE": str(table)}
+    assert complaint in refused([words.get(word, word) for word in arguments], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
