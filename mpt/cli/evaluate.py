@@ -25,7 +25,9 @@ def run_evaluate_command(arguments: list[str]) -> None:
         description="How good a learned prompt is on labelled rows: the task's metric with its 95 % interval, a report "
         "for each label, which labels are taken for which. Several prompts answer as one.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, and the file")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, or LIBRARY:ENTRY; then the file"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help=".json: all of it as a file")
     parser.add_argument("--metric", metavar="NAME", help="one of CrossFit's (default: the prompt's)")
     parser.add_argument("--ensemble", choices=("vote", "mean"), help="how several prompts answer (default: vote)")

@@ -42,7 +42,9 @@ def run_predict_command(arguments: list[str]) -> None:
         "of a classification, probability and p_<label> for each label. Several prompts vote, or each row names its "
         "own by --prompt-column. With --config it is the predict of one run of mpt fit (mpt predict --help all).",
     )
-    parser.add_argument("paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, and the file")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, or LIBRARY:ENTRY; then the file"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help=".csv, .tsv or .jsonl (default: standard output)")
     parser.add_argument(
         "--prompt-column",
@@ -124,7 +126,7 @@ def usual_input(folders: Sequence[str]) -> str | None:
     from mpt.prompt.files import read_prompt
     from mpt.use.folders import prompt_folder
 
-    found = [read_prompt(prompt_folder(Path(folder)))[2].get("input") for folder in folders]
+    found = [read_prompt(prompt_folder(folder))[2].get("input") for folder in folders]
     return found[0] if isinstance(found[0], str) else None
 
 

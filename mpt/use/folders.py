@@ -6,8 +6,27 @@ from pathlib import Path
 
 from mpt.prompt.files import is_prompt
 from mpt.record.folder import PROMPT
+from mpt.util.errors import UserError
 
 
-def prompt_folder(folder: Path) -> Path:
-    """The folder of a prompt: itself, or that of the run which it is the folder of."""
+def prompt_folder(named: Path | str) -> Path:
+    """The folder of a prompt.
+
+    Args:
+        named: itself, the folder of the run that learned it, or ``LIBRARY:ENTRY``, such as
+            ``synthetic:syn-age-post-13``.
+
+    Raises:
+        UserError: there is no such library, or no such entry in it.
+    """
+    folder = Path(named).expanduser()
+    where, _, name = str(named).rpartition(":")
+    if where and not folder.exists():
+        from mpt.library.library import Library
+
+        library = Library.open(where)
+        found = next((entry.folder for entry in library.entries() if entry.name == name), None)
+        if found is None:
+            raise UserError(f"the library {where} has no entry {name}; mpt library list {where} shows them")
+        return found
     return folder / PROMPT if not is_prompt(folder) and is_prompt(folder / PROMPT) else folder

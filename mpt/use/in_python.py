@@ -38,19 +38,19 @@ class LoadedPrompt(StoredPrompt):
 
 
 def load_prompt(folder: Path | str, **options: Any) -> LoadedPrompt:
-    """Read a prompt's folder, or that of a run of ``mpt fit``.
+    """Read a prompt's folder.
 
     >>> import mpt
-    >>> entry = mpt.Library.open("synthetic").entries()[0]
-    >>> answer = mpt.load_prompt(entry.folder)
+    >>> mpt.load_prompt("synthetic:syn-age-post-13", max_target_length=8)(["post : the aged cats view a pear . age ?"])
+    [Answer(text='autumn', probability=None, probabilities={})]
 
     Args:
-        folder: of the prompt.
+        folder: see :func:`mpt.use.folders.prompt_folder`.
         options: of :func:`mpt.use.opening.open_predictor`: ``backbone``, ``labels``, ``free``, ``device`` …
 
     Raises:
         UserError: it holds no prompt; when it first answers, if the backbone is not to be had.
     """
-    found = prompt_folder(Path(folder).expanduser())
+    found = prompt_folder(folder)
     stored = read_stored(found)
     return LoadedPrompt(stored.weight, stored.backbone, stored.facts, found, options)

@@ -32,7 +32,7 @@ def open_predictor(
     """Load some prompts and the backbone that they were learned on.
 
     Args:
-        folders: of prompts, or of runs of ``mpt fit``.
+        folders: of prompts, see :func:`mpt.use.folders.prompt_folder`.
         backbone: where it is now; as the first folder names it if not given.
         labels: of all prompts, in place of what their folders say.
         free: let the model write the answers, whatever labels there are.
@@ -46,7 +46,7 @@ def open_predictor(
     if labels and free:
         raise UserError("--labels and --free contradict one another: give one")
     names = _names([str(folder) for folder in folders])
-    stored = {str(folder): load_prompt(prompt_folder(Path(folder))) for folder in folders}
+    stored = {str(folder): load_prompt(prompt_folder(folder)) for folder in folders}
     for folder, one in stored.items():
         _check_facts(folder, one.facts)
     known = {name: value for name, value in options.items() if value is not None}
@@ -85,7 +85,7 @@ def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
 
 def _names(folders: Sequence[str]) -> list[str]:
     """The last parts of folders, as many as tell them apart."""
-    parts = [Path(folder).expanduser().absolute().parts for folder in folders]
+    parts = [Path(folder.rpartition(":")[2]).expanduser().absolute().parts for folder in folders]
     if twice := next((folder for folder, each in zip(folders, parts, strict=True) if parts.count(each) > 1), None):
         raise UserError(f"prompt {twice} is named twice; name each once")
     names: list[str] = []
