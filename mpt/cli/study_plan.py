@@ -16,6 +16,7 @@ from mpt.data.fewshot.missing import absent, what_to_do
 from mpt.present.terminal import console, duration
 from mpt.study.forecast import Seconds, by_kind, elapsed
 from mpt.study.plan.grid import plan
+from mpt.study.plan.other_tasks import other_tasks
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.reach import tell_reach
 from mpt.study.run.grid import unfinished
@@ -91,7 +92,11 @@ def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
     if there and study.missing == "skip":
         return settings(study, begun_with(study, out)), []
     places = settings(study, strict=False)
-    tasks = [task for setting in places for task in (*learned_on(study, setting), *setting.targets)]
+    tasks = [
+        task
+        for setting in places
+        for task in (*learned_on(study, setting), *setting.targets, *other_tasks(study, setting.targets))
+    ]
     return places, absent(dict.fromkeys(tasks), study.root) if there else list(dict.fromkeys(tasks))
 
 
@@ -120,7 +125,7 @@ def _table(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun])
             f"{len(own):,}",
             _grid(own),
             f"{sum(run.key not in todo for run in own):,}",
-            _count(len(needs), "upstream run") if needs else "",
+            _count(len(needs), f"{'downstream' if stage == 'test' else 'upstream'} run") if needs else "",
         )
     return shown
 
@@ -142,14 +147,16 @@ def _grid(runs: Sequence[PlannedRun]) -> str:
 def _order(runs: Sequence[PlannedRun]) -> str:
     upstream = sum(run.stage == "upstream" for run in runs)
     late = sum(run.stage == "upstream" and bool(run.needs) for run in runs)
-    waiting = sum(bool(run.needs) for run in runs) - late
-    free = len(runs) - upstream - waiting
+    tests = sum(run.stage == "test" for run in runs)
+    waiting = sum(bool(run.needs) for run in runs) - late - tests
+    free = len(runs) - upstream - waiting - tests
+    tested = f"{_count(tests, 'test')} on other tasks come after the runs whose prompts or models they take."
     if not upstream:
-        return "No run waits for another."
+        return tested if tests else "No run waits for another."
     after = f", {late:,} of them after others" if late else ""
     return (
         f"{_count(upstream, 'upstream run')} first{after}; {_count(waiting, 'downstream run')} start from one of their "
-        f"prompts each, {free:,} wait for none."
+        f"prompts each, {free:,} wait for none." + (f" {tested}" if tests else "")
     )
 
 
@@ -175,6 +182,7 @@ def _kinds(left: Sequence[PlannedRun], seconds: Seconds) -> Table:
     for kind, runs in by_kind(left).items():
         run = runs[0].resolved
         steps, every = (run.said(f"trainer.{name}") for name in ("max_steps", "val_check_interval"))
+        steps = 0 if runs[0].stage == "test" else steps
         judged = runs[0].stage == "downstream" or bool(run.said("data.validation"))
         evaluations = steps // every if judged and type(every) is int and type(steps) is int else 0
         took = seconds.of(kind)

@@ -22,7 +22,9 @@ from mpt.record.result import RunResult
 from mpt.study.forecast import Seconds, elapsed
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.report.contents import Report
+from mpt.study.report.other_tasks import elsewhere_table
 from mpt.study.report.tables import arg_table, pace_table, score_table, sure_table
+from mpt.study.report.varied import varied_table
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
 
@@ -76,11 +78,9 @@ class StudyProgress:
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
         self.seconds.add(run.stage, result.recipe, result.seconds)
-        test = (
-            f"dev {_score(result.dev_score)}  test {_score(result.score)}"
-            if run.stage == "downstream"
-            else f"{result.steps} steps"
-        )
+        judged = f"test {_score(result.score)}"
+        told = {"upstream": f"{result.steps} steps", "test": f"after {run.trained_on}  {judged}"}
+        test = told.get(run.stage, f"dev {_score(result.dev_score)}  {judged}")
         place = f"  {run.partition}" if run.partition is not None else ""
         self._line(run, f"{test:<22}{result.seconds:6.1f} s{place}" + ("  (resumed)" if result.resumed else ""))
 
@@ -139,6 +139,10 @@ def print_report(console: Console, report: Report, folder: Path) -> None:
     for section in report.sections:
         name = section.setting.name if facts.has_several else facts.name
         print_table(console, score_table(facts, section), f"{name}: test scores (%), {seeds}")
+        if section.varied:
+            print_table(console, varied_table(section.varied), f"{name}: against {section.varied[0].option} (%)")
+        if (elsewhere := elsewhere_table(report, section)) is not None:
+            print_table(console, elsewhere, f"{name}: on other tasks (%), {seeds}")
         if section.gains:
             print_table(console, sure_table(report, section), f"{name}: how sure, over targets and draws")
             for why in dict.fromkeys(row.arg.why for row in section.comparisons if row.arg.why):

@@ -26,7 +26,9 @@ def run_tasks_command(arguments: list[str]) -> None:
         prog="mpt tasks",
         description="The tasks of CrossFit and SPoT, or of the synthetic suite (--root synthetic).",
     )
-    parser.add_argument("--suite", choices=SUITES, help="only CrossFit's 160 tasks, or SPoT's that are not among them")
+    parser.add_argument(
+        "--suite", choices=SUITES, help="only CrossFit's 160 tasks, SPoT's that are not among them, or MRQA's for tests"
+    )
     parser.add_argument("--type", help="only this type: classification, qa, generation, other")
     parser.add_argument("--category", help="only this category, for example paraphrase")
     parser.add_argument("--partition", help="only those of a partition (name or file), with the list each is in")

@@ -17,13 +17,14 @@ class RunIdentity:
     """What a run is among the runs of its study, as its files and W&B say it.
 
     Attributes:
-        stage: ``upstream`` or ``downstream``.
+        stage: ``upstream``, ``downstream``, or ``test`` where what a downstream run learned is tested on another task.
         partition: in a study of several, the setting whose sources it learned from or whose options it has; none for
             a run that is the same for all.
         target: the target task; of an upstream run the one that it is for alone, if it is not for all.
         learning_rate: none where there was no choice.
         upstream_seed: of a downstream run, the seed of the upstream run that it starts from; none if it has none, and
             in folders from before it was told.
+        trained_on: of such a test the task that was learned on; ``target`` is the other one.
     """
 
     method: str
@@ -33,11 +34,13 @@ class RunIdentity:
     seed: int
     learning_rate: float | None
     upstream_seed: int | None = None
+    trained_on: str | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Its fields by name, in the order of the files."""
-        return {part.name: getattr(self, part.name) for part in fields(RunIdentity)}
+        """Its fields by name, in the order of the files; the last is there only where it says something."""
+        named = {part.name: getattr(self, part.name) for part in fields(RunIdentity)}
+        return {name: value for name, value in named.items() if value is not None or name != "trained_on"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
+from mpt.data.fewshot.other_words import in_other_words
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import Placed, StreamSampler
@@ -49,6 +50,8 @@ class FewShotData(TextData):
             none.
         references: Which of several references training predicts: the ``first``, or one that is ``drawn`` each time an
             example comes, as in CrossFit. All of them count in a score, either way.
+        labels_as: Label words of the task, and the words that are read in their place: those that mean the same in
+            the task that was learned on.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class FewShotData(TextData):
         num_workers: int = 0,
         task_prefix: bool = False,
         references: ReferenceChoice = "first",
+        labels_as: dict[str, str] | None = None,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         if test_examples is not None:
@@ -71,13 +75,15 @@ class FewShotData(TextData):
         self.source, self.root, self.k, self.metric = task, root, k, metric
         self.task_name = called(task)
         self.test_examples = test_examples
+        self.labels_as = labels_as or {}
         self.fewshot: FewShot | None = None
 
     def setup(self, stage: str | None = None) -> None:
         if self.fewshot is None:
-            self.fewshot = load_fewshot(self.root, self.source, self.seed, self.k, self.metric)
+            draw = load_fewshot(self.root, self.source, self.seed, self.k, self.metric)
             for sentence in read_own_task(self.source).tell_draw(self.k) if is_yaml(self.source) else ():
                 rank_zero_info(sentence)
+            self.fewshot = in_other_words(draw, self.labels_as) if self.labels_as else draw
             self.task = self.fewshot.task
             self.labels = self.task.labels
             self.task_names = (self.task.name,)

@@ -8,8 +8,9 @@ from mpt.data.catalogue.example_check import check_example
 from mpt.data.catalogue.task_file import read_catalogue_file
 from mpt.data.tasks.task import Task
 
-SUITES = ("crossfit", "spot")
-"""Whose tasks the catalogue holds: CrossFit's 160, and those data sets of SPoT that are not among them."""
+SUITES = ("crossfit", "spot", "mrqa")
+"""Whose tasks the catalogue holds: CrossFit's 160, those data sets of SPoT that are not among them, and MRQA's of other
+domains than those of its training data, on which Lester et al. (2021) test."""
 
 
 _CATALOGUE = Path(__file__).parents[1] / "catalogue"
@@ -56,7 +57,7 @@ def read_task(path: str | Path) -> Task:
 
 @cache
 def catalogue(suite: str | None = None) -> Catalogue:
-    """Tasks by name: CrossFit's 160 (the files in ``catalogue/``), and then SPoT's own (``catalogue/spot/``).
+    """Tasks by name: CrossFit's 160, then SPoT's own and MRQA's (a folder each in ``catalogue/``).
 
     Args:
         suite: of :data:`SUITES`, the tasks of this one alone.

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mpt.study.plan.library import StudyLibrary
+from mpt.study.plan.other_tasks import tests_on_other_tasks
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.planner import Planner, RunContext
 from mpt.study.plan.retrieving import RetrievingPlanner
@@ -19,7 +20,8 @@ from mpt.util.names import nearest
 def plan(
     study: Study, out: Path, places: Sequence[Setting] | None = None, absent: Collection[str] = ()
 ) -> list[PlannedRun]:
-    """Every run of the study: first all upstream runs, then method by method, target by target, seed by seed.
+    """Every run of the study: first all upstream runs, then method by method, target by target, seed by seed; then the
+    tests on other tasks.
 
     A method with several upstream seeds has for each target and seed a run from each of their prompts. With several
     settings, a method with an upstream stage learns once for each, or once for all where they differ in
@@ -67,7 +69,7 @@ def plan(
                     context = RunContext(method, "downstream", setting, partition, target, seed)
                     for own in method.upstream.seeds or (seed,):
                         downstream += planner.downstream(context, starts[own])
-    return [*retrieving.keys.values(), *upstream, *downstream]
+    return [*retrieving.keys.values(), *upstream, *downstream, *tests_on_other_tasks(planner, downstream)]
 
 
 def chosen(runs: Sequence[PlannedRun], keys: Sequence[str]) -> list[PlannedRun]:

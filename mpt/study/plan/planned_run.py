@@ -26,8 +26,8 @@ class PlannedRun(RunIdentity):
             ``<method>/<target>-<seed>[-up<upstream seed>][-rank<rank>][-lr<rate>]``, with ``-up`` where the method has
             several upstream seeds, or ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below
             ``<method>/<setting>`` in a study of several; ``embedding/<target>-<seed>`` makes a target's key to the
-            library.
-        options: of its ``mpt fit``, by name and in order, with :data:`PLACE` for the study's folder.
+            library, and ``…-on-<task>`` tests what a run learned on another task.
+        options: of its ``mpt fit`` or ``mpt test``, by name and in order, with :data:`PLACE` for the study's folder.
         config: the text of its config file.
         needs: keys of the runs that must be finished before.
         fingerprint: digest of the options and of what it reads: config file, data, backbone, and the runs it
@@ -37,7 +37,7 @@ class PlannedRun(RunIdentity):
     """
 
     key: str
-    stage: Literal["upstream", "downstream"]
+    stage: Literal["upstream", "downstream", "test"]
     options: Mapping[str, Any] = field(hash=False)
     config: str = field(repr=False)
     needs: tuple[str, ...]
@@ -67,8 +67,8 @@ class PlannedRun(RunIdentity):
 
     @cached_property
     def recipe(self) -> tuple[str, ...]:
-        """The words of its ``mpt fit``, as its files keep them."""
-        return ("fit", *as_words(self.options))
+        """The words of its ``mpt fit`` or ``mpt test``, as its files keep them."""
+        return ("test" if self.stage == "test" else "fit", *as_words(self.options))
 
     @property
     def arguments(self) -> list[str]:

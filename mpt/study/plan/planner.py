@@ -38,7 +38,7 @@ class RunContext:
     """
 
     method: Method
-    kind: Literal["upstream", "downstream"]
+    kind: Literal["upstream", "downstream", "test"]
     setting: Setting
     partition: str | None = None
     target: str | None = None
@@ -46,6 +46,7 @@ class RunContext:
     rate: float | None = None
     rank: int | None = None
     upstream_seed: int | None = None
+    trained_on: str | None = None
 
     @property
     def stage(self) -> Stage:
@@ -218,6 +219,7 @@ class Planner:
             partition=context.partition,
             rank=context.rank,
             upstream_seed=context.upstream_seed,
+            trained_on=context.trained_on,
         )
 
 

@@ -14,6 +14,7 @@ from mpt.study.scores.gains import Gain, gains
 from mpt.study.scores.oracle import oracle_scores, with_oracles
 from mpt.study.scores.scores import Score, choose
 from mpt.study.scores.significance import Comparison, compare, corrected
+from mpt.study.scores.varied import Varied, VariedScore, varied_scores
 from mpt.study.spec.settings import Setting
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -28,6 +29,7 @@ class Section:
         comparisons: every method with the baseline, then every other with the rival; not those of oracles, which have
             seen the test scores.
         stated: method to the paper's ARG, where it has one.
+        varied: of the methods that are several by the value of one option, all of the same.
     """
 
     setting: Setting
@@ -36,6 +38,7 @@ class Section:
     comparisons: list[Comparison]
     convergence: Convergence
     stated: dict[str, Stated]
+    varied: list[VariedScore] = field(default_factory=list)
 
     @property
     def targets(self) -> list[str]:
@@ -119,6 +122,7 @@ def _section(
     scores = sorted(choose(own), key=lambda row: facts.methods.index(row.method))
     oracles = oracle_scores(facts, own)
     gained, comparisons = compared(scores, facts.baseline, rival)
+    varied = [Varied(*one) for one in facts.varied]
     return Section(
         setting,
         [*scores, *oracles],
@@ -126,4 +130,5 @@ def _section(
         comparisons,
         convergence(out, scores, facts.baseline),
         stated_of(setting, facts.root, facts.backbone, facts.methods),
+        varied_scores(varied if len({one.option for one in varied}) == 1 else [], scores),
     )

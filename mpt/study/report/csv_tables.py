@@ -9,6 +9,7 @@ from typing import Any
 from mpt.present.csv_text import csv_text
 from mpt.study.report.contents import Report
 from mpt.study.report.costs import COST_COLUMNS, cost_rows
+from mpt.study.report.other_tasks import elsewhere_rows
 from mpt.study.run.results import ARG, SCORES, several_upstream
 from mpt.study.scores.gains import target_gains
 
@@ -32,6 +33,8 @@ def csv_files(report: Report) -> dict[str, str]:
             "convergence.csv": csv_text(*pace_rows(report)),
             "curves.csv": csv_text(*curve_rows(report), ".6f"),
         }
+        if (tested := elsewhere_rows(report))[1]:
+            files["other_tasks.csv"] = csv_text(*tested)
     return files
 
 

@@ -12,6 +12,7 @@ from mpt.present.markdown import Figure
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.curves import draw_convergence
 from mpt.study.report.tables import PAPER
+from mpt.study.report.varied import draw_varied
 from mpt.study.run.results import StudyFacts
 from mpt.study.scores.gains import target_gains
 from mpt.study.scores.scores import target_scores
@@ -20,6 +21,7 @@ MANY = 7
 """Curves of so many methods can be told apart beside the baseline's."""
 
 OVERVIEW, GAINS, SCORES, PACE = "arg.png", "relative_gain.png", "scores.png", "convergence.png"
+VARIED = "varied.png"
 
 
 def draw_all(report: Report, folder: Path) -> list[Figure]:
@@ -46,6 +48,11 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
         if section.scores and not facts.is_crowded:
             draw_bars(folder / place / SCORES, _scores(facts, section), painted)
             drawn.append(Figure(place + SCORES, SCORES, name, f"test scores per target, {name}"))
+        if section.varied:
+            option = section.varied[0].option
+            title = _title(facts, section, f"test score against {option}")
+            draw_varied(folder / place / VARIED, section.varied, title, _spread(facts))
+            drawn.append(Figure(place + VARIED, VARIED, name, f"test score against {option}, {name}"))
         if section.convergence.points:
             shown = _shown(facts, section)
             title = _title(facts, section, f"how fast{f', the best {MANY}' if facts.is_crowded else ''}")
@@ -58,7 +65,7 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
 
 def _take_away(report: Report, folder: Path, kept: set[str]) -> None:
     places = ["", *(f"{section.setting.name}/" for section in report.sections)]
-    for file in {f"{place}{kind}" for place in places for kind in (OVERVIEW, GAINS, SCORES, PACE)} - kept:
+    for file in {f"{place}{kind}" for place in places for kind in (OVERVIEW, GAINS, SCORES, PACE, VARIED)} - kept:
         (folder / file).unlink(missing_ok=True)
 
 

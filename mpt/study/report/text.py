@@ -11,9 +11,13 @@ from mpt.present.markdown import Block, Figure, bullets, code
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.costs import READING as COSTS
 from mpt.study.report.costs import costs_table
-from mpt.study.report.figures import GAINS, OVERVIEW, PACE, SCORES
+from mpt.study.report.figures import GAINS, OVERVIEW, PACE, SCORES, VARIED
+from mpt.study.report.other_tasks import READING as ELSEWHERE_READING
+from mpt.study.report.other_tasks import elsewhere_table
 from mpt.study.report.retrieved import READING, retrieved_table, retrieves
 from mpt.study.report.tables import arg_table, draw_table, pace_table, score_table, sure_table
+from mpt.study.report.varied import READING as VARIED_READING
+from mpt.study.report.varied import varied_table
 from mpt.study.run.results import StudyFacts
 from mpt.study.scores.significance import METHOD
 
@@ -29,6 +33,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
             name = section.setting.name
             blocks += [f"## {name}", _about(section), score_table(facts, section)]
             blocks += _of(figures, GAINS, name)
+            blocks += [*_varied(section, figures, 3), *_elsewhere(report, section, 3)]
             blocks += ["### How sure", sure_table(report, section)]
             blocks += ["### How fast", *_pace(facts, section, figures)] if report.records else []
             blocks += _costs(report, section, 3)
@@ -41,6 +46,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
         name = section.setting.name
         blocks += ["## Scores and average relative gain", score_table(facts, section)]
         blocks += [_reading(report), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
+        blocks += [*_varied(section, figures, 2), *_elsewhere(report, section, 2)]
         blocks += ["## How sure", sure_table(report, section), _sure_reading(report), _paper([section])]
         if report.records:
             blocks += ["## How fast", *_pace(facts, section, figures), _pace_reading(report)]
@@ -55,6 +61,18 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
 
 def _of(figures: Sequence[Figure], kind: str, setting: str | None) -> list[Block]:
     return [figure for figure in figures if (figure.kind, figure.setting) == (kind, setting)]
+
+
+def _varied(section: Section, figures: Sequence[Figure], level: int) -> list[Block]:
+    if not section.varied:
+        return []
+    head = f"{'#' * level} Against {section.varied[0].option}"
+    return [head, varied_table(section.varied), VARIED_READING, *_of(figures, VARIED, section.setting.name)]
+
+
+def _elsewhere(report: Report, section: Section, level: int) -> list[Block]:
+    table = elsewhere_table(report, section)
+    return [] if table is None else [f"{'#' * level} On other tasks", table, ELSEWHERE_READING]
 
 
 def _retrieved(report: Report, section: Section, level: int) -> list[Block]:

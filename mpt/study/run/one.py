@@ -88,8 +88,9 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
     steps = trainer.global_step
     taken = retrieved(cli.model, cli.datamodule)
     tested: dict[str, Any] = {}
-    if run.stage == "downstream":
+    if run.stage == "downstream":  # a test has been made
         trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    if run.stage != "upstream":
         score = seven_digits(trainer.callback_metrics["test/score"])
         tested = {"metric": cli.datamodule.task.metric, "score": score}
     return RunResult(

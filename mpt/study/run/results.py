@@ -54,7 +54,7 @@ def read_record(out: Path, key: str, identity: Mapping[str, Any], needed: Sequen
         needed: what its result must have beside the score of a run that is judged.
     """
     folder = RunFolder(out / key)
-    needed = (*needed, *(JUDGED if identity["stage"] == "downstream" else ()))
+    needed = (*needed, *(JUDGED if identity["stage"] != "upstream" else ()))
     failure = folder.failure()
     return RunRecord(key=key, **identity, result=folder.result(needed), failure=failure.reason if failure else None)
 
@@ -66,6 +66,7 @@ class StudyFacts:
     Attributes:
         oracles: the methods that tune from every prompt of the library that may be retrieved, one by one: the best of
             these runs on test is an oracle's (:mod:`mpt.study.scores.oracle`).
+        varied: method, its family, option and value, of each method that is one of several by the value of one option.
     """
 
     name: str
@@ -78,6 +79,7 @@ class StudyFacts:
     seeds: list[int]
     k: Shots | None = None
     oracles: list[str] = field(default_factory=list)
+    varied: list[list[Any]] = field(default_factory=list)
 
     @property
     def has_several(self) -> bool:
@@ -103,6 +105,9 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
         seeds=list(study.seeds),
         k=study.k,
         oracles=[method.name for method in study.methods if method.retrieve is not None and method.retrieve.tries_all],
+        varied=[
+            [one.name, one.family, *next(iter(one.varied.items()))] for one in study.methods if len(one.varied) == 1
+        ],
     )
     told = [{"key": run.key, **run.identity} for run in runs]
     content = {**asdict(facts), "runs": told}

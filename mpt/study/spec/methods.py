@@ -44,12 +44,16 @@ class Method:
         name: also the name of its folder.
         retrieve: what it takes from the study's library for each target, if anything: prompts to start from, or source
             tasks that its upstream stage learns on, target by target.
+        family: the name in the file, where ``vary`` makes several methods of it.
+        varied: by option the value by which it is one of them.
     """
 
     name: str
     downstream: Stage
     upstream: Stage | None = None
     retrieve: Retrieve | None = None
+    family: str = ""
+    varied: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,10 @@ class DownstreamFile(StudyPart):
         if "epochs" in self.vary:
             raise ValueError(f".vary: epochs are for the upstream stage; give {_STEPS}")
 
-    def stages(self) -> Iterator[tuple[str, Stage]]:
-        """The one stage, or one for each combination of the values that are varied, with what its name ends with."""
-        for end, values in _combinations(self.vary):
-            yield end, Stage(self.config, {**self.overrides, **values}, self.learning_rates)
+    def stages(self) -> Iterator[tuple[Mapping[str, float], Stage]]:
+        """The one stage, or one for each combination of the values that are varied, with these."""
+        for values in _combinations(self.vary):
+            yield values, Stage(self.config, {**self.overrides, **values}, self.learning_rates)
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,13 @@ class UpstreamFile(StudyPart):
         if self.seeds and self.seed is not None:
             raise ValueError(": give seed (one) or seeds (a list), not both")
 
-    def stages(self) -> Iterator[tuple[str, Stage]]:
+    def stages(self) -> Iterator[tuple[Mapping[str, float], Stage]]:
         """As downstream."""
         seeds = self.seeds if self.seed is None else (self.seed,)
-        for end, values in _combinations(self.vary):
+        for values in _combinations(self.vary):
             own = {**self.overrides, **values}
             epochs = own.pop("epochs", self.epochs)
-            yield end, Stage(self.config, own, seeds=seeds, epochs=epochs)
+            yield values, Stage(self.config, own, seeds=seeds, epochs=epochs)
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,13 @@ class MethodFile(StudyPart):
             check_retrieve(self.retrieve, self.upstream)
 
     def methods(self, name: str) -> Iterator[Method]:
-        upstream = [("", None)] if self.upstream is None else list(self.upstream.stages())
+        upstream: list[tuple[Mapping[str, float], Stage | None]] = [({}, None)]
+        if self.upstream is not None:
+            upstream = list(self.upstream.stages())
         for (first, learned), (then, stage) in itertools.product(upstream, self.downstream.stages()):
-            yield Method(name + first + then, stage, learned, self.retrieve)
+            end = "".join(f"-{value:g}" for value in (*first.values(), *then.values()))
+            yield Method(name + end, stage, learned, self.retrieve, name if end else "", {**first, **then})
 
 
-def _combinations(vary: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, dict[str, float]]]:
-    for values in itertools.product(*vary.values()):
-        yield "".join(f"-{value:g}" for value in values), dict(zip(vary, values, strict=True))
+def _combinations(vary: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
+    return (dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values()))

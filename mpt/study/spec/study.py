@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -13,10 +13,15 @@ from mpt.study.spec.methods import Method, MethodFile
 from mpt.study.spec.options import Epochs, K, Names, Overrides, Seeds, StudyPart
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
-from mpt.util.schema import Checked, Given, Text, Texts, checked, one_of, shown, whole
+from mpt.util.schema import Checked, Given, Text, Texts, checked, listed, one_of, shown, whole
 from mpt.util.yaml_file import read_text, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+
+def _test_on(value: Any, validate: Callable[[Any], Any]) -> Any:
+    """By the task that is learned on; those for all under an empty name."""
+    return validate({"": value} if isinstance(value, list) else value)
 
 
 def _side_by_side(value: Any, validate: Callable[[Any], Any]) -> Any:
@@ -87,6 +92,10 @@ class _Common(StudyPart):
     overrides: Overrides = field(default_factory=dict)
     learn_on_targets: bool = False
     library: Text | None = None
+    test_on: Annotated[Mapping[str, Names], Checked(_test_on, {"anyOf": [{"type": "array"}, {"type": "object"}]})] = (
+        field(default_factory=dict)
+    )
+    same_labels: Annotated[tuple[Names, ...], listed("lists", least=0)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +124,8 @@ class Study(_Common):
         only: names of the settings that are looked at now; all if empty. Folders are the same either way.
         learn_on_targets: whether a mixture among the sources keeps those of its tasks that are targets, as SPoT's do.
         library: prompt library that methods retrieve from: a folder, the name of a shipped one, or ``hub:owner/name``.
+        test_on: other tasks that what was learned on a target is tested on: of every target (a list), or by target.
+        same_labels: label words that mean the same in different tasks of these.
     """
 
     partitions: tuple[str, ...]
@@ -127,6 +138,11 @@ class Study(_Common):
     def has_several(self) -> bool:
         """Whether there are several settings, which folders, tables and figure then tell apart."""
         return len(self.variants or self.partitions) > 1
+
+    def tested_on(self, target: str) -> tuple[str, ...]:
+        """The other tasks that what was learned on a target is tested on."""
+        tasks = (*self.test_on.get("", ()), *self.test_on.get(target, ()))
+        return tuple(task for task in dict.fromkeys(tasks) if task != target)
 
     @property
     def shares_downstream(self) -> bool:

@@ -42,6 +42,10 @@ ROWS: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
         "sentence 1: number 6 of them, with two lines [SEP] sentence 2: b\t0.6",
     ),
     "mrqa-squad": (mrqa, "question: Who is 6? context: number 6 of them, with two lines\tA 6\tB"),
+    "mrqa-textbookqa": (
+        lambda i: mrqa(i) | {"subset": ("TextbookQA", "RACE")[i % 2]},
+        "question: Who is 6? context: number 6 of them, with two lines\tA 6\tB",
+    ),
     "go_emotions": (
         lambda i: {"text": text(i), "labels": [i % 28, (i + 1) % 28]},
         "comment: number 6 of them, with two lines\tconfusion, curiosity",

@@ -57,8 +57,9 @@ def test_the_catalogue_holds_crossfits_160_tasks():
 
 def test_the_catalogue_holds_spots_data_sets_beside_them():
     crossfit, spot = catalogue("crossfit"), catalogue("spot")
-    assert not set(crossfit) & set(spot) and list(catalogue()) == [*crossfit, *spot]
+    assert not set(crossfit) & set(spot) and list(catalogue()) == [*crossfit, *spot, *catalogue("mrqa")]
     assert {task.suite for task in spot.values()} == {"spot"} and catalogue()["snli"].suite == "spot"
+    assert len(catalogue("mrqa")) == 6 and {task.metric for task in catalogue("mrqa").values()} == {"QA-F1"}
 
 
 def test_types_and_metrics_are_known_ones():
