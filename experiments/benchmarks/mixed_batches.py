@@ -143,7 +143,8 @@ class SwitchingPeft:
         import torch
         from peft import PromptTuningConfig, TaskType, get_peft_model
 
-        self.backbone = backbone
+        self.backbone: Any = backbone
+        self.model: Any = None
         kind = TaskType.CAUSAL_LM if backbone.decoder_only else TaskType.SEQ_2_SEQ_LM
         for at, prompt in enumerate(prompts):
             config = PromptTuningConfig(
