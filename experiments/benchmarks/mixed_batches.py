@@ -143,20 +143,19 @@ class SwitchingPeft:
         import torch
         from peft import PromptTuningConfig, TaskType, get_peft_model
 
-        self.backbone: Any = backbone
-        self.model: Any = None
+        self.backbone = backbone
         kind = TaskType.CAUSAL_LM if backbone.decoder_only else TaskType.SEQ_2_SEQ_LM
         for at, prompt in enumerate(prompts):
             config = PromptTuningConfig(
                 task_type=kind, num_virtual_tokens=len(prompt), num_transformer_submodules=1, inference_mode=True
             )
             if at == 0:
-                self.model = get_peft_model(backbone.model, config, adapter_name="0")
+                model: Any = get_peft_model(backbone.model, config, adapter_name="0")
             else:
-                self.model.add_adapter(str(at), config)
+                model.add_adapter(str(at), config)
             with torch.no_grad():
-                self.model.prompt_encoder[str(at)].embedding.weight.copy_(prompt)
-        self.model.eval()
+                model.prompt_encoder[str(at)].embedding.weight.copy_(prompt)
+        self.model = model.eval()
 
     def answer(self, prompt: int, batch: Any, new_tokens: int) -> list[str]:
         """The answers to rows that all have one prompt."""
