@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.data.tables.kind import LEAST, Wording, labels_found, metric_of, refuse_unseen
+from mpt.data.tables.own_task import read_own_task
 from mpt.data.tables.rows import RowTable, TaskRow, read_rows
 from mpt.data.tables.splits import places_of_share, tell_shared, without_inputs_of, without_repeats
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
@@ -16,6 +17,7 @@ from mpt.data.tasks.task import FewShot, Task
 from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+from mpt.util.yaml_file import is_yaml
 
 if TYPE_CHECKING:
     from mpt.data.modules.few_shot import FewShotData
@@ -24,6 +26,9 @@ MOST_DEV = 256
 """A dev split takes no more: evaluating costs more than it tells."""
 
 OPTIONS = Wording("--labels", "--free-text", "--metric")
+
+_IN_FILE = ("dev", "test", "input", "output", "header", "encoding", "labels", "free_text", "metric")
+"""What the YAML file of a user's own task says."""
 
 _FEW = 20
 _SWAPPED = "if the label stands first, say --input 2 --output 1, else "
@@ -34,7 +39,8 @@ class ExampleFiles:
     """Where the examples are, and how they are to be read.
 
     Attributes:
-        train, dev, test: files; without dev, it is split off train.
+        train, dev, test: files; without dev, it is split off train. A YAML file as train is a user's own task
+            (:mod:`mpt.data.tables.own_file`), which says all that follows but the last two.
         input, output: columns, see :func:`mpt.data.tables.rows.read_rows`.
         header: whether tables have one; found by itself if not given.
         encoding: of the files; UTF-8 if not given.
@@ -67,6 +73,7 @@ class Examples:
         task: named after the train file.
         train, dev, test: rows; test may be empty.
         told: what was made of the files, a sentence each.
+        template: of an own task, the text that columns make; empty for others.
     """
 
     task: Task
@@ -74,6 +81,7 @@ class Examples:
     dev: list[TaskRow]
     test: list[TaskRow]
     told: list[str] = field(default_factory=list)
+    template: str = ""
 
     def data(self, batch_size: int, seed: int) -> FewShotData:
         """The examples as a data module."""
@@ -92,12 +100,33 @@ def read_examples(source: ExampleFiles) -> Examples:
     Raises:
         UserError: what is wrong, by file and line.
     """
+    if not 0 < source.dev_share < 1:
+        raise UserError(f"--dev-share is a share above 0 and below 1, not {source.dev_share:g}")
+    found = _of_own(source) if is_yaml(source.train) else _of_files(source)
+    if len(rows := [*found.train, *found.dev]) < _FEW:
+        found.told.append(f"{len(rows)} examples are few: 16 of each label (or 32) to train on are a good start")
+    return found
+
+
+def _of_own(source: ExampleFiles) -> Examples:
+    if said := [name for name in _IN_FILE if getattr(source, name) not in (None, False, (), [])]:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in said)
+        raise UserError(f"{options} cannot be given with {source.train}: a task's YAML file says it")
+    own = read_own_task(source.train)
+    train, dev, told = own.rows("train"), own.rows("dev"), list(own.told)
+    if not dev:
+        table = replace(source, train=own.tables["train"].file, input=own.input.text)  # for complaints
+        there = {row.output for row in train}
+        _check_enough(table, train, [label for label in own.task.labels if label in there], told)
+        train, dev = _split(table, train, own.task.labels, f"{source.train.name} a file dev", told)
+    return Examples(own.task, train, dev, own.rows("test"), told, own.input.text)
+
+
+def _of_files(source: ExampleFiles) -> Examples:
     if source.labels and source.free_text:
         raise UserError("--labels and --free-text contradict one another: give one")
     if source.metric is not None and source.metric not in METRICS:
         raise UserError(f"There is no metric {source.metric!r}; --metric is one of {', '.join(METRICS)}.")
-    if not 0 < source.dev_share < 1:
-        raise UserError(f"--dev-share is a share above 0 and below 1, not {source.dev_share:g}")
     files = {"train": source.train, "dev": source.dev, "test": source.test}
     tables = {
         name: read_rows(path, source.input, source.output, source.header, source.encoding)
@@ -126,15 +155,10 @@ def read_examples(source: ExampleFiles) -> Examples:
             told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
     else:
         _check_enough(source, train, labels, told)
-        train, dev = _split(source, train, labels)
-        told.append(
-            f"{source.train.name}: split by seed {source.seed} into {len(train)} to train on and {len(dev)} dev"
-        )
+        train, dev = _split(source, train, labels, "--dev", told)
     if "test" in tables:
         tell_shared(tables["test"], {"train": train, "dev": dev}, told)
     test = tables["test"].rows if "test" in tables else []
-    if len(train) + len(dev) < _FEW:
-        told.append(f"{len(train) + len(dev)} examples are few: 16 of each label (or 32) to train on are a good start")
     kind = "classification" if labels else "other"
     return Examples(Task(source.train.stem, kind, metric, labels), train, dev, test, told)
 
@@ -183,8 +207,14 @@ def _check_enough(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequenc
             raise UserError(f"{source.train} has no example of the label {label!r} of --labels; add some")
 
 
-def _split(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str]) -> tuple[list[TaskRow], list[TaskRow]]:
-    """Train and dev, of each label in the same shares; in the file's order."""
+def _split(
+    source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str], way: str, told: list[str]
+) -> tuple[list[TaskRow], list[TaskRow]]:
+    """Train and dev, of each label in the same shares; in the file's order.
+
+    Args:
+        way: what to give where none can go to dev.
+    """
     share = min(source.dev_share, MOST_DEV / len(rows))
     chosen = places_of_share(rows, share, (source.seed, 7), bool(labels))
     counts = Counter(row.input for row in rows)
@@ -192,6 +222,8 @@ def _split(source: ExampleFiles, rows: Sequence[TaskRow], labels: Sequence[str])
     if not chosen or (swapped and alone < 0.1 * len(rows)):
         raise UserError(
             f"{source.train}: {alone or 'none'} of {len(rows)} examples can go to dev, for the other inputs have "
-            f"several outputs; {_SWAPPED if swapped else ''}give --dev"
+            f"several outputs; {_SWAPPED if swapped else ''}give {way}"
         )
-    return [row for i, row in enumerate(rows) if i not in chosen], [row for i, row in enumerate(rows) if i in chosen]
+    train, dev = ([row for i, row in enumerate(rows) if (i in chosen) == wanted] for wanted in (False, True))
+    told.append(f"{source.train.name}: split by seed {source.seed} into {len(train)} to train on and {len(dev)} dev")
+    return train, dev

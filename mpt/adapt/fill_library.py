@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.modules.few_shot import FewShotData
+from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.task import Shots
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
@@ -26,6 +27,7 @@ from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import backbone_facts
 from mpt.util.errors import UserError
 from mpt.util.files import only_one
+from mpt.util.yaml_file import is_yaml
 
 WORK = ".learning"
 """Folder in a library's for the states of packs at work."""
@@ -36,7 +38,7 @@ class LearnOptions:
     """What is learned.
 
     Attributes:
-        tasks: names of tasks under ``root``.
+        tasks: names of tasks under ``root``, and paths of a user's own.
         root: folder of CrossFit's few-shot files, or the word ``synthetic``.
         seeds: draws of each task; each makes an entry.
         k: size of the draws, where a folder holds several, or for the synthetic suite.
@@ -84,7 +86,11 @@ def learn(
         for seed in lesson.seeds:
             one = FewShotData(task, lesson.root, seed, lesson.k, lesson.metric, recipe.batch_size)
             one.setup()  # complains of all that is not there
-            data[f"{task}-{seed}"] = one
+            if (name := f"{one.task_name}-{seed}") in data:
+                raise UserError(
+                    f"two of the tasks are called {one.task_name}, and so would be their entries; rename one"
+                )
+            data[name] = one
     library = Library.create(folder, recipe)
     if (folder / WORK).is_symlink():
         raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
@@ -96,7 +102,7 @@ def learn(
             terminal.print(sentence, markup=False)
     few_threads(backbone)
     names = list(data)
-    there = _there(library, backbone.fingerprint, names)
+    there = _there(library, backbone.fingerprint, data)
     if there:
         terminal.print(f"{len(there)} of {len(names)} entries are in {folder} already and left as they are")
     backbone.to(device)
@@ -107,7 +113,8 @@ def learn(
     for number, pack in enumerate(packs, start=1):
         if there.issuperset(pack):
             continue
-        work = folder / WORK / _digest(pack, lesson, recipe, backbone)
+        own = [digest for name in pack if (digest := _own_digest(data[name]))]
+        work = folder / WORK / _digest([*pack, *own], lesson, recipe, backbone)
         with only_one(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
             jobs = [TuningJob(name, data[name], start, recipe.learning_rate) for name in pack]
             first = data[pack[0]].task_name
@@ -123,7 +130,7 @@ def learn(
                     told=bar.told,
                     stepped=bar.stepped,
                 )
-            there |= _there(library, backbone.fingerprint, pack)
+            there |= _there(library, backbone.fingerprint, {name: data[name] for name in pack})
             for name, result in zip(pack, tuned, strict=True):
                 if name not in there and not _add(library, name, result, data[name], backbone, terminal):
                     failed.append(name)
@@ -133,13 +140,23 @@ def learn(
     return failed
 
 
-def _there(library: Library, fingerprint: str, names: Sequence[str]) -> set[str]:
+def _there(library: Library, fingerprint: str, data: Mapping[str, FewShotData]) -> set[str]:
     """Which entries a library has."""
-    found = {entry.name: entry.fingerprint for entry in library.entries()}
-    for name in names:
-        if found.get(name, fingerprint) != fingerprint:
+    found = {entry.name: entry for entry in library.entries() if entry.name in data}
+    for name, entry in found.items():
+        if entry.fingerprint != fingerprint:
             raise UserError(f"the library {library.folder} has an entry {name} of another backbone; remove it first")
-    return found.keys() & set(names)
+        if entry.facts.get("data") != _own_digest(data[name]):
+            raise UserError(
+                f"the library {library.folder} has an entry {name} that was learned on other examples than "
+                f"{data[name].source} has now; remove it first, or rename the task's file"
+            )
+    return set(found)
+
+
+def _own_digest(data: FewShotData) -> str | None:
+    """Of the examples of a user's own task, whose file may change; None for other tasks."""
+    return read_own_task(data.source).digest if is_yaml(data.source) else None
 
 
 def _add(
@@ -163,6 +180,8 @@ def _add(
         "examples": tuned.examples,
         "seconds": round(tuned.seconds, 2),
     }
+    if (own := _own_digest(data)) is not None:
+        facts["data"] = own
     library.add(name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
     terminal.print(f"{name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")
     return True

@@ -320,6 +320,8 @@ class _Adaptation:
                 for one in found.tries
             ],
         }
+        if examples.template:
+            facts["template"] = examples.template
         if found.test is not None:
             facts |= {"test_score": found.test[0], "test_score_from_sampled_vocabulary": found.test[1]}
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,12 @@ def run_adapt_command(arguments: list[str]) -> None:
         "starts (sampled vocabulary, label words, an instruction, the most similar prompts of a library as in SPoT), "
         "and the best on dev is saved.",
     )
-    parser.add_argument("train", type=Path, metavar="TRAIN", help="examples: .tsv as CrossFit's, .csv, or .jsonl")
+    parser.add_argument(
+        "train",
+        type=Path,
+        metavar="TRAIN",
+        help="examples: .tsv as CrossFit's, .csv, or .jsonl; or a .yaml file of your own task",
+    )
     parser.add_argument(
         "--library", metavar="WHERE", help="a folder, the name of a shipped library, or hub:owner/name (default: none)"
     )

@@ -15,7 +15,7 @@ from mpt.util.errors import UserError
 def add_learn_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``mpt library learn``."""
     what = parser.add_argument_group("tasks")
-    what.add_argument("--tasks", nargs="+", action=Distinct, metavar="TASK", help="names of the tasks")
+    what.add_argument("--tasks", nargs="+", action=Distinct, metavar="TASK", help="names, or YAML files of your own")
     what.add_argument("--partition", help="in their place: the source tasks of a partition, by name or file")
     what.add_argument("--root", default=SYNTHETIC, help="folder of CrossFit's few-shot files (default: synthetic)")
     draws = "draws of each task, an entry each (default: 13)"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpt.adapt.examples import MOST_DEV, ExampleFiles, read_examples
+from mpt.data.tables.own_task import read_own_task
 from mpt.util.errors import UserError
 
 
@@ -169,3 +170,30 @@ def test_a_label_in_the_first_column_is_told(tmp_path):
     told = read(path, dev=write(tmp_path, "dev.tsv", [("fine", "text")])).told
     assert any("the inputs repeat and the outputs do not" in sentence for sentence in told)
     assert read(path, input="2", output="1").task.labels == ("bad", "good")
+
+
+def own(folder: Path, more: str = "") -> Path:
+    rows = "".join(f"{n},text {n},{n % 2}\n" for n in range(40))
+    (folder / "a.csv").write_text(f"id,text,verdict\n{rows}", encoding="utf-8")
+    text = f'file: a.csv\ninput: "{{text}} ?"\noutput: verdict\nlabels: {{0: bad, 1: good}}\n{more}'
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    return folder / "mine.yaml"
+
+
+def test_an_own_task_says_what_is_what(tmp_path):
+    path = own(tmp_path, "metric: Classification-F1\n")
+    found, task = read(path), read_own_task(path)
+    assert found.task == task.task and found.task.metric == "Classification-F1" and found.task.name == "mine"
+    assert found.test == task.rows("test") and len(found.test) == 8 and found.template == "{text} ?"
+    assert (
+        Counter(row.output for row in found.dev) == Counter(row.output for row in found.train) == {"bad": 8, "good": 8}
+    )
+    assert sorted(row.line for row in [*found.train, *found.dev]) == [row.line for row in task.rows("train")]
+    assert len(read(path, dev_share=0.25).dev) == 8 and read(path, seed=14).dev != found.dev
+    with pytest.raises(UserError, match=r"--labels and --metric cannot be given with .*mine.yaml: a task's YAML"):
+        read(path, labels=("a", "b"), metric="ACC")
+    text = path.read_text(encoding="utf-8").replace("file:", "dev: dev.csv\ntrain:")
+    (tmp_path / "dev.csv").write_text("text,verdict\nnew,1\ntext 3,0\n", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    assert [row.output for row in read(path).dev] == ["good", "bad"]
+    assert "text 3 ?" not in {row.input for row in [*read(path).train]}
