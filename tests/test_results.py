@@ -99,3 +99,48 @@ def test_what_is_said_of_the_null_study_is_in_the_committed_results():
         round(100 * found[3]),
         sum(x > 0 for x in means),
     ]
+
+
+def test_the_published_domain_shift_is_that_of_the_committed_results():
+    path = ROOT / "experiments/results/domain_shift_synthetic/other_tasks.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:  # a method's in the order of the draws
+        found.setdefault((row["method"], row["trained_on"], row["tested_on"]), []).append(100 * float(row["score"]))
+    page = RESULTS[RESULTS.index("## Domain shift") :]
+    pairs = {(learned, tested) for _, learned, tested in found if learned != tested}
+    changes: dict[str, list[list[float]]] = {}
+    for learned, tested in pairs:
+        own = [found[method, learned, on] for method in ("PT", "FT") for on in (learned, tested)]
+        own.append([pt - ft for pt, ft in zip(own[1], own[3], strict=True)])
+        shown = re.search(rf"^\| {learned} \| {tested} \| (.*) \|$", page, flags=re.M)
+        wanted = [f"{statistics.mean(one):.1f} ± {statistics.stdev(one):.1f}" for one in own]
+        assert shown and [cell.lstrip("+−") for cell in shown[1].split(" | ")] == [cell.lstrip("-") for cell in wanted]
+        assert shown[1].split(" | ")[4][0] == ("+" if statistics.mean(own[4]) > 0 else "−")
+        for method, here, there in (("PT", *own[:2]), ("FT", *own[2:4])):
+            changes.setdefault(method, []).append([b - a for a, b in zip(here, there, strict=True)])
+    lost = {m: [-statistics.mean(draw) for draw in zip(*of_pairs, strict=True)] for m, of_pairs in changes.items()}
+    told = {m: f"{statistics.mean(draws):.1f} ± {statistics.stdev(draws):.1f}" for m, draws in lost.items()}
+    assert len(pairs) == 7 and f"PT loses {told['PT']} points" in page and f"FT {told['FT']}." in page
+
+
+def test_what_is_said_of_prompts_in_words_is_in_the_committed_results():
+    path = ROOT / "experiments/results/prompt_words/summary.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+    def share(of: str, number: str, init: str = "") -> str:
+        own = [100 * float(row[number]) for row in rows if row["of"] == of and row["init"] in (init or row["init"])]
+        assert len(own) == (12 if init else 36)
+        return f"{statistics.mean(own):.0f} ± {statistics.stdev(own):.0f}"
+
+    learned, start, chance = share("learned", "labels_found", "Uniform"), share("start", "labels_found", "Uniform"), ""
+    chance = share("random directions", "labels_found").split()[0]
+    page = RESULTS[RESULTS.index("## What prompts say") :]
+    assert (
+        f"of uniform numbers {learned} % of them" in page and f"of {start} %\nbefore and {chance} % by chance" in page
+    )
+    text = (path.parent / "README.md").read_text(encoding="utf-8")
+    assert f"{learned} % are among the tokens" in text and share("learned", "labels_found", "SampledVocabulary") in text
+    forms = {init: float(share("learned", "forms", init).split()[0]) for init in {row["init"] for row in rows}}
+    assert "two fifths of the rows that started as tokens" in text and f"of {forms['Uniform']:.0f} % of those" in text
+    assert all(38 < forms[init] < 44 for init in ("SampledVocabulary", "ClassLabels"))

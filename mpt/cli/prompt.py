@@ -31,12 +31,11 @@ def _words(words: Sequence[str]) -> None:
         prog="mpt prompt words",
         description="The vocabulary tokens nearest to each row of a prompt (Lester et al. 2021, section 7).",
     )
-    parser.add_argument("prompts", metavar="PROMPT", type=Path, nargs="+", help="folder of a prompt")
+    parser.add_argument("prompts", metavar="PROMPT", nargs="+", help="folder of a prompt or a run, or LIBRARY:ENTRY")
     parser.add_argument("--by", choices=("cosine", "euclid"), default="cosine", help="nearness (default: cosine)")
     parser.add_argument("--top", type=at_least(1), default=5, metavar="N", help="tokens of a row (default: 5)")
     parser.add_argument(
         "--start",
-        type=Path,
         metavar="PROMPT",
         help="the prompt that it was learned from (default: made again from the config in its run's folder)",
     )
@@ -50,8 +49,11 @@ def _words(words: Sequence[str]) -> None:
         raise UserError("--start is the start of one prompt; give one, or leave it out")
 
     from mpt.prompt.files import read_prompt
+    from mpt.use.folders import prompt_folder
 
-    for folder in options.prompts:  # what is none is told of before torch is imported
+    folders = [prompt_folder(prompt) for prompt in options.prompts]
+    start = None if options.start is None else prompt_folder(options.start)
+    for folder in folders:  # what is none is told of before torch is imported
         read_prompt(folder)
     from mpt.present.terminal import console, print_table
     from mpt.use.words_of_prompts import START, PromptReader
@@ -59,7 +61,7 @@ def _words(words: Sequence[str]) -> None:
 
     terminal = console()
     reader = PromptReader(options.by, options.top, options.backbone)
-    found = [reader.read(folder, options.start, options.labels) for folder in options.prompts]
+    found = [reader.read(folder, start, options.labels) for folder in folders]
     if len(found) == 1:
         print_table(terminal, rows_table(found[0]), f"{options.prompts[0]}: nearest tokens by {options.by}")
     print_table(terminal, summary_table(found), f"means over rows, by {options.by}")
