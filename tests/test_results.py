@@ -101,6 +101,23 @@ def test_what_is_said_of_the_null_study_is_in_the_committed_results():
     ]
 
 
+def test_the_published_ablations_are_those_of_the_committed_results():
+    path = ROOT / "experiments/results/ablations_synthetic/scores.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    page = (path.parent / "README.md").read_text(encoding="utf-8")
+    for family, name in (("Uniform", "uniform"), ("Vocabulary", "sampled vocabulary"), ("Labels", "class labels")):
+        cells = []
+        for length in (1, 5, 20, 100, 150):
+            own = [row for row in rows if row["method"] == f"{family}-{length}"]
+            means = [
+                statistics.mean(100 * float(r["score"]) for r in own if r["seed"] == s) for s in ("13", "21", "42")
+            ]
+            assert len(own) == 12
+            cells.append(f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}")
+        for text in (page, RESULTS):
+            assert re.search(rf"^\| {name}[a-z ]* \| {re.escape(' | '.join(cells))} \|$", text, flags=re.M), cells
+
+
 def test_the_published_domain_shift_is_that_of_the_committed_results():
     path = ROOT / "experiments/results/domain_shift_synthetic/other_tasks.csv"
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
