@@ -9,6 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.library import HUB, Library, shipped_libraries
@@ -46,6 +49,11 @@ class ExportedPrompt:
     def max_target_length(self) -> int:
         """Tokens that are written at most."""
         return self.fact("max_target_length", BackboneOptions.max_target_length)
+
+    @property
+    def chats(self) -> bool:
+        """Whether inputs are turns of a chat."""
+        return self.fact("chat_template", False)
 
     @property
     def tokens(self) -> list[str]:
@@ -90,6 +98,11 @@ def read_prompts(words: Sequence[str]) -> list[ExportedPrompt]:
             )
         if one.name in (before.name for before in found[:place]):
             raise UserError(f"two prompts are called {one.name}; give one as NAME={one.where}")
+        if one.chats != found[0].chats:
+            raise UserError(
+                f"of {one.name} and {found[0].name} one was learned with a chat template and one without; export them "
+                "apart"
+            )
         if _backbone_of(one) != _backbone_of(found[0]):
             raise UserError(
                 f"prompt {one.name} was learned on {_told(one)} and {found[0].name} on {_told(found[0])}, but the "
@@ -122,6 +135,7 @@ def backbone_of(prompts: Sequence[ExportedPrompt], name: str | None) -> FrozenBa
     options = BackboneOptions(
         max_input_length=max(one.max_input_length for one in prompts),
         max_target_length=max(one.max_target_length for one in prompts),
+        chat_template=prompts[0].chats,
     )
     if name is None and isinstance(revision := first.facts.get("revision"), str):
         options = replace(options, revision=revision)
@@ -129,6 +143,46 @@ def backbone_of(prompts: Sequence[ExportedPrompt], name: str | None) -> FrozenBa
     for one in prompts:
         check_fits(one.stored, one.where, backbone.hidden_size, backbone.name, backbone.fingerprint)
     return backbone
+
+
+def refuse_encoder_decoder(backbone: FrozenBackbone, engine: str) -> None:
+    """Refuse a backbone that an engine for decoder-only models does not take."""
+    if not backbone.decoder_only:
+        raise UserError(
+            f"backbone {backbone.name} is an encoder-decoder, and export {engine} is for decoder-only models; for a T5 "
+            "take mpt export ctranslate2"
+        )
+
+
+def reading(backbone: FrozenBackbone) -> dict[str, Any]:
+    """How a client makes token ids of a text for a decoder-only backbone, and a text of what it writes."""
+    encode, chat = backbone.encode, backbone.encode.chat
+    return {
+        "before": chat.head if chat else "",
+        "after": chat.tail if chat else "",
+        "strips": chat is not None and chat.trims_input,
+        "special_tokens": chat is None,
+        "kept_ids": encode.tail,
+        "pad_id": encode.pad_id,
+        "end_ids": backbone.generation.eos_token_id,
+        "hidden_ids": [encode.end_id] if chat else [],
+    }
+
+
+def embedding_scale(table: nn.Module) -> float:
+    """What a model multiplies the rows of its table of embeddings by as it reads them; 1 for most.
+
+    Raises:
+        UserError: it does something else with them.
+    """
+    weight: Tensor = table.weight  # type: ignore[assignment]
+    with torch.no_grad():
+        rows = weight[:256].float()
+        read: Tensor = table(torch.arange(len(rows), device=weight.device)).float()
+    scale = float((read * rows).sum() / (rows * rows).sum())
+    if not torch.allclose(read, rows * scale, rtol=1e-3):
+        raise UserError("this model does not read the rows of its embeddings as they are, so a prompt cannot be a row")
+    return 1.0 if abs(scale - 1) < 1e-6 else scale
 
 
 def differences(prompts: Sequence[ExportedPrompt]) -> list[str]:
