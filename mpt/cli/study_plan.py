@@ -24,6 +24,7 @@ from mpt.study.run.results import begun_with, refuse_strange, several_upstream
 from mpt.study.spec.settings import Setting, learned_on, settings
 from mpt.study.spec.study import Study
 from mpt.util.machine import default_workers
+from mpt.util.yaml_file import is_yaml
 
 
 def show_plan(study: Study, options: argparse.Namespace) -> None:
@@ -97,7 +98,8 @@ def _places(study: Study, out: Path) -> tuple[list[Setting], list[str]]:
         for setting in places
         for task in (*learned_on(study, setting), *setting.targets, *other_tasks(study, setting.targets))
     ]
-    return places, absent(dict.fromkeys(tasks), study.root) if there else list(dict.fromkeys(tasks))
+    named = dict.fromkeys(map(study.reference, tasks))
+    return places, absent(named, study.root) if there else [task for task in named if not is_yaml(task)]
 
 
 def _is_finished(run: PlannedRun) -> bool:

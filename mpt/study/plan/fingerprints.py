@@ -9,8 +9,10 @@ from pathlib import Path
 
 from mpt.backbone.source import lies_at
 from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
+from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots
+from mpt.util.yaml_file import is_yaml
 
 _KINDS = (".safetensors", ".bin", ".gguf", ".json", ".model", ".txt")
 _HEAD, _TAIL = 1 << 16, 1 << 20
@@ -76,7 +78,11 @@ def draw_digest(root: str, task: str, seed: int, k: Shots | None, metric: str | 
 
 @cache
 def sources_digest(root: str, tasks: tuple[str, ...], k: Shots | None = None) -> str:
-    """Of source tasks: the names and sizes of their files of a size, or, of the embedded suite, one draw of each."""
+    """Of source tasks: the names and sizes of their files of a size, or, of the embedded suite, one draw of each; of
+    a user's own, all examples.
+    """
+    own = [read_own_task(task).digest for task in tasks if is_yaml(task)]
+    tasks = tuple(task for task in tasks if not is_yaml(task))
     if root == SYNTHETIC:
         facts = [draw_digest(root, task, 13, k, None) for task in tasks]
     else:
@@ -86,4 +92,4 @@ def sources_digest(root: str, tasks: tuple[str, ...], k: Shots | None = None) ->
             for path in sorted(Path(root, task).glob("*.tsv" if k is None else f"{task}_{k}_*.tsv"))
         ]
         facts = [f"{path.name} {path.stat().st_size}" for path in files]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(facts + own).encode()).hexdigest()[:16]

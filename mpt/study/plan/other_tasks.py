@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mpt.data.fewshot.files import SYNTHETIC
+from mpt.data.fewshot.files import SYNTHETIC, find_task
 from mpt.data.fewshot.missing import absent
 from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
@@ -14,6 +14,7 @@ from mpt.study.plan.planner import Planner, RunContext, start_options
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+from mpt.util.yaml_file import is_yaml
 
 _STARTS = ("model.init", "model.start")
 
@@ -77,7 +78,7 @@ def _test(planner: Planner, run: PlannedRun, task: str) -> PlannedRun:
 
 def _as_learned(study: Study, learned: str, tested: str) -> dict[str, str]:
     """The label words of a task as those of another that mean the same; nothing where they are the same words."""
-    ours, theirs = _labels(study.root, learned), _labels(study.root, tested)
+    ours, theirs = _labels(study.root, study.reference(learned)), _labels(study.root, tested)
     if not ours or not theirs:
         return {}
     words = {}
@@ -94,5 +95,7 @@ def _as_learned(study: Study, learned: str, tested: str) -> dict[str, str]:
 
 
 def _labels(root: str, task: str) -> tuple[str, ...]:
+    if is_yaml(task):
+        return find_task(root, task).labels
     known = synthetic_tasks().get(task) if root == SYNTHETIC else catalogue().get(task)
     return () if known is None else tuple(known.labels)

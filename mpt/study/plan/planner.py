@@ -87,20 +87,20 @@ class Planner:
         data: dict[str, Any] = {"data.partition": setting.given}
         if study.sources or setting.sources != load_partition(setting.given).source:
             # By name: what is learned on must not change with what is in the folder when the run starts.
-            data = {"data.tasks": list(setting.sources), "data.partition": None}
+            data = {"data.tasks": [*map(study.reference, setting.sources)], "data.partition": None}
         partition = setting.name if study.has_several and not study.shares_upstream else None
         context = RunContext(method, "upstream", setting, partition, seed=seed)
         options = self.options(context, f"upstream-{seed}", data, setting.source_k)
-        there = tuple(task for task in setting.sources if task not in self.absent)
+        there = tuple(study.reference(task) for task in setting.sources if task not in self.absent)
         if context.stage.epochs is not None:
             epochs = context.stage.epochs if setting.epochs is None else setting.epochs
             where = f"{study.file}: methods.{method.name}.upstream"
             steps = steps_of_epochs(epochs, self.resolved(context.stage, options), there, where)
             options |= _last("trainer.max_steps", steps, options)
         read = None
-        if there == setting.sources:
+        if len(there) == len(setting.sources):
             k = self.resolved(context.stage, options).said("data.k")
-            read = [*setting.sources, sources_digest(study.root, setting.sources, k)]
+            read = [*setting.sources, sources_digest(study.root, there, k)]
         return self.run(context, options, read)
 
     def check_sources(self, library_of_study: StudyLibrary) -> None:
@@ -114,7 +114,7 @@ class Planner:
                 tasks = setting.sources
                 if method.retrieve is not None:
                     tasks = library_of_study.tasks(method.retrieve, setting, setting.backbone or self.study.backbone)
-                there = [task for task in tasks if task not in self.absent]
+                there = [task for task in tasks if task not in self.absent and task not in self.study.own]
                 found |= lacking(self.resolved(method.upstream, options), there)
         complain(found, self.study.root, self.study.file)
 
@@ -139,7 +139,7 @@ class Planner:
             name = f"{target}-{seed}" + (f"-up{own}" if is_one_of_several else "")
             name += f"-rank{rank}" if rank is not None else ""
             name += f"-lr{rate:g}" if rate is not None else ""
-            options = self.options(context, name, {"data.task": target}, setting.target_k)
+            options = self.options(context, name, {"data.task": self.study.reference(target)}, setting.target_k)
             for option, value in [*init.items(), *([] if rate is None else [("model.optimizer.lr", rate)])]:
                 options |= _last(option, value, options)
             read = self.draw(target, seed, self.resolved(method.downstream, options))
@@ -154,6 +154,7 @@ class Planner:
         """What a run reads of a target; none if that is not there."""
         if target in self.absent:
             return None
+        target = self.study.reference(target)
         return [draw_digest(self.study.root, target, seed, run.said("data.k"), run.said("data.metric"))]
 
     def given(self, stage: Stage, setting: Setting) -> dict[str, Any]:
@@ -201,8 +202,10 @@ class Planner:
         config = self.config(context.stage.config)[1]
         backbone = options["model.backbone"]
         weights = self.weights[backbone] = self.weights.get(backbone) or weights_digest(backbone)
-        # The config counts by its text, not by the path it was found at, which is the first option.
-        content = [as_words(options)[1:], config, read, weights, start.fingerprint if start else None]
+        # The config counts by its text, not by the path it was found at, which is the first option; and a user's own
+        # tasks by their names and what is read of them.
+        named = {name: self._by_name(value) for name, value in options.items()} if self.study.own else options
+        content = [as_words(named)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(
             key=options["trainer.default_root_dir"].removeprefix(f"{PLACE}/"),
@@ -221,6 +224,12 @@ class Planner:
             upstream_seed=context.upstream_seed,
             trained_on=context.trained_on,
         )
+
+    def _by_name(self, value: Any) -> Any:
+        """An option's value with the names of a user's own tasks in place of their paths."""
+        if isinstance(value, list):
+            return [self._by_name(one) for one in value]
+        return next((name for name, path in self.study.own.items() if path == value), value)
 
 
 def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, where: str) -> dict[str, str]:

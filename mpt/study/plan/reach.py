@@ -15,6 +15,7 @@ from mpt.record.options import as_words
 from mpt.study.plan.fingerprints import read_draw
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.util.errors import UserError, one_line
+from mpt.util.yaml_file import is_yaml
 
 if TYPE_CHECKING:
     from mpt.backbone.encoding import Encoder
@@ -42,7 +43,7 @@ def tell_reach(runs: Sequence[PlannedRun], root: str) -> Iterator[str]:
         limits = (said.get(f"model.backbone_options.{name}") for name in _OF_TARGETS)
         k, metric, references, tested = (said.get(f"data.{name}") for name in _OF_DRAWS)
         own = draws.setdefault((said["model.backbone"], *limits, run.target, k, references == "drawn"), {})
-        for one in read_draw(root, str(run.target), run.seed, k, metric).outputs:
+        for one in read_draw(root, str(said["data.task"]), run.seed, k, metric).outputs:
             test = one.splits["test"][:tested] if not own else ()  # all have one
             own.setdefault(run.seed, replace(one, splits={**one.splits, "test": test}))
     draws = {asked: own for asked, own in draws.items() if own}
@@ -71,7 +72,8 @@ def _asked(run: PlannedRun) -> tuple[str, ...]:
 def _is_known(run: ResolvedRun) -> bool:
     limit = run.said("model.backbone_options.max_target_length")
     bundled = run["model.backbone"] == BUNDLED and not Path(BUNDLED).is_dir()
-    return bundled and run["data.root"] == SYNTHETIC and (limit is None or limit >= ENOUGH)
+    made = run["data.root"] == SYNTHETIC and not is_yaml(str(run.get("data.task")))
+    return bundled and made and (limit is None or limit >= ENOUGH)
 
 
 def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:

@@ -55,7 +55,9 @@ class RetrievingPlanner:
         planner, setting, target = self.planner, context.setting, str(context.target)
         partition = None if planner.study.shares_downstream else setting.name
         own = RunContext(_EMBEDDING, "upstream", setting, partition, target, context.seed)
-        options = planner.options(own, f"{target}-{own.seed}", {"data.task": target}, setting.target_k)
+        options = planner.options(
+            own, f"{target}-{own.seed}", {"data.task": planner.study.reference(target)}, setting.target_k
+        )
         options = self.library_of_study.key_options(options)
         run = planner.run(own, options, planner.draw(target, own.seed, planner.resolved(own.stage, options)))
         return self.keys.setdefault(run.key, run)
@@ -78,11 +80,16 @@ class RetrievingPlanner:
         backbone = setting.backbone or planner.study.backbone
         data = self.library_of_study.data(method, setting, backbone, key.prompt, seed)
         tasks = self.library_of_study.tasks(method.retrieve, setting, backbone)
+        if users := [task for task in tasks if task in planner.study.own]:
+            raise UserError(
+                f"{planner.study.file}: methods.{method.name} would learn on retrieved tasks, among them {users[0]}, "
+                "but a task of your own is learned on only where sources names it; leave it out of either"
+            )
         mixed = method.retrieve.use == "mixture"
         then = self.on_targets(method, setting)
         k: Shots | None = then.said("data.k")
         if mixed:
-            data |= {"data.target": target} | ({} if k is None else {"data.target_k": k})
+            data |= {"data.target": planner.study.reference(target)} | ({} if k is None else {"data.target_k": k})
         options = planner.options(context, f"upstream-{target}-{seed}", data, setting.source_k)
         run = planner.resolved(context.stage, options)
         if mixed:

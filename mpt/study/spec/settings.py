@@ -84,6 +84,10 @@ def settings(study: Study, before: Mapping[str, Setting] | None = None, strict: 
     for variant in study.variants or [Variant("", given) for given in study.partitions]:
         given, partition = variant.partition, load_partition(variant.partition)
         name = variant.name or partition.name
+        if twice := [task for task in study.own if partition.part_of(task)]:
+            raise UserError(
+                f"{study.file}: {study.own[twice[0]]} is called as a task of the partition {partition.name}; rename it"
+            )
         if name in found:
             raise UserError(
                 f"{study.file}: {found[name].given} and {given} are both named {name}, and folders "
@@ -123,7 +127,7 @@ def _part(study: Study, partition: Partition, kind: str, asked: Tasks, others: T
     """The tasks asked for, which must be among the partition's own of that kind, or those that may stand in."""
     own = (*partition.parts[kind], *others)
     for task in asked:
-        if task not in own:
+        if task not in own and task not in study.own:
             raise UserError(
                 f"{study.file}: {kind}s names {task}, which is not among the {kind}s of the partition "
                 f"{partition.name}; {nearest(task, own)}"
@@ -153,13 +157,17 @@ def learned_on(study: Study, setting: Setting) -> Tasks:
     return setting.sources if any(method.upstream for method in study.methods) else ()
 
 
+def _absent(study: Study, tasks: Tasks) -> list[str]:
+    return absent(map(study.reference, tasks), study.root)
+
+
 def _complain(study: Study, found: Sequence[Setting]) -> None:
     """Name every task that is not there, with the partition and the list it is in."""
     told: list[str] = []
     lacking: list[Setting] = []
     missing: list[str] = []
     for setting in {setting.given: setting for setting in found}.values():
-        sources, targets = absent(learned_on(study, setting), study.root), absent(setting.targets, study.root)
+        sources, targets = _absent(study, learned_on(study, setting)), _absent(study, setting.targets)
         parts = [f"{kind} {', '.join(gone)}" for kind, gone in (("source", sources), ("target", targets)) if gone]
         if parts:
             told.append(f"{setting.name} ({'; '.join(parts)})")
@@ -181,7 +189,7 @@ def _present(study: Study, setting: Setting, before: Setting | None) -> Setting:
     """The setting without the tasks that are not there, or were not when the study began."""
     kept: dict[str, Any] = {}
     for kind, tasks in (("sources", learned_on(study, setting)), ("targets", setting.targets)):
-        gone = set(absent(tasks, study.root))
+        gone = set(_absent(study, tasks))
         if before is not None:
             if lost := [task for task in getattr(before, kind) if task in gone]:
                 raise UserError(

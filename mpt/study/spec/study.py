@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from mpt.data.fewshot.missing import MISSING
+from mpt.data.tasks.mixtures import is_task_file
 from mpt.study.spec.methods import Method, MethodFile
 from mpt.study.spec.options import Epochs, K, Names, Overrides, Seeds, StudyPart
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
 from mpt.util.schema import Checked, Given, Text, Texts, checked, listed, one_of, shown, whole
-from mpt.util.yaml_file import read_text, read_yaml
+from mpt.util.yaml_file import called, is_yaml, read_text, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
@@ -123,6 +124,7 @@ class Study(_Common):
         variants: the columns of the ARG table where they differ in more than the partition.
         only: names of the settings that are looked at now; all if empty. Folders are the same either way.
         learn_on_targets: whether a mixture among the sources keeps those of its tasks that are targets, as SPoT's do.
+        own: of a user's own tasks among targets and sources, name to path.
         library: prompt library that methods retrieve from: a folder, the name of a shipped one, or ``hub:owner/name``.
         test_on: other tasks that what was learned on a target is tested on: of every target (a list), or by target.
         same_labels: label words that mean the same in different tasks of these.
@@ -133,6 +135,11 @@ class Study(_Common):
     file: str = ""
     variants: tuple[Variant, ...] = ()
     only: tuple[str, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def reference(self, task: str) -> str:
+        """A task as ``mpt fit`` is told of it: the path of a user's own, the name of any other."""
+        return self.own.get(task, task)
 
     @property
     def has_several(self) -> bool:
@@ -197,13 +204,35 @@ class StudyFile(_Common):
         variants = tuple(replace(one, partition=one.partition or str(self.partition)) for one in given)
         several = tuple(dict.fromkeys(one.partition for one in variants)) or self.partitions or (str(self.partition),)
         said = {one.name: getattr(self, one.name) for one in fields(_Common)}
+        own: dict[str, str] = {}
+        said["targets"] = _named(self.targets, path, own, all_yaml=True)
+        said["sources"] = _named(self.sources, path, own)
+        variants = tuple(replace(one, sources=_named(one.sources, path, own)) for one in variants)
         return Study(
             **{**said, "name": self.name or path.stem},
             partitions=several,
             variants=variants,
             methods=tuple(one for name, method in self.methods.items() for one in method.methods(name)),
             file=str(path),
+            own=own,
         )
+
+
+def _named(tasks: Names, study: Path, own: dict[str, str], all_yaml: bool = False) -> Names:
+    """The tasks by name; the paths of a user's own, which are relative to the study's file, are added to ``own``.
+
+    Args:
+        all_yaml: whether every YAML file is a task's, and none a mixture's.
+    """
+    found = []
+    for task in tasks:
+        path = str(study.parent / task)
+        if is_yaml(task) and (all_yaml or is_task_file(path)):
+            if own.setdefault(called(task), path) != path:
+                raise ValueError(f": {own[called(task)]} and {path} are both called {called(task)}; rename one")
+            task = called(task)
+        found.append(task)
+    return tuple(found)
 
 
 def load_study(path: Path) -> Study:
@@ -216,7 +245,10 @@ def load_study(path: Path) -> Study:
     where = f"The study file {path}"
     text = read_text(path, "study file")
     content, lines = read_yaml(text, where, merges=True)
-    study = checked(_resolved(content, where) if "${" in text else content, lines, where, StudyFile).study(path)
+    try:
+        study = checked(_resolved(content, where) if "${" in text else content, lines, where, StudyFile).study(path)
+    except ValueError as error:
+        raise UserError(f"{where}{error}.") from None
     if mistake := _mistake(study):
         raise UserError(f"{where}: {mistake}.")
     return study
@@ -235,6 +267,8 @@ def _resolved(content: Any, where: str) -> Any:
 def _mistake(study: Study) -> str | None:
     """What is wrong with how the parts of a study go together."""
     names = [method.name for method in study.methods]
+    if paths := [task for tasks in study.test_on.values() for task in tasks if is_yaml(task)]:
+        return f"test_on names {paths[0]}, but takes tasks by name; one of your own can be a target or a source"
     folders = [("name", study.name), *(("method", name) for name in names)]
     for kind, name in [*folders, *(("setting", variant.name) for variant in study.variants)]:
         if not _NAME.fullmatch(name) or (kind != "name" and name in ("report", EMBEDDING)):

@@ -1,0 +1,107 @@
+"""A user's own tasks as a study's targets and sources: named by their files, read from them, part of what a run is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mpt.study.plan import fingerprints
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.plan.reach import tell_reach
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
+
+STUDY = """
+backbone: mpt-tiny
+root: synthetic
+partition: synthetic-random-to-random
+targets: [tasks/mine.yaml, syn-heat-report]
+sources: [tasks/yours.yaml, syn-sentiment-review]
+target_k: 4
+source_k: 4
+seeds: [13]
+methods:
+  PT: {downstream: {config: prompt_tuning}}
+  MTL: {upstream: {config: spot}, downstream: {config: prompt_tuning}}
+"""
+
+
+def task(folder: Path, name: str, labels: tuple[str, str] = ("minus", "plus"), size: int = 40) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{name} {n},{labels[n % 2]}\n" for n in range(size))
+    (folder / f"{name}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    (folder / f"{name}.yaml").write_text(f"file: {name}.csv\ninput: text\noutput: label\n", encoding="utf-8")
+
+
+def write(folder: Path, text: str = STUDY) -> Path:
+    task(folder / "tasks", "mine")
+    task(folder / "tasks", "yours")
+    (folder / "study.yaml").write_text(text, encoding="utf-8")
+    return folder / "study.yaml"
+
+
+def planned(path: Path) -> dict[str, PlannedRun]:
+    fingerprints.read_draw.cache_clear()
+    fingerprints.sources_digest.cache_clear()
+    return {run.key: run for run in plan(load_study(path), path.parent / "out")}
+
+
+def prints(path: Path) -> dict[str, str]:
+    return {key: run.fingerprint for key, run in planned(path).items()}
+
+
+def test_they_go_by_name_and_are_read_from_their_files(tmp_path):
+    path = write(tmp_path)
+    runs = planned(path)
+    assert list(runs) == [
+        "MTL/upstream-13",
+        *(f"{m}/{t}-13" for m in ("PT", "MTL") for t in ("mine", "syn-heat-report")),
+    ]
+    assert runs["PT/mine-13"].target == "mine" and all(run.fingerprint for run in runs.values())
+    assert runs["PT/mine-13"].options["data.task"] == str(tmp_path / "tasks/mine.yaml")
+    assert runs["PT/syn-heat-report-13"].options["data.task"] == "syn-heat-report"
+    learned = runs["MTL/upstream-13"].options["data.tasks"]
+    assert learned == [str(tmp_path / "tasks/yours.yaml"), "syn-sentiment-review"]
+
+
+def test_a_run_is_another_when_its_examples_change_and_the_same_elsewhere(tmp_path):
+    path = write(tmp_path)
+    before = prints(path)
+    assert prints(write(tmp_path / "moved")) == before
+    task(tmp_path / "tasks", "mine", size=42)
+    changed = {key for key, fingerprint in prints(path).items() if fingerprint != before[key]}
+    assert changed == {"PT/mine-13", "MTL/mine-13"}
+    write(tmp_path)
+    task(tmp_path / "tasks", "yours", size=42)
+    changed = {key for key, fingerprint in prints(path).items() if fingerprint != before[key]}
+    assert changed == {"MTL/upstream-13", "MTL/mine-13", "MTL/syn-heat-report-13"}
+
+
+def test_labels_that_are_too_long_are_told_before_any_run(tmp_path):
+    path = write(tmp_path)
+    task(tmp_path / "tasks", "mine", ("a", " ".join(f"word{n}" for n in range(60))))
+    assert any("mine" in sentence for sentence in tell_reach(list(planned(path).values()), "synthetic"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("tasks/mine.yaml", "mine.yaml", r"Cannot read the task file .*mine.yaml"),
+        ("tasks/mine.yaml", "tasks/none.yaml", r"Cannot read the task file .*none.yaml"),
+        ("tasks/yours.yaml", "other/mine.yaml", r"are both called mine; rename one"),
+        ("tasks/mine.yaml", "other/syn-heat-report.yaml", r"is called as a task of the partition"),
+        ("target_k: 4", "target_k: 30", r"mine.yaml: k = 30 takes all 32 examples"),
+        (
+            "target_k: 4",
+            "target_k: 4\ntest_on: [tasks/yours.yaml]",
+            r"test_on names tasks/yours.yaml, but takes tasks by",
+        ),
+    ],
+)
+def test_mistakes(tmp_path, old, new, said):
+    task(tmp_path / "other", "mine")
+    task(tmp_path / "other", "syn-heat-report")
+    with pytest.raises(UserError, match=said):
+        planned(write(tmp_path, STUDY.replace(old, new)))
