@@ -98,6 +98,26 @@ def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
     write_text(path, "".join(f"{row.line()}\n" for row in rows))
 
 
+def read_predictions(path: Path) -> list[Prediction]:
+    """What :func:`write_predictions` wrote.
+
+    Raises:
+        UserError: it is gone, or a line is not what was written; names file and line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: the predictions cannot be read: {error}") from error
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            row = json.loads(line)
+            rows.append(Prediction(row["input"], list(row["references"]), str(row["prediction"])))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(f"{path}, line {number} is no prediction of a run: {error!r}") from error
+    return rows
+
+
 def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, Any]:
     """The facts that ``mpt.json`` holds of a prompt kept after a step, beside those its learner knows.
 

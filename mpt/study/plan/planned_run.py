@@ -23,10 +23,11 @@ class PlannedRun(RunIdentity):
 
     Attributes:
         key: its name, and its folder below the study's:
-            ``<method>/<target>-<seed>[-up<upstream seed>][-rank<rank>][-lr<rate>]``, with ``-up`` where the method has
-            several upstream seeds, or ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below
-            ``<method>/<setting>`` in a study of several; ``embedding/<target>-<seed>`` makes a target's key to the
-            library, and ``…-on-<task>`` tests what a run learned on another task.
+            ``<method>/<target>-<seed>[-up<upstream seed>][-rank<rank>][-member<number>][-lr<rate>]``, with ``-up``
+            where the method has several upstream seeds and ``-member`` where it is an ensemble, or
+            ``<method>/upstream-[<target>-]<seed>``, the latter and what starts from it below ``<method>/<setting>`` in
+            a study of several; ``embedding/<target>-<seed>`` makes a target's key to the library, and ``…-on-<task>``
+            tests what a run learned on another task.
         options: of its ``mpt fit`` or ``mpt test``, by name and in order, with :data:`PLACE` for the study's folder.
         config: the text of its config file.
         needs: keys of the runs that must be finished before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
+
+_APART = 1000
+"""Between the seeds of an ensemble's prompts, the first of which has the draw's own."""
 
 _WHOLE = ("FineTuning", "LanguageModeling")
 """Learners of every weight, whose downstream runs start from their model."""
@@ -121,7 +125,7 @@ class Planner:
     def downstream(
         self, context: RunContext, start: PlannedRun | None, retrieved: RetrievedStart | None = None
     ) -> Iterator[PlannedRun]:
-        """A run for each learning rate.
+        """A run for each learning rate, of each prompt of an ensemble.
 
         Args:
             context: with the target.
@@ -135,12 +139,16 @@ class Planner:
         init: Mapping[str, Any] = {} if retrieved is None else retrieved.options
         if start is not None and retrieved is None:
             init = self.start(method, start)
-        for rate in method.downstream.learning_rates or (None,):
+        members = range(method.ensemble) if method.ensemble else (None,)
+        for member, rate in itertools.product(members, method.downstream.learning_rates or (None,)):
             name = f"{target}-{seed}" + (f"-up{own}" if is_one_of_several else "")
             name += f"-rank{rank}" if rank is not None else ""
+            name += f"-member{member}" if member is not None else ""
             name += f"-lr{rate:g}" if rate is not None else ""
             options = self.options(context, name, {"data.task": self.study.reference(target)}, setting.target_k)
-            for option, value in [*init.items(), *([] if rate is None else [("model.optimizer.lr", rate)])]:
+            own_start = [("seed_everything", seed + _APART * member)] if member else []
+            rates = [] if rate is None else [("model.optimizer.lr", rate)]
+            for option, value in [*own_start, *init.items(), *rates]:
                 options |= _last(option, value, options)
             read = self.draw(target, seed, self.resolved(method.downstream, options))
             yield self.run(replace(context, rate=rate, rank=rank, upstream_seed=own), options, read, start)

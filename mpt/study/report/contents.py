@@ -10,6 +10,7 @@ from mpt.study.report.costs import Cost, read_costs
 from mpt.study.report.paper import Stated, stated_of
 from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.scores.convergence import Convergence, convergence
+from mpt.study.scores.ensembles import Ensemble, ensembles
 from mpt.study.scores.gains import Gain, gains
 from mpt.study.scores.oracle import oracle_scores, with_oracles
 from mpt.study.scores.scores import Score, choose
@@ -29,6 +30,7 @@ class Section:
         comparisons: every method with the baseline, then every other with the rival; not those of oracles, which have
             seen the test scores.
         stated: method to the paper's ARG, where it has one.
+        ensembles: of the methods that answer by a vote.
         varied: of the methods that are several by the value of one option, all of the same.
     """
 
@@ -39,6 +41,7 @@ class Section:
     convergence: Convergence
     stated: dict[str, Stated]
     varied: list[VariedScore] = field(default_factory=list)
+    ensembles: list[Ensemble] = field(default_factory=list)
 
     @property
     def targets(self) -> list[str]:
@@ -119,7 +122,9 @@ def _section(
         record for record in records if record.target in setting.targets and record.partition in (None, setting.name)
     ]
     # In the order of the study file, which is that of the report's columns.
-    scores = sorted(choose(own), key=lambda row: facts.methods.index(row.method))
+    voted = ensembles(out, facts, own)
+    found = [*choose([record for record in own if record.method not in facts.ensembles]), *(one.vote for one in voted)]
+    scores = sorted(found, key=lambda row: facts.methods.index(row.method))
     oracles = oracle_scores(facts, own)
     gained, comparisons = compared(scores, facts.baseline, rival)
     varied = [Varied(*one) for one in facts.varied]
@@ -131,4 +136,5 @@ def _section(
         convergence(out, scores, facts.baseline),
         stated_of(setting, facts.root, facts.backbone, facts.methods),
         varied_scores(varied if len({one.option for one in varied}) == 1 else [], scores),
+        voted,
     )

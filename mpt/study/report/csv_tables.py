@@ -9,6 +9,8 @@ from typing import Any
 from mpt.present.csv_text import csv_text
 from mpt.study.report.contents import Report
 from mpt.study.report.costs import COST_COLUMNS, cost_rows
+from mpt.study.report.ensembles import COLUMNS as ENSEMBLE_COLUMNS
+from mpt.study.report.ensembles import ensemble_rows
 from mpt.study.report.other_tasks import elsewhere_rows
 from mpt.study.run.results import ARG, SCORES, several_upstream
 from mpt.study.scores.gains import target_gains
@@ -33,6 +35,9 @@ def csv_files(report: Report) -> dict[str, str]:
             "convergence.csv": csv_text(*pace_rows(report)),
             "curves.csv": csv_text(*curve_rows(report), ".6f"),
         }
+        voted = [[part.setting.name, *row] for part in report.sections for row in ensemble_rows(part.ensembles)]
+        if voted:
+            files["ensembles.csv"] = csv_text(["partition", *ENSEMBLE_COLUMNS], voted, ".6f")
         if (tested := elsewhere_rows(report))[1]:
             files["other_tasks.csv"] = csv_text(*tested)
     return files

@@ -11,6 +11,8 @@ from mpt.present.markdown import Block, Figure, bullets, code
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.costs import READING as COSTS
 from mpt.study.report.costs import costs_table
+from mpt.study.report.ensembles import READING as ENSEMBLES_READING
+from mpt.study.report.ensembles import ensemble_table
 from mpt.study.report.figures import GAINS, OVERVIEW, PACE, SCORES, VARIED
 from mpt.study.report.other_tasks import READING as ELSEWHERE_READING
 from mpt.study.report.other_tasks import elsewhere_table
@@ -33,7 +35,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
             name = section.setting.name
             blocks += [f"## {name}", _about(section), score_table(facts, section)]
             blocks += _of(figures, GAINS, name)
-            blocks += [*_varied(section, figures, 3), *_elsewhere(report, section, 3)]
+            blocks += [*_varied(section, figures, 3), *_ensembles(section, 3), *_elsewhere(report, section, 3)]
             blocks += ["### How sure", sure_table(report, section)]
             blocks += ["### How fast", *_pace(facts, section, figures)] if report.records else []
             blocks += _costs(report, section, 3)
@@ -46,7 +48,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
         name = section.setting.name
         blocks += ["## Scores and average relative gain", score_table(facts, section)]
         blocks += [_reading(report), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
-        blocks += [*_varied(section, figures, 2), *_elsewhere(report, section, 2)]
+        blocks += [*_varied(section, figures, 2), *_ensembles(section, 2), *_elsewhere(report, section, 2)]
         blocks += ["## How sure", sure_table(report, section), _sure_reading(report), _paper([section])]
         if report.records:
             blocks += ["## How fast", *_pace(facts, section, figures), _pace_reading(report)]
@@ -68,6 +70,12 @@ def _varied(section: Section, figures: Sequence[Figure], level: int) -> list[Blo
         return []
     head = f"{'#' * level} Against {section.varied[0].option}"
     return [head, varied_table(section.varied), VARIED_READING, *_of(figures, VARIED, section.setting.name)]
+
+
+def _ensembles(section: Section, level: int) -> list[Block]:
+    if not section.ensembles:
+        return []
+    return [f"{'#' * level} Prompts alone and together", ensemble_table(section.ensembles), ENSEMBLES_READING]
 
 
 def _elsewhere(report: Report, section: Section, level: int) -> list[Block]:

@@ -66,6 +66,7 @@ class StudyFacts:
     Attributes:
         oracles: the methods that tune from every prompt of the library that may be retrieved, one by one: the best of
             these runs on test is an oracle's (:mod:`mpt.study.scores.oracle`).
+        ensembles: the methods that answer by a vote of several prompts, and how many these are.
         varied: method, its family, option and value, of each method that is one of several by the value of one option.
     """
 
@@ -80,6 +81,7 @@ class StudyFacts:
     k: Shots | None = None
     oracles: list[str] = field(default_factory=list)
     varied: list[list[Any]] = field(default_factory=list)
+    ensembles: dict[str, int] = field(default_factory=dict)
 
     @property
     def has_several(self) -> bool:
@@ -105,6 +107,7 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
         seeds=list(study.seeds),
         k=study.k,
         oracles=[method.name for method in study.methods if method.retrieve is not None and method.retrieve.tries_all],
+        ensembles={method.name: method.ensemble for method in study.methods if method.ensemble},
         varied=[
             [one.name, one.family, *next(iter(one.varied.items()))] for one in study.methods if len(one.varied) == 1
         ],

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from mpt.study.spec.options import Epochs, Overrides, Rates, Seeds, StudyPart, Vary
 from mpt.study.spec.retrieve import Retrieve, check_retrieve
-from mpt.util.schema import Text
+from mpt.util.schema import Text, whole
 
 _STEPS = "trainer.max_steps"
 
@@ -46,6 +46,8 @@ class Method:
             tasks that its upstream stage learns on, target by target.
         family: the name in the file, where ``vary`` makes several methods of it.
         varied: by option the value by which it is one of them.
+        ensemble: how many prompts it tunes for each target and seed, from starts of different seeds, to answer by
+            their vote; 0 where it tunes one.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Method:
     retrieve: Retrieve | None = None
     family: str = ""
     varied: Mapping[str, float] = field(default_factory=dict, hash=False)
+    ensemble: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class MethodFile(StudyPart):
     downstream: DownstreamFile
     upstream: UpstreamFile | None = None
     retrieve: Retrieve | None = None
+    ensemble: Annotated[int, whole(2)] | None = None
 
     @classmethod
     def prepared(cls, content: dict[Any, Any]) -> Any:
@@ -118,6 +122,8 @@ class MethodFile(StudyPart):
         return content
 
     def __post_init__(self) -> None:
+        if self.retrieve is not None and self.ensemble is not None:
+            raise ValueError(": give retrieve or ensemble, not both; what is retrieved is tried one by one")
         if self.retrieve is not None:
             check_retrieve(self.retrieve, self.upstream)
 
@@ -127,7 +133,8 @@ class MethodFile(StudyPart):
             upstream = list(self.upstream.stages())
         for (first, learned), (then, stage) in itertools.product(upstream, self.downstream.stages()):
             end = "".join(f"-{value:g}" for value in (*first.values(), *then.values()))
-            yield Method(name + end, stage, learned, self.retrieve, name if end else "", {**first, **then})
+            family, varied = name if end else "", {**first, **then}
+            yield Method(name + end, stage, learned, self.retrieve, family, varied, self.ensemble or 0)
 
 
 def _combinations(vary: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:

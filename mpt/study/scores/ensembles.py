@@ -1,0 +1,73 @@
+"""The scores of methods whose answer is the vote of several prompts (Lester et al. 2021, section 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mpt.metrics import crossfit as metrics
+from mpt.record.folder import PREDICTIONS
+from mpt.record.rows import read_predictions
+from mpt.study.run.results import RunRecord, StudyFacts
+from mpt.study.scores.scores import Score, choose
+from mpt.use.ensemble import ensemble
+from mpt.use.predictor import Answer
+from mpt.util.errors import UserError
+
+_MEMBER = re.compile(r"-member(\d+)(?=-lr|$)")
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Some prompts of one task as one.
+
+    Attributes:
+        members: the score of each prompt, whose learning rate was chosen on its dev.
+        vote: the score of what most of them answer, in the run of the first.
+    """
+
+    members: list[Score]
+    vote: Score
+
+
+def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) -> list[Ensemble]:
+    """For each method that is an ensemble, target, seed and upstream seed what its prompts are worth, alone and
+    together.
+
+    Those of which a run is missing are left out.
+
+    Args:
+        out: the study's folder.
+        records: of one setting, as for :func:`mpt.study.scores.scores.choose`.
+
+    Raises:
+        UserError: a run's predictions are gone, or are not of the others' examples.
+    """
+    found: dict[tuple[str, str, int, int | None], list[Score]] = {}
+    for method, size in facts.ensembles.items():
+        own = [record for record in records if record.method == method]
+        for member in range(size):
+            for score in choose([record for record in own if _member(record.key) == member]):
+                found.setdefault((method, score.target, score.seed, score.upstream_seed), []).append(score)
+    whole = [scores for (method, *_), scores in found.items() if len(scores) == facts.ensembles[method]]
+    return [Ensemble(scores, _vote(out, scores)) for scores in whole]
+
+
+def _member(key: str) -> int | None:
+    match = _MEMBER.search(key)
+    return int(match[1]) if match else None
+
+
+def _vote(out: Path, members: Sequence[Score]) -> Score:
+    answers = [read_predictions(out / one.folder / PREDICTIONS) for one in members]
+    asked = [[(row.input, tuple(row.references)) for row in rows] for rows in answers]
+    if other := next((one for one, own in zip(members, asked, strict=True) if own != asked[0]), None):
+        raise UserError(
+            f"{out / other.folder / PREDICTIONS} has other examples than {members[0].folder}: they cannot vote; delete "
+            "both folders to have the runs done again"
+        )
+    texts = [one.text for one in ensemble([[Answer(row.prediction) for row in rows] for rows in answers])]
+    score = metrics.score(members[0].metric, texts, [row.references for row in answers[0]])
+    return replace(members[0], score=score, dev_score=None)
