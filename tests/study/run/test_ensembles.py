@@ -21,13 +21,13 @@ from mpt.util.errors import UserError
 OWN = {"config": "prompt_tuning", "overrides": {**PROMPT, "model.optimizer.lr": 0.5}}
 
 
-def write(folder, backbone, **method):
+def write(folder, backbone, seeds=(13, 21), **method):
     content = {
         "name": "votes",
         "backbone": str(backbone),
         "root": str(write_tasks(folder / "data")),
         "partition": str(write_partition(folder / "toys.yaml", SOURCES, ("ag_news",))),
-        "seeds": [13, 21],
+        "seeds": list(seeds),
         "overrides": {
             "trainer.max_steps": 4,
             "trainer.val_check_interval": 2,
@@ -54,13 +54,13 @@ def test_its_runs_differ_in_their_seeds_and_the_first_is_prompt_tunings(tmp_path
 @pytest.mark.long
 def test_its_score_is_that_of_the_majority(tmp_path, model_folder):
     out = tmp_path / "out"
-    study("run", write(tmp_path, model_folder("t5")), "--out", out, "--workers", 1)
+    study("run", write(tmp_path, model_folder("t5"), seeds=[21]), "--out", out, "--workers", 1)
     with (out / "report/scores.csv").open() as file:
         scores = {(row["method"], row["seed"]): row for row in csv.DictReader(file)}
     with (out / "report/ensembles.csv").open() as file:
         table = {row["seed"]: row for row in csv.DictReader(file)}
-    assert set(scores) == {(method, seed) for method in ("PT", "Three") for seed in ("13", "21")}
-    for seed in ("13", "21"):
+    assert set(scores) == {("PT", "21"), ("Three", "21")}
+    for seed in table:
         folders = [out / f"Three/ag_news-{seed}-member{number}" for number in range(3)]
         rows = [[json.loads(line) for line in (one / "predictions.jsonl").read_text().splitlines()] for one in folders]
         told = list(zip(*([row["prediction"] for row in own] for own in rows), strict=True))
