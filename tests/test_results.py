@@ -165,3 +165,23 @@ def test_what_is_said_of_prompts_in_words_is_in_the_committed_results():
     forms = {init: float(share("learned", "forms", init).split()[0]) for init in {row["init"] for row in rows}}
     assert "two fifths of the rows that started as tokens" in text and f"of {forms['Uniform']:.0f} % of those" in text
     assert all(38 < forms[init] < 44 for init in ("SampledVocabulary", "ClassLabels"))
+
+
+def test_the_published_ensembles_are_those_of_the_committed_results():
+    path = ROOT / "experiments/results/ensembles_synthetic/ensembles.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    targets = list(dict.fromkeys(row["target"] for row in rows))
+    assert len(targets) == 8
+
+    def told(values: list[float]) -> str:
+        return f"{100 * statistics.fmean(values):.1f} ± {100 * statistics.stdev(values):.1f}"
+
+    for target in targets:
+        own = [row for row in rows if row["target"] == target]
+        cells = " | ".join(told([float(row[kind]) for row in own]) for kind in ("average", "best", "ensemble"))
+        assert f"| {target} | {cells} |" in RESULTS
+    means = {
+        kind: [statistics.fmean(float(row[kind]) for row in rows if row["seed"] == seed) for seed in ("13", "21", "42")]
+        for kind in ("average", "best", "ensemble")
+    }
+    assert f"| mean of the targets | {' | '.join(map(told, means.values()))} |" in RESULTS
