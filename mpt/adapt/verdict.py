@@ -12,8 +12,9 @@ from rich.text import Text
 from mpt.adapt.examples import Examples
 from mpt.adapt.run import AdaptResult
 from mpt.adapt.starts import SAMPLED
+from mpt.adapt.usage import command, plain_lines
 from mpt.backbone.model import FrozenBackbone
-from mpt.backbone.source import GGUF, bundled_backbones, resolve
+from mpt.backbone.source import bundled_backbones
 
 
 def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
@@ -23,9 +24,11 @@ def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: Fr
     for sentence in verdict(found, examples, backbone):
         terminal.print(sentence)
     if found.labels:
-        terminal.print("an answer was the likeliest of the labels; the lines below let the model write")
-    terminal.print(f"\nthe prompt is in {out}; with transformers and PEFT:\n")
-    for line in usage(backbone, out):
+        terminal.print("an answer is the likeliest of the labels")
+    terminal.print(f"\nthe prompt is in {out}; it answers the rows of a file by\n")
+    terminal.print(Text(f"    {command(backbone, out)}"), soft_wrap=True)
+    terminal.print("\nor, without mpt, by transformers and PEFT:\n")
+    for line in plain_lines(backbone, out, found.labels):
         terminal.print(Text(f"    {line}"), soft_wrap=True)
 
 
@@ -94,45 +97,6 @@ def foreign(backbone: FrozenBackbone, texts: list[str]) -> float:
     words = [word for text in texts for word in text.split()]
     spelt = [word for word in words if word.isalpha() and len(backbone.tokenizer.tokenize(word)) > 1]
     return len(spelt) / max(1, len(words))
-
-
-def usage(backbone: FrozenBackbone, out: Path) -> list[str]:
-    """Lines of Python that use the prompt without mpt, and answer what ``backbone.answer`` answers.
-
-    One text at a time, so that nothing depends on how a tokenizer pads. Not by PEFT's own ``generate``: its repetition
-    penalty counts the input of a decoder-only model too.
-    """
-    options, encode = backbone.options, backbone.encode
-    name = backbone.config.name_or_path if backbone.name.endswith(GGUF) else resolve(backbone.name)
-    kind = "AutoModelForCausalLM" if backbone.decoder_only else "AutoModelForSeq2SeqLM"
-    at = f", revision={options.revision!r}" if options.revision and not Path(name).is_dir() else ""
-    longest = encode.max_input_length
-    kept = len(encode.tail) if backbone.decoder_only else 1  # its end of sequence
-    cut = f"row if len(row) <= {longest} else row[:{longest - kept}] + row[-{kept}:]" if kept else f"row[:{longest}]"
-    read = '["your text"]'
-    if (chat := encode.chat) is not None:
-        text = "text.strip()" if chat.trims_input else "text"
-        read = f"[{chat.head!r} + {text} + {chat.tail!r} for text in {read}], add_special_tokens=False"
-    return [
-        f"import torch; from peft import PeftModel; from transformers import {kind}, AutoTokenizer, GenerationConfig",
-        # The type is said even of float32: without it transformers loads what the weights are stored in.
-        f"tokenizer, model = AutoTokenizer.from_pretrained({name!r}{at}), "
-        f"{kind}.from_pretrained({name!r}, dtype={options.dtype!r}{at})",
-        # In place of the checkpoint's own settings, which may ask for beams, sampling or a penalty.
-        f"model.generation_config = GenerationConfig({_settings(backbone)})",
-        f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
-        f'rows = tokenizer({read})["input_ids"]',
-        f"rows = [model.get_input_embeddings()(torch.tensor([{cut}], dtype=torch.long)) for row in rows]",
-        "rows = [torch.cat([prompt.to(row.dtype), row], dim=1) for row in rows]",
-        "ids = [model.generate(inputs_embeds=row, attention_mask=torch.ones(row.shape[:2]).long())[0] for row in rows]",
-        "told = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)",
-        "print([text.strip() for text in told])",
-    ]
-
-
-def _settings(backbone: FrozenBackbone) -> str:
-    known = backbone.generation.to_diff_dict()
-    return ", ".join(f"{name}={value!r}" for name, value in known.items() if name != "transformers_version")
 
 
 def _table(found: AdaptResult, metric: str) -> Table:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from support.changes import replaced
-from support.chats import chat_model
-from support.small_models import bart, gpt2, llama, t5
-from transformers import AutoModelForSeq2SeqLM
 
 from mpt.adapt.examples import Examples
 from mpt.adapt.run import AdaptResult, TriedStart, _best
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.tuning import Tuned
-from mpt.adapt.verdict import foreign, usage, verdict
-from mpt.backbone.loading import BackboneOptions
+from mpt.adapt.verdict import foreign, verdict
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
 from mpt.data.tables.rows import TaskRow
 from mpt.data.tasks.task import Example, Task
-from mpt.prompt.files import save_prompt
 
 BACKBONE: Any = SimpleNamespace(name="some/model")
 
@@ -82,59 +74,6 @@ def test_a_score_that_means_nothing_is_told(score, options, expected):
     text = said(attempt(SAMPLED, score, 1.0), attempt("one", score, 0.5, step=0), **options)
     assert (expected or "always") in text if expected else "always" not in text
     assert "without any tuning one" in text
-
-
-TEXTS = ["your text", "a much longer text that is cut in the end", ""]
-
-
-def hostile(folder: Path) -> None:
-    """A checkpoint with generation settings of its own, and a tokenizer that pads, cuts and tells otherwise."""
-    for name, more in (
-        ("generation_config.json", {"repetition_penalty": 50.0, "num_beams": 3, "min_length": 9}),
-        ("tokenizer_config.json", {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-                                   "truncation_side": "left", "clean_up_tokenization_spaces": True}),
-    ):  # fmt: skip
-        path = folder / name
-        path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("options", [{}, {"num_beams": 2, "early_stopping": True, "repetition_penalty": 1.5}])
-@pytest.mark.parametrize("build", [t5, bart, gpt2, llama])
-def test_the_printed_lines_answer_as_mpt_does(build, options, tmp_path, capsys):
-    folder = build(tmp_path / "a 'quoted' model")
-    answered_alike(folder, tmp_path / "prompt", capsys, max_input_length=20, **options)
-
-
-@pytest.mark.parametrize("name", ["chatml", "gemma"])
-def test_the_printed_lines_write_a_chat_as_mpt_does(name, tmp_path, capsys):
-    folder = chat_model(tmp_path / "model", name)
-    answered_alike(folder, tmp_path / "prompt", capsys, max_input_length=110, chat_template=True)
-
-
-def answered_alike(folder: Path, out: Path, capsys: Any, **options: Any) -> None:
-    hostile(folder)
-    backbone = FrozenBackbone(str(folder), BackboneOptions(max_target_length=8, **options)).eval()
-    prompt = torch.randn(5, backbone.hidden_size, generator=torch.Generator().manual_seed(1))
-    save_prompt(out, prompt, str(folder), backbone.decoder_only, {})
-    lines = "\n".join(usage(backbone, out))
-    expected = [backbone.answer(prompt, backbone.encode([text])).texts[0] for text in TEXTS]
-    there: dict[str, Any] = {}
-    exec(replaced(lines, '["your text"]', repr(TEXTS)), there)
-    assert capsys.readouterr().out.strip() == str(expected)
-    assert there["tokenizer"](TEXTS[0]).keys() >= {"token_type_ids"}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_lines_load_the_weights_as_they_were_for_the_scores(tmp_path, stored, dtype):
-    folder = t5(tmp_path / "model")
-    AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=stored).save_pretrained(folder)
-    backbone = FrozenBackbone(str(folder), BackboneOptions(dtype=dtype))
-    there: dict[str, Any] = {}
-    exec("\n".join(usage(backbone, Path("out"))[:2]), there)
-    assert there["model"].dtype == next(backbone.model.parameters()).dtype == getattr(torch, dtype)
 
 
 def test_the_bundled_backbone_says_that_it_knows_no_english():
