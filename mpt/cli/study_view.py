@@ -149,7 +149,7 @@ def print_report(console: Console, report: Report, folder: Path) -> None:
                 console.print(f"no interval and no p: {why}", markup=False)
         if (pace := pace_table(facts, section)) is not None and not facts.has_several:
             print_table(console, pace, f"{name}: steps to a share of {facts.baseline}'s final dev score")
-    if facts.root == "synthetic":
+    if facts.is_synthetic:
         console.print("The tasks are synthetic, made by the package.")
     elif Path(facts.backbone).name == "mpt-tiny":
         console.print("mpt-tiny is not a pre-trained English model: here the numbers show only that all runs.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from mpt.data.fewshot.files import SYNTHETIC
 from mpt.present.bars import NOTHING, UNDEFINED, Bar, Chart, draw_bars
 from mpt.present.figure_style import COLOURS, colours
 from mpt.present.markdown import Figure
@@ -151,7 +150,7 @@ def _spread(facts: StudyFacts) -> str:
 
 
 def _title(facts: StudyFacts, section: Section | None, what: str) -> str:
-    kind = "synthetic tasks" if facts.root == SYNTHETIC else f"data in {Path(facts.root).name}"
+    kind = "synthetic tasks" if facts.is_synthetic else f"data in {Path(facts.root).name}"
     settings = facts.settings if section is None else [section.setting]
     backbones = dict.fromkeys(Path(setting.backbone or facts.backbone).name for setting in settings)
     places = [section.setting.name] if section is not None else []

@@ -108,7 +108,7 @@ def _what(facts: StudyFacts) -> str:
 def _cautions(facts: StudyFacts) -> list[Block]:
     """What is left out, and what the numbers cannot say."""
     blocks: list[Block] = [sentence for setting in facts.settings if (sentence := setting.left_out(facts.root))]
-    if facts.root == SYNTHETIC:
+    if facts.is_synthetic:
         blocks.append(
             "**All tasks here are synthetic**: made by the package from a made-up world, with the few-shot "
             "protocol of CrossFit. The numbers show how the methods compare on these tasks, and say nothing about "

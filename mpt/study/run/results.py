@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mpt.data.fewshot.files import SYNTHETIC
+from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.task import Shots
 from mpt.record.folder import RunFolder
 from mpt.record.options import from_words
@@ -87,6 +89,12 @@ class StudyFacts:
     def has_several(self) -> bool:
         """Whether there are several partitions."""
         return len(self.settings) > 1
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether all targets are tasks of the embedded suite, and none a user's own."""
+        targets = {target for setting in self.settings for target in setting.targets}
+        return self.root == SYNTHETIC and targets <= synthetic_tasks().keys()
 
     @property
     def is_crowded(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from mpt.study.plan import fingerprints
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.reach import tell_reach
+from mpt.study.run.results import StudyFacts
+from mpt.study.spec.settings import settings
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
 
@@ -105,3 +108,11 @@ def test_mistakes(tmp_path, old, new, said):
     task(tmp_path / "other", "syn-heat-report")
     with pytest.raises(UserError, match=said):
         planned(write(tmp_path, STUDY.replace(old, new)))
+
+
+def test_a_report_does_not_call_an_own_task_synthetic(tmp_path):
+    study = load_study(write(tmp_path))
+    (place,) = settings(study)
+    facts = StudyFacts("a", study.file, study.backbone, study.root, [place], "PT", ["PT", "MTL"], [13])
+    assert not facts.is_synthetic
+    assert replace(facts, settings=[replace(place, targets=("syn-heat-report",))]).is_synthetic
