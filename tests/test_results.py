@@ -118,6 +118,19 @@ def test_the_published_ablations_are_those_of_the_committed_results():
             assert re.search(rf"^\| {name}[a-z ]* \| {re.escape(' | '.join(cells))} \|$", text, flags=re.M), cells
 
 
+def test_the_published_steps_of_pretraining_are_those_of_the_committed_results():
+    path = ROOT / "experiments/results/ablations_synthetic/pretraining_scores.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    for setting in ("steps-1000", "mpt-tiny"):
+        own = [row for row in rows if row["partition"] == setting]
+        means = [
+            statistics.mean(100 * float(row["score"]) for row in own if row["seed"] == s) for s in ("13", "21", "42")
+        ]
+        told = f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}"
+        page = (path.parent / "README.md").read_text(encoding="utf-8")
+        assert len(own) == 12 and told in page and told in RESULTS, told
+
+
 def test_the_published_domain_shift_is_that_of_the_committed_results():
     path = ROOT / "experiments/results/domain_shift_synthetic/other_tasks.csv"
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))

@@ -73,11 +73,12 @@ def plain_answers(model: Any, tokenizer: Any, inputs: list[str], prompt: torch.T
 @pytest.mark.long
 def test_runs_are_tested_on_other_tasks_and_a_study_goes_on_with_that(tmp_path):
     out = tmp_path / "out"
-    assert study("run", write_yaml(tmp_path / "s.yaml", STUDY), "--out", out)[0] == 0
+    alone = ("--out", out, "--workers", 1)
+    assert study("run", write_yaml(tmp_path / "s.yaml", STUDY), *alone)[0] == 0
     before = results(out)
     assert len(before) == 3 and not any("trained_on" in result for result in before.values())
     file = write_yaml(tmp_path / "s.yaml", {**STUDY, "test_on": {BLOG: [POST]}})
-    code, told, err = study("run", file, "--out", out)
+    code, told, err = study("run", file, *alone)
     assert code == 0, err
     found = results(out)
     assert {key: found[key] for key in before} == before, "nothing is done again"
