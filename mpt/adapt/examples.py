@@ -73,7 +73,8 @@ class Examples:
         task: named after the train file.
         train, dev, test: rows; test may be empty.
         told: what was made of the files, a sentence each.
-        template: of an own task, the text that columns make; empty for others.
+        template: the column or key that the inputs are from, or of an own task the text that columns make; empty where
+            columns have no names.
     """
 
     task: Task
@@ -160,7 +161,9 @@ def _of_files(source: ExampleFiles) -> Examples:
         tell_shared(tables["test"], {"train": train, "dev": dev}, told)
     test = tables["test"].rows if "test" in tables else []
     kind = "classification" if labels else "other"
-    return Examples(Task(source.train.stem, kind, metric, labels), train, dev, test, told)
+    column = tables["train"].input
+    template = "" if set(column) & set("{}") else column
+    return Examples(Task(source.train.stem, kind, metric, labels), train, dev, test, told, template)
 
 
 def _labels(source: ExampleFiles, table: RowTable, train: Sequence[TaskRow], told: list[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser
-from mpt.cli.predict import add_answering, add_reading, open_prompts
+from mpt.cli.predict import add_answering, add_reading, labelled_rows, open_prompts, usual_input
 from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 
@@ -45,10 +45,8 @@ def run_evaluate_command(arguments: list[str]) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from mpt.data.tables.rows import read_rows
-
     *folders, name = options.paths
-    table = read_rows(Path(name), options.input, options.output, options.header, options.encoding)
+    table = labelled_rows(Path(name), options, usual_input(folders))
     from mpt.present.terminal import console
     from mpt.use.answering import all_together, check_together
     from mpt.use.evaluation import evaluate

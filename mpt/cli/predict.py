@@ -18,6 +18,7 @@ from mpt.util.names import nearest
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mpt.data.tables.rows import RowTable
     from mpt.use.predict_file import Predicted
     from mpt.use.predictor import Predictor
 
@@ -67,7 +68,11 @@ def run_predict_command(arguments: list[str]) -> None:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """How the file is read, as predict and evaluate have it."""
     files = parser.add_argument_group("file")
-    files.add_argument("--input", metavar="COLUMN", help="the texts' column: name, number, or key of JSON objects")
+    files.add_argument(
+        "--input",
+        metavar="COLUMN",
+        help="the texts' column: name, number, key of JSON objects, or a template: {subject}: {body}",
+    )
     files.add_argument(
         "--header", action=argparse.BooleanOptionalAction, help="whether the first line names columns (default: seen)"
     )
@@ -105,14 +110,13 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
 
 def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: Console) -> Predictor:
     """The prompts, by the options of :func:`add_answering`, calibrated."""
-    from mpt.data.tables.rows import read_rows
     from mpt.use.calibrating import calibrate
     from mpt.use.opening import open_predictor
 
     names = ("labels", "free", "per_token", "device", "max_input_length", "max_target_length", "dtype")
     dev = None
     if options.calibrate is not None:
-        dev = read_rows(options.calibrate, options.input, options.output, options.header, options.encoding).rows
+        dev = labelled_rows(options.calibrate, options, usual_input(folders)).rows
     predictor = open_predictor(folders, options.backbone, **{name: getattr(options, name) for name in names})
     terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
     if dev is not None or options.contextual:
@@ -122,12 +126,31 @@ def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: 
 
 
 def usual_input(folders: Sequence[str]) -> str | None:
-    """The input column that the first prompt's examples had, if its folder says it."""
+    """What the first prompt's inputs were made of, if its folder says it: a column, or a template over columns."""
     from mpt.prompt.files import read_prompt
     from mpt.use.folders import prompt_folder
 
-    found = [read_prompt(prompt_folder(folder))[2].get("input") for folder in folders]
+    found = [read_prompt(prompt_folder(folder))[2].get("template") for folder in folders]
     return found[0] if isinstance(found[0], str) else None
+
+
+def labelled_rows(path: Path, options: argparse.Namespace, usual: str | None = None) -> RowTable:
+    """Examples: the test split of a user's own task, or the rows of a table.
+
+    Args:
+        usual: see :func:`usual_input`.
+    """
+    from mpt.data.tables.own_task import read_own_task
+    from mpt.data.tables.rows import RowTable, column_names, read_rows
+    from mpt.util.yaml_file import is_yaml
+
+    if is_yaml(path):
+        own = read_own_task(path)
+        return RowTable(path, list(own.told), own.rows("test"))
+    column = options.input
+    if column is None and usual and usual in column_names(path, options.encoding):
+        column = usual
+    return read_rows(path, column, options.output, options.header, options.encoding)
 
 
 def _predict(options: argparse.Namespace) -> None:

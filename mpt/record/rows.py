@@ -125,7 +125,9 @@ def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, A
         data: of one task or of several, of which none is named.
     """
     task = getattr(data, "task", None)
-    known = {"metric": task.metric, "labels": list(task.labels)} if task else {}
+    known: dict[str, Any] = {"metric": task.metric, "labels": list(task.labels)} if task else {}
+    if template := getattr(data, "template", ""):
+        known["template"] = template
     return {"method": type(learner).__name__, "task": task.name if task else None, **known, "step": step}
 
 

@@ -121,7 +121,7 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "chat_template": (lambda value: isinstance(value, bool), "true or false"),
     "labels": (_is_labels, "a list of different texts"),
     "task": (_is_text, "a text"),
-    "input": (_is_text, "a text"),
+    "template": (_is_text, "a text"),
     "metric": (lambda value: _is_text(value) and value in METRICS, f"one of {', '.join(METRICS)}"),
     "revision": (_is_text, "a text"),
 }
@@ -138,5 +138,4 @@ def _used(name: str, stored: StoredPrompt, labels: tuple[str, ...], free: bool) 
         known,
         facts.get("task") or "",
         facts.get("metric"),
-        facts.get("input"),
     )

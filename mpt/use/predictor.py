@@ -29,7 +29,6 @@ class UsedPrompt:
         known_labels: of its task, also where what the model writes is the answer.
         task: that it was learned on; empty if that is not known.
         metric: of that task.
-        input: the column that its examples' inputs were in.
         calibration: of the labels' probabilities.
     """
 
@@ -39,7 +38,6 @@ class UsedPrompt:
     known_labels: tuple[str, ...] = ()
     task: str = ""
     metric: str | None = None
-    input: str | None = None
     calibration: Calibration = field(default_factory=Calibration)
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 from support.used_prompts import TASKS, labelled, task_data
 
+import mpt
 import mpt.use.predict_file as predict_file
 from mpt.cli.main import main, run
 
@@ -170,6 +171,47 @@ def test_evaluate_tells_what_predict_got_right(folders, tmp_path, capsys):
     assert plain["score"] == sum(right) / len(right) and plain["off_label"] == 0 and plain["metric"] == "ACC"
     assert sum(map(sum, plain["confusion"]["rows"])) == found["examples"] == 40
     assert found["metric"] == task_data(TASKS[1]).task.metric == "Classification-F1"
+
+
+def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{number},{'a hot' if number % 2 else 'an icy'} day {number} .,{number % 2}" for number in range(24)]
+    (tmp_path / "heat.csv").write_text("\n".join(["id,wording,verdict", *rows, ""]))
+    (tmp_path / "heat.yaml").write_text(
+        'file: heat.csv\ninput: "report : {wording} heat ?"\noutput: verdict\nlabels: {0: minus, 1: plus}\n'
+    )
+    run(["adapt", "heat.yaml", "--out", "prompt", "--steps", "2", "--every", "2", "--prompt-length", "3"])
+    capsys.readouterr()
+    run(["predict", "prompt", "heat.csv"])
+    told = capsys.readouterr()
+    answers = list(csv.DictReader(told.out.splitlines()))
+    assert "the texts are 'report : {wording} heat ?'" in told.err and len(answers) == 24
+    alone = mpt.load_prompt("prompt")(["report : a hot day 1 . heat ?"])[0]
+    assert float(answers[1]["p_plus"]) == pytest.approx(alone.probabilities["plus"], abs=1e-5)
+    run(["evaluate", "prompt", "heat.yaml", "--out", "report.json"])
+    assert json.loads((tmp_path / "report.json").read_text())["examples"] == 4
+    (tmp_path / "plain.csv").write_text((tmp_path / "heat.csv").read_text())
+    run(
+        [
+            "adapt",
+            "plain.csv",
+            "--input",
+            "wording",
+            "--output",
+            "verdict",
+            "--out",
+            "plain",
+            "--steps",
+            "2",
+            "--every",
+            "2",
+            "--prompt-length",
+            "3",
+        ]
+    )
+    capsys.readouterr()
+    run(["predict", "plain", "heat.csv"])
+    assert "the texts are in the column wording" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,11 @@ class FewShotData(TextData):
             self.labels = self.task.labels
             self.task_names = (self.task.name,)
 
+    @property
+    def template(self) -> str:
+        """What the inputs of a user's own task are made of; empty for others."""
+        return read_own_task(self.source).input.text if is_yaml(self.source) else ""
+
     def outputs(self) -> list[Outputs]:
         self.setup()
         assert self.fewshot is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpt.data.tables.records import FileRecord, FileRecords, read_records
+from mpt.data.tables.records import FileRecord, FileRecords, read_records, stream_records
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -75,12 +75,14 @@ class RowTable:
         told: what was made of the file, a sentence each.
         rows: in the file's order.
         left_out: line of each record that is none, and which part of it is empty.
+        input: the column or key that the inputs are from, if it has a name.
     """
 
     file: Path
     told: list[str]
     rows: list[TaskRow] = field(default_factory=list)
     left_out: list[tuple[int, str]] = field(default_factory=list)
+    input: str = ""
 
     def take(self, line: int, source: str, outputs: list[str]) -> None:
         """A record, unless its input or output is empty."""
@@ -126,6 +128,13 @@ def read_rows(
     return _of_table(records, input, output, header)
 
 
+def column_names(path: Path, encoding: str | None = None) -> list[str]:
+    """The cells of a table's first record, or the keys of a file's first JSON object."""
+    sample, _ = stream_records(path, encoding)
+    first = sample.rows[0].cells if sample.rows else []
+    return list({**key_paths(first), **first}) if isinstance(first, dict) else [cell.strip() for cell in first]
+
+
 def lines(numbers: Sequence[int]) -> str:
     """Line numbers in a sentence: ``line 3``, ``lines 3, 4 and 5``, ``lines 1, 2, 3, 4, 5 and 7 more``."""
     shown = [str(number) for number in numbers[:_SHOWN]]
@@ -160,7 +169,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
         told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
     # CrossFit's files have further gold outputs behind further tabs.
     several = records.kind == "tsv" and not header and output is None
-    table = RowTable(path, told)
+    table = RowTable(path, told, input=names[chosen[0]] if header else "")
     for record in rows:
         cells = record.cells
         assert isinstance(cells, list)
@@ -270,7 +279,7 @@ def _of_objects(records: FileRecords, input: str | None, output: str | None) -> 
             raise UserError(f"{path} has no key {asked!r} for --{what}; {nearest(asked, paths)}")
         chosen.append(name)
     told = [] if input and output else [f"the input is the key {chosen[0]}, the output {chosen[1]}"]
-    table = RowTable(path, told)
+    table = RowTable(path, told, input=chosen[0])
     for record in records.rows:
         assert isinstance(record.cells, dict)
         cells = {**key_paths(record.cells), **record.cells}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpt.data.tables.own_file import ColumnText
 from mpt.data.tables.records import FileRecord, FileRecords, blocks, stream_records
 from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, key_paths, like_names
 from mpt.util.errors import UserError
@@ -39,7 +40,7 @@ class TextTable:
         file: where it is.
         kind: ``csv``, ``tsv``, ``json``, or ``text``: a text a line.
         names: of a table's columns.
-        input: the name of the column that the texts are in, or the path of a key.
+        input: the texts, as columns or keys make them.
         told: what was made of the file, a sentence each.
         delimiter: of a CSV.
         quoted: whether a TSV's cells are quoted as spreadsheets do it.
@@ -48,7 +49,7 @@ class TextTable:
     file: Path
     kind: str
     names: list[str]
-    input: str
+    input: ColumnText
     told: list[str]
     delimiter: str = ","
     quoted: bool = False
@@ -68,26 +69,27 @@ class TextTable:
         _, records = stream_records(self.file, self.encoding)
         if self.header:
             next(records)
-        place = None if self.kind == "json" else self.names.index(self.input)
+        places = {} if self.kind == "json" else {name: self.names.index(name) for name in self.input.columns}
         for record in records:
-            yield self._object(record) if place is None else self._row(record, place)
+            yield self._object(record) if self.kind == "json" else self._row(record, places)
 
-    def _row(self, record: FileRecord, place: int) -> TextRow:
+    def _row(self, record: FileRecord, places: Mapping[str, int]) -> TextRow:
         cells, width = record.cells, len(self.names)
         assert isinstance(cells, list)
-        if len(cells) > width or place >= len(cells):
+        if len(cells) > width or max(places.values()) >= len(cells):
             why = "a text with a comma must be in quotes" if self.kind == "csv" else "a tab within a text cuts it"
             raise UserError(f"{self.file}, line {record.line} has {len(cells)} columns, the first line {width}; {why}")
-        return TextRow(record.line, cells + [""] * (width - len(cells)), cells[place])
+        text = self.input.of_cells({name: cells[place] for name, place in places.items()})
+        return TextRow(record.line, cells + [""] * (width - len(cells)), text)
 
     def _object(self, record: FileRecord) -> TextRow:
         assert isinstance(record.cells, dict)
         cells = {**key_paths(record.cells), **record.cells}
-        if self.input not in cells:
+        if missing := [name for name in self.input.columns if name not in cells]:
             there = ", ".join(map(repr, cells))
-            raise UserError(f"{self.file}, line {record.line} has no key {self.input!r}; it has {there}")
-        text = as_text(self.file, record, self.input, cells[self.input])
-        return TextRow(record.line, record.cells, text)
+            raise UserError(f"{self.file}, line {record.line} has no key {missing[0]!r}; it has {there}")
+        texts = {name: as_text(self.file, record, name, cells[name]) for name in self.input.columns}
+        return TextRow(record.line, record.cells, self.input.of_cells(texts))
 
 
 def open_texts(
@@ -101,11 +103,11 @@ def open_texts(
 
     Args:
         path: .csv, .tsv or .jsonl; .txt holds a text a line unless there are tabs in it.
-        input: name or number of the texts' column, or key of JSON objects; found by itself if there is one alone beside
-            ids and labels, or by its name.
+        input: name or number of the texts' column, key of JSON objects, or a template over them such as
+            ``{subject}: {body}``; found by itself if there is one alone beside ids and labels, or by its name.
         header: whether the first record of a table is one; found by itself if not given.
         encoding: by Python's name; UTF-8 if not given.
-        usual: the input column of other files, which is taken if there is one of that name.
+        usual: what the texts of other files were made of, which is taken if this one has such columns.
 
     Raises:
         UserError: it is empty, or the column cannot be told.
@@ -115,7 +117,7 @@ def open_texts(
             raise UserError(f"{path} is empty; each line is a text")
         if input is not None or header:
             raise UserError(f"{path} holds a text a line and has no columns; leave out --input and --header")
-        return TextTable(path, "text", ["text"], "text", [], encoding=encoding)
+        return TextTable(path, "text", ["text"], ColumnText.of("text"), [], encoding=encoding)
     sample, _ = stream_records(path, encoding)
     if not sample.rows:
         raise UserError(f"{path} is empty; each record is a text to be answered")
@@ -125,7 +127,7 @@ def open_texts(
     assert isinstance(first.cells, list)
     names, told = [cell.strip() for cell in first.cells], []
     if header is None:
-        header = _is_header(sample, names, {name for name in (input, usual) if name})
+        header = _is_header(sample, names, {name for text in (input, usual) for name in _columns(text)})
         if not header:
             told.append("there is no header; if the first line is one, say --header")
     if header and len(sample.rows) == 1:
@@ -134,15 +136,42 @@ def open_texts(
     if not header:
         names = [f"column {number}" for number in range(1, width + 1)]
     known = names if header else []
-    place = column(path, "input", input, known, width) if input else _text_column(path, names, known, usual)
+    parts = _template(input, "--input") if input and set(input) & set("{}") else None
+    if parts is None and usual and not input and set(_columns(usual)) <= set(known):
+        parts = ColumnText.of(usual)
+    if parts is None:
+        place = column(path, "input", input, known, width) if input else _text_column(path, names, known)
+        assert place is not None
+        places = [place]
+    else:
+        places = [found for name in parts.columns if (found := column(path, "input", name, known, width)) is not None]
     if not input and header:
-        told.append(f"the texts are in the column {names[place or 0]}")
-    assert place is not None
+        told.append(_made_of("column", [names[place] for place in places], parts))
     if len(set(names)) < len(names):
         names = [name if names.index(name) == at else f"{name} ({at + 1})" for at, name in enumerate(names)]
-    return TextTable(
-        path, sample.kind, names, names[place], told, sample.delimiter, sample.quoted, bool(header), encoding
-    )
+    if parts is None:
+        made = ColumnText(names[places[0]], ("", names[places[0]], ""))
+    else:
+        own = dict(zip(parts.columns, (names[place] for place in places), strict=True))
+        made = ColumnText(parts.text, tuple(own[x] if at % 2 else x for at, x in enumerate(parts.parts)))
+    return TextTable(path, sample.kind, names, made, told, sample.delimiter, sample.quoted, bool(header), encoding)
+
+
+def _columns(text: str | None) -> tuple[str, ...]:
+    return _template(text, "--input").columns if text else ()
+
+
+def _template(text: str, option: str) -> ColumnText:
+    try:
+        return ColumnText.of(text)
+    except ValueError as error:
+        raise UserError(f"{option} {error}") from None
+
+
+def _made_of(kind: str, names: list[str], parts: ColumnText | None) -> str:
+    if parts is not None and not parts.is_cell:
+        return f"the texts are {parts.text!r}, as the prompt's examples were"
+    return f"the texts are in the {kind} {names[0]}"
 
 
 def _is_header(sample: FileRecords, names: list[str], sought: set[str]) -> bool:
@@ -154,10 +183,8 @@ def _is_header(sample: FileRecords, names: list[str], sought: set[str]) -> bool:
     return like_names(sample, lower)
 
 
-def _text_column(path: Path, names: list[str], known: list[str], usual: str | None) -> int:
-    """Where the texts are: the usual column, or one with such a name, or the only one that is no id and no label."""
-    if usual in known:
-        return known.index(usual)
+def _text_column(path: Path, names: list[str], known: list[str]) -> int:
+    """Where the texts are: in a column with such a name, or in the only one that is no id and no label."""
     found = column(path, "input", None, known, len(names))
     if found is not None:
         return found
@@ -174,15 +201,19 @@ def _of_objects(sample: FileRecords, input: str | None, encoding: str | None, us
     paths = key_paths(first)
     texts = [name for name in paths if isinstance(paths[name], str) and not ID.fullmatch(name)]
     texts = [name for name in texts if name.lower() not in OUTPUTS]
-    found = input or next((name for name in (usual, *INPUTS) if name in paths or name in first), None)
-    if found is None and len(texts) == 1:
-        found = texts[0]
-    if found is None:
-        raise UserError(f"{path} has the keys {', '.join(map(repr, paths))}; say by --input which the texts are in")
-    if found not in paths and found not in first:
-        raise UserError(f"{path} has no key {found!r} for --input; {nearest(found, paths)}")
-    told = [] if input else [f"the texts are in the key {found}"]
-    return TextTable(path, "json", list(first), found, told, encoding=encoding)
+    known = {*paths, *first}
+    parts = _template(input, "--input") if input else None
+    if parts is None and usual and set(_columns(usual)) <= known:
+        parts = ColumnText.of(usual)
+    if parts is None:
+        found = next((name for name in INPUTS if name in known), texts[0] if len(texts) == 1 else None)
+        if found is None:
+            raise UserError(f"{path} has the keys {', '.join(map(repr, paths))}; say by --input which the texts are in")
+        parts = ColumnText(found, ("", found, ""))
+    if missing := [name for name in parts.columns if name not in known]:
+        raise UserError(f"{path} has no key {missing[0]!r} for --input; {nearest(missing[0], paths)}")
+    told = [] if input else [_made_of("key", list(parts.columns), parts)]
+    return TextTable(path, "json", list(first), parts, told, encoding=encoding)
 
 
 def _text_lines(path: Path, encoding: str | None) -> Iterator[str]:

@@ -42,7 +42,7 @@ def test_the_column_that_is_answered(tmp_path, name, content, kind, column, foun
             open_texts(path)
         return
     table = open_texts(path)
-    assert (table.kind, table.input) == (kind, column)
+    assert (table.kind, table.input.columns) == (kind, (column,))
     assert [row.text for row in table.rows()] == found
 
 
@@ -57,6 +57,18 @@ def test_the_column_may_be_named_numbered_a_path_or_the_usual_one(tmp_path):
         open_texts(table, input="c", header=True)
     with pytest.raises(UserError, match=r"no key 'ticket.bod' for --input; did you mean ticket.body"):
         open_texts(nested, input="ticket.bod")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_texts_may_be_made_of_several_columns(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("s,body,n\nhi,there,1\n" if name == "t.csv" else '{"s": "hi", "body": "there", "n": 1}\n')
+    assert texts(path, input="{s}: {body} {{{n}}}") == ["hi: there {1}"]
+    assert texts(path, usual="{s} -> {body}") == ["hi -> there"] and texts(path, usual="body") == ["there"]
+    with pytest.raises(UserError, match=r"'gone' for --input"):
+        texts(path, input="{s} {gone}")
+    with pytest.raises(UserError, match=r"--input has a brace without its twin"):
+        texts(path, input="{s")
 
 
 @pytest.mark.parametrize(
