@@ -15,20 +15,29 @@ from torch import Tensor
 from mpt.adapt.defaults import DEFAULTS
 from mpt.adapt.examples import Examples
 from mpt.adapt.progress import TuningProgress
-from mpt.adapt.starts import Start, cut, own_starts
+from mpt.adapt.starts import Start, cut, more_starts, own_starts
 from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, tune
 from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
+from mpt.data.tasks.task import Example
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
+from mpt.metrics import crossfit as metrics
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, write_predictions
+from mpt.use.ensemble import ensemble
+from mpt.use.predictor import Answer
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder, only_one, write_json
+
+ENSEMBLE = "ensemble"
+"""The folder in a prompt's, of the prompts that answer together."""
+
+_OF_THE_CHOSEN = ("tried", "test_score", "test_score_from_sampled_vocabulary")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class AdaptOptions:
         prompt_length, learning_rate, batch_size: of the tuning; those of the library's keys if not given, and without a
             library :data:`mpt.adapt.defaults.DEFAULTS`. The length has to be the library's, if there is one.
         seed: of the order of the batches, and without a library of the starts.
+        ensemble: how many prompts answer together by their vote, the best on dev; where there are fewer starts, further
+            ones are sampled from the vocabulary.
     """
 
     instruction: str | None = None
@@ -60,6 +71,7 @@ class AdaptOptions:
     learning_rate: float | None = None
     batch_size: int | None = None
     seed: int = 13
+    ensemble: int = 1
 
 
 @dataclass
@@ -85,6 +97,20 @@ class TriedStart:
 
 
 @dataclass
+class Together:
+    """Some prompts that answer together.
+
+    Attributes:
+        members: the best on dev, best first.
+        dev, test: the score of their vote; of test, if there is one, and the members' own, in their order.
+    """
+
+    members: list[TriedStart]
+    dev: float = 0.0
+    test: tuple[float, list[float]] | None = None
+
+
+@dataclass
 class AdaptResult:
     """The result of an adaptation.
 
@@ -96,6 +122,7 @@ class AdaptResult:
         outputs: of the chosen prompt, by split, of each example.
         labels: of which the likeliest was the answer; empty where the model wrote.
         inputs_cut: how many inputs were longer than the backbone was told to read.
+        together: the vote of several prompts, if it was asked for.
     """
 
     tries: list[TriedStart]
@@ -105,6 +132,7 @@ class AdaptResult:
     outputs: dict[str, list[Prediction]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     inputs_cut: int = 0
+    together: Together | None = None
 
     @property
     def plain(self) -> TriedStart:
@@ -220,12 +248,17 @@ class _Adaptation:
 
     def search(self, work: Path) -> AdaptResult:
         key, starts = None, self.starts
+        of_library = self.choices.top if self.library is not None else 0
+        missing = max(0, self.choices.ensemble - len(starts) - of_library)
         if self.library is not None:
             key = self._key()
             starts = [*starts, *self._retrieved(self.library, key)]
+        starts = [*starts, *more_starts(self.backbone, len(starts[0].prompt), self.recipe.seed, missing)]
         data = self.examples.data(self.choices.batch_size or self.recipe.batch_size, self.choices.seed)
         tries = self._tune(data, starts, work)
         found = AdaptResult(tries, _best(tries), tries[0].tuned.key if key is None else key, labels=self.labels)
+        if self.choices.ensemble > 1:
+            found.together = Together(_ranked(tries)[: self.choices.ensemble])
         self._score(found, data)
         return found
 
@@ -284,7 +317,19 @@ class _Adaptation:
         if test:
             (best, outputs), (base, _) = answers(self.backbone, [chosen, plain], data, test, self.labels)
             found.test, found.outputs["test"] = (best, base), outputs
+        if found.together is not None:
+            found.together.dev, _ = self._vote(found.together, data, dev)
+            found.together.test = self._vote(found.together, data, test) if test else None
         found.inputs_cut = self.backbone.encode.inputs_cut
+
+    def _vote(self, together: Together, data: FewShotData, rows: list[Example]) -> tuple[float, list[float]]:
+        """The score of the members' vote on examples, and each one's own."""
+        weights = [one.tuned.value for one in together.members if one.tuned.value is not None]
+        own = answers(self.backbone, weights, data, rows, self.labels)
+        told = ensemble([[Answer(row.prediction) for row in outputs] for _, outputs in own])
+        references = [row.targets for row in rows]
+        score = metrics.score(self.examples.task.metric, [one.text for one in told], references)
+        return score, [score for score, _ in own]
 
     def save(self, found: AdaptResult, out: Path) -> None:
         examples, backbone, chosen = self.examples, self.backbone, found.chosen
@@ -331,14 +376,24 @@ class _Adaptation:
                 of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
                 of_key["recipe"] = asdict(self.recipe)
                 save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
+            for number, one in enumerate(found.together.members if found.together else (), start=1):
+                assert one.tuned.value is not None
+                own = {name: value for name, value in facts.items() if name not in _OF_THE_CHOSEN}
+                own |= {"start": one.start, "similarity": one.similarity, "step": one.tuned.best_step}
+                own["dev_score"] = one.tuned.dev_score
+                save_prompt(fresh / ENSEMBLE / str(number), one.tuned.value, backbone.name, backbone.decoder_only, own)
             for split, rows in found.outputs.items():
                 write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
             write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
 
 
 def _best(tries: list[TriedStart]) -> TriedStart:
-    """The highest dev score; of equal ones the lowest dev loss, which tells more on a few examples."""
+    return _ranked(tries)[0]
+
+
+def _ranked(tries: list[TriedStart]) -> list[TriedStart]:
+    """The highest dev score first; of equal ones the lowest dev loss, which tells more on a few examples."""
     good = [one for one in tries if one.tuned.value is not None]
     if not good:
         raise UserError(f"no tuning came to an end; from {tries[0].start}: {tries[0].tuned.ended}")
-    return min(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))
+    return sorted(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))

@@ -19,6 +19,8 @@ SAMPLED = "sampled vocabulary"
 LABELS = "label words"
 INSTRUCTION = "instruction"
 
+_APART = 1000
+
 
 @dataclass(frozen=True)
 class Start:
@@ -60,6 +62,12 @@ def own_starts(
             raise UserError("--instruction is empty; write what is to be done, or leave it out")
         starts.append(Start(INSTRUCTION, plain_start(backbone, length, seed, FromText(instruction))))
     return starts
+
+
+def more_starts(backbone: FrozenBackbone, length: int, seed: int, number: int) -> list[Start]:
+    """Further samples of the vocabulary, by other seeds."""
+    seeds = [seed + _APART * (place + 1) for place in range(number)]
+    return [Start(f"{SAMPLED}, seed {own}", plain_start(backbone, length, own)) for own in seeds]
 
 
 def cut(backbone: FrozenBackbone, length: int, instruction: str) -> int:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.run import AdaptResult
+from mpt.adapt.run import ENSEMBLE, AdaptResult, Together
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.usage import command, plain_lines
 from mpt.backbone.model import FrozenBackbone
@@ -23,13 +23,30 @@ def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: Fr
     terminal.print(_table(found, metric))
     for sentence in verdict(found, examples, backbone):
         terminal.print(sentence)
+    if found.together is not None:
+        terminal.print(_vote(found.together, metric))
     if found.labels:
         terminal.print("an answer is the likeliest of the labels")
     terminal.print(f"\nthe prompt is in {out}; it answers the rows of a file by\n")
     terminal.print(Text(f"    {command(backbone, out)}"), soft_wrap=True)
+    if found.together is not None:
+        terminal.print(Text(f"    {command(backbone, out / ENSEMBLE)}  # by the vote"), soft_wrap=True)
     terminal.print("\nor, without mpt, by transformers and PEFT:\n")
     for line in plain_lines(backbone, out, found.labels):
         terminal.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _vote(together: Together, metric: str) -> str:
+    dev = [one.tuned.dev_score for one in together.members]
+    told = f"the vote of the {len(dev)} best on dev: {metric} {together.dev:.3f}; alone {_average(dev)}"
+    if together.test is not None:
+        vote, own = together.test
+        told += f"; on test {vote:.3f}, alone {_average(own)}"
+    return told
+
+
+def _average(scores: list[float]) -> str:
+    return f"{sum(scores) / len(scores):.3f} in the mean, {max(scores):.3f} at best"
 
 
 def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) -> list[str]:

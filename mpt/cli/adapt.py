@@ -91,6 +91,13 @@ def run_adapt_command(arguments: list[str]) -> None:
     search.add_argument(
         "--seed", type=at_least(0), metavar="N", default=13, help="of split, order and own starts (default: 13)"
     )
+    search.add_argument(
+        "--ensemble",
+        type=count,
+        default=1,
+        metavar="N",
+        help="the N best on dev also answer together, by their vote (default: 1)",
+    )
     add_model(parser.add_argument_group("backbone"))
     _adapt(parser.parse_args(arguments))
 

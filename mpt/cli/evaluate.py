@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser
-from mpt.cli.predict import add_answering, add_reading, labelled_rows, open_prompts, usual_input
+from mpt.cli.predict import add_answering, add_reading, labelled_rows, named_prompts, open_prompts, usual_input
 from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 
@@ -45,7 +45,7 @@ def run_evaluate_command(arguments: list[str]) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    *folders, name = options.paths
+    folders, name = named_prompts(options.paths)
     table = labelled_rows(Path(name), options, usual_input(folders))
     from mpt.present.terminal import console
     from mpt.use.answering import all_together, check_together

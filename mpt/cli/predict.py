@@ -125,6 +125,13 @@ def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: 
     return predictor
 
 
+def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
+    """The prompts that the command line names, those in a folder of several too, and the file."""
+    from mpt.use.folders import prompts_in
+
+    return [prompt for named in paths[:-1] for prompt in prompts_in(named)], paths[-1]
+
+
 def usual_input(folders: Sequence[str]) -> str | None:
     """What the first prompt's inputs were made of, if its folder says it: a column, or a template over columns."""
     from mpt.prompt.files import read_prompt
@@ -157,7 +164,7 @@ def _predict(options: argparse.Namespace) -> None:
     # All that can be wrong is looked at first, before torch is imported, which takes seconds.
     from mpt.data.tables.texts import open_texts
 
-    *folders, name = options.paths
+    folders, name = named_prompts(options.paths)
     path, out = Path(name), options.out
     if out is not None:
         if out.suffix.lower() not in _KINDS:

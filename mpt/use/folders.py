@@ -30,3 +30,12 @@ def prompt_folder(named: Path | str) -> Path:
             raise UserError(f"the library {where} has no entry {name}; mpt library list {where} shows them")
         return found
     return folder / PROMPT if not is_prompt(folder) and is_prompt(folder / PROMPT) else folder
+
+
+def prompts_in(named: str) -> list[str]:
+    """A prompt by its name, or the prompts that a folder holds, in the order of their names and numbers."""
+    folder = Path(named).expanduser()
+    if not folder.is_dir() or is_prompt(prompt_folder(folder)):
+        return [named]
+    found = [path for path in folder.iterdir() if is_prompt(path)]
+    return [str(path) for path in sorted(found, key=lambda path: (len(path.name), path.name))] or [named]

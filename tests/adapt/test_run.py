@@ -113,7 +113,7 @@ def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, file
 @pytest.mark.long
 def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
     done = adapt("--exclude", "syn-list-last")
-    printed = done.out[done.out.index("with transformers and PEFT:") :]
+    printed = done.out[done.out.index("by transformers and PEFT:") :]
     lines = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
     capsys.readouterr()
     exec(replaced("\n".join(lines), "your text", "x ; y"), {})
@@ -243,3 +243,20 @@ def test_without_a_library_the_key_is_the_plain_tunings_and_begins_a_library(fil
     assert again.code == 0, again.err
     key, other = (load_prompt(folder / "key").weight for folder in (out, tmp_path / "again"))
     assert torch.allclose(key, other, atol=1e-4)
+
+
+@pytest.mark.long
+def test_the_best_prompts_on_dev_may_vote(files, tmp_path, capsys):
+    out, report = tmp_path / "found", tmp_path / "report.json"
+    words = ("--steps", 6, "--every", 3, "--max-target-length", 4, "--device", "cpu", "--ensemble", 3)
+    done = Mpt(capsys)("adapt", files["train"], "--dev", files["dev"], "--test", files["test"], "--out", out, *words)
+    assert done.code == 0, done.err
+    tried = {one["start"]: one for one in json.loads((out / "mpt.json").read_text(encoding="utf-8"))["tried"]}
+    assert list(tried) == ["sampled vocabulary", "label words", "sampled vocabulary, seed 1013"]
+    members = [load_prompt(out / "ensemble" / str(number)) for number in (1, 2, 3)]
+    assert torch.equal(members[0].weight, load_prompt(out).weight)
+    scores = [one.facts["dev_score"] for one in members]
+    assert scores == sorted(scores, reverse=True) == [tried[one.facts["start"]]["dev_score"] for one in members]
+    assert Mpt(capsys)("evaluate", out / "ensemble", files["test"], "--out", report).code == 0
+    vote = json.loads(report.read_text())["score"]
+    assert f"on test {vote:.3f}, alone" in done.out and "mpt predict " in done.out

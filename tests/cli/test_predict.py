@@ -135,6 +135,10 @@ def test_several_prompts_vote(folders, table, tmp_path):
     run(["predict", *several, str(table), "--out", str(tmp_path / "vote.csv")])
     run(["predict", *several, str(table), "--ensemble", "mean", "--out", str(tmp_path / "mean.csv")])
     alone = []
+    both = [str(labelled(place, TASKS[0], rows)) for rows in (3, 9)]
+    run(["predict", *both, str(table), "--out", str(tmp_path / "both.csv")])
+    run(["predict", str(place), str(table), "--out", str(tmp_path / "in_a_folder.csv")])
+    assert read(tmp_path / "in_a_folder.csv") == read(tmp_path / "both.csv")
     for number, folder in enumerate(several):
         run(["predict", folder, str(table), "--out", str(tmp_path / f"{number}.csv")])
         alone.append(read(tmp_path / f"{number}.csv"))
