@@ -114,7 +114,7 @@ def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, file
 def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
     done = adapt("--exclude", "syn-list-last")
     printed = done.out[done.out.index("by transformers and PEFT:") :]
-    lines = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
+    lines = [line[4:] for line in printed.splitlines() if line.startswith("    ")]
     capsys.readouterr()
     exec(replaced("\n".join(lines), "your text", "x ; y"), {})
     assert capsys.readouterr().out.strip()
