@@ -17,6 +17,7 @@ folder, the name of one that ships with the package, or hub:owner/name. OUT is a
   ctranslate2   T5 kinds: one model in which each prompt is tokens of its own, so that the rows of a batch carry
                 different prompts
   tokens        decoder-only models: a plain checkpoint in which each prompt is tokens of its own, for any engine
+  vllm          decoder-only models: the embeddings that a vLLM server of the plain backbone is sent in place of tokens
 
 Each writes README.md, prompts.json and client.py, a client in a few lines. `mpt export ENGINE --help` tells more.
 """
@@ -30,6 +31,7 @@ def run_export_command(arguments: list[str]) -> None:
 _ABOUT = {
     "ctranslate2": "Prompts of a T5 as further rows of the source vocabulary of one CTranslate2 model.",
     "tokens": "Prompts of a decoder-only model as tokens of a plain checkpoint, which every engine batches.",
+    "vllm": "Prompts of a decoder-only model as embeddings, which vllm serve --enable-prompt-embeds takes.",
 }
 
 
@@ -54,5 +56,6 @@ def _export(engine: str, rest: list[str]) -> None:
 def _engine(name: str) -> Callable[..., list[str]]:
     from mpt.use.export_ctranslate2 import export_ctranslate2
     from mpt.use.export_tokens import export_tokens
+    from mpt.use.export_vllm import export_vllm
 
-    return {"ctranslate2": export_ctranslate2, "tokens": export_tokens}[name]
+    return {"ctranslate2": export_ctranslate2, "tokens": export_tokens, "vllm": export_vllm}[name]

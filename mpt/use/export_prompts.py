@@ -181,7 +181,7 @@ def embedding_scale(table: nn.Module) -> float:
         read: Tensor = table(torch.arange(len(rows), device=weight.device)).float()
     scale = float((read * rows).sum() / (rows * rows).sum())
     if not torch.allclose(read, rows * scale, rtol=1e-3):
-        raise UserError("this model does not read the rows of its embeddings as they are, so a prompt cannot be a row")
+        raise UserError("this model does not read the rows of its embeddings as they are, so nothing was exported")
     return 1.0 if abs(scale - 1) < 1e-6 else scale
 
 
