@@ -23,6 +23,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example
 from mpt.learn.targets import check_targets
+from mpt.library.card import prompt_card
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 from mpt.metrics import crossfit as metrics
@@ -371,7 +372,7 @@ class _Adaptation:
             facts |= {"test_score": found.test[0], "test_score_from_sampled_vocabulary": found.test[1]}
         out.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(out) as fresh:
-            save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts)
+            save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts, prompt_card)
             if found.key is not None:
                 of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
                 of_key["recipe"] = asdict(self.recipe)

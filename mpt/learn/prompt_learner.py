@@ -12,6 +12,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch
 from mpt.learn.learner import Learner
 from mpt.learn.optimizers import PromptAdafactor
+from mpt.library.card import prompt_card
 from mpt.library.retrieved import Retrieved
 from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, SavedPrompt
@@ -73,7 +74,7 @@ class PromptLearner(Learner):
         if options.chat_template:
             known["chat_template"] = True
         facts = known | backbone_facts(self.backbone.config) | facts
-        save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts)
+        save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts, prompt_card)
 
     def identity(self, data: Any) -> dict[str, Any]:
         # The weights decide, not what they are called.

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpt.library.card import prompt_card
 from mpt.library.entry import (
     KEY,
     PICKLED,
@@ -40,9 +41,9 @@ from mpt.library.index import Index
 from mpt.library.pooling import MEASURES
 from mpt.library.recipe import FILE, KeyRecipe, as_json, read_recipe
 from mpt.library.search import SearchHit, search
-from mpt.prompt.files import StoredPrompt, load_prompt
+from mpt.prompt.files import CARD, StoredPrompt, load_prompt
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import new_folder, refuse_links, write_json
+from mpt.util.files import new_folder, read_json, refuse_links, write_json, write_text
 from mpt.util.names import nearest
 
 if TYPE_CHECKING:
@@ -227,6 +228,8 @@ class Library:
                 for path in files_of(entry.folder):
                     if path.parent == entry.folder:
                         shutil.copyfile(path, fresh / path.name)
+                config = read_json(fresh / "adapter_config.json")
+                write_text(fresh / CARD, prompt_card(config, entry.facts))
         return folder
 
     def check_excluded(self, tasks: Collection[str]) -> None:

@@ -16,12 +16,12 @@ from mpt.library.download import TIMEOUT, fetch, hub_api, mistake, out_of_reach
 from mpt.library.entry import PROMPTS, Entry, files_of
 from mpt.library.library import Library
 from mpt.library.recipe import FILE, read_recipe
+from mpt.prompt.files import CARD
 from mpt.util.errors import UserError
 
 _AT_ONCE = 50
 """Entries in a commit."""
 _TRIES = 5
-_CARD = "README.md"
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +116,8 @@ def _push(api: HfApi, library: Library, entries: list[Entry], repo: str, private
         operations = [CommitOperationAdd(path.relative_to(library.folder).as_posix(), path) for path in paths]
         if FILE not in theirs:
             operations.append(CommitOperationAdd(FILE, library.folder / FILE))
-        if _CARD not in theirs:
-            operations.append(CommitOperationAdd(_CARD, _card(library, repo).encode()))
+        if CARD not in theirs:
+            operations.append(CommitOperationAdd(CARD, _card(library, repo).encode()))
         message = f"Add {len(part)} prompts"
         try:
             # On top of what was looked at: of two pushes at once the second looks again.
@@ -134,7 +134,7 @@ def _check_library(api: HfApi, library: Library, repo: str, theirs: Mapping[str,
     if FILE in theirs:
         path = Path(str(api.hf_hub_download(repo, FILE)))
         library.check_recipe(read_recipe(path.parent), f"; those of {repo} were not")
-    elif others := sorted(set(theirs) - {".gitattributes", _CARD}):
+    elif others := sorted(set(theirs) - {".gitattributes", CARD}):
         raise UserError(f"hub repository {repo} is no prompt library: it holds {others[0]}; give another name")
 
 

@@ -7,6 +7,7 @@ the backbone's fingerprint, task, method, seed, step, scores. Nothing is pickled
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from mpt.util.errors import UserError
-from mpt.util.files import links_below, new_folder, refuse_links, write_json
+from mpt.util.files import links_below, new_folder, refuse_links, write_json, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TENSOR = "prompt_embeddings"
+CARD = "README.md"
 _TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
 _NUMBERS = ("num_layers", "num_attention_heads")
 
@@ -41,7 +43,14 @@ class StoredPrompt:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only: bool, facts: dict[str, Any]) -> Path:
+def save_prompt(
+    folder: Path | str,
+    weight: Tensor,
+    backbone: str,
+    decoder_only: bool,
+    facts: dict[str, Any],
+    card: Callable[[dict[str, Any], dict[str, Any]], str] | None = None,
+) -> Path:
     """Write a prompt folder; an existing one is replaced in one step, so a reader never sees half of it.
 
     Args:
@@ -51,6 +60,7 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
         decoder_only: PEFT's task type follows from it.
         facts: what ``mpt.json`` should hold besides lengths; of these, PEFT's configuration has those of
             :func:`backbone_facts`.
+        card: makes the text of a ``README.md`` from the contents of ``adapter_config.json`` and ``mpt.json``.
     """
     from safetensors.torch import save_file
 
@@ -72,7 +82,10 @@ def save_prompt(folder: Path | str, weight: Tensor, backbone: str, decoder_only:
     with new_folder(folder) as fresh:
         save_file({TENSOR: weight.detach().cpu().contiguous()}, fresh / _TENSORS)
         write_json(fresh / _CONFIG, config)
-        write_json(fresh / _FACTS, {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts})
+        facts = {"prompt_length": length, "hidden_size": width, "backbone": backbone, **facts}
+        write_json(fresh / _FACTS, facts)
+        if card is not None:
+            write_text(fresh / CARD, card(config, facts))
     return folder
 
 

@@ -117,7 +117,12 @@ def test_the_lines_that_are_printed_work(adapt, tmp_path, capsys):
     lines = [line[4:] for line in printed.splitlines() if line.startswith("    ")]
     capsys.readouterr()
     exec(replaced("\n".join(lines), "your text", "x ; y"), {})
-    assert capsys.readouterr().out.strip()
+    assert capsys.readouterr().out.strip() in json.loads((tmp_path / "found" / "mpt.json").read_text())["labels"]
+    assert f"    mpt predict {tmp_path / 'found'} FILE\n" in done.out
+    (tmp_path / "plain").touch()
+    files = {path for path in (tmp_path / "found").rglob("*") if path.is_file()}
+    assert {path.stat().st_mode for path in files} == {(tmp_path / "plain").stat().st_mode}
+    assert tmp_path / "found" / "README.md" in files
     assert "syn-list-last" not in done.out
 
 
