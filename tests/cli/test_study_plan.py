@@ -87,7 +87,7 @@ def test_missing_tasks_are_told_and_counted(mpt, tmp_path):
     assert ended.code == 0 and "18 runs" in ended.out and f"There is no folder {tmp_path}/data" in ended.out
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_commands_come_after_what_they_need_and_do_a_run_as_the_study_would(mpt, tmp_path, model_folder, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     file, out = write_study(tmp_path, model_folder("t5")), tmp_path / "out"

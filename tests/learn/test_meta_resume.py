@@ -23,7 +23,13 @@ RUNS = {
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("config", "changes"), RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize(
+    ("config", "changes"),
+    [
+        pytest.param(*run, id=name, marks=[pytest.mark.slow] if name == "Reptile accumulated" else [])
+        for name, run in RUNS.items()
+    ],
+)
 def test_cut_off_and_resumed_is_undisturbed_to_the_bit(config, changes, mpt, root, model_folder, tmp_path):
     """The cut comes in the middle of a step where meta-batches are accumulated, and loses a step or more."""
     shipped = write_callbacks(tmp_path / "shipped.yaml", every_n_steps=2)

@@ -28,7 +28,7 @@ def run(out: Path, *arguments: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_three_pairs_by_both_ways(tmp_path, capsys):
     rows = run(tmp_path / "new" / "pairs.csv", "--pairs", "3", "--steps", "2", "1", "--ways", *hessian_error.WAYS)
     assert [(row["pair"], row["inner_steps"], row["way"]) for row in rows] == [

@@ -61,7 +61,7 @@ MOMENTS = ("begun", "before", "begun", "finished", "begun", "before", "finished"
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # eleven starts, of which a busy machine makes minutes
-@pytest.mark.parametrize("moments", [MOMENTS[:4], pytest.param(MOMENTS, marks=pytest.mark.slow)], ids=["four", "ten"])
+@pytest.mark.parametrize("moments", [MOMENTS[:2], pytest.param(MOMENTS, marks=pytest.mark.slow)], ids=["two", "ten"])
 def test_kills_at_random_moments(moments, file, quiet, tmp_path):
     """Before a first run is begun, within runs, and between them, however slow the machine."""
     undisturbed, until_first, of_a_run = quiet
