@@ -65,7 +65,10 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise UserError(f"prompt {folders[0]} does not say its task's metric; give --metric")
     answers = all_together(predictor, [row.input for row in table.rows], options.ensemble or "vote")
     known = tuple(options.labels) or prompts[0].known_labels
-    found = evaluate(table.rows, answers, metric, known)
+    try:
+        found = evaluate(table.rows, answers, metric, known)
+    except ValueError as error:  # a metric of numbers, and texts
+        raise UserError(f"{name}: {str(error).rstrip('.')}; give another --metric") from error
     _show(terminal, found)
     if options.out is not None:
         write_json(options.out, found.as_json())

@@ -171,10 +171,10 @@ def _predict(options: argparse.Namespace) -> None:
             raise UserError(f"--out {out}: the suffix says what is written; .csv, .tsv or .jsonl are possible")
         if out.exists():
             raise UserError(f"--out {out} exists; name another file, or remove it")
-    if options.ensemble and (options.prompt_column or len(folders) < 2):
+    if options.ensemble and (options.prompt_column is not None or len(folders) < 2):
         raise UserError("--ensemble is for several prompts that all answer each row; name them, and no --prompt-column")
     table = open_texts(path, options.input, options.header, options.encoding, usual_input(folders))
-    if options.prompt_column and options.prompt_column not in table.names:
+    if options.prompt_column is not None and options.prompt_column not in table.names:
         near = nearest(options.prompt_column, table.names)
         raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")
     rows = sum(1 for _ in table.rows())  # whatever is wrong with a row is told now, not after hours
@@ -192,7 +192,7 @@ def _predict(options: argparse.Namespace) -> None:
     for sentence in table.told:
         terminal.print(f"{path.name}: {sentence}")
     predictor = open_prompts(folders, options, terminal)
-    if options.prompt_column:
+    if options.prompt_column is not None:
         check_named(predictor, table, options.prompt_column)
     else:
         check_together(predictor.prompts)

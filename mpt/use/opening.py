@@ -43,6 +43,9 @@ def open_predictor(
     Raises:
         UserError: a folder holds no prompt; the prompts are of several backbones, or learned with unlike options.
     """
+    labels = [label.strip() for label in labels]
+    if not _is_labels(labels):
+        raise UserError(f"--labels must name two labels or more that differ, not {', '.join(map(repr, labels))}")
     if labels and free:
         raise UserError("--labels and --free contradict one another: give one")
     names = _names([str(folder) for folder in folders])
@@ -112,14 +115,17 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_labels(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value)
+    """None at all, or two or more that differ."""
+    if not isinstance(value, list) or not all(_is_text(label) and label.strip() for label in value):
+        return False
+    return len({label.strip() for label in value}) == len(value) != 1
 
 
 _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_input_length": (_is_count, "a whole number above 0"),
     "max_target_length": (_is_count, "a whole number above 0"),
     "chat_template": (lambda value: isinstance(value, bool), "true or false"),
-    "labels": (_is_labels, "a list of different texts"),
+    "labels": (_is_labels, "a list of different texts, two or more"),
     "task": (_is_text, "a text"),
     "template": (_is_text, "a text"),
     "metric": (lambda value: _is_text(value) and value in METRICS, f"one of {', '.join(METRICS)}"),

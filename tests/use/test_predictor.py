@@ -101,7 +101,7 @@ def test_a_decoder_only_model_answers_mixed_prompts(load_backbone):
 @pytest.mark.parametrize(
     ("facts", "complaint"),
     [
-        ({"labels": "yes"}, r"labels in mpt\.json must be a list of different texts, not 'yes'"),
+        ({"labels": "yes"}, r"labels in mpt\.json must be a list of different texts, two or more, not 'yes'"),
         ({"labels": ["a", "a"]}, "must be a list of different texts"),
         ({"max_input_length": 0}, r"max_input_length in mpt\.json must be a whole number above 0, not 0"),
         ({"chat_template": 1}, "must be true or false"),

@@ -207,6 +207,8 @@ def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
     Raises:
         UserError: it cannot be read, or is of another encoding, or has a line of more than 16 MB: with the line.
     """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file{', but a folder' if path.is_dir() else ''}")
     try:
         with path.open("rb") as raw:
             if encoding is None:

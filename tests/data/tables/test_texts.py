@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import tracemalloc
 
 import pytest
@@ -77,6 +78,7 @@ def test_texts_may_be_made_of_several_columns(tmp_path, name):
         ("text,id\nx,1\na, b,2\n", "line 3 has 3 columns, the first line 2; a text with a comma must be in quotes"),
         ('text,id\nx,1\n"y,2\n', "line 3 cannot be read: its quoting is broken"),
         ("text,id\n", "a header alone"),
+        ("text,text\na,b\n", "has two columns 'text'; say by --input the number of one"),
         ("", "is empty"),
     ],
 )
@@ -124,3 +126,13 @@ def test_a_large_file_is_never_in_memory(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 100_000 and path.stat().st_size > 10e6 and peak < 8e6
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"pipe\.csv is no file$"):
+        open_texts(path)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match="is no file, but a folder"):
+        open_texts(tmp_path / "folder.csv")
