@@ -33,6 +33,8 @@ _TABLE = (
      "mpt.cli.prompt", "run_prompt_command"),
     ("library list | search | add …", "prompts of many tasks, found by task embedding; shared through the hub",
      "mpt.cli.library", "run_library_command"),
+    ("push PROMPT owner/name", "a prompt to the Hugging Face hub, with a model card",
+     "mpt.cli.push", "run_push_command"),
     ("export ENGINE PROMPT… OUT", "prompts for engines that serve models: many in one model, mixed in a batch",
      "mpt.cli.export", "run_export_command"),
     ("data build | verify", "CrossFit's few-shot files made from the hub or raw files, checked by their sums",

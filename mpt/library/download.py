@@ -1,7 +1,8 @@
-"""A library fetched from the Hugging Face hub."""
+"""A library or a prompt fetched from the Hugging Face hub."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +17,37 @@ TIMEOUT = 10.0
 """Seconds that the first question to the hub may take."""
 
 
-def fetch(where: str) -> Path:
-    """Folder in the Hugging Face cache of a library on the hub, downloaded as far as it is not there.
+def fetch(where: str, wanted: Sequence[str] = (FILE, f"{PROMPTS}/*"), kind: str = "prompt library") -> Path:
+    """Folder in the Hugging Face cache of a library or prompt on the hub, downloaded as far as it is not there.
 
     Without a network, what was downloaded before.
 
     Args:
         where: ``owner/name``, or ``owner/name@revision``.
+        wanted: patterns of the files, the first of which has to be there.
+        kind: what it is called.
 
     Raises:
         UserError: there is no such repository, or the hub cannot be reached and nothing was downloaded before.
     """
     repo, _, revision = where.partition("@")
     api = hub_api(repo)
-    wanted: dict[str, Any] = {"allow_patterns": [FILE, f"{PROMPTS}/*"]}
+    options: dict[str, Any] = {"allow_patterns": list(wanted)}
     try:
         info = api.repo_info(repo, revision=revision or None, timeout=TIMEOUT)
     except Exception as error:
         if (sentence := mistake(error, where)) is not None:
             raise UserError(sentence) from error
         try:
-            return Path(api.snapshot_download(repo, revision=revision or None, local_files_only=True, **wanted))
+            return Path(api.snapshot_download(repo, revision=revision or None, local_files_only=True, **options))
         except Exception:
             raise UserError(f"{out_of_reach(where, error)}, and it was not downloaded before") from error
     try:
-        folder = Path(str(api.snapshot_download(repo, revision=info.sha, **wanted)))
+        folder = Path(str(api.snapshot_download(repo, revision=info.sha, **options)))
     except Exception as error:
         raise UserError(f"hub repository {where} could not be downloaded: {one_line(error)}") from error
-    if not (folder / FILE).is_file():
-        raise UserError(f"hub repository {where} is no prompt library: it has no {FILE}")
+    if not (folder / wanted[0]).is_file():
+        raise UserError(f"hub repository {where} is no {kind}: it has no {wanted[0]}")
     return folder
 
 

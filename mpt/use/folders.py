@@ -13,14 +13,19 @@ def prompt_folder(named: Path | str) -> Path:
     """The folder of a prompt.
 
     Args:
-        named: itself, the folder of the run that learned it, or ``LIBRARY:ENTRY``, such as
-            ``synthetic:syn-age-post-13``.
+        named: itself, the folder of the run that learned it, ``LIBRARY:ENTRY``, such as
+            ``synthetic:syn-age-post-13``, or ``hub:owner/name``, which is downloaded.
 
     Raises:
         UserError: there is no such library, or no such entry in it.
     """
     folder = Path(named).expanduser()
     where, _, name = str(named).rpartition(":")
+    if where == "hub" and not folder.exists():
+        from mpt.library.download import fetch
+        from mpt.library.entry import FILES
+
+        return fetch(name, FILES, "prompt")
     if where and not folder.exists():
         from mpt.library.library import Library
 
