@@ -204,7 +204,7 @@ def test_an_entry_is_exported_as_a_plain_folder(mpt, tmp_path):
     assert mpt("library", "export", "library", "f1", "deep/out").out == "deep/out\n"
     stored = load_prompt(tmp_path / "deep" / "out")
     assert torch.equal(stored.weight, draw(1)[1]) and stored.facts["task"] == "task0"
-    names = ["adapter_config.json", "adapter_model.safetensors", "mpt.json"]
+    names = ["README.md", "adapter_config.json", "adapter_model.safetensors", "mpt.json"]
     assert sorted(path.name for path in (tmp_path / "deep" / "out").iterdir()) == names
     for name in ("../library", "f1/key", "/etc", ".index", ""):
         refused = mpt("library", "export", "library", name, "other")
