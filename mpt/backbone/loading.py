@@ -13,7 +13,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from mpt.backbone.checks import check_tokenizer, model_class, refuse_missing, refuse_unsafe_dtype
-from mpt.backbone.quantized import loading_options
+from mpt.backbone.quantized import loading_options, quantize_loaded
 from mpt.backbone.source import locate
 from mpt.util.errors import UserError
 
@@ -24,7 +24,8 @@ class BackboneOptions:
 
     Attributes:
         dtype: type of the weights. float16 is refused for T5, which overflows in it.
-        quantization: nf4 keeps the matrices of linear layers in four bits, by bitsandbytes; for learning prompts.
+        quantization: int8 keeps the matrices of linear layers in eight bits, nf4 in four by bitsandbytes; for learning
+            prompts.
         attention: attention implementation (eager, sdpa, flash_attention_2); transformers' choice if null.
         gradient_checkpointing: trade time for memory in the backward pass.
         dropout: draw the model's own dropout in training; false computes there what evaluation does.
@@ -40,7 +41,7 @@ class BackboneOptions:
     """
 
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    quantization: Literal["nf4"] | None = None
+    quantization: Literal["int8", "nf4"] | None = None
     attention: str | None = None
     gradient_checkpointing: bool = False
     dropout: bool = True
@@ -96,6 +97,7 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
                 source, config=config, dtype=dtype, output_loading_info=True, **extra, **common
             )
             refuse_missing(found["missing_keys"], name)
+            quantize_loaded(model, options.quantization, name)
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
         check_tokenizer(tokenizer, model, name)
     except UserError:

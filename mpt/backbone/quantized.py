@@ -1,4 +1,4 @@
-"""Frozen weights in four bits: a prompt is trained through what they stand for."""
+"""Frozen weights in eight or four bits: a prompt is trained through what they stand for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mpt.backbone.eight_bits import to_eight_bits
 from mpt.util.distribution import install
 from mpt.util.errors import UserError
 
@@ -14,7 +15,7 @@ _NEEDED = ("bitsandbytes", "accelerate")
 
 
 def loading_options(quantization: str | None, dtype: torch.dtype) -> dict[str, Any]:
-    """What transformers' ``from_pretrained`` is given for it: nothing without quantisation.
+    """What transformers' ``from_pretrained`` is given for nf4; other weights are read as they are.
 
     The matrices of linear layers become 4-bit NormalFloats (Dettmers et al. 2023), a scale for each block of 64. They
     are multiplied out in ``dtype`` as they are used, so loss and gradient are those of the numbers that they stand for.
@@ -22,7 +23,7 @@ def loading_options(quantization: str | None, dtype: torch.dtype) -> dict[str, A
     Raises:
         UserError: a package that it takes is missing.
     """
-    if quantization is None:
+    if quantization != "nf4":
         return {}
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise UserError(
@@ -33,6 +34,19 @@ def loading_options(quantization: str | None, dtype: torch.dtype) -> dict[str, A
 
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=dtype)
     return {"quantization_config": config}
+
+
+def quantize_loaded(model: Any, quantization: str | None, name: str) -> None:
+    """Put a model's weights in eight bits where int8 is asked for.
+
+    No library does it soundly: bitsandbytes rounds the activations as well, which makes another gradient, and torchao's
+    graphs keep the float32 matrix of each layer for the backward pass.
+
+    Raises:
+        UserError: the model has no layers for it.
+    """
+    if quantization == "int8":
+        to_eight_bits(model, name)
 
 
 def refuse_quantized(quantization: str | None, learner: str) -> None:

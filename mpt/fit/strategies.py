@@ -21,5 +21,5 @@ def refuse_splitting(strategy: object) -> None:
         raise UserError(
             f"trainer.strategy {name} shares a model's weights out over devices, and mpt's learners need them whole on "
             "each; use ddp, and for a model that is too large for one device backbone_options dtype bfloat16, "
-            "gradient_checkpointing, or quantization nf4"
+            "gradient_checkpointing, or quantization int8"
         )
