@@ -57,7 +57,7 @@ gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 print(f"GPU {gpu}; Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}")
 PY
 
-tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py
+tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py tests/use/test_on_cuda.py
   "tests/backbone/test_model.py::test_a_gpu_gives_what_the_cpu_gives"
   "tests/backbone/test_model.py::test_beams_and_penalties_on_a_gpu_give_the_cpus_answers")
 if [ -n "$smoke" ]; then
@@ -66,18 +66,20 @@ if [ -n "$smoke" ]; then
   benchmark train_step 600 train_step --models mpt-tiny --ways mpt --steps 2 --repeats 1
   benchmark causal_step 600 causal_step --models llama-135m --tasks glue-sst2 --prompt-lengths 20 --batches 1 --what step
   benchmark meta_gradient 600 meta_gradient --model mpt-tiny --ways fomaml --steps 1 --repeats 1 --prompt-length 8
+  benchmark mixed_batches 600 mixed_batches --models mpt-tiny --prompts 3 --requests 2
   benchmark side_by_side 600 side_by_side --sizes 2 --alone --runs 1 --steps 2 --every 2 --repeats 1
 else
   device=cuda
   # What takes the device that is there (mpt library, mpt adapt, the commands of README and docs) takes the GPU here.
-  part tests 100 "$python" -m pytest -q -n 8 --dist loadfile --timeout 90 "${tests[@]}" tests/library tests/adapt tests/test_docs.py
+  part tests 90 "$python" -m pytest -q -n 8 --dist loadfile --timeout 90 "${tests[@]}" tests/library tests/adapt tests/test_docs.py
   benchmark train_step 50 train_step --models t5-base --steps 50 --repeats 1
   benchmark train_step_large 60 train_step --models t5-large --steps 30 --repeats 1
   llama=(--models llama-1b --tasks boolq glue-sst2 --prompt-lengths 100 20 --batches 8)
-  benchmark causal_step 120 causal_step "${llama[@]}" --precision bf16
-  benchmark meta_gradient 70 meta_gradient --model t5-v1_1-base --ways fomaml maml maml_exact higher --steps 5 --repeats 3
+  benchmark causal_step 105 causal_step "${llama[@]}" --precision bf16
+  benchmark meta_gradient 65 meta_gradient --model t5-v1_1-base --ways fomaml maml maml_exact higher --steps 5 --repeats 3
+  benchmark mixed_batches 40 mixed_batches --models t5-base --prompts 64
   base=(--model t5-base --prompt-length 100 --runs 2 --steps 50 --every 50 --repeats 1)
-  benchmark side_by_side 75 side_by_side "${base[@]}" --precision bf16 --alone peft --sizes 4 16
+  benchmark side_by_side 70 side_by_side "${base[@]}" --precision bf16 --alone peft --sizes 4 16
 fi
 
 echo
