@@ -52,8 +52,9 @@ def check_ability(backbone: Any) -> None:
             )
             answers = [_first_logits(backbone, prompt, batch) for batch in (alone, beside)]
     except Exception as error:  # every family fails in its own way
-        attention = backbone.options.attention
-        way = f"leave out attention={attention}, or use" if attention else "use"
+        asked = ((option, getattr(backbone.options, option)) for option in ("attention", "quantization"))
+        given = " and ".join(f"{option}={value}" for option, value in asked if value)
+        way = f"leave out {given}, or use" if given else "use"
         raise UserError(f"{name} cannot work with a prompt: {one_line(error)}; {way} another backbone") from error
     if not (loss.isfinite().all() and gradient.isfinite().all()):
         other = "float32 weights" if dtype == torch.bfloat16 else "bfloat16 or float32 weights"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from support.architectures import DECODER_ONLY, build
 from support.small_models import gpt2, llama, t5
 from support.toy import ROWS, Mpt, json_lines, small_fit, write_toy
 from torch import nn
@@ -171,6 +172,12 @@ def test_eight_bits_keep_shared_and_output_layers():
     model.lone = nn.Identity()
     with pytest.raises(UserError, match=r"backbone tied has no linear layers .* eight bits; leave out"):
         to_eight_bits(model, "tied")
+
+
+def test_a_model_that_reads_its_matrices_itself(tmp_path):
+    folder = build(tmp_path / "mamba", "mamba", DECODER_ONLY["mamba"])
+    with pytest.raises(UserError, match=r"cannot work with a prompt: .*; leave out quantization=int8, or use another"):
+        FrozenBackbone(str(folder), INT8)
 
 
 def test_a_row_of_zeros_in_eight_bits():
