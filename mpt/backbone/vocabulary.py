@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,21 +49,42 @@ class Vocabulary:
             UserError: there is no such backbone, or it cannot be read.
         """
         source, common = locate(name, revision)
-        try:
-            config = AutoConfig.from_pretrained(source, **common)
-            with torch.device("meta"):
-                model = model_class(config, name).from_config(config)
+        with _told(name):
+            model = _bare(source, common, name)
             tokenizer = AutoTokenizer.from_pretrained(source, **common)
             check_tokenizer(tokenizer, model, name)
             table = _table(source, common, model)
-        except UserError:
-            raise
-        except Exception as error:  # three libraries read these files, each with exceptions of its own
-            raise UserError(f"backbone {name} could not be loaded: {one_line(error)}") from error
         if table is None:
             whole = FrozenBackbone(name, BackboneOptions(revision=revision))
             table, tokenizer = whole.embeddings, whole.tokenizer
         return cls(name, tokenizer, table[: len(tokenizer)].float(), fingerprint)
+
+
+def bare_model(name: str, revision: str | None = None) -> Any:
+    """The model of a backbone by its configuration alone: its shapes, without weights.
+
+    Raises:
+        UserError: there is no such backbone, or it cannot be read.
+    """
+    source, common = locate(name, revision)
+    with _told(name):
+        return _bare(source, common, name)
+
+
+def _bare(source: str, common: Mapping[str, Any], name: str) -> Any:
+    config = AutoConfig.from_pretrained(source, **common)
+    with torch.device("meta"):
+        return model_class(config, name).from_config(config)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # three libraries read these files, each with exceptions of its own
+        raise UserError(f"backbone {name} could not be loaded: {one_line(error)}") from error
 
 
 def _table(source: str, common: Mapping[str, Any], model: Any) -> Tensor | None:

@@ -29,7 +29,7 @@ _TABLE = (
      "mpt.cli.adapt", "run_adapt_command"),
     ("transfer matrix | clusters", "which source prompts help which target, and whether their similarity tells it",
      "mpt.cli.transfer", "run_transfer_command"),
-    ("prompt words PROMPT …", "the vocabulary tokens nearest to a prompt's rows, before and after training",
+    ("prompt words | import …", "the vocabulary tokens nearest to a prompt's rows; a prompt of another program",
      "mpt.cli.prompt", "run_prompt_command"),
     ("library list | search | add …", "prompts of many tasks, found by task embedding; shared through the hub",
      "mpt.cli.library", "run_library_command"),

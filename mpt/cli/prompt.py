@@ -1,4 +1,4 @@
-"""``mpt prompt words``."""
+"""``mpt prompt words | import``."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 
 from mpt.cli.options import Parser, at_least, run_action
 from mpt.util.errors import UserError
-from mpt.util.files import writing_to
+from mpt.util.files import refuse_full, writing_to
 
 _USAGE = """usage: mpt prompt ACTION …
 
-What a learned prompt is.
+What a learned prompt is, and prompts that another program learned.
 
   words PROMPT …     the vocabulary tokens nearest to each of its rows: label words and forms of one word among them,
                      before and after training; of several prompts the means by their starts
+  import FILE OUT    a prompt folder of a .npy file, as google-research/prompt-tuning saves prompts
 
 `mpt prompt ACTION --help` tells more.
 """
 
 
 def run_prompt_command(arguments: list[str]) -> None:
-    """Look at prompts."""
-    run_action("prompt", _USAGE, {"words": _words}, arguments)
+    """Look at prompts, or take one from another program."""
+    run_action("prompt", _USAGE, {"words": _words, "import": _import}, arguments)
 
 
 def _words(words: Sequence[str]) -> None:
@@ -72,3 +73,29 @@ def _words(words: Sequence[str]) -> None:
         with writing_to(options.out):
             files = write_page(found, options.by, options.out, shlex.join(["mpt", "prompt", "words", *words]))
         terminal.print(f"in {options.out}: {', '.join(files)}", markup=False)
+
+
+def _import(words: Sequence[str]) -> None:
+    parser = Parser(
+        prog="mpt prompt import",
+        description="A prompt folder of a .npy file that holds a prompt's rows, [length, hidden size], and nothing "
+        "else. What PEFT wrote needs no import.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .npy file; nothing in it is unpickled")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.add_argument("--backbone", required=True, metavar="NAME", help="the model that it was learned on")
+    parser.add_argument("--revision", metavar="NAME", help="branch, tag or commit of a hub model")
+    options = parser.parse_args(list(words))
+    refuse_full(options.out, "OUT")
+
+    from mpt.prompt.numpy_file import import_numpy, read_numpy
+
+    read_numpy(options.file)  # what is none is told of before torch is imported
+    from mpt.backbone.vocabulary import bare_model
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
+    model = bare_model(options.backbone, options.revision)
+    width = model.get_input_embeddings().weight.shape[1]
+    length, width = import_numpy(options.file, options.out, options.backbone, model.config, width)
+    print(f"{options.out}: a prompt of {length} rows of {width} for {options.backbone}")

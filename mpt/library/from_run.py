@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mpt.library.entry import FILES, KEY, amount
 from mpt.library.recipe import KeyRecipe
-from mpt.prompt.files import StoredPrompt, load_prompt
+from mpt.prompt.files import StoredPrompt, is_prompt, load_prompt
 from mpt.prompt.initialisers import SampledVocabulary
 from mpt.record.folder import CONFIG, EARLY, METRICS, RESULT, RunFolder
 from mpt.record.options import RunOptions, said_in
@@ -67,7 +67,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
     refuse_links(folder, links_below(folder, skip="wandb"), f"run {folder}")
     files = RunFolder(folder)
     path = files.config
-    if not path.is_file() and (folder / _FACTS).is_file():
+    if not path.is_file() and is_prompt(folder):
         return _adapted(folder)
     try:
         options = RunOptions(said_in(path.read_text(encoding="utf-8")))
