@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from mpt.library.library import Library
     from mpt.prompt.files import save_prompt
     from mpt.study.run.results import study_results
-    from mpt.use.in_python import load_prompt
-    from mpt.use.predictor import Predictor
+    from mpt.use.answers.in_python import load_prompt
+    from mpt.use.answers.predictor import Predictor
 
     __version__: str
 
@@ -45,9 +45,9 @@ _HOME = {
     "Library": "mpt.library.library",
     "MetaPromptTuning": "mpt.learn",
     "MixtureData": "mpt.data.modules.mixture",
-    "Predictor": "mpt.use.predictor",
+    "Predictor": "mpt.use.answers.predictor",
     "PromptTuning": "mpt.learn",
-    "load_prompt": "mpt.use.in_python",
+    "load_prompt": "mpt.use.answers.in_python",
     "save_prompt": "mpt.prompt.files",
     "study_results": "mpt.study.run.results",
 }

@@ -28,6 +28,7 @@ ROOMS = (
 
 FLOORS = {
     "data": ("catalogue", "tasks", "tables", "synthetic", "fewshot", "modules", "build"),
+    "use": ("answers", "words", "export"),
     "study": ("spec", "plan", "run", "forecast", "scores", "report"),
 }
 """Of the rooms that have them, lowest first."""

@@ -57,7 +57,7 @@ gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
 print(f"GPU {gpu}; Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}")
 PY
 
-tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py tests/use/test_on_cuda.py
+tests=(tests/learn/test_on_cuda.py tests/learn/meta/test_on_cuda.py tests/use/answers/test_on_cuda.py
   "tests/backbone/test_model.py::test_a_gpu_gives_what_the_cpu_gives"
   "tests/backbone/test_model.py::test_beams_and_penalties_on_a_gpu_give_the_cpus_answers")
 if [ -n "$smoke" ]; then

@@ -30,8 +30,8 @@ from mpt.metrics import crossfit as metrics
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, write_predictions
-from mpt.use.ensemble import ensemble
-from mpt.use.predictor import Answer
+from mpt.use.answers.ensemble import ensemble
+from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder, only_one, write_json
 

@@ -14,7 +14,7 @@ from mpt.util.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mpt.use.evaluation import Evaluation
+    from mpt.use.answers.evaluation import Evaluation
 
 
 def run_evaluate_command(arguments: list[str]) -> None:
@@ -48,8 +48,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
     table = labelled_rows(Path(name), options, usual_input(folders))
     from mpt.present.terminal import console
-    from mpt.use.answering import all_together, check_together
-    from mpt.use.evaluation import evaluate
+    from mpt.use.answers.answering import all_together, check_together
+    from mpt.use.answers.evaluation import evaluate
     from mpt.util.files import write_json
     from mpt.util.quiet import quiet_libraries
 

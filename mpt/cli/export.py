@@ -42,7 +42,7 @@ def _export(engine: str, rest: list[str]) -> None:
     parser.add_argument("--backbone", metavar="NAME", help="where the backbone lies, if not where the prompts say")
     options = parser.parse_args(rest)
     refuse_full(options.out, "OUT")
-    from mpt.use.export_prompts import backbone_of, read_prompts
+    from mpt.use.export.export_prompts import backbone_of, read_prompts
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
@@ -54,8 +54,8 @@ def _export(engine: str, rest: list[str]) -> None:
 
 
 def _engine(name: str) -> Callable[..., list[str]]:
-    from mpt.use.export_ctranslate2 import export_ctranslate2
-    from mpt.use.export_tokens import export_tokens
-    from mpt.use.export_vllm import export_vllm
+    from mpt.use.export.export_ctranslate2 import export_ctranslate2
+    from mpt.use.export.export_tokens import export_tokens
+    from mpt.use.export.export_vllm import export_vllm
 
     return {"ctranslate2": export_ctranslate2, "tokens": export_tokens, "vllm": export_vllm}[name]

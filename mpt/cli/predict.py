@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mpt.data.tables.rows import RowTable
-    from mpt.use.predict_file import Predicted
-    from mpt.use.predictor import Predictor
+    from mpt.use.answers.predict_file import Predicted
+    from mpt.use.answers.predictor import Predictor
 
 _KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "json"}
 """What is written, by the suffix of --out."""
@@ -110,8 +110,8 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
 
 def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: Console) -> Predictor:
     """The prompts, by the options of :func:`add_answering`, calibrated."""
-    from mpt.use.calibrating import calibrate
-    from mpt.use.opening import open_predictor
+    from mpt.use.answers.calibrating import calibrate
+    from mpt.use.answers.opening import open_predictor
 
     names = ("labels", "free", "per_token", "device", "max_input_length", "max_target_length", "dtype")
     dev = None
@@ -127,7 +127,7 @@ def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: 
 
 def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
     """The prompts that the command line names, those in a folder of several too, and the file."""
-    from mpt.use.folders import prompts_in
+    from mpt.use.answers.folders import prompts_in
 
     return [prompt for named in paths[:-1] for prompt in prompts_in(named)], paths[-1]
 
@@ -135,7 +135,7 @@ def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
 def usual_input(folders: Sequence[str]) -> str | None:
     """What the first prompt's inputs were made of, if its folder says it: a column, or a template over columns."""
     from mpt.prompt.files import read_prompt
-    from mpt.use.folders import prompt_folder
+    from mpt.use.answers.folders import prompt_folder
 
     found = [read_prompt(prompt_folder(folder))[2].get("template") for folder in folders]
     return found[0] if isinstance(found[0], str) else None
@@ -181,10 +181,10 @@ def _predict(options: argparse.Namespace) -> None:
     begin = time.monotonic()
     from mpt.backbone.device import device_words
     from mpt.present.terminal import console
-    from mpt.use.answer_rows import AnswerRows
-    from mpt.use.answering import answering, check_named, check_together
-    from mpt.use.predict_file import predict_file, predict_rows
-    from mpt.use.progress import RowProgress
+    from mpt.use.answers.answer_rows import AnswerRows
+    from mpt.use.answers.answering import answering, check_named, check_together
+    from mpt.use.answers.predict_file import predict_file, predict_rows
+    from mpt.use.answers.progress import RowProgress
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()

@@ -50,15 +50,15 @@ def _words(words: Sequence[str]) -> None:
         raise UserError("--start is the start of one prompt; give one, or leave it out")
 
     from mpt.prompt.files import read_prompt
-    from mpt.use.folders import prompt_folder
+    from mpt.use.answers.folders import prompt_folder
 
     folders = [prompt_folder(prompt) for prompt in options.prompts]
     start = None if options.start is None else prompt_folder(options.start)
     for folder in folders:  # what is none is told of before torch is imported
         read_prompt(folder)
     from mpt.present.terminal import console, print_table
-    from mpt.use.words_of_prompts import START, PromptReader
-    from mpt.use.words_page import rows_table, summary_table, write_page
+    from mpt.use.words.words_of_prompts import START, PromptReader
+    from mpt.use.words.words_page import rows_table, summary_table, write_page
 
     terminal = console()
     reader = PromptReader(options.by, options.top, options.backbone)

@@ -16,7 +16,7 @@ def run_push_command(arguments: list[str]) -> None:
     parser.add_argument("repository", help="owner/name; made if it is not there")
     parser.add_argument("--private", action="store_true", help="if it is made, so that only its owner sees it")
     options = parser.parse_args(arguments)
-    from mpt.use.push import push_prompt
+    from mpt.use.export.push import push_prompt
 
     done = push_prompt(options.prompt, options.repository, options.private)
     print(f"pushed to {options.repository}: {', '.join(done.files)}")

@@ -9,7 +9,7 @@ import pytest
 from support.used_prompts import TASKS, labelled, task_data
 
 import mpt
-import mpt.use.predict_file as predict_file
+import mpt.use.answers.predict_file as predict_file
 from mpt.cli.main import main, run
 
 EMOJI = "\N{PARTY POPPER}"

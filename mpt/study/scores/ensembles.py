@@ -12,8 +12,8 @@ from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import read_predictions
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.scores.scores import Score, choose
-from mpt.use.ensemble import ensemble
-from mpt.use.predictor import Answer
+from mpt.use.answers.ensemble import ensemble
+from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
 
 _MEMBER = re.compile(r"-member(\d+)(?=-lr|$)")

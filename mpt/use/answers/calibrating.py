@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpt.data.tables.rows import TaskRow
-from mpt.use.calibration import CONTENT_FREE, calibration_error
-from mpt.use.predictor import Predictor
+from mpt.use.answers.calibration import CONTENT_FREE, calibration_error
+from mpt.use.answers.predictor import Predictor
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 

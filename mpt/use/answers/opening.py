@@ -11,8 +11,8 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.metrics.crossfit import METRICS
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
-from mpt.use.folders import prompt_folder
-from mpt.use.predictor import Predictor, UsedPrompt
+from mpt.use.answers.folders import prompt_folder
+from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 
 _REMEMBERED = ("max_input_length", "max_target_length", "chat_template")
@@ -32,7 +32,7 @@ def open_predictor(
     """Load some prompts and the backbone that they were learned on.
 
     Args:
-        folders: of prompts, see :func:`mpt.use.folders.prompt_folder`.
+        folders: of prompts, see :func:`mpt.use.answers.folders.prompt_folder`.
         backbone: where it is now; as the first folder names it if not given.
         labels: of all prompts, in place of what their folders say.
         free: let the model write the answers, whatever labels there are.

@@ -15,7 +15,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.synthetic.draw import synthetic_fewshot
 from mpt.library.library import Library
 from mpt.prompt.files import load_prompt
-from mpt.use.export_ctranslate2 import KINDS
+from mpt.use.export.export_ctranslate2 import KINDS
 
 
 @pytest.fixture

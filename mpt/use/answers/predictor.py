@@ -12,7 +12,7 @@ from torch import Tensor
 from mpt.backbone.encoding import IGNORED, Batch
 from mpt.backbone.grouped import GroupedRows
 from mpt.backbone.model import FrozenBackbone
-from mpt.use.calibration import Calibration
+from mpt.use.answers.calibration import Calibration
 
 _AT_ONCE = {"cpu": 256, "cuda": 2048}
 """Texts that are read before they are grouped by length."""

@@ -13,8 +13,8 @@ from mpt.present.figure_style import BASELINE, COLOURS, new_figure, save
 from mpt.present.html import html_page
 from mpt.present.markdown import Block, Figure, markdown
 from mpt.present.table import Table, TableCell
-from mpt.use.words import COSINE, Neighbours
-from mpt.use.words_of_prompts import CHANCE, LEARNED, NUMBERS, START, SaidByPrompt, average, groups
+from mpt.use.words.words import COSINE, Neighbours
+from mpt.use.words.words_of_prompts import CHANCE, LEARNED, NUMBERS, START, SaidByPrompt, average, groups
 from mpt.util.files import write_text
 
 FIGURE, PAGE, HTML, ROWS, SUMMARY = "words.png", "words.md", "words.html", "words.csv", "summary.csv"

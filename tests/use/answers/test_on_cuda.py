@@ -7,8 +7,8 @@ import torch
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
-from mpt.use.calibration import CONTENT_FREE
-from mpt.use.predictor import Predictor, UsedPrompt
+from mpt.use.answers.calibration import CONTENT_FREE
+from mpt.use.answers.predictor import Predictor, UsedPrompt
 
 TEXTS, OWNERS = ["one", "a longer text it is", "", "two words"] * 2, [0, 1, 2, 1, 2, 0, 0, 1]
 

@@ -16,8 +16,8 @@ import mpt.backbone.vocabulary as read
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.vocabulary import Vocabulary
 from mpt.prompt.files import load_prompt, save_prompt
-from mpt.use.words import Words, are_forms, most_forms
-from mpt.use.words_of_prompts import CHANCE, LEARNED, START, PromptReader
+from mpt.use.words.words import Words, are_forms, most_forms
+from mpt.use.words.words_of_prompts import CHANCE, LEARNED, START, PromptReader
 from mpt.util.errors import UserError
 
 

@@ -14,7 +14,7 @@ from mpt.library.download import TIMEOUT, hub_api, mistake, out_of_reach
 from mpt.library.entry import FILES, KEY
 from mpt.prompt.files import CARD, read_prompt
 from mpt.record.folder import PREDICTIONS
-from mpt.use.folders import prompt_folder
+from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
 from mpt.util.files import read_json
 
@@ -44,7 +44,7 @@ def push_prompt(named: str, where: str, private: bool = False) -> PushedPrompt:
     A prompt that the repository has is replaced; a card that it has stays as it is.
 
     Args:
-        named: see :func:`mpt.use.folders.prompt_folder`.
+        named: see :func:`mpt.use.answers.folders.prompt_folder`.
         where: ``owner/name``, with or without ``hub:`` before it.
         private: if the repository is made, whether only its owner sees it.
 

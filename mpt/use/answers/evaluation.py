@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from mpt.data.tables.rows import TaskRow
 from mpt.metrics import crossfit as metrics
-from mpt.use.calibration import calibration_error
-from mpt.use.predictor import Answer
+from mpt.use.answers.calibration import calibration_error
+from mpt.use.answers.predictor import Answer
 
 _RESAMPLED = 1000
 _LEVEL = 0.95

@@ -14,7 +14,7 @@ from support.toy import Mpt
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.library import SHIPPED
 from mpt.prompt.files import save_prompt
-from mpt.use.export_prompts import differences, read_prompts
+from mpt.use.export.export_prompts import differences, read_prompts
 from mpt.util.errors import UserError
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mpt.data.tables.texts import TextRow, TextTable
-from mpt.use.predictor import Answer
+from mpt.use.answers.predictor import Answer
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from mpt.use.predictor import Answer
+from mpt.use.answers.predictor import Answer
 
 Joining = Literal["vote", "mean"]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from mpt.data.tables.records import FileRecord
 from mpt.data.tables.rows import as_text, key_paths
 from mpt.data.tables.texts import TextRow, TextTable
-from mpt.use.ensemble import Joining, ensemble
-from mpt.use.predict_file import Answering
-from mpt.use.predictor import Answer, Predictor, UsedPrompt
+from mpt.use.answers.ensemble import Joining, ensemble
+from mpt.use.answers.predict_file import Answering
+from mpt.use.answers.predictor import Answer, Predictor, UsedPrompt
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 

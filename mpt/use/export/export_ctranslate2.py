@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from mpt.backbone.model import FrozenBackbone
-from mpt.use.export_prompts import ExportedPrompt, differences, write_client, write_index
+from mpt.use.export.export_prompts import ExportedPrompt, differences, write_client, write_index
 from mpt.util.distribution import install
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder
@@ -55,7 +55,7 @@ def export_ctranslate2(prompts: Sequence[ExportedPrompt], backbone: FrozenBackbo
         ends = backbone.tokenizer.convert_ids_to_tokens(backbone.generation.eos_token_id)
         write_index(fresh, prompts, [{"tokens": one.tokens} for one in prompts], end_tokens=ends)
         title = f"{len(prompts)} prompts in a CTranslate2 model"
-        write_client(fresh, "mpt.use.client_ctranslate2", title, told)
+        write_client(fresh, "mpt.use.export.client_ctranslate2", title, told)
         _check(ctranslate2.Translator(str(fresh), compute_type="float32", intra_threads=1), prompts, backbone)
     return told
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TextIO
 
 from mpt.data.tables.texts import TextRow
-from mpt.use.answer_rows import AnswerRows
-from mpt.use.predictor import Answer
+from mpt.use.answers.answer_rows import AnswerRows
+from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
 from mpt.util.files import only_one, read_json, write_json
 

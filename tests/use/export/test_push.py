@@ -13,7 +13,7 @@ from support.used_prompts import TASKS, labelled, task_data
 import mpt
 from mpt.cli.main import main
 from mpt.library import download
-from mpt.use import push as pushing
+from mpt.use.export import push as pushing
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from mpt.backbone.vocabulary import Vocabulary
 from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
 from mpt.prompt.files import StoredPrompt, load_prompt
-from mpt.use.start import start_of
-from mpt.use.words import COSINE, TOP, Neighbours, Words
+from mpt.use.words.start import start_of
+from mpt.use.words.words import COSINE, TOP, Neighbours, Words
 from mpt.util.errors import UserError
 
 LEARNED, START, CHANCE = "learned", "start", "random directions"
@@ -68,7 +68,7 @@ class PromptReader:
     """Reads prompts by the words of their backbones, each of which is read once.
 
     Args:
-        by, top: see :class:`mpt.use.words.Words`.
+        by, top: see :class:`mpt.use.words.words.Words`.
         backbone: name of the model, if it is not the one that a prompt's folder names.
     """
 

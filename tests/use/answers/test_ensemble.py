@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mpt.use.ensemble import ensemble
-from mpt.use.predictor import Answer
+from mpt.use.answers.ensemble import ensemble
+from mpt.use.answers.predictor import Answer
 
 
 def weighed(**shares: float) -> Answer:

@@ -13,8 +13,8 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import run
 from mpt.prompt.files import load_prompt
-from mpt.use.opening import open_predictor
-from mpt.use.predictor import Predictor, UsedPrompt
+from mpt.use.answers.opening import open_predictor
+from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mpt.present.terminal import duration
-from mpt.use.predict_file import Predicted
+from mpt.use.answers.predict_file import Predicted
 
 _SILENT = 60.0
 """Seconds after which there is a line where there is no terminal."""

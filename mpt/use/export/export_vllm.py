@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.source import resolve
-from mpt.use.export_prompts import (
+from mpt.use.export.export_prompts import (
     ExportedPrompt,
     differences,
     embedding_scale,
@@ -62,5 +62,5 @@ def export_vllm(prompts: Sequence[ExportedPrompt], backbone: FrozenBackbone, out
             torch.save(one.stored.weight.detach().clone(), fresh / file)
         each = [{"file": file} for file in files]
         write_index(fresh, prompts, each, model=served, **reading(backbone))
-        write_client(fresh, "mpt.use.client_vllm", f"{len(prompts)} prompts for a vLLM server", told)
+        write_client(fresh, "mpt.use.export.client_vllm", f"{len(prompts)} prompts for a vLLM server", told)
     return told

@@ -10,8 +10,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from mpt.data.tables.rows import TaskRow
 from mpt.data.tasks.task import Example
-from mpt.use.evaluation import OTHER, evaluate
-from mpt.use.predictor import Answer
+from mpt.use.answers.evaluation import OTHER, evaluate
+from mpt.use.answers.predictor import Answer
 
 LABELS = ["a", "b", "c"]
 

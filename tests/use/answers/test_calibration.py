@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mpt.use.calibration import Calibration, calibration_error
+from mpt.use.answers.calibration import Calibration, calibration_error
 
 
 def test_a_temperature_that_labels_were_drawn_with_is_found_again():

@@ -10,9 +10,9 @@ from typing import Any
 
 from mpt.prompt.files import StoredPrompt
 from mpt.prompt.files import load_prompt as read_stored
-from mpt.use.folders import prompt_folder
-from mpt.use.opening import open_predictor
-from mpt.use.predictor import Answer, Predictor
+from mpt.use.answers.folders import prompt_folder
+from mpt.use.answers.opening import open_predictor
+from mpt.use.answers.predictor import Answer, Predictor
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LoadedPrompt(StoredPrompt):
 
     Attributes:
         folder: where it is from.
-        options: see :func:`mpt.use.opening.open_predictor`.
+        options: see :func:`mpt.use.answers.opening.open_predictor`.
     """
 
     folder: Path = Path()
@@ -45,8 +45,8 @@ def load_prompt(folder: Path | str, **options: Any) -> LoadedPrompt:
     [Answer(text='autumn', probability=None, probabilities={})]
 
     Args:
-        folder: see :func:`mpt.use.folders.prompt_folder`.
-        options: of :func:`mpt.use.opening.open_predictor`: ``backbone``, ``labels``, ``free``, ``device`` …
+        folder: see :func:`mpt.use.answers.folders.prompt_folder`.
+        options: of :func:`mpt.use.answers.opening.open_predictor`: ``backbone``, ``labels``, ``free``, ``device`` …
 
     Raises:
         UserError: it holds no prompt; when it first answers, if the backbone is not to be had.

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
 from mpt.backbone.model import FrozenBackbone
-from mpt.use.export_prompts import (
+from mpt.use.export.export_prompts import (
     ExportedPrompt,
     differences,
     embedding_scale,
@@ -63,7 +63,7 @@ def export_tokens(prompts: Sequence[ExportedPrompt], backbone: FrozenBackbone, o
         backbone.tokenizer.save_pretrained(fresh)
         each = [{"ids": own, "tokens": one.tokens} for one, own in zip(prompts, ids, strict=True)]
         write_index(fresh, prompts, each, **reading(backbone))
-        write_client(fresh, "mpt.use.client_tokens", f"{len(prompts)} prompts as tokens of a checkpoint", told)
+        write_client(fresh, "mpt.use.export.client_tokens", f"{len(prompts)} prompts as tokens of a checkpoint", told)
         by_name = dict(zip((one.name for one in prompts), ids, strict=True))
         read, written = batch.input_ids[0].tolist(), batch.labels[0].tolist()
         for name, ours in tried.items():

@@ -1,0 +1,1 @@
+"""Prompts for other engines, and for the hub."""

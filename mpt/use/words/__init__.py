@@ -1,0 +1,1 @@
+"""What a prompt says: the vocabulary nearest to its rows."""
