@@ -15,7 +15,7 @@ from torch import Tensor
 from mpt.adapt.defaults import DEFAULTS
 from mpt.adapt.examples import Examples
 from mpt.adapt.progress import TuningProgress
-from mpt.adapt.starts import Start, cut, more_starts, own_starts
+from mpt.adapt.starts import Start, cut, given_start, more_starts, own_starts
 from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, tune
 from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
@@ -47,6 +47,8 @@ class AdaptOptions:
 
     Attributes:
         instruction: what is to be done, in words: a start of its own.
+        starts: prompts that are tried as starts, such as a multi-task one; see
+            :func:`mpt.use.answers.folders.prompt_folder`.
         free: whether an answer of a classification is what the model writes, and not the likeliest label.
         top: how many prompts of the library are tried.
         by: the similarity that they are ranked by; :class:`mpt.library.retrieval.Retrieval` says why it is not
@@ -62,6 +64,7 @@ class AdaptOptions:
     """
 
     instruction: str | None = None
+    starts: tuple[str, ...] = ()
     free: bool = False
     top: int = 3
     by: str = "average_token"
@@ -173,6 +176,9 @@ def adapt(
     if library is not None:
         _check_backbone(library, backbone)
     starts = own_starts(backbone, length, recipe.seed, () if library else examples.task.labels, choices.instruction)
+    starts += [given_start(backbone, length, name) for name in choices.starts]
+    if twice := next((one.name for one in starts if [other.name for other in starts].count(one.name) > 1), None):
+        raise UserError(f"--start {twice} is named twice; name each start once")
     if choices.instruction and (more := cut(backbone, length, choices.instruction)):
         terminal.print(
             f"the instruction has {length + more} tokens, of which the prompt's {length} rows hold the first {length}"

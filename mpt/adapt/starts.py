@@ -10,7 +10,9 @@ from torch import Tensor
 from mpt.adapt.tuning import plain_start
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.search import SearchHit
+from mpt.prompt.files import check_fits, load_prompt
 from mpt.prompt.initialisers import ClassLabels, FromText, InitContext
+from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
 
 SAMPLED = "sampled vocabulary"
@@ -27,7 +29,8 @@ class Start:
     """What a tuning begins with.
 
     Attributes:
-        name: of the library's entry, :data:`SAMPLED`, :data:`LABELS` or :data:`INSTRUCTION`.
+        name: of the library's entry or of a prompt that was given, :data:`SAMPLED`, :data:`LABELS` or
+            :data:`INSTRUCTION`.
         prompt: ``[P, H]``.
         task: that the entry was learned on; empty for the others.
         similarity: of the entry's key to the task's.
@@ -62,6 +65,23 @@ def own_starts(
             raise UserError("--instruction is empty; write what is to be done, or leave it out")
         starts.append(Start(INSTRUCTION, plain_start(backbone, length, seed, FromText(instruction))))
     return starts
+
+
+def given_start(backbone: FrozenBackbone, length: int, name: str) -> Start:
+    """A prompt that somebody learned, on many tasks perhaps.
+
+    Raises:
+        UserError: it is none, or of another backbone or length.
+    """
+    folder = prompt_folder(name)
+    stored = load_prompt(folder)
+    check_fits(stored, folder, backbone.hidden_size, backbone.name, backbone.fingerprint)
+    if len(stored.weight) != length:
+        raise UserError(
+            f"--start {name} has {len(stored.weight)} rows, and the other starts {length}; give --prompt-length "
+            f"{len(stored.weight)}, or leave it out"
+        )
+    return Start(name, stored.weight, stored.facts.get("task") or "")
 
 
 def more_starts(backbone: FrozenBackbone, length: int, seed: int, number: int) -> list[Start]:

@@ -69,6 +69,14 @@ def run_adapt_command(arguments: list[str]) -> None:
     )
     search, count = parser.add_argument_group("search and tuning"), at_least(1)
     search.add_argument("--instruction", metavar="TEXT", help="what is to be done, in words: one more start")
+    search.add_argument(
+        "--start",
+        nargs="+",
+        default=[],
+        dest="starts",
+        metavar="PROMPT",
+        help="prompts that are tried as starts, such as a multi-task one: folders of prompts or runs, or LIBRARY:ENTRY",
+    )
     search.add_argument("--top", type=count, default=3, metavar="K", help="prompts of the library to try (default: 3)")
     search.add_argument(
         "--by",

@@ -191,6 +191,9 @@ def test_mistakes_are_one_sentence_and_leave_nothing(adapt, files, library, tmp_
         (("--rate", 0), {"dev": False}, "--rate must be above 0"),
         (("--prompt-length", 7), {"dev": False}, "have 20 rows; leave out either --prompt-length or --library"),
         (("--instruction", " "), {"dev": False}, "--instruction is empty"),
+        (("--start", "nowhere"), {"dev": False}, "prompt nowhere: no such folder"),
+        (("--start", "synthetic:none"), {"dev": False}, "the library synthetic has no entry none"),
+        (("--start", *["synthetic:syn-size-ad-13"] * 2), {"dev": False}, "is named twice"),
     ]
     for more, options, said in cases:
         done = adapt(*more, **options)
@@ -253,12 +256,16 @@ def test_without_a_library_the_key_is_the_plain_tunings_and_begins_a_library(fil
 @pytest.mark.long
 def test_the_best_prompts_on_dev_may_vote(files, tmp_path, capsys):
     out, report = tmp_path / "found", tmp_path / "report.json"
-    words = ("--steps", 6, "--every", 3, "--max-target-length", 4, "--device", "cpu", "--ensemble", 3)
+    words = ("--steps", 6, "--every", 3, "--max-target-length", 4, "--device", "cpu", "--ensemble", 4)
+    words += ("--start", "synthetic:syn-size-ad-13")
     done = Mpt(capsys)("adapt", files["train"], "--dev", files["dev"], "--test", files["test"], "--out", out, *words)
     assert done.code == 0, done.err
     tried = {one["start"]: one for one in json.loads((out / "mpt.json").read_text(encoding="utf-8"))["tried"]}
-    assert list(tried) == ["sampled vocabulary", "label words", "sampled vocabulary, seed 1013"]
-    members = [load_prompt(out / "ensemble" / str(number)) for number in (1, 2, 3)]
+    assert list(tried) == [
+        *("sampled vocabulary", "label words"),
+        *("synthetic:syn-size-ad-13", "sampled vocabulary, seed 1013"),
+    ]
+    members = [load_prompt(out / "ensemble" / str(number)) for number in (1, 2, 3, 4)]
     assert torch.equal(members[0].weight, load_prompt(out).weight)
     scores = [one.facts["dev_score"] for one in members]
     assert scores == sorted(scores, reverse=True) == [tried[one.facts["start"]]["dev_score"] for one in members]
