@@ -179,7 +179,7 @@ def test_every_page_is_in_the_sites_navigation():
     assert named == {page.removeprefix("docs/") for page in DOCS}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_two_studies_of_the_paper_have_as_many_upstream_runs(mpt):
     for words in commands(PAPER, ""):
         ended = mpt(*words[1:])

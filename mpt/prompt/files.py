@@ -215,7 +215,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"prompt {path.parent}: {path.name} is missing") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise UserError(f"{path}: not valid JSON ({why})") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: a JSON object was expected")
     return content

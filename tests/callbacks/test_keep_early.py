@@ -94,7 +94,7 @@ def test_cut_off_and_resumed_leaves_the_same_early_prompts(mpt, root, model_fold
     assert files == [
         path.relative_to(tmp_path / "straight/early") for path in sorted((tmp_path / "straight/early").rglob("*"))
     ]
-    assert len(files) == 4 * 4
+    assert len(files) == 4 * 5
     for file in files:
         if (early / file).is_file():
             assert (early / file).read_bytes() == (tmp_path / "straight/early" / file).read_bytes()

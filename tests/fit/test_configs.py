@@ -106,7 +106,7 @@ def test_schemas_are_written_for_editors(mpt, tmp_path):
     """JSON Schema's own rules, in so far as editors need them: each file's keys, which are required, and no others."""
     assert mpt("configs", "schema", "--out", tmp_path / "new").code == 0
     written = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "new").iterdir()}
-    assert set(written) == {"study", "sweep", "task", "partition", "mixture", "recipe"}
+    assert set(written) == {"study", "sweep", "task", "own_task", "partition", "mixture", "recipe"}
     assert json.loads(mpt("configs", "schema", "task").out) == written["task"]
     assert "by --out" in mpt("configs", "schema").err
     files = {

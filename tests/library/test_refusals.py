@@ -37,7 +37,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda f: (f / "adapter_config.json").unlink(), "adapter_config.json is missing"),
     "no key": (lambda f: os.rename(f / "key", f / "kex"), "it has no key"),
     "config": (lambda f: (f / "adapter_config.json").write_bytes(b"\xff\x00{"), "not valid JSON"),
-    "deep facts": (lambda f: (f / "mpt.json").write_text("[" * 100_000), "RecursionError"),
+    "deep facts": (lambda f: (f / "mpt.json").write_text("[" * 100_000), "nested too deeply"),
     "no fingerprint": (lambda f: change_facts(f / "mpt.json", fingerprint=None), "no fingerprint"),
     "strange fact": (lambda f: change_facts(f / "mpt.json", task=["a"]), "task \\['a'\\]"),
     "escapes": (lambda f: change_facts(f / "mpt.json", task="\x1b[2J"), "cannot be printed"),

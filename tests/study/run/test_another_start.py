@@ -40,7 +40,7 @@ def start(cell: PlannedRun) -> Tensor:
     return load_prompt(cell.folder / "prompt").weight
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_another_seed_of_the_start_is_another_start_for_each_draw_alone_and_side_by_side(cells):
     found: dict[tuple[str, str | None, int], Tensor] = {}
     for unit in units(cells, 4):

@@ -59,15 +59,14 @@ def times(out: Path, name: str) -> dict[Path, int]:
 MOMENTS = ("begun", "before", "begun", "finished", "begun", "before", "finished", "begun", "before", "begun")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # eleven starts, of which a busy machine makes minutes
-@pytest.mark.parametrize("moments", [MOMENTS[:2], pytest.param(MOMENTS, marks=pytest.mark.slow)], ids=["two", "ten"])
-def test_kills_at_random_moments(moments, file, quiet, tmp_path):
+def test_kills_at_random_moments(file, quiet, tmp_path):
     """Before a first run is begun, within runs, and between them, however slow the machine."""
     undisturbed, until_first, of_a_run = quiet
     out, told = tmp_path / "out", tmp_path / "told"
     rng, written, within = random.Random(5), {}, 0
-    for moment in moments:
+    for moment in MOMENTS:
         begun, finished = times(out, "started.json"), times(out, "result.json")
         process = at_work(told, file, out)
         if moment == "before":

@@ -139,7 +139,7 @@ def test_a_sentence_in_the_report_and_in_the_plan(toy, tmp_path):
     assert Setting("p", "p", ("a",), ("b",)).left_out("r") == ""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_whole_study_says_once_what_it_leaves_out_and_goes_on_as_it_began(tmp_path, model_folder):
     changes = {"missing": "skip", RATES: [0.5], "seeds": [13], "root": "nowhere"}
     file, out = write_study(tmp_path, model_folder("t5"), changed(STUDY, changes)), tmp_path / "out"
