@@ -126,8 +126,7 @@ def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, A
     """
     task = getattr(data, "task", None)
     known: dict[str, Any] = {"metric": task.metric, "labels": list(task.labels)} if task else {}
-    if template := getattr(data, "template", ""):
-        known["template"] = template
+    known |= {name: said for name in ("template", "input_prefix") if (said := getattr(data, name, ""))}
     return {"method": type(learner).__name__, "task": task.name if task else None, **known, "step": step}
 
 

@@ -12,7 +12,7 @@ from mpt.data.fewshot.other_words import in_other_words
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import Placed, StreamSampler
-from mpt.data.modules.text_data import TextData, check_least
+from mpt.data.modules.text_data import TextData, check_least, prefix_of
 from mpt.data.modules.unlabelled import TextRows
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
@@ -92,6 +92,11 @@ class FewShotData(TextData):
     def template(self) -> str:
         """What the inputs of a user's own task are made of; empty for others."""
         return read_own_task(self.source).input.text if is_yaml(self.source) else ""
+
+    @property
+    def input_prefix(self) -> str:
+        """What stands before every input, if anything does."""
+        return prefix_of(self.task_name) if self.task_prefix else ""
 
     def outputs(self) -> list[Outputs]:
         self.setup()

@@ -74,6 +74,11 @@ class ExampleRows(Dataset[TextBatch]):
         return collate(self.rows[number] for number in numbers)
 
 
+def prefix_of(task: str) -> str:
+    """What stands before a task's inputs where its name does, as in CrossFit."""
+    return f"[{task}] "
+
+
 class TextData(pl.LightningDataModule):
     """What the data modules share: loaders over rows, and the place in the training stream.
 
@@ -175,7 +180,7 @@ class TextData(pl.LightningDataModule):
         """A task's examples as they are read: with its name in front of the inputs where that is asked for."""
         if not self.task_prefix or is_text(examples):
             return list(examples)
-        return [Example(f"[{task}] {example.input}", example.targets) for example in examples]
+        return [Example(prefix_of(task) + example.input, example.targets) for example in examples]
 
     def _loader(self, data: Dataset[AnyBatch], sampler: Sampler[Any]) -> DataLoader[AnyBatch]:
         # batch_size=None: the sampler's lists go to the data set as they are, one list a batch.

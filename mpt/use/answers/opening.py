@@ -128,6 +128,7 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "labels": (_is_labels, "a list of different texts, two or more"),
     "task": (_is_text, "a text"),
     "template": (_is_text, "a text"),
+    "input_prefix": (_is_text, "a text"),
     "metric": (lambda value: _is_text(value) and value in METRICS, f"one of {', '.join(METRICS)}"),
     "revision": (_is_text, "a text"),
 }
@@ -144,4 +145,5 @@ def _used(name: str, stored: StoredPrompt, labels: tuple[str, ...], free: bool) 
         known,
         facts.get("task") or "",
         facts.get("metric"),
+        facts.get("input_prefix") or "",
     )

@@ -29,6 +29,7 @@ class UsedPrompt:
         known_labels: of its task, also where what the model writes is the answer.
         task: that it was learned on; empty if that is not known.
         metric: of that task.
+        prefix: what stands before every input, as it did when the prompt was learned.
         calibration: of the labels' probabilities.
     """
 
@@ -38,6 +39,7 @@ class UsedPrompt:
     known_labels: tuple[str, ...] = ()
     task: str = ""
     metric: str | None = None
+    prefix: str = ""
     calibration: Calibration = field(default_factory=Calibration)
 
 
@@ -117,7 +119,8 @@ class Predictor:
         return [rows[first : first + size] for rows in alike.values() for first in range(0, len(rows), size)]
 
     def _read(self, texts: list[str], owners: list[int]) -> tuple[Batch, Tensor]:
-        batch = self.backbone.encode(texts).to(self.rows.device)
+        read = [self.prompts[owner].prefix + text for text, owner in zip(texts, owners, strict=True)]
+        batch = self.backbone.encode(read).to(self.rows.device)
         return batch, torch.tensor(owners, device=self.rows.device)
 
     def _scores(self, texts: list[str], owners: list[int]) -> Tensor:

@@ -122,14 +122,23 @@ def test_options_that_prompts_do_not_share_must_be_said(folders, tmp_path):
     assert open_predictor([folders[0], other], max_input_length=48).backbone.options.max_input_length == 48
 
 
+def test_what_stood_before_every_input_does_so_still(folders, tmp_path):
+    named = labelled(tmp_path, TASKS[0], input_prefix="[name] ")
+    texts = texts_of(0)
+    found, by_hand = mpt.load_prompt(named)(texts), mpt.load_prompt(folders[0])([f"[name] {text}" for text in texts])
+    assert found == by_hand != mpt.load_prompt(folders[0])(texts)
+
+
 def test_what_a_fit_keeps_is_enough_to_use_it(tmp_path):
     options = "--data.task syn-age-post --model.prompt_length 4 --model.backbone_options.max_input_length 40"
+    options += " --data.task_prefix true"
     run(
         f"fit --config prompt_tuning {options} --trainer.max_steps 1 --trainer.val_check_interval 1 "
         f"--trainer.limit_val_batches 1 --trainer.default_root_dir {tmp_path / 'run'}".split()
     )
     facts = json.loads((tmp_path / "run/prompt/mpt.json").read_text())
     assert facts["labels"] == list(task_data("syn-age-post").labels)
+    assert facts["input_prefix"] == "[syn-age-post] "
     assert (facts["metric"], facts["max_input_length"]) == ("ACC", 40) and facts["max_target_length"] > 0
     (answer,) = mpt.load_prompt(tmp_path / "run")(["a text"])
     assert set(answer.probabilities) == set(facts["labels"])
