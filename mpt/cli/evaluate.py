@@ -46,7 +46,8 @@ def run_evaluate_command(arguments: list[str]) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
-    table = labelled_rows(Path(name), options, usual_input(folders))
+    usual = usual_input(folders)
+    table = labelled_rows(Path(name), options, usual)
     from mpt.present.terminal import console
     from mpt.use.answers.answering import all_together, check_together
     from mpt.use.answers.evaluation import evaluate
@@ -57,7 +58,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     terminal = console(markup=False)
     for sentence in table.told:
         terminal.print(f"{table.file.name}: {sentence}")
-    predictor = open_prompts(folders, options, terminal)
+    predictor = open_prompts(folders, options, terminal, usual)
     prompts = predictor.prompts
     check_together(prompts)
     metric = options.metric or prompts[0].metric

@@ -108,15 +108,21 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
 
 
-def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: Console) -> Predictor:
-    """The prompts, by the options of :func:`add_answering`, calibrated."""
+def open_prompts(
+    folders: Sequence[str], options: argparse.Namespace, terminal: Console, usual: str | None
+) -> Predictor:
+    """The prompts, by the options of :func:`add_answering`, calibrated.
+
+    Args:
+        usual: see :func:`usual_input`.
+    """
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
 
     names = ("labels", "free", "per_token", "device", "max_input_length", "max_target_length", "dtype")
     dev = None
     if options.calibrate is not None:
-        dev = labelled_rows(options.calibrate, options, usual_input(folders)).rows
+        dev = labelled_rows(options.calibrate, options, usual).rows
     predictor = open_predictor(folders, options.backbone, **{name: getattr(options, name) for name in names})
     terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
     if dev is not None or options.contextual:
@@ -133,7 +139,10 @@ def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
 
 
 def usual_input(folders: Sequence[str]) -> str | None:
-    """What the first prompt's inputs were made of, if its folder says it: a column, or a template over columns."""
+    """What the first prompt's inputs were made of, if its folder says it: a column, or a template over columns.
+
+    All folders are read, so that one that is no prompt is told before torch is imported.
+    """
     from mpt.prompt.files import read_prompt
     from mpt.use.answers.folders import prompt_folder
 
@@ -173,7 +182,8 @@ def _predict(options: argparse.Namespace) -> None:
             raise UserError(f"--out {out} exists; name another file, or remove it")
     if options.ensemble and (options.prompt_column is not None or len(folders) < 2):
         raise UserError("--ensemble is for several prompts that all answer each row; name them, and no --prompt-column")
-    table = open_texts(path, options.input, options.header, options.encoding, usual_input(folders))
+    usual = usual_input(folders)
+    table = open_texts(path, options.input, options.header, options.encoding, usual)
     if options.prompt_column is not None and options.prompt_column not in table.names:
         near = nearest(options.prompt_column, table.names)
         raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")
@@ -191,7 +201,7 @@ def _predict(options: argparse.Namespace) -> None:
     terminal = console(markup=False, stderr=True)
     for sentence in table.told:
         terminal.print(f"{path.name}: {sentence}")
-    predictor = open_prompts(folders, options, terminal)
+    predictor = open_prompts(folders, options, terminal, usual)
     if options.prompt_column is not None:
         check_named(predictor, table, options.prompt_column)
     else:

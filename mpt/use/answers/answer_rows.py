@@ -6,7 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mpt.data.tables.texts import TextRow, TextTable
@@ -29,12 +30,11 @@ class AnswerRows:
     kind: str
     labels: Sequence[str] = ()
     weighed: bool = False
-    prefix: str = field(init=False)
-    """Before the new names, where one of them is a column's already."""
 
-    def __post_init__(self) -> None:
-        taken = set(self.table.names) & set(self._new(""))
-        object.__setattr__(self, "prefix", "mpt_" if taken else "")
+    @cached_property
+    def prefix(self) -> str:
+        """What stands before the new names, where one of them is a column's already."""
+        return "mpt_" if set(self.table.names) & set(self._new("")) else ""
 
     def head(self) -> str:
         """The first line; none of JSON lines."""

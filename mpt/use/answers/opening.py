@@ -75,9 +75,8 @@ def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
     """What all folders say of an option; None where none says anything."""
     said = {folder: one.facts[name] for folder, one in stored.items() if name in one.facts}
     if len(set(said.values())) > 1:
-        (one, its), (other, others) = next(
-            ((a, b) for a in said.items() for b in said.items() if a[1] != b[1]),
-        )
+        one, its = next(iter(said.items()))
+        other, others = next((folder, value) for folder, value in said.items() if value != its)
         option = f"--{name.replace('_', '-')}"
         raise UserError(
             f"prompt {one} was learned with {option} {its}, but {other} with {others}; say by {option} what holds for "

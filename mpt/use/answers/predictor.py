@@ -89,13 +89,13 @@ class Predictor:
         owners = [0] * len(texts) if prompts is None else list(prompts)
         found: dict[int, Answer] = {}
         for rows in self._parts(owners):
-            if labels := [self.prompts[owners[row]].labels for row in rows if self.prompts[owners[row]].labels]:
-                scores = self._scores([texts[row] for row in rows], [owners[row] for row in rows])
-                for row, own, each in zip(rows, scores, labels, strict=True):
-                    found[row] = self._likeliest(each, self.prompts[owners[row]].calibration.probabilities(own))
+            part, numbers = [texts[row] for row in rows], [owners[row] for row in rows]
+            if self.prompts[numbers[0]].labels:
+                for row, number, own in zip(rows, numbers, self._scores(part, numbers), strict=True):
+                    prompt = self.prompts[number]
+                    found[row] = self._likeliest(prompt.labels, prompt.calibration.probabilities(own))
             else:
-                batch, numbers = self._read([texts[row] for row in rows], [owners[row] for row in rows])
-                said, _ = self.rows.written(self._weights, batch, numbers)
+                said, _ = self.rows.written(self._weights, *self._read(part, numbers))
                 found |= {row: Answer(text) for row, text in zip(rows, said, strict=True)}
         return [found[row] for row in range(len(texts))]
 
