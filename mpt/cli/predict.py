@@ -227,7 +227,7 @@ def _digest(options: argparse.Namespace, predictor: Predictor, path: Path) -> st
         "file": f"{path.resolve()} {about.st_size} {about.st_mtime_ns}",
         "options": str(predictor.backbone.options),
     }
-    known["prompts"] = str([(prompt.name, prompt.labels, prompt.calibration) for prompt in predictor.prompts])
+    known["prompts"] = str([(one.name, one.labels, one.prefix, one.calibration) for one in predictor.prompts])
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode() + predictor.backbone.fingerprint.encode())
     for prompt in predictor.prompts:
         digest.update(prompt.weight.contiguous().numpy().tobytes())

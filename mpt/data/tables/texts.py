@@ -14,6 +14,7 @@ from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, key_paths
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
+_USUAL = "template in the prompt's mpt.json"
 _NAME = re.compile(r"[^\W\d][\w.-]{0,29}")
 
 
@@ -127,7 +128,7 @@ def open_texts(
     assert isinstance(first.cells, list)
     names, told = [cell.strip() for cell in first.cells], []
     if header is None:
-        header = _is_header(sample, names, {name for text in (input, usual) for name in _columns(text)})
+        header = _is_header(sample, names, {*_columns(input, "--input"), *_columns(usual, _USUAL)})
         if not header:
             told.append("there is no header; if the first line is one, say --header")
     if header and len(sample.rows) == 1:
@@ -137,7 +138,7 @@ def open_texts(
         names = [f"column {number}" for number in range(1, width + 1)]
     known = names if header else []
     parts = _template(input, "--input") if input and set(input) & set("{}") else None
-    if parts is None and usual and not input and set(_columns(usual)) <= set(known):
+    if parts is None and usual and not input and set(_columns(usual, _USUAL)) <= set(known):
         parts = ColumnText.of(usual)
     if parts is None:
         place = column(path, "input", input, known, width) if input else _text_column(path, names, known)
@@ -157,15 +158,15 @@ def open_texts(
     return TextTable(path, sample.kind, names, made, told, sample.delimiter, sample.quoted, bool(header), encoding)
 
 
-def _columns(text: str | None) -> tuple[str, ...]:
-    return _template(text, "--input").columns if text else ()
+def _columns(text: str | None, said: str) -> tuple[str, ...]:
+    return _template(text, said).columns if text else ()
 
 
-def _template(text: str, option: str) -> ColumnText:
+def _template(text: str, said: str) -> ColumnText:
     try:
         return ColumnText.of(text)
     except ValueError as error:
-        raise UserError(f"{option} {error}") from None
+        raise UserError(f"{said} {error}") from None
 
 
 def _made_of(kind: str, names: list[str], parts: ColumnText | None) -> str:
@@ -205,7 +206,7 @@ def _of_objects(sample: FileRecords, input: str | None, encoding: str | None, us
     texts = [name for name in texts if name.lower() not in OUTPUTS]
     known = {*paths, *first}
     parts = _template(input, "--input") if input else None
-    if parts is None and usual and set(_columns(usual)) <= known:
+    if parts is None and usual and set(_columns(usual, _USUAL)) <= known:
         parts = ColumnText.of(usual)
     if parts is None:
         found = next((name for name in INPUTS if name in known), texts[0] if len(texts) == 1 else None)

@@ -70,6 +70,8 @@ def test_texts_may_be_made_of_several_columns(tmp_path, name):
         texts(path, input="{s} {gone}")
     with pytest.raises(UserError, match=r"--input has a brace without its twin"):
         texts(path, input="{s")
+    with pytest.raises(UserError, match=r"template in the prompt's mpt\.json has a brace without its twin"):
+        texts(path, usual="{s")
 
 
 @pytest.mark.parametrize(
