@@ -26,6 +26,8 @@ class KeepBest(Callback):
     The first of equal scores is kept, as in the few-shot protocol of CrossFit. Without a dev set (multi-task training)
     the last state is kept.
 
+    With ``trainer.max_steps 0`` the start itself is kept.
+
     Args:
         monitor: logged value to maximise; null keeps the last state.
         folder: folder under the run's folder (``trainer.default_root_dir``).
@@ -58,6 +60,8 @@ class KeepBest(Callback):
                 f"trainer.limit_val_batches 0 leaves no evaluation, and KeepBest monitors {self.monitor}; leave "
                 "it out, or set KeepBest's monitor to null to keep the last state"
             )
+        if trainer.max_steps == 0:
+            return
         every = trainer.val_check_interval
         batches = trainer.max_steps * batches_per_step(trainer)
         if self.monitor is not None and isinstance(every, int) and 0 <= batches < every:
@@ -68,6 +72,9 @@ class KeepBest(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.check_steps(trainer)
+        if trainer.max_steps == 0:  # the start itself is to be tested
+            self._save(trainer, pl_module, 0, {"last": True})
+            self.best.step = 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit" or self.monitor is None:

@@ -30,6 +30,7 @@ from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
 from mpt.fit.renamed import renamed
 from mpt.fit.strategies import refuse_splitting
 from mpt.learn import Learner
+from mpt.learn.learner import known_of
 from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.util.errors import UserError, mistake_behind
@@ -130,7 +131,7 @@ class RunCLI(LightningCLI):
         if isinstance(self.model, Learner):
             self._check_match(self.model)
             self.model.check_trainer(self.trainer)
-            self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
+            self.model.prepare(*known_of(self.datamodule))
             self.model.check_targets(self.datamodule)
             self.model.make_optimizer()
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
@@ -194,7 +195,7 @@ class RunCLI(LightningCLI):
         """Load data and model, and see that there is something learned, before loggers open a run to write to."""
         self.datamodule.setup(self.subcommand)
         if isinstance(self.model, Learner):
-            self.model.prepare(self.datamodule.labels, getattr(self.datamodule, "task_names", ()))
+            self.model.prepare(*known_of(self.datamodule))
             trainer: Any = self.trainer
             for part in trainer.callbacks:
                 if isinstance(part, KeepBest) and not self.config[self.subcommand].get("ckpt_path"):

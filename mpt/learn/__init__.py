@@ -2,8 +2,9 @@
 
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.learner import Learner
+from mpt.learn.lora import LoRA
 from mpt.learn.meta_prompt_tuning import MetaPromptTuning
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
 
-__all__ = ["FineTuning", "Learner", "MetaPromptTuning", "PromptAdafactor", "PromptTuning"]
+__all__ = ["FineTuning", "Learner", "LoRA", "MetaPromptTuning", "PromptAdafactor", "PromptTuning"]

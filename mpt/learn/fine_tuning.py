@@ -12,6 +12,7 @@ from mpt.backbone.model import Backbone
 from mpt.backbone.quantized import refuse_quantized
 from mpt.backbone.saving import save_backbone
 from mpt.learn.example_learner import ExampleLearner
+from mpt.learn.learner import Answering
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.util.errors import UserError
 
@@ -29,6 +30,7 @@ class FineTuning(ExampleLearner):
         backbone_options: how the backbone is loaded and how much it reads.
         start: folder ``model`` of another run's folder, of the same backbone, whose weights it starts from; the
             backbone's own if not given.
+        answers: what is judged: what the model writes, or the likeliest label.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class FineTuning(ExampleLearner):
         lr_scheduler: LRSchedulerCallable | None = None,
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
         start: str | None = None,
+        answers: Answering = "written",
     ) -> None:
-        super().__init__()
+        super().__init__(answers)
         self.backbone_name = backbone
         self.backbone_options = backbone_options
         self.optimizer = optimizer

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -32,13 +32,24 @@ from mpt.util.errors import NotFinite, UserError
 
 log = logging.getLogger(__name__)
 
+Demonstrated = Sequence[tuple[str, str]]
+"""Inputs and their outputs."""
+
+Answering = Literal["written", "labels"]
+"""What counts as an answer: what the model writes, or the likeliest of the task's labels."""
+
 
 class Learner(LightningModule, ABC):
-    """Base of the LightningModules, which are scored on generated text.
+    """Base of the LightningModules, which are scored on generated text, or on the likeliest label.
 
     Data modules hand over texts (:class:`mpt.data.modules.batch.TextBatch`); the learner tokenises them with its
     backbone's own tokenizer, so that the two cannot disagree. Logged: ``train/loss``; ``dev/loss``, ``dev/score`` and
-    the task's metric by name; ``test/score`` likewise.
+    the task's metric by name; ``test/score`` likewise, and beside labels ``test/score_written``.
+
+    Args:
+        answers: what is judged on dev and test. With ``labels`` the label whose tokens and end have the highest
+            log-likelihood, by no length (what tuning maximises), is the answer; what the model writes is then scored
+            on test as well.
 
     Attributes:
         seed: of its start and its dropout masks, 0 unless whoever makes it sets it (``mpt fit``: ``seed_everything``).
@@ -53,12 +64,15 @@ class Learner(LightningModule, ABC):
     examples: int | None
     seconds_before: float
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Answering = "written") -> None:
         super().__init__()
+        self.answers = answers
         self.seed = 0
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
         self.outputs: list[Prediction] = []
+        self.labels: tuple[str, ...] = ()  # the data's, likewise
         self.tasks: tuple[str, ...] = ()  # the data's, by name, from when it is prepared
+        self.demonstrations: Demonstrated = ()  # likewise
         self._cut_reported = {"input": 0, "target": 0}
         self._checked: Any = None  # the data whose targets were looked at
         self._targets_told = False
@@ -128,15 +142,18 @@ class Learner(LightningModule, ABC):
 
     # Lightning -----------------------------------------------------------------------------------------------------
 
-    def prepare(self, labels: tuple[str, ...] = (), tasks: tuple[str, ...] = ()) -> None:
+    def prepare(
+        self, labels: tuple[str, ...] = (), tasks: tuple[str, ...] = (), demonstrations: Demonstrated = ()
+    ) -> None:
         """Load and make everything that training needs; nothing if that was done. Lightning's set-up calls it.
 
         Args:
             labels: label words of the data's task or tasks.
             tasks: their names.
+            demonstrations: train examples of a task that is learned by itself.
         """
         if "backbone" not in self._modules:
-            self.tasks = tasks
+            self.tasks, self.labels, self.demonstrations = tasks, labels, demonstrations
             self.build(labels)
             rank_zero_info(f"backbone {self.backbone.name}: {self.backbone.reading}")
             # Transformers loads in evaluation mode; training means the model's own dropout, as in fine-tuning.
@@ -159,8 +176,10 @@ class Learner(LightningModule, ABC):
         if stage == "fit":  # before a checkpoint is read
             self._begin_count()
         data = getattr(self.trainer, "datamodule", None)
-        self.prepare(tuple(getattr(data, "labels", ())), tuple(getattr(data, "task_names", ())))
+        self.prepare(*known_of(data))
         self.check_targets(data)
+        if self.answers == "labels" and getattr(data, "task", None) is not None and not self.labels:
+            raise UserError(f"model.answers labels: {data.task.name} has no labels; leave it out")
         precision = str(self.trainer.precision)
         refuse_unsafe_dtype(self.backbone.config.model_type, precision)
         if precision.endswith("-true") and precision != "32-true":
@@ -181,13 +200,18 @@ class Learner(LightningModule, ABC):
         return batch, self.backbone.encode(batch.inputs, batch.targets).to(device)
 
     def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
-        self.predict_step(batch, batch_idx)
+        text, tensors = batch
+        rows = answered(text, self._answers(text, tensors))
+        if self.answers == "labels":
+            written = self._written(text, tensors)
+            rows = [replace(row, written=said) for row, said in zip(rows, written, strict=True)]
+        self.outputs += rows
 
     def predict_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> list[str]:
         text, tensors = batch
-        answers = self.backbone.answer(self.prompt_for(text), replace(tensors, labels=None))  # no loss is asked for
-        self.outputs += answered(text, answers.texts)
-        return answers.texts
+        said = self._answers(text, tensors)
+        self.outputs += answered(text, said)
+        return said
 
     def on_validation_start(self) -> None:
         self._stop_if_not_finite("training")
@@ -322,12 +346,40 @@ class Learner(LightningModule, ABC):
 
     def _judge(self, prompt: Tensor | None, text: TextBatch, tensors: Batch, task: str | None = None) -> Tensor:
         """Keep a prompt's answers to rows of a dev set, of one task of several or the only one, and log its loss."""
-        answers = self.backbone.answer(prompt, tensors)
-        assert answers.losses is not None
-        loss = token_mean(answers.losses, tensors)
+        if self.answers == "labels":
+            labels = self.labels if task is None else self._data.validation_tasks[task].labels
+            said, likelihoods = self._likeliest(prompt, tensors, labels)
+            losses = self._losses(prompt, text, tensors, labels, likelihoods)
+        else:
+            answers = self.backbone.answer(prompt, tensors)
+            assert answers.losses is not None
+            said, losses = answers.texts, answers.losses
+        loss = token_mean(losses, tensors)
         self.log("dev/loss", loss, batch_size=len(tensors), sync_dist=True)
-        self.outputs += answered(text, answers.texts, task)
+        self.outputs += answered(text, said, task)
         return loss
+
+    def _answers(self, text: TextBatch, tensors: Batch) -> list[str]:
+        if self.answers == "labels":
+            return self._likeliest(self.prompt_for(text), tensors, self.labels)[0]
+        return self._written(text, tensors)
+
+    def _written(self, text: TextBatch, tensors: Batch) -> list[str]:
+        return self.backbone.answer(self.prompt_for(text), replace(tensors, labels=None)).texts  # no loss is asked for
+
+    def _likeliest(self, prompt: Tensor | None, tensors: Batch, labels: Sequence[str]) -> tuple[list[str], Tensor]:
+        """The likeliest label of each row, and the log-likelihoods of all, ``[B, n]``."""
+        likelihoods = self.backbone.score(prompt, tensors, list(labels))
+        return [labels[best] for best in likelihoods.argmax(1).tolist()], likelihoods
+
+    def _losses(
+        self, prompt: Tensor | None, text: TextBatch, tensors: Batch, labels: Sequence[str], likelihoods: Tensor
+    ) -> Tensor:
+        """Those of the targets, ``[B]``, which are the labels' where each of them is one."""
+        if not set(text.targets) <= set(labels):
+            return self.backbone.loss(prompt, tensors).detach()
+        own = torch.tensor([labels.index(target) for target in text.targets], device=likelihoods.device)
+        return -likelihoods.gather(1, own[:, None])[:, 0]
 
     def _gather_outputs(self) -> None:
         """Every device has answered its share; a metric such as macro F1 needs them all at once."""
@@ -346,7 +398,13 @@ class Learner(LightningModule, ABC):
     def scores(self) -> dict[str, float]:
         """Scores of :attr:`outputs` by the name they are logged under; ``score`` is what a run is judged by."""
         scored = self.score_outputs()
-        return {} if scored is None else {scored[0]: scored[1], "score": scored[1]}
+        if scored is None:
+            return {}
+        found = {scored[0]: scored[1], "score": scored[1]}
+        if all(row.written is not None for row in self.outputs):
+            other = [replace(row, prediction=row.written or "") for row in self.outputs]
+            found["score_written"] = score_predictions(scored[0], other)
+        return found
 
     def _report_cut(self) -> None:
         encode = self.backbone.encode
@@ -358,6 +416,12 @@ class Learner(LightningModule, ABC):
                 self._cut_reported[kind] = cut
                 option = f"max_{kind}_length={getattr(encode, f'max_{kind}_length')}"
                 warn(f"{cut} of {seen} {kind}s were longer than {option} tokens and were cut{more}")
+
+
+def known_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...], Demonstrated]:
+    """What :meth:`Learner.prepare` is told of a data module: labels, tasks and demonstrations, if it has them."""
+    labels, tasks, shown = (getattr(data, name, ()) for name in ("labels", "task_names", "demonstrations"))
+    return tuple(labels), tuple(tasks), shown
 
 
 def answered(text: TextBatch, answers: Sequence[str], task: str | None = None) -> list[Prediction]:

@@ -17,7 +17,7 @@ from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.divergence import first_exploded_episode
-from mpt.learn.learner import score_predictions
+from mpt.learn.learner import Answering, score_predictions
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.outer_step import OuterStep
@@ -59,6 +59,7 @@ class MetaPromptTuning(PromptLearner):
         inner_lr_lr: learning rate of that logarithm; the schedule scales it too.
         validation_steps: inner steps of meta-validation; the algorithm's if null.
         backbone_options: how the backbone is loaded and how much it reads.
+        answers: what is judged in meta-validation: what the model writes, or the likeliest label.
     """
 
     learns_from_episodes = True
@@ -78,8 +79,9 @@ class MetaPromptTuning(PromptLearner):
         inner_lr_lr: float = 0.01,
         validation_steps: int | None = None,
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
+        answers: Answering = "written",
     ) -> None:
-        super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options)
+        super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options, answers)
         for option, value, ok, least in (
             ("gradient_clip_val", gradient_clip_val, gradient_clip_val is None or gradient_clip_val > 0, "above 0"),
             ("accumulate_grad_batches", accumulate_grad_batches, accumulate_grad_batches >= 1, "at least 1"),

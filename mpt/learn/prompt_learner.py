@@ -10,7 +10,7 @@ from torch import Tensor
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch
-from mpt.learn.learner import Learner
+from mpt.learn.learner import Answering, Learner
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.library.card import prompt_card
 from mpt.library.retrieved import Retrieved
@@ -30,6 +30,7 @@ class PromptLearner(Learner):
         optimizer: how it is learned.
         lr_scheduler: optional schedule, stepped every optimiser step.
         backbone_options: how the backbone is loaded and how much it reads.
+        answers: what is judged: what the model writes, or the likeliest label.
     """
 
     backbone: FrozenBackbone
@@ -42,8 +43,9 @@ class PromptLearner(Learner):
         optimizer: OptimizerCallable = PromptAdafactor,
         lr_scheduler: LRSchedulerCallable | None = None,
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
+        answers: Answering = "written",
     ) -> None:
-        super().__init__()
+        super().__init__(answers)
         if prompt_length < 1:
             raise UserError(f"model.prompt_length must be at least 1, not {prompt_length}")
         self.backbone_name = backbone
@@ -60,7 +62,7 @@ class PromptLearner(Learner):
         """:meth:`build` on a backbone that is loaded, and perhaps shared."""
         self.backbone = backbone
         self.backbone.check_lengths(self.prompt_length)
-        vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks)
+        vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
         self.prompt = SoftPrompt(self.init(self.prompt_length, vocabulary))
 
     def prompt_for(self, batch: TextBatch) -> Tensor:

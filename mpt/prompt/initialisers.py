@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -47,6 +48,7 @@ class InitContext:
         fingerprint: digest of its weights.
         generator: source of randomness, so that a seed gives the same prompt.
         tasks: names of the tasks that are learned on.
+        demonstrations: train examples, input and output.
     """
 
     embeddings: Tensor
@@ -57,10 +59,16 @@ class InitContext:
     fingerprint: str
     generator: torch.Generator
     tasks: tuple[str, ...] = ()
+    demonstrations: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(
-        cls, backbone: HasVocabulary, seed: int, labels: tuple[str, ...] = (), tasks: tuple[str, ...] = ()
+        cls,
+        backbone: HasVocabulary,
+        seed: int,
+        labels: tuple[str, ...] = (),
+        tasks: tuple[str, ...] = (),
+        demonstrations: Sequence[tuple[str, str]] = (),
     ) -> InitContext:
         """Of a backbone; the same seed gives the same prompt."""
         tokenizer = backbone.tokenizer
@@ -73,6 +81,7 @@ class InitContext:
             fingerprint=backbone.fingerprint,
             generator=torch.Generator().manual_seed(seed),
             tasks=tasks,
+            demonstrations=demonstrations,
         )
 
 
@@ -168,19 +177,66 @@ class FromText(Initialiser):
     """The embeddings of a text's tokens, the rest from ``backoff``.
 
     Args:
-        text: for example an instruction.
+        text: for example an instruction; by task's name where runs of several tasks have the same options.
         backoff: initialiser of the rows that are left.
     """
 
-    def __init__(self, text: str, backoff: Initialiser | None = None) -> None:
+    def __init__(self, text: str | dict[str, str], backoff: Initialiser | None = None) -> None:
         self.text = text
         self.backoff = backoff or SampledVocabulary()
 
     def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
-        ids = vocabulary.tokenize(self.text)
+        text = self._of(vocabulary.tasks)
+        ids = vocabulary.tokenize(text)
         if not ids:
-            raise UserError(f"init FromText: the text {self.text!r} has no tokens")
+            raise UserError(f"init FromText: the text {text!r} has no tokens")
         return _fill(_rows(vocabulary, ids), length, vocabulary, self.backoff)
+
+    def _of(self, tasks: Sequence[str]) -> str:
+        if isinstance(self.text, str):
+            return self.text
+        if len(tasks) != 1 or tasks[0] not in self.text:
+            wanted = tasks[0] if len(tasks) == 1 else "several tasks together"
+            raise UserError(f"init FromText: there is no text for {wanted}, but for {', '.join(self.text)}")
+        return self.text[tasks[0]]
+
+
+class Demonstrations(Initialiser):
+    """The embeddings of train examples, output behind input: with ``trainer.max_steps 0``, k-shot in-context learning.
+
+    They are taken in a drawn order, from each label in turn, until there are ``shots`` or no other fits. The prompt has
+    only the rows that they need, at most ``prompt_length``.
+
+    Args:
+        shots: how many.
+        seed: another draw for each seed of the run, drawn by both; the run's seed alone decides if not given.
+    """
+
+    def __init__(self, shots: int = 16, seed: int | None = None) -> None:
+        if shots < 1:
+            raise UserError(f"init Demonstrations: shots must be at least 1, not {shots}")
+        self.shots = shots
+        self.seed = _checked(seed)
+
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
+        examples = vocabulary.demonstrations
+        if not examples:
+            raise UserError("init Demonstrations: the data have no train examples of one task")
+        drawn = torch.randperm(len(examples), generator=_generator(vocabulary, self.seed)).tolist()
+        seen: Counter[str] = Counter()
+        turns = []
+        for number in drawn:
+            output = examples[number][1]
+            turns.append((seen[output], len(turns), number))
+            seen[output] += 1
+        taken: list[list[int]] = []
+        for _, _, number in sorted(turns):
+            ids = vocabulary.tokenize("{} {}\n\n".format(*examples[number]))
+            if len(taken) < self.shots and sum(map(len, taken)) + len(ids) <= length:
+                taken.append(ids)
+        if not taken:
+            raise UserError(f"init Demonstrations: none of the examples fits into prompt_length {length}; raise it")
+        return _rows(vocabulary, [token for ids in taken for token in ids])
 
 
 class SavedPrompt(Initialiser):

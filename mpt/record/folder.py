@@ -16,10 +16,10 @@ from mpt.util.errors import UserError
 from mpt.util.files import read_json, write_json
 
 CONFIG, METRICS, PREDICTIONS = "config.yaml", "metrics.jsonl", "predictions.jsonl"
-PROMPT, EARLY, MODEL = "prompt", "early", "model"
+PROMPT, EARLY, MODEL, ADAPTER = "prompt", "early", "model", "adapter"
 STARTED, RESULT, FAILED, LOG = "started.json", "result.json", "failed.json", "log.txt"
 
-OWN = (CONFIG, LAST, METRICS, PREDICTIONS, PROMPT, EARLY, MODEL)
+OWN = (CONFIG, LAST, METRICS, PREDICTIONS, PROMPT, EARLY, MODEL, ADAPTER)
 """What of a run's folder ``mpt fit`` and ``mpt test`` read and write again."""
 
 

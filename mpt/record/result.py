@@ -50,6 +50,7 @@ class RunResult:
     Attributes:
         metric: of the test score; none of an upstream run.
         score: on test, of the prompt that was best on dev.
+        score_written: of what the model writes on test, where ``score`` is that of the likeliest labels.
         dev_score: of that prompt; none where nothing was judged on dev.
         best_step: after which step it was kept.
         steps: optimiser steps that were made.
@@ -67,6 +68,7 @@ class RunResult:
 
     metric: str | None = None
     score: float | None = None
+    score_written: float | None = None
     dev_score: float | None = None
     best_step: int | None = None
     steps: int | None = None
@@ -83,13 +85,14 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON, without the run's identity."""
-        rare = ("source", "similarity", "side_by_side")
+        rare = ("score_written", "source", "similarity", "side_by_side")
         return {name: value for name, value in asdict(self).items() if value is not None or name not in rare}
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "metric": str,
     "score": float,
+    "score_written": float,
     "dev_score": float,
     "best_step": int,
     "steps": int,

@@ -80,16 +80,20 @@ class Prediction:
     Attributes:
         references: the right answers; none where they are not known.
         task: which of several the example is of; not written down.
+        written: what the model writes where the prediction is the likeliest label.
     """
 
     input: str
     references: Sequence[str]
     prediction: str
     task: str | None = None
+    written: str | None = None
 
     def line(self) -> str:
         """This row as one line of JSON."""
         row = {"input": self.input, "references": list(self.references), "prediction": self.prediction}
+        if self.written is not None:
+            row["written"] = self.written
         return json.dumps(row, ensure_ascii=False)
 
 
@@ -112,7 +116,8 @@ def read_predictions(path: Path) -> list[Prediction]:
     for number, line in enumerate(lines[:-1], start=1):
         try:
             row = json.loads(line)
-            rows.append(Prediction(row["input"], list(row["references"]), str(row["prediction"])))
+            answers = {name: str(row[name]) for name in ("prediction", "written") if name in row}
+            rows.append(Prediction(row["input"], list(row["references"]), **answers))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is no prediction of a run: {error!r}") from error
     return rows

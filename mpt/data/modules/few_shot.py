@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pytorch_lightning.utilities import rank_zero_info
@@ -43,8 +44,10 @@ class FewShotData(TextData):
         metric: Metric in place of the catalogue's; needed for a task that is not in the catalogue.
         batch_size: Training examples per batch, over all devices.
         eval_batch_size: Examples per batch in validation, test and prediction, on each device.
-        test_examples: At most so many examples of the test list, from its start, are tested and predicted; CrossFit
-            takes 10,000. Null takes all.
+        test_examples: At most so many examples of the test list are tested and predicted; CrossFit takes 10,000. Null
+            takes all.
+        test_choice: Which: the ``first``, as CrossFit does, or at even distances (``spread``) where a list is longer.
+            Some lists are sorted by label, so that a few hundred from the start have but one.
         num_workers: Processes that load batches beside the training process.
         task_prefix: Put the task's name in front of each input, ``[name] input``, as CrossFit does; unlabelled text has
             none.
@@ -64,6 +67,7 @@ class FewShotData(TextData):
         batch_size: int = 8,
         eval_batch_size: int = 32,
         test_examples: int | None = 10_000,
+        test_choice: Literal["first", "spread"] = "first",
         num_workers: int = 0,
         task_prefix: bool = False,
         references: ReferenceChoice = "first",
@@ -74,7 +78,7 @@ class FewShotData(TextData):
             check_least(1, test_examples=test_examples)
         self.source, self.root, self.k, self.metric = task, root, k, metric
         self.task_name = called(task)
-        self.test_examples = test_examples
+        self.test_examples, self.test_choice = test_examples, test_choice
         self.labels_as = labels_as or {}
         self.fewshot: FewShot | None = None
 
@@ -98,11 +102,19 @@ class FewShotData(TextData):
         """What stands before every input, if anything does."""
         return prefix_of(self.task_name) if self.task_prefix else ""
 
+    @property
+    def demonstrations(self) -> list[tuple[str, str]]:
+        """The train examples, each with the first of its outputs; none of unlabelled text."""
+        self.setup()
+        assert self.fewshot is not None
+        examples = self.fewshot.train
+        return [] if is_text(examples) else [(one.input, one.targets[0]) for one in examples]
+
     def outputs(self) -> list[Outputs]:
         self.setup()
         assert self.fewshot is not None
         draw = self.fewshot
-        splits = {"train": draw.train, "dev": draw.dev, "test": draw.test[: self.test_examples]}
+        splits = {"train": draw.train, "dev": draw.dev, "test": self._tested(draw.test)}
         return Outputs.of(draw.task, splits, self.references == "drawn")
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
@@ -122,12 +134,18 @@ class FewShotData(TextData):
     def predict_dataloader(self) -> DataLoader[TextBatch]:
         return self.test_dataloader()
 
+    def _tested(self, examples: Sequence[Example]) -> Sequence[Example]:
+        most, there = self.test_examples, len(examples)
+        if most is None or self.test_choice == "first" or there <= most:
+            return examples[:most]
+        return [examples[number * there // most] for number in range(most)]
+
     def _rows(self, split: Literal["train", "dev", "test"]) -> list[tuple[str, Example]]:
         self.setup()
         assert self.fewshot is not None
         examples = getattr(self.fewshot, split)
         if split == "test":
-            examples = examples[: self.test_examples]
+            examples = self._tested(examples)
         rows = [(self.fewshot.task.name, example) for example in self._read(self.fewshot.task.name, examples)]
         if split != "train" and is_text(examples):
             # Cut at the same places whatever the seed, so that scores can be compared.

@@ -93,6 +93,8 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
     if run.stage != "upstream":
         score = seven_digits(trainer.callback_metrics["test/score"])
         tested = {"metric": cli.datamodule.task.metric, "score": score}
+        if (written := trainer.callback_metrics.get("test/score_written")) is not None:
+            tested["score_written"] = seven_digits(written)
     return RunResult(
         **tested,
         dev_score=seven_digits(best.score) if math.isfinite(best.score) else None,

@@ -130,7 +130,7 @@ class _Pack:
                     backbone = FrozenBackbone(made.learner.backbone_name, made.learner.backbone_options)
                     print(f"study: backbone {backbone.name}: {backbone.reading}")
                     refuse_unsafe_dtype(backbone.config.model_type, str(made.trainer["precision"]))
-                made.learner.tasks = made.data.task_names
+                made.learner.tasks, made.learner.demonstrations = made.data.task_names, made.data.demonstrations
                 made.learner.build_on(backbone, made.data.labels)
                 made.learner.check_targets(made.data)
                 self.runs.append(_Run(planned, made))
