@@ -21,6 +21,7 @@ from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.task import Shots
+from mpt.learn.learner import Answering
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
@@ -45,6 +46,7 @@ class LearnOptions:
         metric: of tasks that are not in the catalogue.
         steps: of a tuning.
         every: steps between evaluations on dev.
+        answers: what is judged on dev: what the model writes, or the likeliest label where a task has labels.
     """
 
     tasks: tuple[str, ...]
@@ -54,6 +56,7 @@ class LearnOptions:
     metric: str | None = None
     steps: int = 600
     every: int = 50
+    answers: Answering = "written"
 
 
 def learn(
@@ -64,6 +67,7 @@ def learn(
     terminal: Console,
     device: torch.device,
     at_once: int,
+    autocast: torch.dtype | None = None,
 ) -> list[str]:
     """Add an entry to a library for each task and draw that has none yet: the names of those that failed.
 
@@ -116,7 +120,11 @@ def learn(
         own = [digest for name in pack if (digest := _own_digest(data[name]))]
         work = folder / WORK / _digest([*pack, *own], lesson, recipe, backbone)
         with only_one(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
-            jobs = [TuningJob(name, data[name], start, recipe.learning_rate) for name in pack]
+            by_label = lesson.answers == "labels"
+            jobs = [
+                TuningJob(name, one, start, recipe.learning_rate, one.labels if by_label else ())
+                for name, one in ((name, data[name]) for name in pack)
+            ]
             first = data[pack[0]].task_name
             title = f"{number} of {len(packs)}: {first} and {len(pack) - 1} more" if pack[1:] else first
             with TuningProgress(terminal, title) as bar:
@@ -129,6 +137,7 @@ def learn(
                     state=work / "state.pt",
                     told=bar.told,
                     stepped=bar.stepped,
+                    autocast=autocast,
                 )
             there |= _there(library, backbone.fingerprint, {name: data[name] for name in pack})
             for name, result in zip(pack, tuned, strict=True):

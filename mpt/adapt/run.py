@@ -153,6 +153,7 @@ def adapt(
     out: Path,
     terminal: Console,
     device: torch.device,
+    autocast: torch.dtype | None = None,
 ) -> tuple[AdaptResult, FrozenBackbone]:
     """Find the best prompt for a task and write it to a folder.
 
@@ -189,7 +190,7 @@ def adapt(
     with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
         try:
             backbone.to(device)
-            adaptation = _Adaptation(examples, library, recipe, starts, backbone, choices, terminal)
+            adaptation = _Adaptation(examples, library, recipe, starts, backbone, choices, terminal, autocast)
             found = adaptation.search(work)
             adaptation.save(found, out)
         except UserError:
@@ -243,6 +244,7 @@ class _Adaptation:
     backbone: FrozenBackbone
     choices: AdaptOptions
     terminal: Console
+    autocast: torch.dtype | None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -274,7 +276,7 @@ class _Adaptation:
         with self.terminal.status(f"the task's key: {recipe.key_steps} steps"):
             data = self.examples.data(recipe.batch_size, self.choices.seed)
             job = TuningJob(self.examples.task.name, data, self.starts[0].prompt, recipe.learning_rate)
-            return early_prompts(self.backbone, [job], recipe.key_steps)[0]
+            return early_prompts(self.backbone, [job], recipe.key_steps, autocast=self.autocast)[0]
 
     def _retrieved(self, library: Library, key: Tensor) -> list[Start]:
         choices, fingerprint = self.choices, self.backbone.fingerprint
@@ -285,7 +287,7 @@ class _Adaptation:
 
     def _tune(self, data: FewShotData, starts: list[Start], work: Path) -> list[TriedStart]:
         steps, every = self.choices.steps, self.choices.every
-        jobs = [TuningJob(start.name, data, start.prompt, self.rate) for start in starts]
+        jobs = [TuningJob(start.name, data, start.prompt, self.rate, self.labels) for start in starts]
         state = work / f"{self._digest(starts)}.pt"
         own_key = self.library is None and steps >= self.recipe.key_steps
         with TuningProgress(self.terminal, "tuning") as bar:
@@ -299,7 +301,7 @@ class _Adaptation:
                 state=state,
                 told=bar.told,
                 stepped=bar.stepped,
-                labels=self.labels,
+                autocast=self.autocast,
             )
         return [
             TriedStart(start.name, start.task, start.similarity, result)
@@ -311,6 +313,7 @@ class _Adaptation:
         rows = [[(row.input, row.example.targets) for row in part] for part in (self.examples.train, self.examples.dev)]
         options, backbone = asdict(self.choices), self.backbone
         known = [rows, self.examples.task.metric, options, self.rate, asdict(backbone.options), backbone.fingerprint]
+        known += [str(self.autocast)]
         digest = hashlib.sha256(json.dumps(known).encode())
         for start in starts:
             digest.update(start.name.encode() + start.prompt.contiguous().numpy().tobytes())
@@ -320,19 +323,24 @@ class _Adaptation:
         chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
         assert chosen is not None and plain is not None
         dev, test = ([row.example for row in part] for part in (self.examples.dev, self.examples.test))
-        _, found.outputs["dev"] = answers(self.backbone, [chosen], data, dev, self.labels)[0]
+        _, found.outputs["dev"] = self._answers([chosen], data, dev)[0]
         if test:
-            (best, outputs), (base, _) = answers(self.backbone, [chosen, plain], data, test, self.labels)
+            (best, outputs), (base, _) = self._answers([chosen, plain], data, test)
             found.test, found.outputs["test"] = (best, base), outputs
         if found.together is not None:
             found.together.dev, _ = self._vote(found.together, data, dev)
             found.together.test = self._vote(found.together, data, test) if test else None
         found.inputs_cut = self.backbone.encode.inputs_cut
 
+    def _answers(
+        self, prompts: list[Tensor], data: FewShotData, rows: list[Example]
+    ) -> list[tuple[float, list[Prediction]]]:
+        return answers(self.backbone, prompts, data, rows, self.labels, self.autocast)
+
     def _vote(self, together: Together, data: FewShotData, rows: list[Example]) -> tuple[float, list[float]]:
         """The score of the members' vote on examples, and each one's own."""
         weights = [one.tuned.value for one in together.members if one.tuned.value is not None]
-        own = answers(self.backbone, weights, data, rows, self.labels)
+        own = self._answers(weights, data, rows)
         told = ensemble([[Answer(row.prediction) for row in outputs] for _, outputs in own])
         references = [row.targets for row in rows]
         score = metrics.score(self.examples.task.metric, [one.text for one in told], references)

@@ -33,12 +33,14 @@ class TuningJob:
         data: what it learns on; the seed orders its batches.
         start: ``[P, H]``.
         learning_rate: of Adafactor, constant.
+        labels: what may be answered on dev, see :meth:`mpt.learn.rows.RowsWithPrompts.answers`.
     """
 
     name: str
     data: FewShotData
     start: Tensor
     learning_rate: float
+    labels: Sequence[str] = ()
 
 
 @dataclass
@@ -81,13 +83,20 @@ def plain_start(backbone: FrozenBackbone, length: int, seed: int, init: Initiali
     return (init or SampledVocabulary())(length, InitContext.of(backbone, seed)).cpu()
 
 
-def early_prompts(backbone: FrozenBackbone, jobs: Sequence[TuningJob], steps: int, seed: int = 0) -> list[Tensor]:
+def early_prompts(
+    backbone: FrozenBackbone,
+    jobs: Sequence[TuningJob],
+    steps: int,
+    seed: int = 0,
+    autocast: torch.dtype | None = None,
+) -> list[Tensor]:
     """Only the prompts after so many steps, each ``[P, H]`` on the CPU: the keys of tasks that are to be looked up.
 
     Raises:
         UserError: the loss of one was not finite.
     """
-    side = SideBySide(backbone, _runs(backbone, jobs), max_steps=steps, log_every=0, seed=seed)
+    runs = _runs(backbone, jobs)
+    side = SideBySide(backbone, runs, max_steps=steps, log_every=0, seed=seed, autocast=autocast)
     side.fit(stepped=_keep_early(steps))
     if failed := next((run for run in side.runs if run.failed), None):
         raise UserError(f"{failed.spec.name}: {failed.ended}")
@@ -106,7 +115,7 @@ def tune(
     state: Path | None = None,
     told: Observer | None = None,
     stepped: Observer | None = None,
-    labels: Sequence[str] = (),
+    autocast: torch.dtype | None = None,
 ) -> list[Tuned]:
     """Tune prompts side by side: what became of each, in the jobs' order.
 
@@ -124,7 +133,7 @@ def tune(
             belongs to these very jobs, and removes it. One that cannot be read is no more than none.
         told: called after each evaluation, and once at the beginning of work that goes on from a state.
         stepped: called after each step.
-        labels: what may be answered on dev, see :class:`mpt.learn.rows.RowsWithPrompts`.
+        autocast: type of the arithmetic, where it is not that of the weights.
 
     Raises:
         UserError: numbers that do not fit one another.
@@ -134,7 +143,11 @@ def tune(
     if key_steps is not None and not 0 < key_steps <= steps:
         raise UserError(f"key_steps must be from 1 to the {steps} steps of the tuning, not {key_steps}")
     runs = _runs(backbone, jobs)
-    side = SideBySide(backbone, runs, max_steps=steps, every=every, log_every=0, seed=seed, labels=labels)
+    # Where one of few labels is answered, scores are often equal, that of an untuned prompt among them.
+    by_loss = any(job.labels for job in jobs)
+    side = SideBySide(
+        backbone, runs, max_steps=steps, every=every, log_every=0, seed=seed, autocast=autocast, by_loss=by_loss
+    )
     if state is not None and side.resume(state) and told is not None:
         told(side)
     keep = _keep_early(key_steps)
@@ -154,6 +167,7 @@ def answers(
     data: FewShotData,
     examples: Sequence[Example],
     labels: Sequence[str] = (),
+    autocast: torch.dtype | None = None,
 ) -> list[tuple[float, list[Prediction]]]:
     """Score some prompts on examples of a task: for each its score and its answers.
 
@@ -161,12 +175,13 @@ def answers(
         prompts: each ``[P, H]``.
         data: the task's, whose metric counts.
         labels: what may be answered.
+        autocast: as for :func:`tune`.
     """
     assert data.task is not None
     metric, text = data.task.metric, collate((data.task_name, example) for example in examples)
-    rows = RowsWithPrompts(backbone, labels=labels)
+    rows = RowsWithPrompts(backbone, autocast)
     stacked = torch.stack([prompt.detach().float() for prompt in prompts]).to(rows.device)
-    judged = rows.answers(stacked, [text] * len(prompts))
+    judged = rows.answers(stacked, [text] * len(prompts), labels=[labels] * len(prompts))
     return [(metrics.score(metric, one.texts, text.references), answered(text, one.texts)) for one in judged]
 
 
@@ -175,7 +190,8 @@ def _runs(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[PackedRun
     runs = []
     for job in jobs:
         prompt = nn.Parameter(job.start.detach().clone().float().to(device))
-        runs.append(PackedRun(job.name, job.data, prompt, PromptAdafactor([prompt], lr=job.learning_rate)))
+        optimizer = PromptAdafactor([prompt], lr=job.learning_rate)
+        runs.append(PackedRun(job.name, job.data, prompt, optimizer, labels=job.labels))
     return runs
 
 

@@ -48,3 +48,8 @@ def few_threads(backbone: FrozenBackbone) -> None:
     weights = sum(weight.numel() * weight.element_size() for weight in backbone.model.parameters())
     if weights < _SMALL and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
+
+
+def arithmetic_of(precision: str) -> torch.dtype | None:
+    """What a precision as Lightning names it multiplies matrices in; None if in the type of the weights."""
+    return torch.bfloat16 if precision == "bf16-mixed" else None

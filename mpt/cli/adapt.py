@@ -131,7 +131,7 @@ def _adapt(options: argparse.Namespace) -> None:
         raise UserError("--exclude names tasks of a library: give --library too")
     from mpt.adapt.run import AdaptOptions, adapt
     from mpt.adapt.verdict import tell
-    from mpt.backbone.device import device_of
+    from mpt.backbone.device import arithmetic_of, device_of
     from mpt.backbone.loading import BackboneOptions
     from mpt.present.terminal import console
     from mpt.util.quiet import quiet_libraries
@@ -144,6 +144,7 @@ def _adapt(options: argparse.Namespace) -> None:
         terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
     choices, limits = part(AdaptOptions, options), part(BackboneOptions, options)
     device = device_of(options.device)
-    found, backbone = adapt(examples, library, options.backbone, limits, choices, out, terminal, device)
+    arithmetic = arithmetic_of(options.precision)
+    found, backbone = adapt(examples, library, options.backbone, limits, choices, out, terminal, device, arithmetic)
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")

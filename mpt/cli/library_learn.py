@@ -31,6 +31,8 @@ def add_learn_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--batch-size", type=int, default=8, help="examples a step (default: 8)")
     how.add_argument("--steps", type=int, default=3000, help="of each task's tuning (default: 3000)")
     how.add_argument("--every", type=int, default=50, help="steps between evaluations on dev (default: 50)")
+    told = "judged on dev: what the model writes (default), or the likeliest of a task's labels"
+    how.add_argument("--answers", choices=("written", "labels"), default="written", help=told)
     how.add_argument("--key-steps", type=int, default=100, help="steps to a key (default: 100)")
     how.add_argument(
         "--start-seed", type=int, default=13, dest="seed", help="of the prompt all start from (default: 13)"
@@ -46,7 +48,7 @@ def run_learn(options: argparse.Namespace) -> bool:
         raise UserError("name the tasks by either --tasks or --partition, and not both")
     options.tasks = options.tasks or load_partition(options.partition).source
     from mpt.adapt.fill_library import LearnOptions, learn
-    from mpt.backbone.device import device_of
+    from mpt.backbone.device import arithmetic_of, device_of
     from mpt.backbone.loading import BackboneOptions
     from mpt.library.library import Library
     from mpt.present.terminal import console
@@ -56,7 +58,8 @@ def run_learn(options: argparse.Namespace) -> bool:
     lesson, recipe, limits = part(LearnOptions, options), part(KeyRecipe, options), part(BackboneOptions, options)
     device, terminal = device_of(options.device), console(markup=False)
     at_once = options.at_once or (16 if device.type == "cuda" else 8)
-    failed = learn(options.out, recipe, lesson, limits, terminal, device, at_once)
+    arithmetic = arithmetic_of(options.precision)
+    failed = learn(options.out, recipe, lesson, limits, terminal, device, at_once, arithmetic)
     entries = len(Library.open(options.out).entries())
     terminal.print(f"the library {options.out} has {entries} entries" + (f"; {len(failed)} failed" if failed else ""))
     return not failed

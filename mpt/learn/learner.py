@@ -23,6 +23,7 @@ from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.text_data import TextData
 from mpt.learn.accumulation import check_eval_interval
+from mpt.learn.rows import candidates, likeliest
 from mpt.learn.shared_gradient import stop_together
 from mpt.learn.targets import check_targets
 from mpt.metrics import crossfit as metrics
@@ -178,8 +179,9 @@ class Learner(LightningModule, ABC):
         data = getattr(self.trainer, "datamodule", None)
         self.prepare(*known_of(data))
         self.check_targets(data)
-        if self.answers == "labels" and getattr(data, "task", None) is not None and not self.labels:
-            raise UserError(f"model.answers labels: {data.task.name} has no labels; leave it out")
+        task = getattr(data, "task", None)
+        if self.answers == "labels" and task is not None and not self.labels:
+            raise UserError(f"model.answers labels: {task.name} has no labels; leave it out")
         precision = str(self.trainer.precision)
         refuse_unsafe_dtype(self.backbone.config.model_type, precision)
         if precision.endswith("-true") and precision != "32-true":
@@ -201,11 +203,9 @@ class Learner(LightningModule, ABC):
 
     def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
         text, tensors = batch
-        rows = answered(text, self._answers(text, tensors))
-        if self.answers == "labels":
-            written = self._written(text, tensors)
-            rows = [replace(row, written=said) for row, said in zip(rows, written, strict=True)]
-        self.outputs += rows
+        said = self._answers(text, tensors)
+        written = self._written(text, tensors) if self.answers == "labels" else None
+        self.outputs += answered(text, said, written=written)
 
     def predict_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> list[str]:
         text, tensors = batch
@@ -348,8 +348,7 @@ class Learner(LightningModule, ABC):
         """Keep a prompt's answers to rows of a dev set, of one task of several or the only one, and log its loss."""
         if self.answers == "labels":
             labels = self.labels if task is None else self._data.validation_tasks[task].labels
-            said, likelihoods = self._likeliest(prompt, tensors, labels)
-            losses = self._losses(prompt, text, tensors, labels, likelihoods)
+            said, losses = self._likeliest(prompt, tensors, labels, text.targets)
         else:
             answers = self.backbone.answer(prompt, tensors)
             assert answers.losses is not None
@@ -367,19 +366,12 @@ class Learner(LightningModule, ABC):
     def _written(self, text: TextBatch, tensors: Batch) -> list[str]:
         return self.backbone.answer(self.prompt_for(text), replace(tensors, labels=None)).texts  # no loss is asked for
 
-    def _likeliest(self, prompt: Tensor | None, tensors: Batch, labels: Sequence[str]) -> tuple[list[str], Tensor]:
-        """The likeliest label of each row, and the log-likelihoods of all, ``[B, n]``."""
-        likelihoods = self.backbone.score(prompt, tensors, list(labels))
-        return [labels[best] for best in likelihoods.argmax(1).tolist()], likelihoods
-
-    def _losses(
-        self, prompt: Tensor | None, text: TextBatch, tensors: Batch, labels: Sequence[str], likelihoods: Tensor
-    ) -> Tensor:
-        """Those of the targets, ``[B]``, which are the labels' where each of them is one."""
-        if not set(text.targets) <= set(labels):
-            return self.backbone.loss(prompt, tensors).detach()
-        own = torch.tensor([labels.index(target) for target in text.targets], device=likelihoods.device)
-        return -likelihoods.gather(1, own[:, None])[:, 0]
+    def _likeliest(
+        self, prompt: Tensor | None, tensors: Batch, labels: Sequence[str], targets: Sequence[str] = ()
+    ) -> tuple[list[str], Tensor]:
+        """The likeliest label of each row, and the losses of the targets that are given, ``[B]``."""
+        weighed = candidates(labels, targets)
+        return likeliest(self.backbone.score(prompt, tensors, weighed), weighed, len(labels), targets)
 
     def _gather_outputs(self) -> None:
         """Every device has answered its share; a metric such as macro F1 needs them all at once."""
@@ -400,11 +392,8 @@ class Learner(LightningModule, ABC):
         scored = self.score_outputs()
         if scored is None:
             return {}
-        found = {scored[0]: scored[1], "score": scored[1]}
-        if all(row.written is not None for row in self.outputs):
-            other = [replace(row, prediction=row.written or "") for row in self.outputs]
-            found["score_written"] = score_predictions(scored[0], other)
-        return found
+        metric, value = scored
+        return {metric: value, "score": value, **score_written(metric, self.outputs)}
 
     def _report_cut(self) -> None:
         encode = self.backbone.encode
@@ -424,15 +413,26 @@ def known_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...], Demonstrated]
     return tuple(labels), tuple(tasks), shown
 
 
-def answered(text: TextBatch, answers: Sequence[str], task: str | None = None) -> list[Prediction]:
-    """B examples and their answers as rows."""
-    rows = zip(text.inputs, text.references, answers, strict=True)
-    return [Prediction(source, gold, answer, task) for source, gold, answer in rows]
+def answered(
+    text: TextBatch, answers: Sequence[str], task: str | None = None, written: Sequence[str] | None = None
+) -> list[Prediction]:
+    """B examples and their answers as rows, with what the model wrote where these are the likeliest labels."""
+    others: Sequence[str | None] = written if written is not None else [None] * len(text)
+    rows = zip(text.inputs, text.references, answers, others, strict=True)
+    return [Prediction(source, gold, answer, task, other) for source, gold, answer, other in rows]
 
 
 def score_predictions(metric: str, rows: Sequence[Prediction]) -> float:
     """A task's metric over its examples."""
     return metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows])
+
+
+def score_written(metric: str, rows: Sequence[Prediction]) -> dict[str, float]:
+    """``score_written``, a task's metric of what the model wrote, where that is not the prediction anyway."""
+    if not rows or any(row.written is None for row in rows):
+        return {}
+    written = [row.written or "" for row in rows]
+    return {"score_written": metrics.score(metric, written, [row.references for row in rows])}
 
 
 @rank_zero_only

@@ -11,6 +11,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.learn.example_learner import ExampleLearner
 from mpt.learn.learner import Answering
 from mpt.util.errors import UserError, one_line
+from mpt.util.files import new_folder
 
 _WEIGHTS = "adapter_model.safetensors"
 
@@ -37,7 +38,7 @@ class LoRA(ExampleLearner):
         self,
         backbone: str = "mpt-tiny",
         rank: int = 8,
-        alpha: float = 16,
+        alpha: int = 16,
         dropout: float = 0.0,
         target_modules: list[str] | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
@@ -80,10 +81,8 @@ class LoRA(ExampleLearner):
         self._adapted = (adapted,)  # the backbone's own layers, which Lightning must not meet twice
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
-        from mpt.util.files import replacing
-
-        with replacing(folder) as new:
-            self._adapted[0].save_pretrained(new)
+        with new_folder(folder) as fresh:
+            self._adapted[0].save_pretrained(str(fresh))
 
     def load_learned(self, folder: Path) -> None:
         import peft
@@ -95,7 +94,7 @@ class LoRA(ExampleLearner):
             raise UserError(f"{folder}: {_WEIGHTS} is missing; a run of LoRA leaves it in its folder adapter")
         try:
             weights = load_file(path)
-            found = peft.set_peft_model_state_dict(self._adapted[0], weights)
+            found: Any = peft.set_peft_model_state_dict(self._adapted[0], weights)
         except (RuntimeError, SafetensorError) as error:
             raise UserError(f"{path} does not fit model.rank {self.rank}, or is damaged: {one_line(error)}") from error
         if found.unexpected_keys:

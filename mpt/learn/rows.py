@@ -11,7 +11,6 @@ from torch import Tensor
 from mpt.backbone.encoding import Batch
 from mpt.backbone.grouped import GroupedRows
 from mpt.backbone.grouping import select
-from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
 from mpt.util.random_state import seed_generators
 
@@ -36,19 +35,7 @@ class RowsWithPrompts(GroupedRows):
 
     Args:
         backbone, autocast, tokens: see :class:`mpt.backbone.grouped.GroupedRows`.
-        labels: what may be answered: the likeliest of them is the answer. Whatever the model writes if none are given.
-            The likelihood is that of a label's tokens and its end, by no length: what tuning maximises.
     """
-
-    def __init__(
-        self,
-        backbone: FrozenBackbone,
-        autocast: torch.dtype | None = None,
-        tokens: int | None = None,
-        labels: Sequence[str] = (),
-    ) -> None:
-        super().__init__(backbone, autocast, tokens)
-        self.labels = list(labels)
 
     def gradients(self, prompts: Tensor, texts: Sequence[TextBatch], seed: int) -> tuple[Tensor, Tensor]:
         """Mean loss per target token of each prompt on its examples, ``[R]``, and its gradients, ``[R, P, H]``.
@@ -86,23 +73,39 @@ class RowsWithPrompts(GroupedRows):
         return torch.stack(means), gradients
 
     @torch.no_grad()
-    def answers(self, prompts: Tensor, texts: Sequence[TextBatch], losses: bool = False) -> list[Judged]:
+    def answers(
+        self,
+        prompts: Tensor,
+        texts: Sequence[TextBatch],
+        losses: bool = False,
+        labels: Sequence[Sequence[str]] | None = None,
+    ) -> list[Judged]:
         """Each prompt's answers to its own examples.
 
         Args:
             prompts: ``[R, P, H]``.
             texts: R batches.
-            losses: whether those are asked for too; with labels every target has to be one.
+            losses: whether those are asked for too.
+            labels: what may be answered to each of the R: the likeliest is the answer, by the likelihood of a label's
+                tokens and its end, by no length (what tuning maximises). Where there are none, what the model writes.
         """
         self.backbone.eval()
+        kinds: dict[tuple[str, ...], list[int]] = {}
+        for number in range(len(texts)):
+            kinds.setdefault(tuple(labels[number]) if labels else (), []).append(number)
+        found: dict[int, Judged] = {}
+        for own, numbers in kinds.items():
+            judged = self._judged(prompts[numbers], [texts[number] for number in numbers], losses, list(own))
+            found |= dict(zip(numbers, judged, strict=True))
+        return [found[number] for number in range(len(texts))]
+
+    def _judged(self, prompts: Tensor, texts: Sequence[TextBatch], losses: bool, labels: list[str]) -> list[Judged]:
         batch, owners, sizes = self._joined(texts, targets=losses)
-        if self.labels:
-            likelihoods = self.likelihoods(prompts, batch, owners, [self.labels] * len(batch))
-            said = [self.labels[best] for best in likelihoods.argmax(1).tolist()]
-            summed = likelihoods.new_zeros(len(batch))
-            if losses:
-                own = torch.tensor([self.labels.index(target) for target in join(texts).targets], device=self.device)
-                summed = -likelihoods.gather(1, own[:, None])[:, 0]
+        if labels:
+            targets = join(texts).targets if losses else []
+            weighed = candidates(labels, targets)
+            likelihoods = self.likelihoods(prompts, batch, owners, [weighed] * len(batch))
+            said, summed = likeliest(likelihoods, weighed, len(labels), targets)
         else:
             said, summed = self.written(prompts, batch, owners)
         counts = batch.target_lengths if losses else torch.zeros(len(batch))
@@ -117,6 +120,28 @@ class RowsWithPrompts(GroupedRows):
         text, sizes = join(texts), [len(part) for part in texts]
         batch = self.backbone.encode(text.inputs, text.targets if targets else None).to(self.device)
         return batch, torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device), sizes
+
+
+def candidates(labels: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """What is weighed: the n labels, and behind them the targets that are none of them (a label that train lacks)."""
+    return list(dict.fromkeys([*labels, *targets]))
+
+
+def likeliest(
+    likelihoods: Tensor, weighed: Sequence[str], labels: int, targets: Sequence[str]
+) -> tuple[list[str], Tensor]:
+    """The likeliest label of each of B rows, and the losses of their targets, ``[B]``; zeros where none are given.
+
+    Args:
+        likelihoods: ``[B, m]``, of what :func:`candidates` weighs.
+        labels: n, how many of these are labels.
+    """
+    said = [weighed[best] for best in likelihoods[:, :labels].argmax(1).tolist()]
+    if not targets:
+        return said, likelihoods.new_zeros(len(likelihoods))
+    places = {text: place for place, text in enumerate(weighed)}
+    own = torch.tensor([places[target] for target in targets], device=likelihoods.device)
+    return said, -likelihoods.gather(1, own[:, None])[:, 0]
 
 
 def mean_over_batches(judged: Judged, size: int) -> float:

@@ -39,6 +39,7 @@ class PackedRun:
         optimizer: its own, over the prompt alone.
         scheduler: of its learning rate, stepped every optimiser step.
         stopper: ends it early on its dev score.
+        labels: what it may answer on dev and test; whatever the model writes if there are none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class PackedRun:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
     stopper: EarlyStopping | None = None
+    labels: Sequence[str] = ()
 
     def batches(self, step: int) -> Iterator[TextBatch]:
         """Those that its own run would learn on after so many steps."""
@@ -190,7 +192,7 @@ class SideBySide:
         seed: of dropout, with the step.
         autocast: type of the arithmetic, where it is not that of the weights.
         tokens: most tokens of one pass, see :class:`mpt.learn.rows.RowsWithPrompts`.
-        labels: what all runs may answer on dev and test, likewise; studies let the model write.
+        by_loss: whether of equal dev scores the lower dev loss counts, and not the first one.
 
     Attributes:
         runs: how far each is, in their order.
@@ -209,9 +211,10 @@ class SideBySide:
         seed: int = 0,
         autocast: torch.dtype | None = None,
         tokens: int | None = None,
-        labels: Sequence[str] = (),
+        by_loss: bool = False,
     ) -> None:
-        self.rows = RowsWithPrompts(backbone, autocast, tokens, labels)
+        self.rows = RowsWithPrompts(backbone, autocast, tokens)
+        self.by_loss = by_loss
         self.runs = [RunProgress(run) for run in runs]
         self.max_steps, self.every, self.log_every, self.seed = max_steps, every, log_every, seed
         self.steps = 0
@@ -279,15 +282,15 @@ class SideBySide:
         if not live:
             return
         texts = [_all(run.spec.data.val_dataloader()) for run in live]
-        judged = self.rows.answers(torch.stack([run.prompt for run in live]), texts, losses=True)
+        labels = [run.spec.labels for run in live]
+        judged = self.rows.answers(torch.stack([run.prompt for run in live]), texts, losses=True, labels=labels)
         for run, text, given in zip(live, texts, judged, strict=True):
             name, score = run.spec.score(text, given.texts)
             row: Row = {"step": self.steps}
             if run.loss is not None:
                 row["train/loss"] = float(run.loss)
             row["dev/loss"] = mean_over_batches(given, run.spec.data.eval_batch_size)
-            # Where one of few labels is answered, scores are often equal, that of an untuned prompt among them.
-            run.judge({**row, f"dev/{name}": score, "dev/score": score}, score, by_loss=bool(self.rows.labels))
+            run.judge({**row, f"dev/{name}": score, "dev/score": score}, score, self.by_loss)
 
     def test(self) -> dict[str, tuple[str, float]]:
         """Metric and score on test of each run's best prompt, by the run's name; those that failed are left out."""
@@ -295,12 +298,13 @@ class SideBySide:
         if not kept:
             return {}
         texts = [_all(run.spec.data.test_dataloader()) for run, _ in kept]
+        prompts, labels = torch.stack([prompt for _, prompt in kept]), [run.spec.labels for run, _ in kept]
+        said = self.rows.answers(prompts, texts, labels=labels)
+        written = self.rows.answers(prompts, texts) if any(labels) else said
         scores = {}
-        for (run, _), text, given in zip(
-            kept, texts, self.rows.answers(torch.stack([prompt for _, prompt in kept]), texts), strict=True
-        ):
+        for (run, _), text, given, other in zip(kept, texts, said, written, strict=True):
             scores[run.spec.name] = run.spec.score(text, given.texts)
-            run.outputs = answered(text, given.texts)
+            run.outputs = answered(text, given.texts, written=other.texts if run.spec.labels else None)
         return scores
 
     def resume(self, state: Path) -> bool:

@@ -224,7 +224,7 @@ class Demonstrations(Initialiser):
             raise UserError("init Demonstrations: the data have no train examples of one task")
         drawn = torch.randperm(len(examples), generator=_generator(vocabulary, self.seed)).tolist()
         seen: Counter[str] = Counter()
-        turns = []
+        turns: list[tuple[int, int, int]] = []
         for number in drawn:
             output = examples[number][1]
             turns.append((seen[output], len(turns), number))

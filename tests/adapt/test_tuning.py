@@ -86,7 +86,8 @@ def test_the_value_is_what_scored_best_on_dev_and_the_start_may_be(backbone, roo
 def test_of_equal_scores_over_labels_the_lower_loss_is_kept(backbone, root):
     """On three dev examples and two labels many evaluations are equal."""
     made = jobs(backbone, root, 13, 21)
-    tuned = tune(backbone, made, steps=12, every=1, from_start=True, labels=("yes", "no"))
+    made = [replace(job, labels=("yes", "no")) for job in made]
+    tuned = tune(backbone, made, steps=12, every=1, from_start=True)
     for result, job in zip(tuned, made, strict=True):
         best = min(result.history, key=lambda row: (-row["dev/score"], row["dev/loss"]))
         assert (result.best_step, result.dev_loss) == (best["step"], best["dev/loss"])

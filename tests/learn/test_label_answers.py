@@ -34,8 +34,8 @@ def test_the_likeliest_label_and_the_loss_of_the_target(build, tmp_path):
     backbone = FrozenBackbone(str(build(tmp_path / "model")), BackboneOptions(max_target_length=16)).eval()
     prompts = torch.randn(2, 3, backbone.hidden_size, generator=torch.Generator().manual_seed(2))
     text = collate(("task", Example(text, (LABELS[i % 3],))) for i, text in enumerate(TEXTS))
-    rows = RowsWithPrompts(backbone, tokens=40, labels=LABELS)
-    answers = rows.answers(prompts, [text, text], losses=True)
+    rows = RowsWithPrompts(backbone, tokens=40)
+    answers = rows.answers(prompts, [text, text], losses=True, labels=[LABELS] * 2)
     known = set()
     for prompt, found in zip(prompts, answers, strict=True):
         for place, source in enumerate(TEXTS):
@@ -43,7 +43,9 @@ def test_the_likeliest_label_and_the_loss_of_the_target(build, tmp_path):
             known.add(found.texts[place])
             assert found.texts[place] == LABELS[max(range(3), key=scores.__getitem__)]
             assert float(found.losses[place]) == pytest.approx(-scores[place % 3], rel=1e-4)
-    assert [one.texts for one in rows.answers(prompts, [text, text])] == [one.texts for one in answers]
+    assert [one.texts for one in rows.answers(prompts, [text, text], labels=[LABELS] * 2)] == [
+        one.texts for one in answers
+    ]
     assert known <= set(LABELS) and not known & set(RowsWithPrompts(backbone).answers(prompts[:1], [text])[0].texts)
 
 
@@ -51,7 +53,7 @@ def test_one_prompt_for_more_rows_than_are_weighed_at_once(tmp_path):
     backbone = FrozenBackbone(str(llama(tmp_path / "model")), BackboneOptions(max_target_length=16))
     prompt = torch.randn(1, 3, backbone.hidden_size, generator=torch.Generator().manual_seed(2))
     text = collate(("task", Example(f"{source} {i}", (LABELS[0],))) for i in range(12) for source in TEXTS)
-    [many] = RowsWithPrompts(backbone, labels=LABELS).answers(prompt, [text], losses=True)
+    [many] = RowsWithPrompts(backbone).answers(prompt, [text], losses=True, labels=[LABELS])
     for place in (0, 21, 47):
         loss = -likelihood(backbone, prompt[0], text.inputs[place], LABELS[0])
         assert float(many.losses[place]) == pytest.approx(loss, rel=1e-4)

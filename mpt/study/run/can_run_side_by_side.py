@@ -36,8 +36,6 @@ def obstacle(run: MadeRun) -> str | None:
         return f"the learner is {type(learner).__name__}"
     if type(data) is not FewShotData:
         return f"the data are {type(data).__name__}"
-    if learner.answers == "labels":
-        return "the likeliest label is its answer"
     defaults = inspect.signature(Trainer.__init__).parameters
     for name, value in trainer.items():
         if name not in IRRELEVANT | CHECKED and value != defaults[name].default:

@@ -22,6 +22,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
 from mpt.fit.parse import MadeRun, make_run
+from mpt.learn.learner import score_written
 from mpt.learn.side_by_side import PackedRun, RunProgress, SideBySide
 from mpt.record.result import RunResult
 from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metrics, write_predictions
@@ -191,7 +192,9 @@ class _Pack:
             self._fail(planned, done.ended or "it has no result")
             return
         metric, score = scored
+        written = score_written(metric, done.outputs)
         tested = {"step": done.steps, f"test/{metric}": score, "test/score": score}
+        tested |= {f"test/{name}": value for name, value in written.items()}
         keeper = run.made.callback(KeepBest)
         learner, data = run.made.learner, run.made.data
         with torch.no_grad():
@@ -206,6 +209,7 @@ class _Pack:
         result = RunResult(
             metric=metric,
             score=seven_digits(score),
+            score_written=seven_digits(written["score_written"]) if written else None,
             dev_score=seven_digits(done.best.score),
             best_step=done.best.step,
             steps=done.steps,
@@ -257,7 +261,8 @@ def _packed(run: _Run) -> PackedRun:
     optimizer = learner.make_optimizer()
     scheduler = None if learner.lr_scheduler is None else learner.lr_scheduler(optimizer)
     stopper = run.made.callback(EarlyStopping)
-    return PackedRun(run.planned.key, data, learner.prompt.weight, optimizer, scheduler, stopper)
+    labels = data.labels if learner.answers == "labels" else ()
+    return PackedRun(run.planned.key, data, learner.prompt.weight, optimizer, scheduler, stopper, labels)
 
 
 def _shape(made: MadeRun) -> tuple[Any, ...]:
