@@ -32,6 +32,7 @@ class Section:
         stated: method to the paper's ARG, where it has one.
         ensembles: of the methods that answer by a vote.
         varied: of the methods that are several by the value of one option, all of the same.
+        written: the same runs, judged on test by what the model writes, where the scores are of likeliest labels.
     """
 
     setting: Setting
@@ -42,6 +43,7 @@ class Section:
     stated: dict[str, Stated]
     varied: list[VariedScore] = field(default_factory=list)
     ensembles: list[Ensemble] = field(default_factory=list)
+    written: Section | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -73,6 +75,12 @@ class Report:
     rival: str | None = None
     costs: list[Cost] = field(default_factory=list)
     files: tuple[str, ...] = field(default=())
+
+    @property
+    def written(self) -> Report | None:
+        """The same by what the model writes, if any setting has that."""
+        sections = [section.written for section in self.sections if section.written is not None]
+        return replace(self, sections=together(sections)) if sections else None
 
 
 def build_report(out: Path, against: str | None = None) -> Report:
@@ -137,4 +145,14 @@ def _section(
         stated_of(setting, facts.root, facts.backbone, facts.methods),
         varied_scores(varied if len({one.option for one in varied}) == 1 else [], scores),
         voted,
+        _section(out, facts, setting, written, rival) if (written := _judged_by_writing(own)) else None,
     )
+
+
+def _judged_by_writing(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs of which it is known how good what the model writes is, with that as their score."""
+    return [
+        replace(record, result=replace(result, score=result.score_written, score_written=None))
+        for record in records
+        if (result := record.result) is not None and result.score_written is not None
+    ]

@@ -40,6 +40,12 @@ def csv_files(report: Report) -> dict[str, str]:
             files["ensembles.csv"] = csv_text(["partition", *ENSEMBLE_COLUMNS], voted, ".6f")
         if (tested := elsewhere_rows(report))[1]:
             files["other_tasks.csv"] = csv_text(*tested)
+        if (written := report.written) is not None:
+            files |= {
+                "arg_written.csv": csv_text(*arg_rows(written), ".4f"),
+                "significance_written.csv": csv_text(*sure_rows(written), ".4f"),
+                "scores_written.csv": csv_text(*score_rows(written)),
+            }
     return files
 
 

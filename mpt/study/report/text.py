@@ -23,6 +23,12 @@ from mpt.study.report.varied import varied_table
 from mpt.study.run.results import StudyFacts
 from mpt.study.scores.significance import METHOD
 
+WRITTEN_READING = (
+    "The scores above are of the likeliest label, the one whose tokens and end have the highest likelihood. Here the "
+    "same prompts, chosen by it on dev, are judged by the text that the model writes, greedily, as in Qin et al. "
+    "(2023); a text that is no label is wrong."
+)
+
 
 def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
     """The report's page as blocks; its headings are those of one setting or of several."""
@@ -36,6 +42,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
             blocks += [f"## {name}", _about(section), score_table(facts, section)]
             blocks += _of(figures, GAINS, name)
             blocks += [*_varied(section, figures, 3), *_ensembles(section, 3), *_elsewhere(report, section, 3)]
+            blocks += _written(report, section, 3)
             blocks += ["### How sure", sure_table(report, section)]
             blocks += ["### How fast", *_pace(facts, section, figures)] if report.records else []
             blocks += _costs(report, section, 3)
@@ -49,6 +56,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
         blocks += ["## Scores and average relative gain", score_table(facts, section)]
         blocks += [_reading(report), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
         blocks += [*_varied(section, figures, 2), *_ensembles(section, 2), *_elsewhere(report, section, 2)]
+        blocks += _written(report, section, 2)
         blocks += ["## How sure", sure_table(report, section), _sure_reading(report), _paper([section])]
         if report.records:
             blocks += ["## How fast", *_pace(facts, section, figures), _pace_reading(report)]
@@ -81,6 +89,15 @@ def _ensembles(section: Section, level: int) -> list[Block]:
 def _elsewhere(report: Report, section: Section, level: int) -> list[Block]:
     table = elsewhere_table(report, section)
     return [] if table is None else [f"{'#' * level} On other tasks", table, ELSEWHERE_READING]
+
+
+def _written(report: Report, section: Section, level: int) -> list[Block]:
+    written = report.written
+    if written is None or section.written is None:
+        return []
+    (own,) = [one for one in written.sections if one.setting == section.setting]
+    head = f"{'#' * level} By what the model writes"
+    return [head, WRITTEN_READING, score_table(report.facts, own), sure_table(written, own)]
 
 
 def _retrieved(report: Report, section: Section, level: int) -> list[Block]:
