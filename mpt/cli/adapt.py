@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpt.adapt.defaults import DEFAULTS
 from mpt.cli.options import Parser, above_zero, add_model, at_least, part
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
+
+if TYPE_CHECKING:
+    from mpt.library.library import Library
 
 
 def run_adapt_command(arguments: list[str]) -> None:
@@ -27,7 +31,9 @@ def run_adapt_command(arguments: list[str]) -> None:
         help="examples: .tsv as CrossFit's, .csv, or .jsonl; or a .yaml file of your own task",
     )
     parser.add_argument(
-        "--library", metavar="WHERE", help="a folder, the name of a shipped library, or hub:owner/name (default: none)"
+        "--library",
+        metavar="WHERE",
+        help="a folder, the name of a shipped library, hub:owner/name, or none (default: that shipped for --backbone)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the prompt, which PEFT loads")
     parser.add_argument(
@@ -113,7 +119,6 @@ def run_adapt_command(arguments: list[str]) -> None:
 def _adapt(options: argparse.Namespace) -> None:
     # All that can be wrong is looked at first, before torch is imported, which takes seconds.
     from mpt.adapt.examples import ExampleFiles, read_examples
-    from mpt.library.library import Library
     from mpt.library.pooling import MEASURES
 
     out = Path(options.out)
@@ -124,7 +129,7 @@ def _adapt(options: argparse.Namespace) -> None:
     if options.by not in MEASURES:
         raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     examples = read_examples(part(ExampleFiles, options))
-    library = None if options.library is None else Library.open(options.library)
+    library = _library(options)
     if library is not None:
         library.check_excluded(options.exclude)
     elif options.exclude:
@@ -141,10 +146,25 @@ def _adapt(options: argparse.Namespace) -> None:
     for sentence in examples.told:
         terminal.print(sentence)
     if library is not None:
-        terminal.print(f"library {options.library}: {len(library.entries())} prompts for {library.recipe.backbone}")
+        terminal.print(
+            f"library {options.library or library.folder.name}: {len(library.entries())} prompts "
+            f"for {library.recipe.backbone}"
+        )
     choices, limits = part(AdaptOptions, options), part(BackboneOptions, options)
     device = device_of(options.device)
     arithmetic = arithmetic_of(options.precision)
     found, backbone = adapt(examples, library, options.backbone, limits, choices, out, terminal, device, arithmetic)
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")
+
+
+def _library(options: argparse.Namespace) -> Library | None:
+    """The library that is named, or the one that ships for the backbone if its prompts can be starts."""
+    from mpt.library.library import Library, shipped_for
+
+    if options.library is not None:
+        return None if options.library == "none" else Library.open(options.library)
+    if (shipped := shipped_for(options.backbone)) is None:
+        return None
+    library = Library.open(shipped)
+    return library if options.prompt_length in (None, library.recipe.prompt_length) else None

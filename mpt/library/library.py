@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 HUB = "hub:"
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "library"
+_SHIPPED_FOR = {"smollm2-135m": "english"}
 _ADDING, _INDEX = ".adding", ".index"
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,11 @@ log = logging.getLogger(__name__)
 def shipped_libraries() -> dict[str, Path]:
     """Name and folder of every library that ships with the package."""
     return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{FILE}"))}
+
+
+def shipped_for(backbone: str | None) -> str | None:
+    """Name of the library that ships with the package for a model of a language; none for others."""
+    return _SHIPPED_FOR.get(backbone or "")
 
 
 class Library:
