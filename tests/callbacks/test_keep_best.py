@@ -156,3 +156,13 @@ def test_a_run_that_stops_itself_leaves_its_last_good_state_unless_there_is_a_be
     learner.state = "worse"
     callback.on_exception(trainer, learner, Diverged("it exploded"))
     assert (tmp_path / "prompt" / "state").read_text() == "after 1"
+
+
+def test_without_a_step_the_start_is_kept_and_tested(tmp_path):
+    callback, learner, trainer = KeepBest(), Learner(), fake_trainer(tmp_path, max_steps=0)
+    learner.state = "start"
+    callback.on_fit_start(trainer, learner)
+    assert (tmp_path / "prompt" / "facts").read_text() == "0" and callback.best.step == 0
+    fresh = Learner()
+    callback.on_test_start(fake_trainer(tmp_path, fn="test"), fresh)
+    assert fresh.state == "start"

@@ -57,3 +57,19 @@ def test_one_prompt_for_more_rows_than_are_weighed_at_once(tmp_path):
     for place in (0, 21, 47):
         loss = -likelihood(backbone, prompt[0], text.inputs[place], LABELS[0])
         assert float(many.losses[place]) == pytest.approx(loss, rel=1e-4)
+
+
+def test_each_prompt_answers_with_its_own_labels(tmp_path):
+    backbone = FrozenBackbone(str(llama(tmp_path / "model")), BackboneOptions(max_target_length=16))
+    prompts = torch.randn(4, 3, backbone.hidden_size, generator=torch.Generator().manual_seed(2))
+    text = collate(("task", Example(source, ("else",))) for source in TEXTS)
+    labels = [LABELS, ["up", "down"], [], LABELS]
+    rows = RowsWithPrompts(backbone)
+    together = rows.answers(prompts, [text] * 4, losses=True, labels=labels)
+    for prompt, own, found in zip(prompts, labels, together, strict=True):
+        [alone] = rows.answers(prompt[None], [text], losses=True, labels=[own])
+        assert found.texts == alone.texts and (not own or set(found.texts) <= set(own))
+        torch.testing.assert_close(found.losses, alone.losses)
+        # The target is none of the labels: its loss is told, and it is never the answer.
+        loss = -likelihood(backbone, prompt, TEXTS[1], "else")
+        assert float(found.losses[1]) == pytest.approx(loss, rel=1e-4)

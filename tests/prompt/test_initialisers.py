@@ -13,6 +13,7 @@ from torch import Tensor
 from mpt.prompt.files import save_prompt
 from mpt.prompt.initialisers import (
     ClassLabels,
+    Demonstrations,
     FromText,
     InitContext,
     Initialiser,
@@ -196,3 +197,48 @@ def test_the_base_says_that_it_is_none():
 def test_a_prompt_is_a_matrix(shape):
     with pytest.raises(ValueError, match=r"\[P, H\] matrix"):
         SoftPrompt(torch.zeros(shape))
+
+
+SHOWN = [(f"text {i}", "yes" if i < 5 else "no") for i in range(6)]  # five of yes, one of no
+
+
+def shown(length: int, shots: int, seed: int = 0, examples=SHOWN) -> list[int]:
+    """Which examples the rows show: two tokens of each, its number and its output's."""
+
+    def tokenize(text: str) -> list[int]:
+        _, number, output = text.split()
+        assert text == f"text {number} {output}\n\n"
+        return [20 + int(number), 10 if output == "yes" else 11]
+
+    rows = ids(Demonstrations(shots)(length, vocabulary(seed, tokenize=tokenize, demonstrations=examples)))
+    numbers, outputs = [one - 20 for one in rows[::2]], ["yes" if one == 10 else "no" for one in rows[1::2]]
+    assert [SHOWN[one][1] for one in numbers] == outputs
+    return numbers
+
+
+def test_demonstrations_are_of_each_label_in_turn_as_far_as_they_fit():
+    assert sorted(shown(100, 16)) == list(range(6))  # as many rows as they need
+    for seed in range(5):
+        taken = shown(100, 2, seed)
+        assert len(taken) == 2 and 5 in taken  # the one of no
+        assert len(shown(7, 16, seed)) == 3  # whole ones
+    assert len({tuple(shown(100, 16, seed)) for seed in range(5)}) > 1
+    assert shown(100, 16, 3) == shown(100, 16, 3)
+
+
+def test_demonstrations_that_cannot_be():
+    with pytest.raises(UserError, match="shots must be at least 1, not 0"):
+        Demonstrations(0)
+    with pytest.raises(UserError, match="the data have no train examples of one task"):
+        Demonstrations()(9, vocabulary())
+    with pytest.raises(UserError, match="none of the examples fits into prompt_length 1; raise it"):
+        shown(1, 4)
+
+
+def test_a_text_for_each_task():
+    by_task = FromText({"a": "yes", "b": "no"})
+    assert ids(by_task(1, vocabulary(tasks=("b",)))) == [11]
+    with pytest.raises(UserError, match="there is no text for c, but for a, b"):
+        by_task(1, vocabulary(tasks=("c",)))
+    with pytest.raises(UserError, match="there is no text for several tasks together"):
+        by_task(1, vocabulary(tasks=("a", "b")))

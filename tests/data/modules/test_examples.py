@@ -184,6 +184,14 @@ def test_the_test_list_is_cut_at_its_start_and_dev_is_not(root, most, expected):
     assert sum(len(batch.inputs) for batch in data.val_dataloader()) == 25
 
 
+def test_of_a_long_test_list_some_at_even_distances(root):
+    data = FewShotData("samsum", root, seed=13, test_examples=5, test_choice="spread")
+    seen = [text for batch in data.test_dataloader() for text in batch.inputs]
+    assert [int(text.split()[-1]) for text in seen] == [0, 5, 10, 15, 20]  # of 25
+    whole = FewShotData("samsum", root, seed=13, test_examples=26, test_choice="spread")
+    assert sum(len(batch.inputs) for batch in whole.test_dataloader()) == 25
+
+
 def test_two_processes_share_the_batches_of_one(root, tmp_path):
     one = Recorder()
     trainer(6).fit(one, data("few-shot", root, eval_batch_size=4))

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,23 @@ def of_two() -> list[RunRecord]:
 def two(of_two, tmp_path) -> Path:
     write_folder(tmp_path, of_two, settings=[setting("p", "a", "b"), setting("q", "b", "c")])
     return tmp_path
+
+
+def test_beside_likeliest_labels_it_judges_by_what_is_written(records, tmp_path):
+    free = [replace(row, result=replace(row.result, score_written=1 - row.result.score)) for row in records]
+    write_folder(tmp_path, free)
+    write_report(tmp_path)
+    (found,) = table_of(tmp_path / "report" / "arg.csv")
+    (written,) = table_of(tmp_path / "report" / "arg_written.csv")
+    # PT 65 and 30 on a and b, MTL 67.5 and 37.5; by what is written 35 and 70, 32.5 and 62.5
+    assert float(found["arg"]) == pytest.approx(100 * (2.5 / 65 + 7.5 / 30) / 2, abs=1e-3)
+    assert float(written["arg"]) == pytest.approx(-100 * (2.5 / 35 + 7.5 / 70) / 2, abs=1e-3)
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert text.count("## By what the model writes") == 1 and "-8.9" in text
+    scores = table_of(tmp_path / "report" / "scores_written.csv")
+    assert {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in scores} == {
+        (row.method, row.target, str(row.seed)): pytest.approx(1 - row.result.score) for row in records
+    }
 
 
 def test_the_report_of_a_folder(records, tmp_path):

@@ -125,6 +125,20 @@ def test_what_crossfits_loaders_do_is_the_same_side_by_side_and_alone(file, tmp_
     torch.testing.assert_close(*weights, rtol=0, atol=1e-5)
 
 
+def test_the_likeliest_labels_are_the_same_side_by_side_and_alone(file, tmp_path):
+    mine = tuple(given(cell, "--model.answers=labels") for cell in pack(file, tmp_path / "mine"))
+    assert run_pack(mine) == {cell.key: "finished" for cell in mine}
+    for cell in (mine[0], mine[-1]):
+        other = next(one for one in pack(file, tmp_path / "alone") if one.key == cell.key)
+        alone = given(other, "--model.answers=labels")
+        assert do_run(alone) == "finished"
+        assert predictions(cell) == predictions(alone) and {"prediction", "written"} <= set(predictions(cell)[0])
+        for one, two in zip(numbers(cell), numbers(alone), strict=True):
+            assert list(one) == list(two) and one == pytest.approx(two, abs=1e-5)
+        found, expected = results((cell,))[cell.key], results((alone,))[cell.key]
+        assert found["score_written"] == pytest.approx(expected["score_written"])
+
+
 def test_prompts_start_from_the_runs_own_seeds_and_rates_are_their_own(done):
     weights = [load_prompt(cell.folder / "prompt").weight for cell in done]
     assert len({(cell.seed, cell.learning_rate, cell.target) for cell in done}) == 4
