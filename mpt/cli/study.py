@@ -1,4 +1,4 @@
-"""``mpt study plan | run | report``."""
+"""``mpt study plan | run | report | answers``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpt.cli.options import Parser, add_workers
+from mpt.cli.options import Parser, add_workers, at_least
 from mpt.fit.configs import find_config
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
@@ -58,7 +58,15 @@ def run_study_command(arguments: list[str]) -> None:
     report.add_argument(
         "--against", metavar="METHOD", help="the method to compare the others with beside the baseline (default: MTL)"
     )
+    shown = actions.add_parser("answers", help="what the methods answered to some test examples, side by side")
+    shown.add_argument("folder", type=Path, help="folder of a study")
+    shown.add_argument("--task", help="only this target (default: all)")
+    shown.add_argument("--seed", type=int, metavar="DRAW", help="of this draw (default: the first)")
+    shown.add_argument("--rows", type=at_least(1), default=5, metavar="N", help="examples of each target (default: 5)")
     options = parser.parse_args(arguments)
+    if options.action == "answers":
+        _show_answers(options)
+        return
     if options.action != "report":
         find_config(options.file, "studies")  # one that is nowhere is told of before torch is imported
     if options.action == "plan":
@@ -160,6 +168,19 @@ def _report(options: argparse.Namespace) -> bool:
         report = write_report_of_scores(options.scores, options.baseline or "PT", folder, options.against)
     print_report(console(), report, folder)
     return bool(report.missing)
+
+
+def _show_answers(options: argparse.Namespace) -> None:
+    from mpt.study.run.results import read_study
+
+    read_study(options.folder)  # one that is none is told of before SciPy is imported
+    from mpt.present.terminal import console, print_table
+    from mpt.study.report.answers import answer_tables
+    from mpt.study.report.contents import build_report
+
+    report, terminal = build_report(options.folder), console()
+    for table in answer_tables(report, options.folder, options.task, options.seed, options.rows):
+        print_table(terminal, table, "")
 
 
 def _study(options: argparse.Namespace) -> Study:
