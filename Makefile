@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install learn2learn english quickstart test test-quick coverage test-all lint format docs clean
+.PHONY: help install learn2learn english quickstart english-quickstart test test-quick coverage test-all lint format docs clean
 
 help:
 	@echo "make quickstart   prompt tuning, SPoT, three meta-learners and fine-tuning compared on the bundled synthetic tasks; ends with a table (minutes, offline)"
+	@echo "make english-quickstart   the same question on two real tasks and smollm2-135m, with answers to read (minutes; fetches a model and two data sets)"
 	@echo "make test         the tests, but for a few that take long"
 	@echo "make test-quick   those that neither train for long nor start processes, of all parts (a minute or so)"
 	@echo "make coverage     the same, and how much of each file they reach"
@@ -48,6 +49,14 @@ english: $(STAMP)
 quickstart: $(STAMP)
 	@echo "== mpt study run experiments/studies/quickstart.yaml =="
 	@$(BIN)/mpt study run experiments/studies/quickstart.yaml
+
+# The examples of the two tasks: of CROSSFIT/fewshot if they lie there, else from the Hugging Face hub.
+CROSSFIT ?= $(or $(MPT_CROSSFIT),crossfit)
+english-quickstart: english
+	@test -d $(CROSSFIT)/fewshot/sms_spam || $(BIN)/mpt data build glue-sst2 sms_spam --seeds 13 --root $(CROSSFIT)/fewshot
+	@echo "== mpt study run english/quickstart =="
+	@$(BIN)/mpt study run english/quickstart --root $(CROSSFIT)/fewshot
+	@$(BIN)/mpt study answers runs/english_quickstart
 
 test: $(STAMP)
 	@echo "== pytest, but for what is marked slow =="

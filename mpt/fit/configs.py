@@ -39,9 +39,10 @@ def find_config(name: str, *kinds: str, beside: str = "") -> Path:
         return path
     shipped = shipped_configs()
     key = path.with_suffix("").as_posix().removeprefix("experiments/")
-    keys = [key] if "/" in key else [*(f"{kind}/{key}" for kind in kinds), key]
+    keys = [*(f"{kind}/{key}" for kind in kinds), key]
     for candidate in keys:
         if candidate in shipped:
             return shipped[candidate]
-    near = difflib.get_close_matches(keys[0], shipped, n=3, cutoff=0.4) or list(shipped)
+    sought = key if "/" in key else keys[0]
+    near = difflib.get_close_matches(sought, shipped, n=3, cutoff=0.4) or list(shipped)
     raise UserError(f"config {name}: no such file, and no shipped one of that name; did you mean {', '.join(near)}?")
