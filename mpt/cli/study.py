@@ -44,6 +44,7 @@ def run_study_command(arguments: list[str]) -> None:
     )
     run.add_argument("--gpus-per-run", type=float, metavar="X", help="with --ray: GPUs a run takes, 1 or a part of one")
     run.add_argument("--only", nargs="+", metavar="KEY", help="only these runs (* as in a shell) and what they need")
+    run.add_argument("--reuse", type=Path, metavar="DIR", help="take the runs that another study's folder has finished")
     plan.add_argument("--commands", action="store_true", help="print a shell command for each run that is left instead")
     report = actions.add_parser("report", help="rebuild the report from the result files, or make one of scores alone")
     report.add_argument("folder", type=Path, nargs="?", help="folder of a study")
@@ -89,6 +90,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.run.grid import run_all, unfinished
     from mpt.study.run.pool import ProcessPool
     from mpt.study.run.results import REPORT, begun_with, refuse_strange, write_study
+    from mpt.study.run.reuse import take_over
     from mpt.study.spec.settings import settings
     from mpt.util.machine import default_workers
 
@@ -107,6 +109,8 @@ def _run(options: argparse.Namespace) -> bool:
     print_left_out(terminal, places, study.root)
 
     def begin() -> None:
+        if options.reuse is not None:
+            terminal.print(f"{take_over(runs, options.reuse)} runs are taken from {options.reuse}", markup=False)
         unfinished(runs)  # complains of results of another configuration
         write_study(study, places, runs, out)
 
