@@ -46,3 +46,9 @@ def find_config(name: str, *kinds: str, beside: str = "") -> Path:
     sought = key if "/" in key else keys[0]
     near = difflib.get_close_matches(sought, shipped, n=3, cutoff=0.4) or list(shipped)
     raise UserError(f"config {name}: no such file, and no shipped one of that name; did you mean {', '.join(near)}?")
+
+
+def called_as(file: str) -> str:
+    """A shipped file by the name that :func:`find_config` finds it by anywhere; another file as it is."""
+    path, root = Path(file).absolute(), config_root()
+    return path.relative_to(root).with_suffix("").as_posix() if path.is_relative_to(root) else file

@@ -9,7 +9,7 @@ import yaml
 from support.paths import ROOT
 from support.toy import Mpt
 
-from mpt.fit.configs import config_root, find_config, shipped_configs
+from mpt.fit.configs import called_as, config_root, find_config, shipped_configs
 from mpt.util.errors import UserError
 
 RUNS = [name for name in shipped_configs() if name.split("/")[0] not in ("studies", "sweeps", "results")]
@@ -50,6 +50,12 @@ def test_every_shipped_run_says_first_what_it_is_for_and_keeps_the_trainer_setti
     text = find_config(name).read_text()
     assert text.startswith("# ")
     assert yaml.safe_load(text)["trainer"]["inference_mode"] is False
+
+
+def test_a_shipped_file_is_called_by_its_name_and_another_as_it_is(tmp_path):
+    assert called_as(str(find_config("studies/paper/table2"))) == "studies/paper/table2"
+    assert find_config("paper/table2", "studies") == find_config("studies/paper/table2")
+    assert called_as(str(tmp_path / "own.yaml")) == str(tmp_path / "own.yaml")
 
 
 def test_overrides_reach_nested_values_as_flat_names(mpt):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpt.data.fewshot.files import SYNTHETIC
+from mpt.fit.configs import called_as
 from mpt.present.markdown import Block, Figure, bullets, code
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.costs import READING as COSTS
@@ -277,7 +278,7 @@ def _again(report: Report, out: Path) -> list[Block]:
     # Whether the root was the file's own or the command line's: this is the same.
     root = f" --root {report.facts.root}" if report.facts.root != SYNTHETIC else ""
     return [
-        code(f"mpt study run {report.facts.file}{root} --out {out}"),
+        code(f"mpt study run {called_as(report.facts.file)}{root} --out {out}"),
         (
             f"{len(results)} of {len(report.records)} runs are finished, {seconds:.0f} s of computing in all, "
             f"on: {devices}. Versions: {told or 'none yet'}."
