@@ -29,6 +29,9 @@ from mpt.util.errors import UserError
 _APART = 1000
 """Between the seeds of an ensemble's prompts, the first of which has the draw's own."""
 
+_ON_WANDB = ("trainer.logger.group", "trainer.logger.job_type", "trainer.logger.name")
+"""What a run is called on W&B, by which the same run of two studies would differ."""
+
 _WHOLE = ("FineTuning", "LanguageModeling")
 """Learners of every weight, whose downstream runs start from their model."""
 
@@ -212,7 +215,7 @@ class Planner:
         weights = self.weights[backbone] = self.weights.get(backbone) or weights_digest(backbone)
         # The config counts by its text, not by the path it was found at, which is the first option; and a user's own
         # tasks by their names and what is read of them.
-        named = {name: self._by_name(value) for name, value in options.items()} if self.study.own else options
+        named = {name: self._by_name(value) for name, value in options.items() if name not in _ON_WANDB}
         content = [as_words(named)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(

@@ -40,7 +40,7 @@ def finish(runs: list[PlannedRun]) -> None:
 def test_a_study_of_more_draws_takes_what_a_smaller_one_has_done(tmp_path):
     small = planned(tmp_path / "small", tmp_path / "one", seeds=[13])
     finish(small[1:])
-    large = planned(tmp_path / "small", tmp_path / "two", seeds=[13, 21])
+    large = planned(tmp_path / "small", tmp_path / "two", seeds=[13, 21], name="larger")
     assert take_over(large, tmp_path / "one") == len(small) - 1
     left = {run.key for run in unfinished(large)}
     assert left == {run.key for run in large} - {run.key for run in small[1:]}
