@@ -43,11 +43,11 @@ def crossfit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same in several sizes, of the classification setting."""
+    """The same in several sizes, of the classification settings."""
     root = tmp_path_factory.mktemp("shots")
-    partition = load_partition("classification-to-classification")
-    for name in (*partition.source, *partition.target):
-        write(root, name, [16, 32, 64, 128, "all"])
+    partitions = map(load_partition, ("classification-to-classification", "english-classification"))
+    for name in sorted({name for partition in partitions for name in (*partition.source, *partition.target)}):
+        write(root, name, [8, 16, 32, 64, 128, "all"])
     return root
 
 
