@@ -31,6 +31,7 @@ def run_study_command(arguments: list[str]) -> None:
         action.add_argument("file", help="study file, or the name of a shipped one (see mpt configs list)")
         action.add_argument("--out", type=Path, help="folder of the study (default: runs/<name of the study>)")
         action.add_argument("--root", help="folder of CrossFit's few-shot files, in place of the file's root")
+        action.add_argument("--backbone", help="in place of the file's: a hub name, a folder, a GGUF file")
         add_workers(action)
         action.add_argument(
             "--settings", nargs="+", default=[], metavar="NAME", help="of the study's settings only these"
@@ -192,4 +193,5 @@ def _study(options: argparse.Namespace) -> Study:
     from mpt.study.spec.study import load_study
 
     study = replace(load_study(find_config(options.file, "studies")), only=tuple(options.settings))
-    return study if options.root is None else replace(study, root=options.root)
+    given = {name: value for name in ("root", "backbone") if (value := getattr(options, name)) is not None}
+    return replace(study, **given)

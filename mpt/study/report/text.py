@@ -275,8 +275,10 @@ def _again(report: Report, out: Path) -> list[Block]:
     if commits:
         told += f"; commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
     devices = ", ".join(sorted({facts["device"] for facts in made_with})) or "none yet"
-    # Whether the root was the file's own or the command line's: this is the same.
+    # Whether root and backbone were the file's own or the command line's: this is the same.
     root = f" --root {report.facts.root}" if report.facts.root != SYNTHETIC else ""
+    if (report.facts.root, report.facts.backbone) != (SYNTHETIC, "mpt-tiny"):
+        root += f" --backbone {report.facts.backbone}"
     return [
         code(f"mpt study run {called_as(report.facts.file)}{root} --out {out}"),
         (
