@@ -82,6 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         with stopped_by_sigterm():
             run(arguments)
+    except BrokenPipeError:  # whoever read, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written there at the end
+        sys.exit(141)
     except Exception as error:
         mistake = mistake_behind(error)
         if mistake is None:
@@ -99,8 +102,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             goes_on = "the same command with --ckpt_path last" if arguments[0] == "fit" else "the same command"
             print(f"mpt: stopped by {ended_by.name}; {goes_on} goes on", file=sys.stderr)
         sys.exit(128 + ended_by)
-    except BrokenPipeError:
-        sys.exit(141)
 
 
 def _leave_it_to_the_first_device(mistake: str, seconds: float = 20) -> None:

@@ -36,7 +36,7 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
     out = options.out or Path("runs") / study.name
     refuse_strange(out)
     if options.commands:
-        for line in commands(study, out, options.file, options.root):
+        for line in commands(study, out, options.file, options.root, options.backbone):
             print(line)
         return
     terminal = console()
@@ -64,7 +64,7 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
         _tell_time(terminal, study, runs, left, options.workers)
 
 
-def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[str]:
+def commands(study: Study, out: Path, file: str, root: str | None = None, backbone: str | None = None) -> Iterator[str]:
     """A shell command for each unfinished run, in an order in which each comes after those that it needs.
 
     Each is ``mpt study run … --only KEY``, which trains that run alone and leaves the files that the study itself
@@ -73,11 +73,12 @@ def commands(study: Study, out: Path, file: str, root: str | None) -> Iterator[s
 
     Args:
         file: the study as the user named it.
-        root: as the user gave it.
+        root, backbone: as the user gave them.
     """
     runs = plan(study, out, settings(study, begun_with(study, out)))
     words = ["mpt", "study", "run", file, "--out", str(out)]
-    words += ["--root", root] if root is not None else []
+    for option, value in (("--root", root), ("--backbone", backbone)):
+        words += [option, value] if value is not None else []
     # Last, since it takes all words that follow; --only ends it.
     words += ["--settings", *study.only] if study.only else []
     left = unfinished(runs)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from support.toy import Mpt
 from support.toy_study import write_study, write_tasks
+
+from mpt.cli.study import _study
 
 
 def test_another_root_and_another_backbone(capsys, tmp_path):
@@ -11,6 +15,8 @@ def test_another_root_and_another_backbone(capsys, tmp_path):
     file, other = write_study(tmp_path / "study", "nowhere"), write_tasks(tmp_path / "other")
     words = ("study", "plan", file, "--root", other, "--backbone", "mpt-tiny", "--commands")
     told = Mpt(capsys)(*words)
-    lines = [line for line in told.out.splitlines() if " fit " in line]
+    lines = told.out.splitlines()
     assert told.code == 0 and len(lines) > 10
-    assert all("--model.backbone=mpt-tiny" in line and f"--data.root={other}" in line for line in lines)
+    assert all(f"--root {other} --backbone mpt-tiny --only " in line for line in lines)
+    study = _study(Namespace(file=str(file), settings=[], root=str(other), backbone="mpt-tiny"))
+    assert (study.root, study.backbone) == (str(other), "mpt-tiny")
