@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser, run_action
 from mpt.util.errors import UserError
+from mpt.util.names import printable
 
 if TYPE_CHECKING:
     from mpt.library.entry import Entry
@@ -113,8 +114,7 @@ def _show(rest: list[str]) -> None:
         facts = {"folder": entry.folder, **entry.facts}
     width = max(map(len, facts))
     for name, value in facts.items():
-        told = str(value)
-        print(f"{name:<{width}}  {told if told.isprintable() else repr(told)}")
+        print(printable(f"{name:<{width}}  {value}"))
 
 
 def _search(rest: list[str]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 
 import mpt
-from mpt.util.errors import UserError, mistake_behind
-from mpt.util.names import nearest
+from mpt.util.errors import UserError, mistake_behind, system_mistake
+from mpt.util.names import nearest, printable
 from mpt.util.signals import signal_behind, stopped_by_sigterm
 
 _TABLE = (
@@ -86,13 +87,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written there at the end
         sys.exit(141)
     except Exception as error:
-        mistake = mistake_behind(error)
+        mistake = mistake_behind(error) or system_mistake(error)
         if mistake is None:
             raise
+        # A name in it may be a stranger's: of any length, and a terminal does what escapes tell it.
+        sentence = re.sub(r"(\S{100})\S{900,}", r"\1…", printable(str(mistake)))
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"mpt: error: {mistake}", file=sys.stderr)
+            print(f"mpt: error: {sentence}", file=sys.stderr)
         else:
-            _leave_it_to_the_first_device(str(mistake))
+            _leave_it_to_the_first_device(sentence)
         sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as end:
         ended_by = signal_behind(end)

@@ -37,8 +37,9 @@ from mpt.util.errors import UserError, mistake_behind
 from mpt.util.files import held, refuse_links, write_text, writing_to
 from mpt.util.names import nearest
 from mpt.util.quiet import quiet_libraries
+from mpt.util.reading import read_text
 from mpt.util.signals import tell_devices
-from mpt.util.yaml_file import called, parse_yaml, read_text
+from mpt.util.yaml_file import called, parse_yaml
 
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from mpt.record.folder import CONFIG, EARLY, METRICS, RESULT, RunFolder
 from mpt.record.options import RunOptions, said_in
 from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import links_below, read_json, refuse_links
+from mpt.util.files import links_below, refuse_links
+from mpt.util.reading import read_json, read_text
 from mpt.util.schema import checked
 from mpt.util.yaml_file import called
 
@@ -69,12 +70,9 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
     path = files.config
     if not path.is_file() and is_prompt(folder):
         return _adapted(folder)
-    try:
-        options = RunOptions(said_in(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{folder} is no run's folder: it has no {CONFIG}") from None
-    except (OSError, ValueError, UserError) as error:
-        raise UserError(f"{path} cannot be read ({error})") from error
+    if not os.path.lexists(path):
+        raise UserError(f"{folder} is no run's folder: it has no {CONFIG}")
+    options = RunOptions(said_in(read_text(path, "run's config")))
     step = _kept(files, key_steps)
     key, value = load_prompt(files.early_prompt(step)), load_prompt(files.prompt)
     if key.facts.get("step", step) != step:
@@ -116,8 +114,7 @@ def _adapted(folder: Path) -> LibraryRun:
 
 
 def _decoder_only(prompt: Path) -> bool:
-    kind = json.loads((prompt / "adapter_config.json").read_text(encoding="utf-8"))["task_type"]
-    return bool(kind == "CAUSAL_LM")
+    return read_json(prompt / "adapter_config.json").get("task_type") == "CAUSAL_LM"
 
 
 def _kept(files: RunFolder, key_steps: int | None) -> int:

@@ -43,8 +43,9 @@ from mpt.library.recipe import FILE, KeyRecipe, as_json, read_recipe
 from mpt.library.search import SearchHit, search
 from mpt.prompt.files import CARD, StoredPrompt, load_prompt
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import new_folder, read_json, refuse_links, write_json, write_text
+from mpt.util.files import new_folder, refuse_links, write_json, write_text
 from mpt.util.names import nearest
+from mpt.util.reading import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mpt.util.errors import UserError
+from mpt.util.reading import read_json
 from mpt.util.schema import FromFile, Text, checked, whole
 
 FILE = "library.json"
@@ -18,7 +19,7 @@ _FORMAT = 1
 _LAST_SEED = 2**32 - 1
 """The largest that ``seed_everything`` of a run takes."""
 
-Count = Annotated[int, whole(1)]
+Count = Annotated[int, whole(1, 2**31 - 1)]
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,9 @@ def read_recipe(folder: Path) -> KeyRecipe:
         UserError: it is no library, or of a later version, or its file is damaged.
     """
     path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} is no prompt library: it has no {FILE}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if not os.path.lexists(path):
+        raise UserError(f"{folder} is no prompt library: it has no {FILE}")
+    content = read_json(path, "copy it anew from where the library came from")
+    if type(given := content.get("format")) is not int or given != _FORMAT:
         raise UserError(f'{path} must be a JSON object with "format": {_FORMAT}, as this version of mpt writes it')
     return checked(content, {}, str(path), LibraryFile).recipe

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mpt.util.names import printable
+
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> str:
     """Head and rows as lines of aligned columns, two spaces apart.
@@ -11,7 +13,7 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iter
     Args:
         numbers: names of the columns that are aligned to the right.
     """
-    lines = [list(head), *([" ".join(str(cell).split()) for cell in row] for row in rows)]
+    lines = [list(head), *([printable(" ".join(str(cell).split())) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = {head.index(name) for name in numbers}
     text = ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -20,30 +21,48 @@ def console(markup: bool = True, **options: Any) -> Console:
         markup: whether ``[bold]`` in a text is more than that text.
         options: of the console.
     """
-    plain = Console(highlight=False, markup=markup, **options)
+    plain = _Console(highlight=False, markup=markup, **options)
     if plain.is_terminal:
         return plain
-    return Console(highlight=False, markup=markup, width=160, soft_wrap=True, **options)
+    return _Console(highlight=False, markup=markup, width=160, soft_wrap=True, **options)
+
+
+_OBEYED = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+"""Signs that a terminal, or a reader's eye, is led by: all controls but tab and line feed, and those of direction."""
+_SHOWN = {code: repr(chr(code))[1:-1] for code in _OBEYED}
+
+
+class _Console(Console):
+    """Shows what a terminal would obey: a name or an answer in a table may be a stranger's."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(part.text.translate(_SHOWN), part.style)
 
 
 def print_table(console: Console, table: Layout, title: str) -> None:
     """Texts to the left, numbers to the right, the best in bold; in as many parts as the terminal's width takes."""
     # Four long names side by side need more than a terminal's width.
-    heads = ["\n".join(textwrap.wrap(name, 24 if len(table.head) < 9 else 16)) for name in table.head]
+    heads = ["\n".join(textwrap.wrap(name, 24 if len(table.head) < 9 else 16)) for name in _shown(table.head)]
+    rows = [_shown(row) for row in table.rows]
     widths = [
-        3 + max(len(line) for cell in (head, *cells) for line in str(cell).split("\n"))
-        for head, *cells in zip(heads, *table.rows, strict=True)
+        3 + max(len(line) for cell in (head, *cells) for line in cell.split("\n"))
+        for head, *cells in zip(heads, *rows, strict=True)
     ]
     console.print()
     for number, columns in enumerate(_parts(widths, table.texts, console.width - 1)):
         shown = Table(title=title if not number else None, title_justify="left", title_style="bold")
         for j in columns:
             shown.add_column(heads[j], justify="left" if j < table.texts else "right", no_wrap=True)
-        for i, row in enumerate(table.rows):
+        for i, row in enumerate(rows):
             if i in table.rules:
                 shown.add_section()
-            shown.add_row(*(Text(str(row[j]), style="bold" if (i, j) in table.bold else "") for j in columns))
+            shown.add_row(*(Text(row[j], style="bold" if (i, j) in table.bold else "") for j in columns))
         console.print(shown)
+
+
+def _shown(cells: Iterable[object]) -> list[str]:
+    return [str(cell).translate(_SHOWN) for cell in cells]
 
 
 def _parts(widths: Sequence[int], texts: int, width: int) -> list[list[int]]:

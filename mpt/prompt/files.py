@@ -6,7 +6,7 @@ the backbone's fingerprint, task, method, seed, step, scores. Nothing is pickled
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from mpt.util.errors import UserError
 from mpt.util.files import links_below, new_folder, refuse_links, write_json, write_text
+from mpt.util.reading import open_file, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 TENSOR = "prompt_embeddings"
 CARD = "README.md"
 _TENSORS, _CONFIG, _FACTS = "adapter_model.safetensors", "adapter_config.json", "mpt.json"
+_BY_TORCH = ("BF16",)
+"""Types of numbers that NumPy does not know."""
+_FLOATS = ("F32", "F16", "F64", *_BY_TORCH)
 _NUMBERS = ("num_layers", "num_attention_heads")
 
 
@@ -144,38 +148,54 @@ def read_prompt(folder: Path | str) -> tuple[npt.NDArray[np.float32], str, dict[
     if not folder.is_dir():
         raise UserError(f"prompt {folder}: no such folder")
     refuse_links(folder, links_below(folder), f"prompt {folder}")
-    config = _read_json(folder / _CONFIG)
+    config = _read_json(folder, _CONFIG)
     kind = config.get("peft_type")
     if kind != "PROMPT_TUNING":
         raise UserError(f"prompt {folder}: {_CONFIG} says peft_type {kind}, but only PROMPT_TUNING is a soft prompt")
-    path = folder / _TENSORS
-    if not path.is_file():
-        raise UserError(f"prompt {folder}: {_TENSORS} is missing")
+    said: list[Any] = [config.get(name) for name in ("num_virtual_tokens", "token_dim")]
+    if not all(type(size) is int and size > 0 for size in said):
+        raise UserError(
+            f"prompt {folder}: {_CONFIG} says {said} of num_virtual_tokens and token_dim; whole numbers above 0 were "
+            "expected"
+        )
     try:
-        with safe_open(path, framework="np") as tensors:
-            if TENSOR not in tensors.keys():  # noqa: SIM118 (a safetensors file is no mapping)
-                raise UserError(f"prompt {folder}: {_TENSORS} holds {sorted(tensors.keys())}, not {TENSOR}")
-            known = tensors.get_slice(TENSOR).get_dtype() in ("F64", "F32", "F16")
-            weight = tensors.get_tensor(TENSOR).astype(np.float32) if known else _read_by_torch(path)
+        weight = _read_tensor(folder / _TENSORS, said)
+    except FileNotFoundError:
+        raise UserError(f"prompt {folder}: {_TENSORS} is missing") from None
+    except OSError as error:
+        raise UserError(f"prompt {folder}: {_TENSORS} cannot be read: {error.strerror}") from error
     except SafetensorError as error:
         raise UserError(f"prompt {folder}: {_TENSORS} is not a readable safetensors file ({error})") from error
-    length, width = config.get("num_virtual_tokens"), config.get("token_dim")
-    if weight.ndim == 2 and len(weight) == 2 * (length or 0):
-        weight = weight[:length]  # PEFT's own encoder-decoder folders: the second half is never read
-    if list(weight.shape) != [length, width]:
-        raise UserError(
-            f"prompt {folder}: {_TENSORS} holds {list(weight.shape)} but {_CONFIG} says [{length}, {width}]"
-        )
-    if not np.isfinite(weight).all():
-        raise UserError(f"prompt {folder}: {_TENSORS} holds numbers that are not finite; learn it anew")
-    facts = _read_json(folder / _FACTS) if (folder / _FACTS).is_file() else {}
+    except ValueError as error:
+        raise UserError(f"prompt {folder}: {_TENSORS} holds {error}") from None
+    facts = _read_json(folder, _FACTS) if os.path.lexists(folder / _FACTS) else {}
     return weight, str(config.get("base_model_name_or_path") or ""), facts
 
 
-def _read_by_torch(path: Path) -> npt.NDArray[np.float32]:
-    """A tensor of a type that NumPy does not know, such as bfloat16."""
-    with safe_open(path, framework="pt") as tensors:
-        weight: npt.NDArray[np.float32] = tensors.get_tensor(TENSOR).float().numpy()
+def _read_tensor(path: Path, said: list[int]) -> npt.NDArray[np.float32]:
+    """The prompt in a safetensors file; ValueError, with what it holds in its place, if it is not of the shape said.
+
+    Nothing of a tensor is read before its type and shape are known to be those of a prompt.
+    """
+    with open_file(path), safe_open(path, framework="np") as tensors:
+        if TENSOR not in (names := list(tensors.keys())):
+            raise ValueError(f"{sorted(names)[:5]}, not {TENSOR}")
+        held = tensors.get_slice(TENSOR)
+        shape, kind = list(held.get_shape()), held.get_dtype()
+        if kind not in _FLOATS:
+            raise ValueError(f"numbers of type {kind}; a prompt's are real, of type {', '.join(_FLOATS)}")
+        # PEFT's own encoder-decoder folders: the second half is never read.
+        if shape not in (said, [2 * said[0], said[1]]):
+            raise ValueError(f"{shape} but {_CONFIG} says {said}")
+        if kind in _BY_TORCH:
+            with safe_open(path, framework="pt") as known:
+                weight: npt.NDArray[np.float32] = known.get_tensor(TENSOR).float().numpy()
+        else:
+            with np.errstate(over="ignore"):
+                weight = tensors.get_tensor(TENSOR).astype(np.float32)
+    weight = weight[: said[0]]
+    if not np.isfinite(weight).all():
+        raise ValueError("numbers that are not finite; learn it anew")
     return weight
 
 
@@ -209,14 +229,8 @@ def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbo
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"prompt {path.parent}: {path.name} is missing") from None
-    except (ValueError, RecursionError) as error:
-        why = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise UserError(f"{path}: not valid JSON ({why})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: a JSON object was expected")
-    return content
+        return read_json(folder / name, "copy the prompt's folder anew")
+    except UserError as error:
+        raise UserError(f"prompt {error}") from error

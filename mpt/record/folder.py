@@ -13,7 +13,8 @@ from typing import Any
 from mpt.record.result import RunResult, read_result
 from mpt.util.checkpoints import LAST
 from mpt.util.errors import UserError
-from mpt.util.files import read_json, write_json
+from mpt.util.files import write_json
+from mpt.util.reading import read_json
 
 CONFIG, METRICS, PREDICTIONS = "config.yaml", "metrics.jsonl", "predictions.jsonl"
 PROMPT, EARLY, MODEL, ADAPTER = "prompt", "early", "model", "adapter"

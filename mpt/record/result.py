@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpt.util.errors import UserError
-from mpt.util.files import read_json
+from mpt.util.reading import read_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
+from mpt.util.reading import LARGEST_DATA, parse_json, read_bytes, why_unread
 
 DEV_SCORE = "dev/score"
 """What the score on dev is called in metrics and in the facts of a run's prompt."""
@@ -52,17 +53,17 @@ def read_metrics(path: Path, cut_short: bool = False) -> list[MetricsRow]:
         UserError: a line is not what was written; names file and line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bytes(path, LARGEST_DATA).decode("utf-8").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no file of a run's evaluations: {error}") from error
+        raise UserError(f"{path} is no file of a run's evaluations: {why_unread(error)}") from error
     rows = []
     for number, line in enumerate(lines, start=1):
         if cut_short and not line.endswith("}"):
             continue
         try:
-            rows.append(MetricsRow.of(json.loads(line)))
+            rows.append(MetricsRow.of(parse_json(line)))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is no evaluation of a run: {error!r}") from error
     return rows
@@ -109,13 +110,13 @@ def read_predictions(path: Path) -> list[Prediction]:
         UserError: it is gone, or a line is not what was written; names file and line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_bytes(path, LARGEST_DATA).decode("utf-8").split("\n")
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the predictions cannot be read: {error}") from error
+        raise UserError(f"{path}: the predictions cannot be read: {why_unread(error)}") from error
     rows = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             answers = {name: str(row[name]) for name in ("prediction", "written") if name in row}
             rows.append(Prediction(row["input"], list(row["references"]), **answers))
         except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from mpt.sweep.distributions import Parameter, ParameterFile
+from mpt.util.reading import read_text
 from mpt.util.schema import Checked, FromFile, checked, one_of, whole
-from mpt.util.yaml_file import Lines, read_text, read_yaml
+from mpt.util.yaml_file import Lines, read_yaml
 
 OBJECTIVE = "ARG"
 METHODS = ("grid", "random", "bayes")

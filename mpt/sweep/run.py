@@ -17,7 +17,8 @@ from mpt.sweep.sampling import Values, drawn, grid
 from mpt.sweep.tracking import without_agent
 from mpt.sweep.trial import TrialOutcome, TrialSetup, outcome
 from mpt.util.errors import UserError
-from mpt.util.files import read_json, write_json
+from mpt.util.files import write_json
+from mpt.util.reading import read_json
 
 PROPOSED = "proposed.json"
 

@@ -1,5 +1,7 @@
 """The one exception for a user's mistake."""
 
+import errno
+
 
 class UserError(Exception):
     """Something the user gave is wrong: a file, a line, an option, a name.
@@ -22,6 +24,24 @@ def mistake_behind(error: BaseException | None) -> UserError | None:
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__ or error.__context__
     return error
+
+
+_OF_THE_SYSTEM = {
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EISDIR", "EROFS", "ENOSPC", "EDQUOT", "EMFILE")
+    if hasattr(errno, name)
+}
+
+
+def system_mistake(error: BaseException | None) -> UserError | None:
+    """What the system did not allow, where that is behind an exception and not a fault of ours: a name that is too
+    long, a folder that may not be read, a full disk.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+            return UserError(f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def one_line(error: BaseException) -> str:

@@ -176,21 +176,6 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that this package wrote.
-
-    Raises:
-        UserError: it is not what was written.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object; delete it, and the same command writes it anew")
-    return content
-
-
 def inside(folder: Path, path: Path) -> bool:
     """Whether a path, after all links in it, is in a folder still; the folder itself may be given by a link.
 

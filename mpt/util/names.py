@@ -4,6 +4,17 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    """A text in one line, in which what a terminal would obey or could not show is written as Python writes it.
+
+    >>> printable("red\\x1b[31m\\nalert")
+    'red\\\\x1b[31m\\\\nalert'
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the names most like it, or some that exist.
 

@@ -18,7 +18,8 @@ from pydantic_core import core_schema
 
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
-from mpt.util.yaml_file import Lines, first_comment, read_text, read_yaml
+from mpt.util.reading import read_text
+from mpt.util.yaml_file import Lines, first_comment, read_yaml
 
 _TOLD = {
     "string_type": "must be a text, not {given}{quotes}",

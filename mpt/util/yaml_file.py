@@ -15,9 +15,11 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from mpt.util.errors import UserError
+from mpt.util.reading import DEEPEST
 
-_DEEPEST = 50
 _LONGEST_NUMBER = 100
+_MOST = 100_000
+"""Values in a file, those that its aliases stand for among them."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast
 
@@ -48,25 +50,6 @@ def is_yaml(name: str | Path) -> bool:
 def called(name: str) -> str:
     """What goes by the name of its YAML file, without folder and suffix; any other name as it is."""
     return Path(name).stem if is_yaml(name) else name
-
-
-def read_text(path: Path, kind: str) -> str:
-    """A file's text.
-
-    Args:
-        kind: of file, for a complaint: ``task file``.
-
-    Raises:
-        UserError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"Cannot read the {kind} {path}: {error.strerror}.") from error
-    except UnicodeDecodeError:
-        raise UserError(f"Cannot read the {kind} {path}: it is not UTF-8.") from None
-    except ValueError:  # a null byte
-        raise UserError(f"Cannot read the {kind} {str(path)!r}: that cannot be a file's name.") from None
 
 
 def first_comment(text: str) -> str:
@@ -118,6 +101,8 @@ class _Reader:
     def __init__(self, text: str, merges: bool, powers: bool) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, _Loader))
         self._anchors: dict[str, Any] = {}
+        self._held: dict[str, tuple[int, int]] = {}  # by anchor: values, and how deep they lie in each other
+        self._values = self._height = 0
         self._merges, self._powers = merges, powers
         self.lines: dict[tuple[Any, ...], int] = {}
 
@@ -142,12 +127,16 @@ class _Reader:
             if event.anchor not in self._anchors:
                 told = f"*{event.anchor} stands for nothing: no &{event.anchor} ends before it"
                 raise _Mistake(event, _at(place) + told)
+            values, height = self._held[event.anchor]
+            self._count(event, place, depth + height, values)
+            self._height = max(self._height, height + 1)
             return self._anchors[event.anchor]
         if event.tag is not None:
             tag = event.tag.replace(_TAG, "!!")
             raise _Mistake(event, f"{_at(place)}the tag {tag} must not be there; put a text in quotes")
-        if depth == _DEEPEST:
-            raise _Mistake(event, f"{_at(place)}lists and mappings lie in each other more than {_DEEPEST} deep")
+        before, around = self._values, self._height
+        self._height = 0
+        self._count(event, place, depth)
         value: Any
         if isinstance(event, yaml.ScalarEvent):
             value = self._plain(event, place) if event.implicit[0] else event.value
@@ -159,7 +148,17 @@ class _Reader:
             value = self._mapping(place, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = value
+            self._held[event.anchor] = self._values - before, self._height
+        self._height = max(around, self._height + 1)
         return value
+
+    def _count(self, event: Any, place: tuple[Any, ...], depth: int, values: int = 1) -> None:
+        """Refuse what whoever goes through the values would not come to the end of."""
+        if depth >= DEEPEST:
+            raise _Mistake(event, f"{_at(place)}lists and mappings lie in each other more than {DEEPEST} deep")
+        self._values += values
+        if self._values > _MOST:
+            raise _Mistake(event, f"{_at(place)}the file holds more than {_MOST:,} values, with those of its aliases")
 
     def _mapping(self, place: tuple[Any, ...], depth: int) -> dict[Any, Any]:
         content: dict[Any, Any] = {}

@@ -175,9 +175,9 @@ def as_text(**changes: object) -> str:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "cannot be read as JSON"),
-        ("[" * 100_000, "cannot be read as JSON"),
-        ("[]", '"format": 1'),
+        ("{", "cannot be read: not valid JSON"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ("[]", "holds no JSON object; copy it anew"),
         ('{"format": 2}', '"format": 1'),
         ('{"format": 1}', "the key recipe is missing"),
         ('{"format": 1, "recipe": {"backbone": "b", "prompt_length": true}}', "recipe.prompt_length must be a whole"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import pytest
 
-from mpt.present.terminal import duration
+from mpt.present.table import Table
+from mpt.present.terminal import console, duration, print_table
 
 
 @pytest.mark.parametrize(
@@ -20,3 +24,12 @@ from mpt.present.terminal import duration
 )
 def test_durations(seconds, told):
     assert duration(seconds) == told
+
+
+def test_what_a_terminal_would_obey_is_shown():
+    terminal = console(file=io.StringIO(), markup=False, force_terminal=True, width=100)
+    terminal.print("a\x1b[2Jb\x9bc", style="red")
+    print_table(terminal, Table(["task\x1b[1m"], [["x\x1b]0;title"], ["y\u202ez"]], texts=1), "title\x1b[5m")
+    told = terminal.file.getvalue()
+    assert set(re.findall(r"\x1b\[[\d;]*(.)", told)) == {"m"} and "\x1b[5m" not in told
+    assert "a\\x1b[2Jb\\x9bc" in told and "x\\x1b]0;title" in told and "y\\u202ez" in told and "task\\x1b[1m" in told

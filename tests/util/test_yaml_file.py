@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from mpt.util.errors import UserError
-from mpt.util.yaml_file import parse_yaml, read_text, read_yaml
+from mpt.util.reading import read_text
+from mpt.util.yaml_file import parse_yaml, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / "latin").write_bytes(b"a: \xe9\n")
     for path, complaint in (
         (tmp_path / "none", "No such file"),
-        (tmp_path, "Is a directory"),
+        (tmp_path, "it is a folder"),
         (tmp_path / "latin", "it is not UTF-8"),
         (tmp_path / "a\0b", "that cannot be a file's name"),
     ):

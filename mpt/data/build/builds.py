@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from mpt.data.build.checksums import md5
 from mpt.data.build.raw import raw_files
 from mpt.data.fewshot.files import BUILD
 from mpt.util.errors import UserError
+from mpt.util.reading import parse_json, read_bytes
 
 
 def read_builds(folder: Path) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def read_builds(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / BUILD
     try:
-        builds = json.loads(path.read_text(encoding="utf-8"))
+        builds = parse_json(read_bytes(path).decode("utf-8"))
         if not isinstance(builds, list):
             raise TypeError
         for entry in builds:
@@ -29,6 +29,8 @@ def read_builds(folder: Path) -> list[dict[str, Any]]:
             _ = entry["pool"]["train"], entry["pool"]["test"]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path} was not written by mpt data build; remove {folder} to have it made anew.") from None
     return builds

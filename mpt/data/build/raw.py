@@ -12,6 +12,7 @@ from pathlib import Path
 from mpt.data.catalogue.recipe import Record
 from mpt.data.tasks.task import Task
 from mpt.util.errors import UserError
+from mpt.util.reading import lines_of, open_file
 
 SPLITS = ("train", "test")
 
@@ -45,8 +46,8 @@ def raw_records(path: Path, task: Task) -> Iterator[Record]:
     labels = {word: word for word in task.labels} if task.by_label else {}
     begun, number, carriage_returns = "", 0, True
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+        with open_file(path) as file:
+            for number, line in enumerate(lines_of(file), start=1):
                 if not line.endswith(b"\n"):
                     raise UserError(f"{path} looks cut off: line {number}, its last, does not end with a line feed.")
                 try:

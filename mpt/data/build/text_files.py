@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import json
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mpt.data.tasks.sampling import draw
 from mpt.data.tasks.task import Example
 from mpt.data.modules.unlabelled import documents
 from mpt.util.errors import UserError
+from mpt.util.reading import lines_of, open_file, parse_json
 from mpt.util.files import new_folder
 
 
@@ -53,15 +54,16 @@ def _texts(path: Path) -> Iterator[str]:
     kind = suffixes[-1] if suffixes else ""
     if kind not in (".txt", ".jsonl", ".json"):
         raise UserError(f"{path}: text files end in .txt, .jsonl or .json, and perhaps .gz.")
-    opened = gzip.open if path.suffix == ".gz" else open
     number = 0  # of the line
     try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
+        with open_file(path) as raw:
+            packed = gzip.open(raw) if path.suffix == ".gz" else raw
+            file = io.TextIOWrapper(packed, encoding="utf-8-sig")
             begun: list[str] = []
-            for line in file:
+            for line in lines_of(file):
                 number += 1
                 if kind != ".txt":
-                    yield _text(json.loads(line))
+                    yield _text(parse_json(line))
                 elif line.strip():
                     begun.append(line)
                 elif begun:

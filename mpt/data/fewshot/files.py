@@ -22,6 +22,7 @@ from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
 from mpt.util.names import nearest
+from mpt.util.reading import LARGEST_DATA, read_bytes
 from mpt.util.utf8 import utf8_text
 from mpt.util.yaml_file import is_yaml
 
@@ -47,7 +48,7 @@ def read_tsv(path: str | Path, *, continued: bool = False) -> list[Example]:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_DATA)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}.") from error
     lines = utf8_text(path, content).split("\n")

@@ -20,6 +20,7 @@ from mpt.data.modules.unlabelled import check_objective
 from mpt.data.synthetic.instructions import document, lesson
 from mpt.data.tasks.task import Example, Task
 from mpt.util.errors import UserError
+from mpt.util.reading import LARGEST_DATA, read_bytes, why_unread
 from mpt.util.stable_random import StableRandom
 
 Pair = tuple[str, str]
@@ -205,11 +206,11 @@ def read_windows(files: Sequence[str], size: int) -> list[list[str]]:
     windows: list[list[str]] = []
     for file in files:
         try:
-            words = Path(file).read_text(encoding="utf-8-sig").split()
-        except OSError as error:
-            raise UserError(f"Cannot read {file}: {error.strerror}.") from error
+            words = read_bytes(Path(file), LARGEST_DATA).decode("utf-8-sig").split()
         except UnicodeDecodeError as error:
             raise UserError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"Cannot read {file}: {why_unread(error)}.") from error
         cut = [words[i : i + size] for i in range(0, len(words), size)]
         windows += [window for window in cut if len(window) > 1]
     if not windows:

@@ -21,8 +21,10 @@ from mpt.data.tasks.task import Example, FewShot, Shots, Task
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 from mpt.util.names import nearest
+from mpt.util.reading import open_file, read_bytes
 
 _SHOWN = 8
+_BLOCK = 1 << 22
 _TEST = 11
 """Of the random stream that chooses test: not that by which mpt adapt chooses dev."""
 
@@ -136,10 +138,14 @@ def read_own_task(path: str | Path) -> OwnTask:
     said = read_own_file(path)
     if not is_folder_name(path.stem) or not path.stem.isprintable() or path.stem.startswith((".", "-", " ")):
         raise UserError(f"The task file {path}: {path.stem!r} cannot be a task's name, which folders have; rename it")
-    digest = hashlib.sha256(path.read_bytes())
+    digest = hashlib.sha256(read_bytes(path))
     for file in said.tables(path.parent).values():
         try:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            with open_file(file) as content:
+                own = hashlib.sha256()
+                while block := content.read(_BLOCK):
+                    own.update(block)
+            digest.update(own.digest())
         except OSError as error:
             raise UserError(f"The task file {path} names {file}, which cannot be read: {error.strerror}") from None
     return _read(path, digest.hexdigest())

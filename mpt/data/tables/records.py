@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mpt.util.errors import UserError
+from mpt.util.reading import LONGEST_LINE, open_file, parse_json
 from mpt.util.utf8 import utf8_text
 
 Cells = dict[str, Any]
@@ -21,7 +21,7 @@ _CSV = (".csv",)
 _TSV = (".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
 SUFFIXES = _CSV + _TSV + _JSON
-_LONGEST_CELL = _LONGEST_LINE = 16 << 20
+_LONGEST_NUMBER = 1000  # digits, as of a key that counts nothing
 _BLOCK = 1 << 18
 _SAMPLE = 1000
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -130,7 +130,7 @@ class Cut:
         return self._table(path, islice(lines, self.skipped, None))
 
     def _table(self, path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
-        csv.field_size_limit(_LONGEST_CELL)
+        csv.field_size_limit(LONGEST_LINE)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True, skipinitialspace=self.spaced)
         begins = self.skipped + 1
         try:
@@ -207,16 +207,14 @@ def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
     Raises:
         UserError: it cannot be read, or is of another encoding, or has a line of more than 16 MB: with the line.
     """
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is no file{', but a folder' if path.is_dir() else ''}")
     try:
-        with path.open("rb") as raw:
+        with open_file(path) as raw:
             if encoding is None:
                 yield from _utf8_blocks(path, raw)
                 return
             with io.TextIOWrapper(raw, encoding, newline="") as file:
                 first = True
-                while text := file.read(_BLOCK) + file.readline(_LONGEST_LINE):
+                while text := file.read(_BLOCK) + file.readline(LONGEST_LINE):
                     yield text.lstrip("\ufeff") if first else text
                     first = False
     except OSError as error:
@@ -232,10 +230,10 @@ def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
 def _utf8_blocks(path: Path, raw: BinaryIO) -> Iterator[str]:
     line = 1
     while content := raw.read(_BLOCK):
-        end = raw.readline(_LONGEST_LINE)
-        if len(end) == _LONGEST_LINE:
+        end = raw.readline(LONGEST_LINE)
+        if len(end) == LONGEST_LINE:
             number = line + content.count(b"\n")
-            raise UserError(f"{path}, line {number} is longer than {_LONGEST_LINE >> 20} MB, which is no text to read")
+            raise UserError(f"{path}, line {number} is longer than {LONGEST_LINE >> 20} MB, which is no text to read")
         content += end
         try:
             yield utf8_text(path, content, line)
@@ -319,9 +317,9 @@ def _is_quoted_tsv(text: str, whole: bool) -> bool:
 
 def _json_list(path: Path, text: str) -> list[FileRecord]:
     try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON list: {_why(error)}") from None
+        rows = parse_json(text, _LONGEST_NUMBER)
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON list: {error}") from None
     return [_object(path, "entry", number, row) for number, row in enumerate(rows, start=1)]
 
 
@@ -329,9 +327,9 @@ def _json_records(path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}, line {number} is not JSON: {_why(error)}") from None
+                row = parse_json(line, _LONGEST_NUMBER)
+            except ValueError as error:
+                raise UserError(f"{path}, line {number} is not JSON: {error}") from None
             yield _object(path, "line", number, row)
 
 
@@ -339,7 +337,3 @@ def _object(path: Path, where: str, number: int, row: Any) -> FileRecord:
     if not isinstance(row, dict):
         raise UserError(f"{path}, {where} {number} is no JSON object with an input and an output")
     return FileRecord(number, row)
-
-
-def _why(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

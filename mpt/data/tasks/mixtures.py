@@ -16,8 +16,9 @@ from typing import Annotated, ClassVar
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 from mpt.util.names import nearest
+from mpt.util.reading import read_text
 from mpt.util.schema import FromFile, checking, listed, read_values
-from mpt.util.yaml_file import is_yaml, parse_yaml, read_text
+from mpt.util.yaml_file import is_yaml, parse_yaml
 
 _SHIPPED = Path(__file__).with_name("mixtures")
 

@@ -25,6 +25,7 @@ from mpt.study.spec.methods import Method, Stage
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
+from mpt.util.reading import read_text
 
 _APART = 1000
 """Between the seeds of an ensemble's prompts, the first of which has the draw's own."""
@@ -278,4 +279,4 @@ def _config(config: str, study: Study) -> tuple[str, str]:
     except UserError as error:
         raise UserError(f"{study.file}: {error}") from error
     is_beside = path == Path(study.file).parent / config
-    return str(path) if is_beside else config, path.read_text(encoding="utf-8")
+    return str(path) if is_beside else config, read_text(path, "config")

@@ -17,9 +17,11 @@ from mpt.study.spec.settings import Setting
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 from mpt.util.names import nearest
+from mpt.util.reading import read_bytes, why_unread
 
 COLUMNS = ("partition", "method", "target", "draw", "test_score")
 UPSTREAM = "upstream_seed"
+_LONGEST = 200
 
 
 def report_of_scores(path: Path, name: str, baseline: str, against: str | None = None) -> Report:
@@ -70,9 +72,9 @@ def report_of_scores(path: Path, name: str, baseline: str, against: str | None =
 def _read(path: Path) -> dict[str, list[Score]]:
     """Partition to its scores, both in the order of the file."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--scores {path} cannot be read: {error}") from error
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--scores {path} cannot be read: {why_unread(error)}") from error
     table = csv.DictReader(lines, strict=True)
     head = list(table.fieldnames or [])
     known = {*COLUMNS, UPSTREAM}
@@ -106,6 +108,8 @@ def _score(row: Mapping[str, str | None], where: str) -> Score:
     values = {name: (value or "").strip() for name, value in row.items()}
     if not is_folder_name(values["partition"]):
         raise UserError(f"{where}: partition {values['partition']!r} is used as a folder; give it another name")
+    if strange := next((text for text in values.values() if len(text) > _LONGEST or not text.isprintable()), None):
+        raise UserError(f"{where}: {strange[:40]!r} is no name: at most {_LONGEST} signs that can be printed are")
     if empty := [name for name in COLUMNS if not values[name]]:
         raise UserError(f"{where}: {empty[0]} is empty")
     upstream = values.get(UPSTREAM)

@@ -16,7 +16,8 @@ from typing import IO, Any
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import difference, is_finished
 from mpt.util.errors import UserError
-from mpt.util.files import only_one, read_json, write_json, write_text
+from mpt.util.files import only_one, write_json, write_text
+from mpt.util.reading import read_json
 
 try:
     import fcntl

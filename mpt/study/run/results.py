@@ -18,7 +18,8 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import inside, links_below, read_json, refuse_links, write_json
+from mpt.util.files import inside, links_below, refuse_links, write_json
+from mpt.util.reading import read_json
 
 STUDY = "study.json"
 REPORT, SCORES, ARG, PAGE = "report", "scores.csv", "arg.csv", "report.md"

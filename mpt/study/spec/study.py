@@ -14,8 +14,9 @@ from mpt.study.spec.methods import Method, MethodFile
 from mpt.study.spec.options import Epochs, K, Names, Overrides, Seeds, StudyPart
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
+from mpt.util.reading import read_text
 from mpt.util.schema import Checked, Given, Text, Texts, checked, listed, one_of, shown, whole
-from mpt.util.yaml_file import called, is_yaml, read_text, read_yaml
+from mpt.util.yaml_file import called, is_yaml, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 

@@ -106,7 +106,7 @@ def _check_facts(folder: str, facts: dict[str, Any]) -> None:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
 
 
 def _is_text(value: Any) -> bool:

@@ -15,7 +15,8 @@ from mpt.data.tables.texts import TextRow
 from mpt.use.answers.answer_rows import AnswerRows
 from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
-from mpt.util.files import only_one, read_json, write_json
+from mpt.util.files import only_one, write_json
+from mpt.util.reading import read_json
 
 Answering = Callable[[Sequence[TextRow]], Sequence[Answer]]
 """From rows with texts to their answers."""

@@ -16,7 +16,7 @@ from mpt.prompt.files import CARD, read_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
-from mpt.util.files import read_json
+from mpt.util.reading import read_json
 
 _TRIED = "tried.json"
 _LEFT = {KEY, _TRIED, f"dev_{PREDICTIONS}", f"test_{PREDICTIONS}"}

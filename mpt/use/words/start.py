@@ -16,6 +16,7 @@ from mpt.prompt.initialisers import InitContext, Initialiser
 from mpt.record.folder import CONFIG
 from mpt.record.options import said_in
 from mpt.util.errors import UserError
+from mpt.util.reading import read_text
 
 _INIT, _LENGTH = "model.init", "model.prompt_length"
 _KINDS = {
@@ -37,7 +38,7 @@ def start_of(folder: Path, stored: StoredPrompt, vocabulary: Vocabulary, labels:
     path = folder.resolve().parent / CONFIG
     if not path.is_file():
         return None
-    said = said_in(path.read_text(encoding="utf-8"))
+    said = said_in(read_text(path, "run's config"))
     task = stored.facts.get("task")
     seed = said.get("seed_everything")
     if said.get(_LENGTH) != len(stored.weight) or type(seed) is not int:

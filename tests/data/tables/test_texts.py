@@ -133,8 +133,8 @@ def test_a_large_file_is_never_in_memory(tmp_path):
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     path = tmp_path / "pipe.csv"
     os.mkfifo(path)
-    with pytest.raises(UserError, match=r"pipe\.csv is no file$"):
+    with pytest.raises(UserError, match=r"pipe\.csv: it cannot be read: it is a pipe or a device, not a file$"):
         open_texts(path)
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(UserError, match="is no file, but a folder"):
+    with pytest.raises(UserError, match="it cannot be read: it is a folder, not a file"):
         open_texts(tmp_path / "folder.csv")

@@ -1,0 +1,70 @@
+"""Reading what anybody may have written."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+
+import pytest
+
+from mpt.util.errors import UserError
+from mpt.util.reading import DEEPEST, LONGEST_LINE, lines_of, open_file, parse_json, read_bytes, read_json
+from mpt.util.yaml_file import parse_yaml
+
+
+def test_what_is_a_file_is_read(tmp_path):
+    content = {"a": [1, 2.5, "é", None, {"b": True}]}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    (tmp_path / "link").symlink_to("x.json")
+    assert read_json(tmp_path / "link") == content
+    with open_file(tmp_path / "x.json", 100) as file:
+        assert json.load(file) == content
+
+
+def test_no_more_than_is_sensible(tmp_path):
+    (tmp_path / "x").write_bytes(bytes(100))
+    assert read_bytes(tmp_path / "x", 100) == bytes(100)
+    with pytest.raises(OSError, match="no more than 0 MB are read"):
+        read_bytes(tmp_path / "x", 99)
+    if os.path.exists("/proc/self/maps"):  # which says that it is empty
+        with pytest.raises(OSError, match="no more than 0 MB are read"):
+            read_bytes(tmp_path / "../" / "/proc/self/maps", 99)
+
+
+@pytest.mark.parametrize("open_with", ["[", '{"a": '])
+def test_nesting_ends(open_with):
+    close = "]" if open_with == "[" else "}"
+    assert parse_json(open_with * DEEPEST + "1" + close * DEEPEST)
+    for depth in (DEEPEST + 1, 100_000):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            parse_json(open_with * depth + "1" + close * depth)
+
+
+def test_numbers_have_so_many_digits():
+    assert parse_json("9" * 30) == int("9" * 30)
+    with pytest.raises(ValueError, match="is too large a number"):
+        parse_json("9" * 31)
+
+
+def test_a_line_ends():
+    assert list(lines_of(io.BytesIO(b"a\nb"))) == [b"a\n", b"b"]
+    with pytest.raises(OSError, match="line 2 is longer than 16 MB"):
+        list(lines_of(io.StringIO("a\n" + "x" * LONGEST_LINE)))
+
+
+def multiplied(times: int, levels: int) -> str:
+    """A YAML text whose last key stands for ``times ** levels`` words."""
+    lines = ["a0: &a0 word"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * times)}]" for i in range(1, levels + 1)]
+    return "\n".join(lines)
+
+
+def test_aliases_count_as_often_as_they_stand():
+    found = parse_yaml(multiplied(10, 3), "The file")
+    assert len(found["a3"]) == 10 and found["a3"][0][0] == ["word"] * 10
+    with pytest.raises(UserError, match=r"The file, line 6: a5: the file holds more than 100,000 values"):
+        parse_yaml(multiplied(10, 5), "The file")
+    with pytest.raises(UserError, match=rf"more than {DEEPEST} deep"):
+        parse_yaml(multiplied(1, DEEPEST + 1), "The file")
+    assert parse_yaml(multiplied(1, DEEPEST - 2), "The file")
