@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from inspect import signature
 from pathlib import Path
@@ -29,6 +30,7 @@ from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
 from mpt.fit.renamed import renamed
 from mpt.fit.strategies import refuse_splitting
+from mpt.fit.texts import texts
 from mpt.learn import Learner
 from mpt.learn.learner import known_of
 from mpt.record.folder import CONFIG, OWN, RunFolder
@@ -44,8 +46,15 @@ from mpt.util.yaml_file import called, parse_yaml
 # Lightning lets options and configs be read from anywhere that fsspec reaches.
 set_parsing_settings(config_read_mode_fsspec_enabled=False)
 _load_yaml = get_loader("yaml")
-set_loader("yaml", lambda text: renamed(_load_yaml(text)), (yaml.YAMLError,))
 
+
+def _load_all_but(verbatim: Collection[str]) -> None:
+    """Have jsonargparse read as YAML what a file or word says, and leave some words as they are."""
+    read = lambda text: text if text in verbatim else renamed(_load_yaml(text))  # noqa: E731
+    set_loader("yaml", read, (yaml.YAMLError,))
+
+
+_load_all_but(())
 
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 
@@ -217,6 +226,8 @@ def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
     word = {arguments[0]: LightningCLI.subcommands()[arguments[0]]}
     try:
         with ExitStack() as holds:
+            holds.callback(_load_all_but, ())
+            _load_all_but(set(texts(arguments[1:])))
             own = {"config_name": name, "subcommands": staticmethod(lambda: word), "holds": holds}
             return type("RunCLI", (base,), own)(
                 LightningModule,

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from pytorch_lightning import Callback, LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 
+from mpt.record.options import plain
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 from mpt.util.yaml_file import parse_yaml
@@ -61,8 +62,8 @@ class _Complaint:
 
     @property
     def inside(self) -> list[str]:
-        """The place below its group."""
-        below = self.place.removeprefix(self.group).strip(".") if self.group else ""
+        """The place below its group, or all of it if there is none."""
+        below = self.place.removeprefix(self.group).strip(".")
         return below.split(".") if below else []
 
 
@@ -78,14 +79,14 @@ def sentence(text: str, words: Sequence[str], options: Iterable[str]) -> str:
     reasons = ("Parser key", "Problem with", "Option", "Expected", "the following", "unrecognized")
     lines = [
         line
-        for line, after in _pairs(lines)
+        for line, after in pairs(lines)
         if not (line.startswith("Problem with given class_path") and after.startswith(reasons))
     ]
     keys = [key for line in lines for key in re.findall(r'^Parser key "([^"]+)":', line)]
-    nested = re.search(r"Given value: NestedArg\(key='([^']+)'", text)
+    nested = re.findall(r"Given value: NestedArg\(key='([^']+)'", text)  # the last names all of the way
     place = ".".join(keys[:1])
-    for part in (*([nested[1]] if nested else []), *keys[1:]):
-        if not place.endswith(part):
+    for part in (*nested[-1:], *keys[1:]):
+        if f".{part}." not in f".{place}.":
             place += f".{part}"
     about = _Complaint(text, place, words, list(options))
     for pattern, tell in _KINDS:
@@ -106,14 +107,15 @@ def _not_accepted(match: re.Match[str], about: _Complaint) -> str:
 
 def _no_option(name: str, about: _Complaint) -> str:
     parts = about.inside if about.inside[-1:] == [name] else [*about.inside, name]
-    classes = list(_reached(about.group, parts[:-1], about.words))
+    classes = list(reached(about.group, parts[:-1], about.words))
     known = sorted({option for kind in classes for option in _parameters(kind)} - {name})
     whose = f" of {classes[0].__name__}" if len(classes) == 1 else ""
-    return f"--{'.'.join([about.group, *parts])} is not an option{whose}; {nearest(name, known)}"
+    named = ".".join(filter(None, [about.group, *parts]))
+    return f"--{named} is not an option{whose}; {nearest(name, known)}"
 
 
 def _no_class(match: re.Match[str], about: _Complaint) -> str:
-    known = {kind.__name__ for kind in _reached(about.group, about.inside, ())} - _ABSTRACT
+    known = {kind.__name__ for kind in reached(about.group, about.inside, ())} - _ABSTRACT
     return f"--{about.place} {match[1]}: there is no class of that name; {nearest(match[1], known)}"
 
 
@@ -159,7 +161,7 @@ def _not_a_key(match: re.Match[str], about: _Complaint) -> str:
 def _required(match: re.Match[str], about: _Complaint) -> str:
     """Of the command's own options, or of a class: ``fit.model``, ``fit.data.init_args.task``."""
     given = [name.strip() for name in match[1].split(",")]
-    below = [f"{about.place}.{name}" if about.group else name.partition(".")[2] or name for name in given]
+    below = [f"{_owner(name, about)}.{name}" if about.group else name.partition(".")[2] or name for name in given]
     names = sorted(name.replace("init_args.", "") for name in below)
     if names == ["data.task"]:
         return (
@@ -175,8 +177,20 @@ def _required(match: re.Match[str], about: _Complaint) -> str:
     )
 
 
+def _owner(name: str, about: _Complaint) -> str:
+    """Where the class stands that lacks an option: the complaint names the outermost."""
+    for word, after in pairs(about.words):
+        option, equals, value = word.partition("=")
+        group, *inside = plain(option.removeprefix("--")).split(".")
+        called = (value if equals else after).rpartition(".")[2]
+        for kind in reached(group, inside, ()):
+            if kind.__name__ == called and name in _parameters(kind):
+                return ".".join([group, *inside])
+    return about.place
+
+
 def _no_value(match: re.Match[str], about: _Complaint) -> str:
-    lone = [word for word, after in _pairs(about.words) if after.startswith("--") or not after]
+    lone = [word for word, after in pairs(about.words) if after.startswith("--") or not after]
     return f"{next((word for word in lone if word.startswith(match[1]) and '=' not in word), match[1])} has no value"
 
 
@@ -194,13 +208,13 @@ _KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
 """By what a line of the complaint looks like, the more telling first."""
 
 
-def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each word with the one that follows."""
     yield from zip(words, [*words[1:], ""], strict=False)
 
 
 def _configs(words: Sequence[str]) -> Iterator[Path]:
-    for word, after in _pairs(words):
+    for word, after in pairs(words):
         if word in ("--config", "-c"):
             yield Path(after)
         elif word.startswith("--config="):
@@ -226,14 +240,14 @@ def _chosen(group: str, words: Sequence[str]) -> str | None:
         content = parse_yaml(path.read_text(encoding="utf-8"), str(path), merges=True)
         part = content.get(group) if isinstance(content, dict) else None
         found = part.get("class_path", found) if isinstance(part, dict) else found
-    for word, after in _pairs(words):
+    for word, after in pairs(words):
         name, equals, value = word.partition("=")
         if name in (f"--{group}", f"--{group}.class_path"):
             found = value if equals else after
     return found.rpartition(".")[2] if isinstance(found, str) else None
 
 
-def _reached(group: str, parts: Sequence[str], words: Sequence[str]) -> Iterator[type]:
+def reached(group: str, parts: Sequence[str], words: Sequence[str]) -> Iterator[type]:
     """The classes that an option below a group may be of: ``model``, ``init`` gives the initialisers."""
     if group not in _GROUPS:
         return
@@ -243,7 +257,7 @@ def _reached(group: str, parts: Sequence[str], words: Sequence[str]) -> Iterator
     for part in parts:
         if part in ("init_args", "class_path", ""):
             continue
-        hints = [hint for kind in current if (hint := _hints(kind).get(part)) is not None]
+        hints = [hint for kind in current if (hint := types_of(kind).get(part)) is not None]
         bases = [base for hint in hints for base in _classes(hint)]
         current = list(dict.fromkeys(itertools.chain.from_iterable(map(_family, bases))))
     yield from current
@@ -267,7 +281,7 @@ def _classes(hint: Any) -> Iterator[type]:
             yield from _classes(part)
 
 
-def _hints(kind: type) -> dict[str, Any]:
+def types_of(kind: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind.__init__)  # type: ignore[misc]
     except (NameError, AttributeError, TypeError):  # annotations of other packages' classes may name what is not there
@@ -284,5 +298,5 @@ def _parameters(kind: type) -> list[str]:
 def _dotted(words: Sequence[str]) -> Iterator[str]:
     """``--model.prompt_length`` and so on: of the classes named, or of all."""
     for group in ("model", "data"):
-        for kind in _reached(group, (), words):
+        for kind in reached(group, (), words):
             yield from (f"--{group}.{name}" for name in _parameters(kind))

@@ -30,6 +30,12 @@ MISTAKES = {
     "number below": ([*CONFIG, "--model.init.init_args.most_common", "x"], "most_common takes a whole number, not x"),
     "option below": ([*CONFIG, "--model.init.most_comon", "4"], "is not an option; did you mean most_common"),
     "other class": ([*CONFIG, "--model.optimizer", "Adam", "--model.optimizer.lrr", "1"], "lrr is not an option; did"),
+    "text by name": (
+        [*CONFIG, "--model.init", "FromText", "--model.init.text", "{emo: {Which: x}}"],
+        "--model.init.text takes a text, not {'Which': 'x'}",
+    ),
+    "no text": ([*CONFIG, "--model.init", "FromText"], "--model.init.text is missing"),
+    "logger": ([*CONFIG, "--trainer.logger.projct", "x"], "--trainer.logger.projct is not an option"),
     "backbone": ([*CONFIG, "--model.backbone_options.max_inputlength", "4"], "did you mean max_input_length"),
     "choice": ([*CONFIG, "--model.backbone_options.dtype", "float17"], "takes float32, bfloat16, float16, not float17"),
     "callback": ([*CONFIG, "--trainer.callbacks", "KeepBst"], "did you mean KeepBest?"),
@@ -88,6 +94,18 @@ def test_the_innermost_reason_is_told():
 """
     assert "--model.init.pth is not an option" in sentence(text, [], [])
     assert "did you mean path" in sentence(text, [], [])
+
+
+def test_an_option_below_an_option_is_named_in_its_order():
+    text = """Parser key "model":
+  Errors:
+    - Parser key "text":
+        Errors:
+          - Expected a <class 'str'>. Got value: {'Which': 'x'}
+        Given value: NestedArg(key='emo', val={'Which': 'x'})
+  Given value: NestedArg(key='init.text.emo', val={'Which': 'x'})
+"""
+    assert sentence(text, [], []) == "--model.init.text.emo takes a text, not {'Which': 'x'}"
 
 
 def test_a_class_in_the_users_folder_is_found(mpt, tmp_path, monkeypatch):
