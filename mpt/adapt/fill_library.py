@@ -21,7 +21,7 @@ from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.task import Shots
-from mpt.learn.learner import Answering
+from mpt.learn.answering import Answering
 from mpt.learn.targets import check_targets
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe

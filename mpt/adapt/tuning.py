@@ -14,7 +14,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import collate
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example
-from mpt.learn.learner import answered
+from mpt.learn.answering import answered
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.rows import RowsWithPrompts
 from mpt.learn.side_by_side import Observer, PackedRun, RunProgress, SideBySide

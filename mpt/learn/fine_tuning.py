@@ -11,8 +11,8 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone
 from mpt.backbone.quantized import refuse_quantized
 from mpt.backbone.saving import save_backbone
+from mpt.learn.answering import Answering
 from mpt.learn.example_learner import ExampleLearner
-from mpt.learn.learner import Answering
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.util.errors import UserError
 

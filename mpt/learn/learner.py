@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -23,10 +23,9 @@ from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.text_data import TextData
 from mpt.learn.accumulation import check_eval_interval
-from mpt.learn.rows import candidates, likeliest
+from mpt.learn.answering import Answering, answered, candidates, likeliest, score_predictions, score_written
 from mpt.learn.shared_gradient import stop_together
 from mpt.learn.targets import check_targets
-from mpt.metrics import crossfit as metrics
 from mpt.record.rows import Prediction
 from mpt.util.checkpoints import check_same
 from mpt.util.errors import NotFinite, UserError
@@ -35,9 +34,6 @@ log = logging.getLogger(__name__)
 
 Demonstrated = Sequence[tuple[str, str]]
 """Inputs and their outputs."""
-
-Answering = Literal["written", "labels"]
-"""What counts as an answer: what the model writes, or the likeliest of the task's labels."""
 
 
 class Learner(LightningModule, ABC):
@@ -411,28 +407,6 @@ def known_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...], Demonstrated]
     """What :meth:`Learner.prepare` is told of a data module: labels, tasks and demonstrations, if it has them."""
     labels, tasks, shown = (getattr(data, name, ()) for name in ("labels", "task_names", "demonstrations"))
     return tuple(labels), tuple(tasks), shown
-
-
-def answered(
-    text: TextBatch, answers: Sequence[str], task: str | None = None, written: Sequence[str] | None = None
-) -> list[Prediction]:
-    """B examples and their answers as rows, with what the model wrote where these are the likeliest labels."""
-    others: Sequence[str | None] = written if written is not None else [None] * len(text)
-    rows = zip(text.inputs, text.references, answers, others, strict=True)
-    return [Prediction(source, gold, answer, task, other) for source, gold, answer, other in rows]
-
-
-def score_predictions(metric: str, rows: Sequence[Prediction]) -> float:
-    """A task's metric over its examples."""
-    return metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows])
-
-
-def score_written(metric: str, rows: Sequence[Prediction]) -> dict[str, float]:
-    """``score_written``, a task's metric of what the model wrote, where that is not the prediction anyway."""
-    if not rows or any(row.written is None for row in rows):
-        return {}
-    written = [row.written or "" for row in rows]
-    return {"score_written": metrics.score(metric, written, [row.references for row in rows])}
 
 
 @rank_zero_only

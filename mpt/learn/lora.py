@@ -8,8 +8,8 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
+from mpt.learn.answering import Answering
 from mpt.learn.example_learner import ExampleLearner
-from mpt.learn.learner import Answering
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import new_folder
 

@@ -16,8 +16,8 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.modules.batch import Episode, EpisodeBatch, TextBatch, join
 from mpt.learn.accumulation import check_eval_interval
+from mpt.learn.answering import Answering, score_predictions
 from mpt.learn.divergence import first_exploded_episode
-from mpt.learn.learner import Answering, score_predictions
 from mpt.learn.meta import MAML, MetaAlgorithm, MetaGradient
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.outer_step import OuterStep

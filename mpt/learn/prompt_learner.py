@@ -10,7 +10,8 @@ from torch import Tensor
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch
-from mpt.learn.learner import Answering, Learner
+from mpt.learn.answering import Answering
+from mpt.learn.learner import Learner
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.library.card import prompt_card
 from mpt.library.retrieved import Retrieved

@@ -12,6 +12,7 @@ from mpt.backbone.encoding import Batch
 from mpt.backbone.grouped import GroupedRows
 from mpt.backbone.grouping import select
 from mpt.data.modules.batch import TextBatch, join
+from mpt.learn.answering import candidates, likeliest
 from mpt.util.random_state import seed_generators
 
 
@@ -120,28 +121,6 @@ class RowsWithPrompts(GroupedRows):
         text, sizes = join(texts), [len(part) for part in texts]
         batch = self.backbone.encode(text.inputs, text.targets if targets else None).to(self.device)
         return batch, torch.arange(len(texts)).repeat_interleave(torch.tensor(sizes)).to(self.device), sizes
-
-
-def candidates(labels: Sequence[str], targets: Sequence[str]) -> list[str]:
-    """What is weighed: the n labels, and behind them the targets that are none of them (a label that train lacks)."""
-    return list(dict.fromkeys([*labels, *targets]))
-
-
-def likeliest(
-    likelihoods: Tensor, weighed: Sequence[str], labels: int, targets: Sequence[str]
-) -> tuple[list[str], Tensor]:
-    """The likeliest label of each of B rows, and the losses of their targets, ``[B]``; zeros where none are given.
-
-    Args:
-        likelihoods: ``[B, m]``, of what :func:`candidates` weighs.
-        labels: n, how many of these are labels.
-    """
-    said = [weighed[best] for best in likelihoods[:, :labels].argmax(1).tolist()]
-    if not targets:
-        return said, likelihoods.new_zeros(len(likelihoods))
-    places = {text: place for place, text in enumerate(weighed)}
-    own = torch.tensor([places[target] for target in targets], device=likelihoods.device)
-    return said, -likelihoods.gather(1, own[:, None])[:, 0]
 
 
 def mean_over_batches(judged: Judged, size: int) -> float:

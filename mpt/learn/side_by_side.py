@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
-from mpt.learn.learner import answered
+from mpt.learn.answering import answered
 from mpt.learn.rows import RowsWithPrompts, mean_over_batches
 from mpt.metrics import crossfit as metrics
 from mpt.record.rows import Prediction

@@ -22,7 +22,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
 from mpt.fit.parse import MadeRun, make_run
-from mpt.learn.learner import score_written
+from mpt.learn.answering import score_written
 from mpt.learn.side_by_side import PackedRun, RunProgress, SideBySide
 from mpt.record.result import RunResult
 from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metrics, write_predictions
