@@ -43,6 +43,7 @@ OUTPUTS = (
     "topic",
 )
 ID = re.compile(r"(.*[_ .-])?(id|uuid|index|no|nr|number)|unnamed: \d+|", re.IGNORECASE)
+_CODE = re.compile(r"[\w.:#-]*\d[\w.:#-]*")
 _SHOWN = 5
 _NO_QUOTES = "; a text with a line break or a tab must be in quotes, and then all such texts"
 _NAME = 30
@@ -114,7 +115,8 @@ def read_rows(
     Args:
         path, encoding: a file, see :func:`mpt.data.tables.records.read_records`.
         input, output: column names, or numbers from 1, or the keys of JSON objects (``ticket.body`` for one within
-            another); found by itself where there are two columns beside ids, or names such as text and label.
+            another); found by itself where there are two columns beside ids, named or not, or names such as text and
+            label.
         header: whether the first record of a table is one; found by itself if not given.
 
     Raises:
@@ -162,8 +164,15 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
         raise UserError(f"{path} holds a header alone; each line after it is an input and its output")
     width = len(first.cells)
     columns = [column(path, "input", input, names, width), column(path, "output", output, names, width)]
+    ids = records.kind == "tsv" and not header and 0 not in columns and None in columns and _begin_with_ids(rows)
+    if ids:
+        free = [place for place in (1, 2) if place not in columns]
+        columns = [free.pop(0) if place is None else place for place in columns]
     chosen = _both(path, columns, names, width, records.kind, first.line)
-    if not header and input is None and output is None:
+    if ids:
+        places = f"the input is column {chosen[0] + 1}, the output column {chosen[1] + 1}"
+        told.append(f"there is no header, and each row begins with an id: {places}; if the id is the input, --input 1")
+    elif not header and input is None and output is None:
         told.append("there is no header: the first column is the input, the second the output")
     elif header and (input is None or output is None):
         told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
@@ -187,6 +196,15 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
         outputs = cells[chosen[1] :] if several else [cells[chosen[1]]]
         table.take(record.line, cells[chosen[0]], outputs)
     return table.checked()
+
+
+def _begin_with_ids(rows: Sequence[FileRecord]) -> bool:
+    """Whether rows are an id, an input and an output: a number or code that never comes again, and texts of words."""
+    if len(rows) < 2 or any(len(row.cells) != 3 for row in rows):
+        return False
+    first, second = ([row.cells[place].strip() for row in rows] for place in (0, 1))  # type: ignore[index]
+    wordy = sum(" " in text for text in second)
+    return len(set(first)) == len(rows) and all(map(_CODE.fullmatch, first)) and 2 * wordy > len(rows)
 
 
 def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tuple[bool, str]:

@@ -102,6 +102,39 @@ def test_a_tsv_of_three_named_columns_is_not_read_by_their_place(tmp_path):
     assert [row.example.targets for row in table.rows] == [("paris", "the city of paris"), ("rome", "roma")]
 
 
+IDS = "17\tthe room is fine\tgood\n18\ta poor place\tbad\n19\tfine\tgood\n"
+IN_IDS = [("the room is fine", "good"), ("a poor place", "bad"), ("fine", "good")]
+
+
+def test_a_tsv_that_begins_with_ids(tmp_path):
+    table = read_rows(path := write(tmp_path, "a.tsv", IDS))
+    assert [(row.input, row.output) for row in table.rows] == IN_IDS
+    assert [row.example.targets for row in table.rows] == [("good",), ("bad",), ("good",)]
+    assert "each row begins with an id: the input is column 2, the output column 3" in table.told[0]
+    assert pairs(path, input="2") == pairs(path, output="3") == IN_IDS
+    assert pairs(path, output="2") == [(label, text) for text, label in IN_IDS]
+    read = read_rows(path, input="1")
+    assert read.rows[0].example.targets == ("the room is fine", "good") and not read.told
+    codes = IDS.replace("17", "ab-3f.2").replace("18", "T_18")
+    assert pairs(write(tmp_path, "b.tsv", codes)) == IN_IDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IDS.replace("18", "17"),  # comes again
+        IDS.replace("17", "3 + 4"),  # no code
+        IDS.replace("17", "seventeen"),
+        "1984\torwell\tgeorge orwell\n2001\tclarke\tarthur c. clarke\n",  # outputs of a word, and further ones
+        "17\tone two\tthree\n18\tfour five\n",  # not each has a third
+        "17\tone two\tthree\tfour\n18\tfour five\tsix\n",
+    ],
+)
+def test_crossfits_further_outputs_are_no_texts_behind_ids(text, tmp_path):
+    read = [(row.input, *row.example.targets) for row in read_rows(write(tmp_path, "a.tsv", text), header=False).rows]
+    assert read == [tuple(line.split("\t")) for line in text.splitlines()]
+
+
 def test_a_key_within_a_key(tmp_path):
     rows = [{"ticket": {"body": text, "kind": {"name": label}}, "a.b": "c"} for text, label in PROSE]
     path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
