@@ -42,6 +42,9 @@ def prompt_card(config: Mapping[str, Any], facts: Mapping[str, Any], where: str 
         "The dev figure chose this prompt among others, so it is optimistic." if "dev" in scores else "",
         f"With mpt:\n\n```bash\nmpt predict {f'hub:{where}' if where else 'FOLDER'} FILE\n```",
         f"With PEFT:\n\n```python\n{_peft(on_hub, seq2seq, where or 'FOLDER')}\n```",
+        f"Before each text stands {_code(facts['input_prefix'])}: mpt puts it there, with PEFT you do."
+        if _plain(facts.get("input_prefix"))
+        else "",
         "PEFT pads a batch between prompt and text where it pads on the left: answer one text at a time.",
     ]
     title = f"# {where.rpartition('/')[2] or 'Soft prompt'}"

@@ -46,6 +46,12 @@ def test_the_hub_reads_the_model_the_task_and_the_scores(tmp_path):
     assert "AutoPeftModelForCausalLM" in (written(tmp_path / "q", HUB, decoder_only=True) / "README.md").read_text()
 
 
+def test_what_stands_before_every_text_is_told(tmp_path):
+    told = (written(tmp_path / "p", {**HUB, "input_prefix": "[boolq] "}) / "README.md").read_text()
+    assert "Before each text stands `[boolq] `" in told
+    assert "Before each text" not in (written(tmp_path / "q", HUB) / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("backbone", "facts"),
     [("mpt-tiny", {}), ("/home/somebody/models/mine", {}), ("/home/somebody/mine", HUB), ("", {}), ("some/model", {})],

@@ -14,17 +14,22 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.prompt.files import load_prompt, save_prompt
 
-LIMITS = {"one": (1, 512, 3), "seven": (7, 12, 9), "twenty": (20, 512, 6)}
-"""Of each prompt: P, max_input_length, max_target_length."""
+LIMITS = {"one": (1, 512, 3, "[one] "), "seven": (7, 12, 9, ""), "twenty": (20, 512, 6, "[more] ")}
+"""Of each prompt: P, max_input_length, max_target_length, input_prefix."""
 TEXTS = ("hello", "", "a text of more than twelve tokens", "xé☃ so", "b")
 
 
 def prompts_of(backbone: FrozenBackbone, folder: Path, spread: float = 2.0, **facts: Any) -> list[Path]:
     """A prompt folder for each of the limits."""
     generator = torch.Generator().manual_seed(1)
-    for name, (length, longest, written) in LIMITS.items():
+    for name, (length, longest, written, prefix) in LIMITS.items():
         weight = torch.randn(length, backbone.hidden_size, generator=generator) * spread
-        known = {"fingerprint": backbone.fingerprint, "max_input_length": longest, "max_target_length": written}
+        known: dict[str, Any] = {
+            "fingerprint": backbone.fingerprint,
+            "max_input_length": longest,
+            "max_target_length": written,
+        }
+        known |= {"input_prefix": prefix} if prefix else {}
         save_prompt(folder / name, weight, backbone.name, backbone.decoder_only, {**known, **facts})
     return [folder / name for name in LIMITS]
 
@@ -33,10 +38,10 @@ def answered(folder: Path, *texts: str) -> list[str]:
     """What mpt answers to texts by one prompt of :func:`prompts_of`, each alone."""
     stored = load_prompt(folder)
     chats = stored.facts.get("chat_template", False)
-    _, longest, written = LIMITS[folder.name]
+    _, longest, written, prefix = LIMITS[folder.name]
     options = BackboneOptions(max_input_length=longest, max_target_length=written, chat_template=chats)
     alone = FrozenBackbone(stored.backbone, options)
-    return [alone.answer(stored.weight, alone.encode([text])).texts[0] for text in texts]
+    return [alone.answer(stored.weight, alone.encode([prefix + text])).texts[0] for text in texts]
 
 
 def client(folder: Path) -> Any:

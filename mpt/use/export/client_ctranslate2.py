@@ -31,8 +31,9 @@ class Translator:
     def __call__(self, names: Sequence[str], texts: Sequence[str]) -> list[str]:
         """The answer to each text by the prompt of its name."""
         prompts, tokenizer = [self.prompts[name] for name in names], self.tokenizer
+        read = [prompt["input_prefix"] + text for prompt, text in zip(prompts, texts, strict=True)]
         rows = []
-        for prompt, ids in zip(prompts, tokenizer(list(texts), verbose=False)["input_ids"], strict=True):
+        for prompt, ids in zip(prompts, tokenizer(read, verbose=False)["input_ids"], strict=True):
             most = prompt["max_input_length"]
             kept = ids if len(ids) <= most else ids[: most - 1] + ids[-1:]
             rows.append(prompt["tokens"] + tokenizer.convert_ids_to_tokens(kept))

@@ -33,6 +33,7 @@ class PromptedModel:
     def ids(self, name: str, text: str) -> list[int]:
         """All that the model reads: the prompt's tokens, then those of the text, cut if there are too many."""
         known, prompt = self.known, self.prompts[name]
+        text = prompt["input_prefix"] + text
         text = known["before"] + (text.strip() if known["strips"] else text) + known["after"]
         ids = self.tokenizer(text, add_special_tokens=known["special_tokens"], verbose=False)["input_ids"]
         most, kept = prompt["max_input_length"], known["kept_ids"]

@@ -52,7 +52,8 @@ class PromptClient:
 
     def embeds(self, name: str, text: str) -> torch.Tensor:
         """All that the model reads, ``[P + T, H]``: the prompt, then the text's tokens, cut if there are too many."""
-        known, most = self.known, self.prompts[name]["max_input_length"]
+        known, prompt = self.known, self.prompts[name]
+        text, most = prompt["input_prefix"] + text, prompt["max_input_length"]
         text = known["before"] + (text.strip() if known["strips"] else text) + known["after"]
         ids = self.tokenizer(text, add_special_tokens=known["special_tokens"], verbose=False)["input_ids"]
         kept = ids if len(ids) <= most else ids[: most - len(known["kept_ids"])] + known["kept_ids"]

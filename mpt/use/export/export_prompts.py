@@ -67,6 +67,7 @@ class ExportedPrompt:
             "labels": self.fact("labels", []),
             "max_input_length": self.max_input_length,
             "max_target_length": self.max_target_length,
+            "input_prefix": self.fact("input_prefix", ""),
         }
 
 
@@ -189,16 +190,24 @@ def differences(prompts: Sequence[ExportedPrompt]) -> list[str]:
     """Where what is served differs from what mpt answers by these prompts, a sentence each."""
     found = []
     if chosen := [one.name for one in prompts if one.stored.facts.get("answers") == "labels"]:
-        those = ", ".join(chosen[:3]) + (f" and {len(chosen) - 3} more" if len(chosen) > 3 else "")
         found.append(
-            f"By {those} mpt chooses the likeliest of the labels; what is served writes freely, and may write what is "
-            "no label."
+            f"By {_some(chosen)} mpt chooses the likeliest of the labels; what is served writes freely, and may write "
+            "what is no label."
+        )
+    if named := [one.name for one in prompts if one.described()["input_prefix"]]:
+        found.append(
+            f"By {_some(named)} an input is read behind a text that always stood before it, input_prefix in "
+            "prompts.json: client.py puts it there, the engine does not."
         )
     cut = sorted({one.max_input_length for one in prompts})
     found.append(
         f"client.py cuts an input to {_or(cut)} tokens, as mpt does; the engine itself does not, or cuts elsewhere."
     )
     return found
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _or(numbers: list[int]) -> str:
