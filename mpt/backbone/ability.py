@@ -22,6 +22,7 @@ TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 """How far two ways to compute the same may lie apart, as a part of the largest value, by type of the weights."""
 
 
+@torch.enable_grad()
 def check_ability(backbone: Any) -> None:
     """Try a loss, a gradient and an answer, alone and beside a longer row.
 
@@ -78,6 +79,7 @@ def check_ability(backbone: Any) -> None:
         )
 
 
+@torch.enable_grad()
 def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
     """A decoder-only model as a reader of one sequence; or None, and why: it would not say what it says to padded rows.
 

@@ -187,3 +187,9 @@ def test_dropout_and_checkpointing_leave_it_the_same_function_twice(tmp_path):
             found.append(torch.autograd.grad(backbone.loss(leaf, batch).sum(), leaf)[0])
     assert torch.equal(found[0], found[1])
     torch.testing.assert_close(found[0], found[2], rtol=1e-5, atol=1e-6)
+
+
+def test_a_backbone_made_where_gradients_are_off_is_like_any_other(model_folder):
+    with torch.no_grad():
+        backbone = FrozenBackbone(str(model_folder("llama")))
+    assert backbone.one_sequence is not None
