@@ -100,6 +100,11 @@ def add_model(parser: argparse._ArgumentGroup) -> None:
     """How much a backbone reads, and where: as commands have it that learn prompts side by side."""
     parser.add_argument("--max-input-length", type=int, default=512, help="tokens read of an input (default: 512)")
     parser.add_argument("--max-target-length", type=int, default=64, help="tokens of an output (default: 64)")
+    add_arithmetic(parser)
+
+
+def add_arithmetic(parser: argparse._ArgumentGroup) -> None:
+    """In which types a backbone works, and where."""
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the backbone's weights")
     told = "of the arithmetic; bf16-mixed takes half of the time where a CPU knows it (default: 32)"
     parser.add_argument("--precision", default="32", choices=("32", "bf16-mixed"), help=told)

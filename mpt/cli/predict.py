@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpt.cli.options import Parser, at_least
+from mpt.cli.options import Parser, add_arithmetic, at_least
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
@@ -104,8 +104,9 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
     for name, what in (("input", "tokens read of a text"), ("target", "tokens of an answer")):
         told = f"{what} (default: as the prompt was learned, else {512 if name == 'input' else 64})"
         model.add_argument(f"--max-{name}-length", type=at_least(1), metavar="N", help=told)
-    model.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the backbone's weights")
-    model.add_argument("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
+    told = "the backbone's matrices in 8 or 4 bits (default: as the prompt was learned)"
+    model.add_argument("--quantization", choices=("int8", "nf4"), help=told)
+    add_arithmetic(model)
 
 
 def open_prompts(
@@ -119,7 +120,8 @@ def open_prompts(
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
 
-    names = ("labels", "free", "per_token", "device", "max_input_length", "max_target_length", "dtype")
+    names = ("labels", "free", "per_token", "device", "precision", "dtype", "quantization")
+    names += ("max_input_length", "max_target_length")
     dev = None
     if options.calibrate is not None:
         dev = labelled_rows(options.calibrate, options, usual).rows

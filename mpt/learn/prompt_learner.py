@@ -76,6 +76,8 @@ class PromptLearner(Learner):
         known |= {"max_input_length": options.max_input_length, "max_target_length": options.max_target_length}
         if options.chat_template:
             known["chat_template"] = True
+        if options.quantization:
+            known["quantization"] = options.quantization
         facts = known | backbone_facts(self.backbone.config) | facts
         save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts, prompt_card)
 

@@ -219,7 +219,7 @@ def check_fits(stored: StoredPrompt, where: Path | str, hidden_size: int, backbo
         raise UserError(
             f"prompt {where} was learned on {stored.backbone} (weights {known}), "
             f"but backbone {backbone} has other weights "
-            f"({fingerprint})"
+            f"({fingerprint}); those in 8 or 4 bits (quantization) are others too"
         )
     if known is None and stored.backbone and Path(stored.backbone).name != Path(backbone).name:
         raise UserError(

@@ -20,6 +20,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.language_modeling import LanguageModeling
 from mpt.learn.meta.attention import twice_differentiable
+from mpt.use.answers.opening import open_predictor
 from mpt.util.errors import UserError
 
 NF4 = BackboneOptions(max_input_length=32, max_target_length=4, quantization="nf4")
@@ -132,6 +133,8 @@ def test_a_prompt_learned_through_eight_bits(folder, capsys, tmp_path):
     assert len(json_lines(tmp_path / "run" / "predictions.jsonl")) == len(ROWS["test"])
     facts = json.loads((tmp_path / "run" / "prompt" / "mpt.json").read_text())
     assert facts["fingerprint"] == FrozenBackbone(folder, INT8).fingerprint
+    used = open_predictor([tmp_path / "run"])  # its folder says how
+    assert used.backbone.options.quantization == "int8" and len(used(["a dog runs"])) == 1
 
 
 def test_eight_bits_with_the_weights_of_a_convolution(tmp_path):

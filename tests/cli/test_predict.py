@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 from support.used_prompts import TASKS, labelled, task_data
 
 import mpt
 import mpt.use.answers.predict_file as predict_file
+from mpt.backbone.device import few_threads
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import main, run
+from mpt.use.answers.predictor import Predictor, UsedPrompt
 
 EMOJI = "\N{PARTY POPPER}"
 
@@ -80,6 +86,35 @@ def test_rows_that_name_their_prompt_are_answered_as_by_it_alone(folders, table,
                 assert set(one["probabilities"]) == set(task_data(task).labels)
     told = refused(["predict", *folders[::2], table, "--prompt-column", "task"], capsys)
     assert f"{table}, line 4: task is '{TASKS[1]}', which is no prompt's name" in told
+
+
+@pytest.mark.parametrize(
+    ("quantization", "precision"), [(None, "bf16-mixed"), ("int8", "32"), ("int8", "bf16-mixed"), ("nf4", "32")]
+)
+def test_other_arithmetic_answers_as_a_predictor_made_so(quantization, precision, tmp_path):
+    if quantization == "nf4":
+        pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: the extra quantization")
+    options = BackboneOptions(max_input_length=64, max_target_length=8, quantization=quantization)
+    backbone = FrozenBackbone("mpt-tiny", options).eval()
+    folder = labelled(tmp_path, TASKS[1], fingerprint=backbone.fingerprint)
+    examples, path, out = task_data(TASKS[1]).fewshot.test[:40], tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    path.write_text("".join(json.dumps({"text": one.input, "label": one.targets[0]}) + "\n" for one in examples))
+    said = ["--precision", precision, *(["--quantization", quantization] if quantization else [])]
+    run(["predict", str(folder), str(path), "--out", str(out), *said])
+    weight, labels = mpt.load_prompt(folder).weight, tuple(task_data(TASKS[1]).labels)
+    prompt, texts = UsedPrompt("by hand", weight, labels), [one.input for one in examples]
+    few_threads(backbone)
+    by_hand = Predictor(backbone, [prompt], autocast=torch.bfloat16 if precision == "bf16-mixed" else None)(texts)
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    shares = [[row["probabilities"][label] for label in labels] for row in found]
+    assert shares == [pytest.approx([one.probabilities[label] for label in labels], abs=1e-4) for one in by_hand]
+    assert [row["prediction"] for row in found] == [one.text for one in by_hand]
+    plain = Predictor(FrozenBackbone("mpt-tiny", replace(options, quantization=None)).eval(), [prompt])(texts)
+    others = [[one.probabilities[label] for label in labels] for one in plain]
+    assert 1e-3 < (torch.tensor(shares) - torch.tensor(others)).abs().max() < 0.3
+    run(["evaluate", str(folder), str(path), "--metric", "ACC", "--out", str(tmp_path / "report.json"), *said])
+    right = sum(row["prediction"] == row["label"] for row in found)
+    assert json.loads((tmp_path / "report.json").read_text())["score"] == pytest.approx(right / 40)
 
 
 def test_standard_output_has_the_table_alone(folders, tmp_path, capsys):

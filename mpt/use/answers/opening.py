@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpt.backbone.device import device_of, few_threads
+from mpt.backbone.device import arithmetic_of, device_of, few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.metrics.crossfit import METRICS
@@ -15,7 +15,7 @@ from mpt.use.answers.folders import prompt_folder
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 
-_REMEMBERED = ("max_input_length", "max_target_length", "chat_template")
+_REMEMBERED = ("max_input_length", "max_target_length", "chat_template", "quantization")
 """Options of a backbone that a prompt's folder knows, for with others it was not learned."""
 
 
@@ -27,6 +27,7 @@ def open_predictor(
     free: bool = False,
     per_token: bool = False,
     device: str | None = None,
+    precision: str = "32",
     **options: Any,
 ) -> Predictor:
     """Load some prompts and the backbone that they were learned on.
@@ -38,6 +39,7 @@ def open_predictor(
         free: let the model write the answers, whatever labels there are.
         per_token: see :class:`Predictor`.
         device: see :func:`mpt.backbone.device.device_of`.
+        precision: see :func:`mpt.backbone.device.arithmetic_of`.
         options: of :class:`mpt.backbone.loading.BackboneOptions`, in place of what the folders say.
 
     Raises:
@@ -68,7 +70,7 @@ def open_predictor(
     few_threads(loaded)
     loaded.to(device_of(device))
     prompts = [_used(name, one, tuple(labels), free) for name, one in zip(names, stored.values(), strict=True)]
-    return Predictor(loaded, prompts, per_token)
+    return Predictor(loaded, prompts, per_token, arithmetic_of(precision))
 
 
 def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
@@ -124,6 +126,7 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_input_length": (_is_count, "a whole number above 0"),
     "max_target_length": (_is_count, "a whole number above 0"),
     "chat_template": (lambda value: isinstance(value, bool), "true or false"),
+    "quantization": (lambda value: value in ("int8", "nf4"), "int8 or nf4"),
     "labels": (_is_labels, "a list of different texts, two or more"),
     "task": (_is_text, "a text"),
     "template": (_is_text, "a text"),

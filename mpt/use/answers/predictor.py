@@ -69,14 +69,21 @@ class Predictor:
         backbone: on the device to work on.
         prompts: at least one.
         per_token: see above.
+        autocast: see :class:`mpt.backbone.grouped.GroupedRows`.
 
     Attributes:
         prompts: as given.
     """
 
-    def __init__(self, backbone: FrozenBackbone, prompts: Sequence[UsedPrompt], per_token: bool = False) -> None:
+    def __init__(
+        self,
+        backbone: FrozenBackbone,
+        prompts: Sequence[UsedPrompt],
+        per_token: bool = False,
+        autocast: torch.dtype | None = None,
+    ) -> None:
         self.backbone, self.prompts, self.per_token = backbone, list(prompts), per_token
-        self.rows = GroupedRows(backbone)
+        self.rows = GroupedRows(backbone, autocast)
         self._weights = [prompt.weight.detach().float().to(self.rows.device) for prompt in prompts]
 
     def __call__(self, texts: Sequence[str], prompts: Sequence[int] | None = None) -> list[Answer]:

@@ -105,6 +105,7 @@ def test_a_decoder_only_model_answers_mixed_prompts(load_backbone):
         ({"labels": ["a", "a"]}, "must be a list of different texts"),
         ({"max_input_length": 0}, r"max_input_length in mpt\.json must be a whole number above 0, not 0"),
         ({"chat_template": 1}, "must be true or false"),
+        ({"quantization": "int4"}, r"quantization in mpt\.json must be int8 or nf4, not 'int4'"),
         ({"metric": ["ACC"]}, r"metric in mpt\.json must be one of ACC, EM"),
         ({"fingerprint": "0"}, "other weights"),
     ],
