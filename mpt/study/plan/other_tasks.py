@@ -32,7 +32,7 @@ def tests_on_other_tasks(planner: Planner, downstream: Sequence[PlannedRun]) -> 
     for target in study.test_on:
         if target and target not in targets and not study.only:
             raise UserError(f"{study.file}: test_on.{target}: it is no target of the study; {nearest(target, targets)}")
-    skipped = set(absent(_named(study), study.root)) if study.missing == "skip" else set()
+    skipped = set(absent(map(study.reference, _named(study)), study.root)) if study.missing == "skip" else set()
     for run in downstream:
         for task in study.tested_on(str(run.target)):
             if task not in skipped:
@@ -67,7 +67,7 @@ def _test(planner: Planner, run: PlannedRun, task: str) -> PlannedRun:
         name: value for name, value in run.options.items() if ".".join(plain(name).split(".")[:2]) not in _STARTS
     }
     options |= start_options(f"{PLACE}/{run.key}", run.resolved, run.resolved, study.file)
-    options |= {"data.task": task, "trainer.default_root_dir": f"{PLACE}/{key}"}
+    options |= {"data.task": study.reference(task), "trainer.default_root_dir": f"{PLACE}/{key}"}
     if "trainer.logger.name" in options:
         options["trainer.logger.name"] = key
     if words := _as_learned(study, str(run.target), task):
@@ -78,7 +78,7 @@ def _test(planner: Planner, run: PlannedRun, task: str) -> PlannedRun:
 
 def _as_learned(study: Study, learned: str, tested: str) -> dict[str, str]:
     """The label words of a task as those of another that mean the same; nothing where they are the same words."""
-    ours, theirs = _labels(study.root, study.reference(learned)), _labels(study.root, tested)
+    ours, theirs = (_labels(study.root, study.reference(task)) for task in (learned, tested))
     if not ours or not theirs:
         return {}
     words = {}

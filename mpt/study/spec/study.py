@@ -125,7 +125,7 @@ class Study(_Common):
         variants: the columns of the ARG table where they differ in more than the partition.
         only: names of the settings that are looked at now; all if empty. Folders are the same either way.
         learn_on_targets: whether a mixture among the sources keeps those of its tasks that are targets, as SPoT's do.
-        own: of a user's own tasks among targets and sources, name to path.
+        own: of a user's own tasks, among targets, sources and ``test_on``, name to path.
         library: prompt library that methods retrieve from: a folder, the name of a shipped one, or ``hub:owner/name``.
         test_on: other tasks that what was learned on a target is tested on: of every target (a list), or by target.
         same_labels: label words that mean the same in different tasks of these.
@@ -208,6 +208,11 @@ class StudyFile(_Common):
         own: dict[str, str] = {}
         said["targets"] = _named(self.targets, path, own, all_yaml=True)
         said["sources"] = _named(self.sources, path, own)
+        said["test_on"] = {
+            called(target): _named(tasks, path, own, all_yaml=True) for target, tasks in self.test_on.items()
+        }
+        if twice := [task for tasks in self.test_on.values() for task in tasks if task in own]:
+            raise ValueError(f": test_on names {twice[0]}, and {own[twice[0]]} is called so too; rename it")
         variants = tuple(replace(one, sources=_named(one.sources, path, own)) for one in variants)
         return Study(
             **{**said, "name": self.name or path.stem},
@@ -268,8 +273,6 @@ def _resolved(content: Any, where: str) -> Any:
 def _mistake(study: Study) -> str | None:
     """What is wrong with how the parts of a study go together."""
     names = [method.name for method in study.methods]
-    if paths := [task for tasks in study.test_on.values() for task in tasks if is_yaml(task)]:
-        return f"test_on names {paths[0]}, but takes tasks by name; one of your own can be a target or a source"
     folders = [("name", study.name), *(("method", name) for name in names)]
     for kind, name in [*folders, *(("setting", variant.name) for variant in study.variants)]:
         if not _NAME.fullmatch(name) or (kind != "name" and name in ("report", EMBEDDING)):

@@ -69,6 +69,24 @@ def test_they_go_by_name_and_are_read_from_their_files(tmp_path):
     assert learned == [str(tmp_path / "tasks/yours.yaml"), "syn-sentiment-review"]
 
 
+def test_what_is_learned_is_tested_on_them(tmp_path):
+    before = prints(write(tmp_path))
+    path = write(tmp_path, STUDY + "test_on: {tasks/mine.yaml: [tasks/other.yaml], syn-heat-report: []}\n")
+    task(tmp_path / "tasks", "other")
+    runs = planned(path)
+    tests = {key: run for key, run in runs.items() if run.stage == "test"}
+    assert list(tests) == ["PT/mine-13-on-other", "MTL/mine-13-on-other"] and before.items() <= prints(path).items()
+    test = tests["PT/mine-13-on-other"]
+    assert (test.target, test.trained_on, test.needs) == ("other", "mine", ("PT/mine-13",))
+    assert test.options["data.task"] == str(tmp_path / "tasks/other.yaml") and "data.labels_as" not in test.options
+    first = prints(path)
+    task(tmp_path / "tasks", "other", size=42)
+    assert {key for key, fingerprint in prints(path).items() if fingerprint != first[key]} == set(tests)
+    task(tmp_path / "tasks", "other", ("less", "plus"))
+    with_words = write(tmp_path, path.read_text() + "same_labels: [[less, minus]]\n")
+    assert planned(with_words)[test.key].options["data.labels_as"] == {"less": "minus", "plus": "plus"}
+
+
 def test_a_run_is_another_when_its_examples_change_and_the_same_elsewhere(tmp_path):
     path = write(tmp_path)
     before = prints(path)
@@ -96,15 +114,19 @@ def test_labels_that_are_too_long_are_told_before_any_run(tmp_path):
         ("tasks/yours.yaml", "other/mine.yaml", r"are both called mine; rename one"),
         ("tasks/mine.yaml", "other/syn-heat-report.yaml", r"is called as a task of the partition"),
         ("target_k: 4", "target_k: 30", r"mine.yaml: k = 30 takes all 32 examples"),
-        (
+        ("target_k: 4", "target_k: 4\ntest_on: [other/mine.yaml]", r"are both called mine; rename one"),
+        ("target_k: 4", "target_k: 4\ntest_on: [mine]", r"test_on names mine, and .*mine.yaml is called so too"),
+        ("target_k: 4", "target_k: 4\ntest_on: [tasks/none.yaml]", r"Cannot read the task file .*none.yaml"),
+        ("target_k: 4", "target_k: 4\ntest_on: {mine: [tasks/third.yaml]}", r"third is none of the labels of mine \("),
             "target_k: 4",
-            "target_k: 4\ntest_on: [tasks/yours.yaml]",
-            r"test_on names tasks/yours.yaml, but takes tasks by",
+            "target_k: 4\ntest_on: {mine: [tasks/third.yaml]}",
+            r"third is none of the labels of mine \(minus",
         ),
     ],
 )
 def test_mistakes(tmp_path, old, new, said):
     task(tmp_path / "other", "mine")
+    task(tmp_path / "tasks", "third", ("first", "third"))
     task(tmp_path / "other", "syn-heat-report")
     with pytest.raises(UserError, match=said):
         planned(write(tmp_path, STUDY.replace(old, new)))
