@@ -110,6 +110,13 @@ class RunFolder:
         """Write the result, which makes the run a finished one."""
         write_json(self.path / RESULT, {**identity, **result.as_json()})
 
+    def tidy(self) -> None:
+        """Take away what a finished run has no use for: what it could be resumed from.
+
+        With a fine-tuned model it is the largest file. A kill may come between the result and this.
+        """
+        self.checkpoint.unlink(missing_ok=True)
+
     def result(self, needed: Sequence[str] = ()) -> RunResult | None:
         """The result, if there is one.
 
@@ -128,5 +135,8 @@ class RunFolder:
         path = self.path / FAILED
         if self.is_finished or not path.is_file():
             return None
-        content = read_json(path)
+        try:
+            content = read_json(path)
+        except UserError as error:  # damaged: it failed, and nothing tells that the failure is a new one
+            return RunFailure(str(error), "")
         return RunFailure(str(content.get("reason", "it does not say why")), str(content.get("id", "")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -89,25 +89,53 @@ class RunResult:
         return {name: value for name, value in asdict(self).items() if value is not None or name not in rare}
 
 
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "metric": str,
-    "score": float,
-    "score_written": float,
-    "dev_score": float,
-    "best_step": int,
-    "steps": int,
-    "examples": int,
-    "source": (str, list),
-    "similarity": (float, list),
-    "resumed": bool,
-    "fingerprint": str,
-    "recipe": list,
-    "arguments": list,
-    "versions": dict,
-    "device": str,
-    "side_by_side": int,
-    "seconds": float,
+_Check = Callable[[Any], bool]
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _fraction(value: Any) -> bool:
+    return _number(value) and -1 <= value <= 1
+
+
+def _all(check: _Check) -> _Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _or_all(check: _Check) -> _Check:
+    return lambda value: check(value) or _all(check)(value)
+
+
+_KINDS: dict[str, _Check] = {
+    "metric": _text,
+    "score": _fraction,
+    "score_written": _fraction,
+    "dev_score": _number,
+    "best_step": _count,
+    "steps": _count,
+    "examples": _count,
+    "source": _or_all(_text),
+    "similarity": _or_all(_number),
+    "resumed": lambda value: isinstance(value, bool),
+    "fingerprint": _text,
+    "recipe": _all(_text),
+    "arguments": _all(_text),
+    "versions": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
+    "device": _text,
+    "side_by_side": _count,
+    "seconds": lambda value: _number(value) and value >= 0,
 }
+"""What a result may say of what."""
 _ENVIRONMENT = ("versions", "commit", "device", "host")
 REPORTED = ("seconds", "versions", "device")
 """What a report cannot do without, of each run."""
@@ -124,25 +152,26 @@ def read_result(path: Path, needed: Sequence[str] = ()) -> RunResult:
     Raises:
         UserError: it is not what was written, or lacks something.
     """
-    content = read_json(path)
+    content = read_json(path, "delete its folder to have the run done again")
     environment = content.get("environment")
     if isinstance(environment, dict):  # device and versions once stood among the rest
         content = {**environment, **content}
-    for name, kind in _KINDS.items():
-        value = content.get(name)
-        if not _is(value, kind) and (value is not None or name in needed):
-            raise UserError(
-                f"{path} has {name} {value!r}, which mpt study run does not write; delete its folder to have the run "
-                "done again"
-            )
+    wrong = [
+        name
+        for name, is_right in _KINDS.items()
+        if (name in needed or content.get(name) is not None) and not is_right(content.get(name))
+    ]
+    names, values = (_listed(content.get(name)) for name in ("source", "similarity"))
+    if not wrong and names and len(names) != len(values):
+        wrong = ["similarity"]
+    if wrong:
+        raise UserError(
+            f"{path} has {wrong[0]} {content.get(wrong[0])!r:.100}, which mpt study run does not write; delete its "
+            "folder to have the run done again"
+        )
     known = {name: content[name] for name in (part.name for part in fields(RunResult)) if content.get(name) is not None}
     return RunResult(**known | {"environment": {name: content[name] for name in _ENVIRONMENT if name in content}})
 
 
-def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
-    kinds = kind if isinstance(kind, tuple) else (kind,)
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, int | float) and float in kinds:
-        return math.isfinite(value)
-    return isinstance(value, kinds)
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

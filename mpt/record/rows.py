@@ -63,9 +63,14 @@ def read_metrics(path: Path, cut_short: bool = False) -> list[MetricsRow]:
         if cut_short and not line.endswith("}"):
             continue
         try:
-            rows.append(MetricsRow.of(parse_json(line)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"{path}, line {number} is no evaluation of a run: {error!r}") from error
+            row = parse_json(line)
+            if not isinstance(row, dict) or type(row.get("step")) is not int or row["step"] < 0:
+                raise ValueError("it has no step, a whole number")
+            if wrong := [name for name, value in row.items() if type(value) not in (int, float)]:
+                raise ValueError(f"{wrong[0]} is no number")
+            rows.append(MetricsRow.of(row))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number} is no evaluation of a run: {error}") from error
     return rows
 
 
@@ -117,10 +122,15 @@ def read_predictions(path: Path) -> list[Prediction]:
     for number, line in enumerate(lines[:-1], start=1):
         try:
             row = parse_json(line)
-            answers = {name: str(row[name]) for name in ("prediction", "written") if name in row}
-            rows.append(Prediction(row["input"], list(row["references"]), **answers))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}, line {number} is no prediction of a run: {error!r}") from error
+            if not isinstance(row, dict) or not isinstance(row.get("references"), list):
+                raise ValueError("it has no references, a list")
+            answers = {name: row[name] for name in ("prediction", "written") if name in row}
+            texts = [row.get("input"), row.get("prediction"), *answers.values(), *row["references"]]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("input, prediction and references must be texts")
+            rows.append(Prediction(row["input"], row["references"], **answers))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number} is no prediction of a run: {error}") from error
     return rows
 
 

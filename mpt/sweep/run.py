@@ -123,7 +123,9 @@ class Search:
         kept = read_json(path) if path.is_file() else {}
         proposed: list[Values] = []
         if kept.get("told") == told:
-            proposed = [{name: canonical(value) for name, value in values.items()} for values in kept["trials"]]
+            if not isinstance(trials := kept.get("trials"), list) or not all(isinstance(one, dict) for one in trials):
+                raise UserError(f"{path} holds no trials; delete it, and the same command writes it anew")
+            proposed = [{name: canonical(value) for name, value in values.items()} for values in trials]
         proposed = proposed[:count]
         for values in proposed:
             self._add(values)

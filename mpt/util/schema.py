@@ -34,6 +34,10 @@ _TOLD = {
 }
 
 
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+"""Of a dataclass that is read as it was written: every value of its kind, no key that it does not have."""
+
+
 class FromFile:
     """Base of the dataclasses that are read from a mapping: every key is known, every value of its kind as it stands.
 

@@ -41,7 +41,10 @@ def test_settings_are_read_apart_and_a_run_of_all_counts_in_each(tmp_path):
 def test_the_method_that_tried_most_is_read_unless_one_is_named(tmp_path):
     rows = tried_records(tmp_path)
     few = [replace(row, method="Top1", key=f"Top1-{row.key}") for row in rows if row.key.endswith("rank0")]
-    average = [replace(with_result(row, source=SOURCES), method="Mean", key=f"Mean-{row.key}") for row in few]
+    average = [
+        replace(with_result(row, source=SOURCES, similarity=[0.5] * len(SOURCES)), method="Mean", key=f"Mean-{row.key}")
+        for row in few
+    ]
     # An upstream run on one retrieved task names that task.
     tasks = [
         replace(row, method="MTL", stage="upstream", key=f"MTL-{row.key}") for row in rows if row.method == "All-on-dev"

@@ -4,7 +4,6 @@ included.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from mpt.record.options import RunOptions, said_in
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
+from mpt.util.reading import parse_json, read_text
 
 if TYPE_CHECKING:
     from mpt.present.table import Table, TableCell
@@ -157,10 +157,13 @@ def examples_of(run: RunOptions, steps: int) -> int | None:
     """Example passes of so many steps of a run; None of a kind of run that is not known here."""
     rows, tasks, inner_steps = map(run.said, ("data.batch_size", "data.meta_batch_size", "model.algorithm.inner_steps"))
     try:
+        if not all(isinstance(size, int | None) for size in (rows, tasks, inner_steps)):  # a text times a number is one
+            return None
         if tasks is not None:
             query = rows if (size := run.said("data.query_batch_size")) is None else size
             rows = tasks * (inner_steps * rows + query) * run.said("model.accumulate_grad_batches")
-        return steps * rows * (run.said("trainer.accumulate_grad_batches") or 1)
+        found = steps * rows * (run.said("trainer.accumulate_grad_batches") or 1)
+        return found if type(found) is int else None
     except TypeError:  # one of them is not said
         return None
 
@@ -211,10 +214,10 @@ def _read_library(source: Source) -> list[Spent] | None:
     where, backbone, exclude, known = source
     try:
         library = open_library(where)
-        entries = candidates(library, json.loads(exclude or "[]"))
+        entries = candidates(library, [str(task) for task in parse_json(exclude or "[]")])
         if known and digest(entries) != known:
             return None
-    except (UserError, OSError):
+    except (UserError, OSError, TypeError, ValueError):
         return None
     # By the rule of mpt.study.plan.library.StudyLibrary.candidates, as far as names go.
     own = [entry for entry in entries if Path(entry.backbone).name == Path(backbone).name]
@@ -227,7 +230,7 @@ def _with_examples(out: Path, record: RunRecord) -> RunRecord:
     if result is None or record.stage != "upstream" or result.examples is not None or result.steps is None:
         return record
     try:
-        run = RunOptions(said_in(RunFolder(out / record.key).config.read_text(encoding="utf-8")))
-    except (OSError, UserError):
+        run = RunOptions(said_in(read_text(RunFolder(out / record.key).config, "run's config")))
+    except UserError:
         return record
     return replace(record, result=replace(result, examples=examples_of(run, result.steps)))

@@ -101,7 +101,7 @@ def join(runs: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> 
                 ) from error
             others = not _try_lock(at_work)
             if others:
-                _check_plan(runs, read_json(out / CLAIMS / _PLAN)["runs"], busy)
+                _check_plan(runs, _their_plan(out), busy)
             else:
                 begin()
                 _write_plan(runs, out)
@@ -122,7 +122,7 @@ def reporting(out: Path) -> Iterator[None]:
 def is_logged(out: Path) -> bool:
     """Whether one of those at work has logged the report."""
     path = out / CLAIMS / _LOGGED
-    return path.is_file() and path.read_text(encoding="utf-8") == group_at_work(out)
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace") == group_at_work(out)
 
 
 def set_logged(out: Path) -> None:
@@ -133,15 +133,18 @@ def set_logged(out: Path) -> None:
 def group_at_work(out: Path) -> str | None:
     """The name of those at work in a study's folder: of the first process, and of all that came while any was there."""
     try:
-        return (out / CLAIMS / _GROUP).read_text(encoding="utf-8")
+        return (out / CLAIMS / _GROUP).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
 
 
 def _open(out: Path, name: str) -> IO[str]:
     folder = out / CLAIMS
-    folder.mkdir(parents=True, exist_ok=True)
-    return (folder / name).open("a")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / name).open("a")
+    except OSError as error:
+        raise UserError(f"{folder / name} cannot be written to: {error.strerror}; remove {folder}") from error
 
 
 def _try_lock(file: IO[str]) -> bool:
@@ -156,6 +159,17 @@ def _write_plan(runs: Sequence[PlannedRun], out: Path) -> None:
     plan = {run.key: {"fingerprint": run.fingerprint, "recipe": run.recipe} for run in runs}
     write_json(out / CLAIMS / _PLAN, {"runs": plan})
     write_text(out / CLAIMS / _GROUP, uuid.uuid4().hex)
+
+
+def _their_plan(out: Path) -> Mapping[str, Any]:
+    path = out / CLAIMS / _PLAN
+    runs = read_json(path).get("runs")
+    if not isinstance(runs, dict) or not all(
+        isinstance(run, dict) and {"fingerprint", "recipe"} <= run.keys() and isinstance(run["recipe"], list)
+        for run in runs.values()
+    ):
+        raise UserError(f"{path} is not as mpt study run writes it; end what is at work in {out}, and start it again")
+    return runs
 
 
 def _check_plan(runs: Sequence[PlannedRun], theirs: Mapping[str, Any], busy: str) -> None:

@@ -85,6 +85,9 @@ def run_all(
     left, past = unfinished(runs), failures(runs)
     workers = min(workers, len(left))
     todo = {run.key for run in left}
+    for run in runs:
+        if run.key not in todo:
+            run.files.tidy()
     watcher.begins(left, [run for run in runs if run.key not in todo], workers)
     if not left:
         return []

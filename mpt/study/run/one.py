@@ -51,8 +51,7 @@ def do_run(run: PlannedRun) -> str:
         return "failed"
     finally:
         end_run()
-    # Its use was to resume, and with a fine-tuned model it is the largest file.
-    folder.checkpoint.unlink(missing_ok=True)
+    folder.tidy()
     return "finished"
 
 

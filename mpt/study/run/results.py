@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.synthetic.draw import synthetic_tasks
@@ -15,11 +18,13 @@ from mpt.record.options import from_words
 from mpt.record.result import JUDGED, REPORTED, RunIdentity, RunResult
 from mpt.study.plan.library import changed_library
 from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
 from mpt.study.spec.study import Study
-from mpt.util.errors import UserError, one_line
-from mpt.util.files import inside, links_below, refuse_links, write_json
+from mpt.util.errors import UserError
+from mpt.util.files import inside, is_folder_name, links_below, refuse_links, write_json
 from mpt.util.reading import read_json
+from mpt.util.schema import STRICT, adapter, sentence
 
 STUDY = "study.json"
 REPORT, SCORES, ARG, PAGE = "report", "scores.csv", "arg.csv", "report.md"
@@ -83,8 +88,10 @@ class StudyFacts:
     seeds: list[int]
     k: Shots | None = None
     oracles: list[str] = field(default_factory=list)
-    varied: list[list[Any]] = field(default_factory=list)
+    varied: list[tuple[str, str, str, float]] = field(default_factory=list)
     ensembles: dict[str, int] = field(default_factory=dict)
+
+    __pydantic_config__ = STRICT
 
     @property
     def has_several(self) -> bool:
@@ -103,6 +110,20 @@ class StudyFacts:
         return len(self.methods) > 9
 
 
+@dataclass(frozen=True, kw_only=True)
+class _ToldRun(RunIdentity):
+    key: str
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StudyFile(StudyFacts):
+    """What a study's file holds."""
+
+    runs: list[_ToldRun]
+
+
 def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedRun], out: Path) -> None:
     """Write what was planned into the study's folder; of settings that are not looked at now, what was there stays."""
     facts = StudyFacts(
@@ -118,17 +139,20 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
         oracles=[method.name for method in study.methods if method.retrieve is not None and method.retrieve.tries_all],
         ensembles={method.name: method.ensemble for method in study.methods if method.ensemble},
         varied=[
-            [one.name, one.family, *next(iter(one.varied.items()))] for one in study.methods if len(one.varied) == 1
+            (one.name, one.family, *next(iter(one.varied.items()))) for one in study.methods if len(one.varied) == 1
         ],
     )
-    told = [{"key": run.key, **run.identity} for run in runs]
-    content = {**asdict(facts), "runs": told}
+    content = {**asdict(facts), "runs": [_told(run) for run in runs]}
     if study.only and (out / STUDY).is_file():
-        before = read_json(out / STUDY)
-        for part, name in (("settings", "name"), ("runs", "key")):
-            known = {one[name]: one for one in before.get(part, [])}
-            content[part] = list((known | {one[name]: one for one in content[part]}).values())
+        before = _read(out)
+        settings = [asdict(setting) for setting in before.settings]
+        for part, name, known in (("settings", "name", settings), ("runs", "key", list(map(_told, before.runs)))):
+            content[part] = list({one[name]: one for one in (*known, *content[part])}.values())
     write_json(out / STUDY, content)
+
+
+def _told(run: PlannedRun | _ToldRun) -> dict[str, Any]:
+    return {"key": run.key, **run.identity}
 
 
 def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
@@ -140,21 +164,45 @@ def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
     if not (out / STUDY).is_file():
         raise UserError(f"{out} is no study's folder: it holds no {STUDY}; mpt study run makes one")
     refuse_strange(out)
-    content = read_json(out / STUDY)
+    found = _read(out)
+    facts = StudyFacts(**{part.name: getattr(found, part.name) for part in fields(StudyFacts)})
+    return facts, [read_record(out, run.key, run.identity, REPORTED) for run in found.runs]
+
+
+def _read(out: Path) -> _StudyFile:
+    """What a study's file says, checked."""
+    path = out / STUDY
+    content = read_json(path, "delete it, and mpt study run writes it anew")
     if "settings" not in content:
-        raise UserError(f"{out / STUDY} is of an earlier version; delete it, and mpt study run writes it anew")
+        raise UserError(f"{path} is of an earlier version; delete it, and mpt study run writes it anew")
     try:
-        for run in content["runs"]:
-            if not inside(out, out / run["key"]):
-                raise UserError(f"{out / STUDY}: the run {run['key']} would lie outside of the study's folder")
-        content["settings"] = [Setting(**setting) for setting in content["settings"]]
-        records = [read_record(out, run.pop("key"), run, REPORTED) for run in content.pop("runs")]
-        return StudyFacts(**content), records
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{out / STUDY} is not as mpt study run writes it ({one_line(error)}); delete it, and mpt study run writes "
-            "it anew"
-        ) from error
+        # From JSON, in which a tuple is a list.
+        found: _StudyFile = adapter(_StudyFile).validate_json(json.dumps(content))
+        if mistake := _mistake(found, out):
+            raise UserError(f"{path}: {mistake}; delete it, and mpt study run writes it anew")
+        return found
+    except ValidationError as error:
+        told = sentence(error, f"{path} is not as mpt study run writes it", {}).removesuffix(".")
+        raise UserError(f"{told}; delete it, and mpt study run writes it anew") from error
+
+
+def _mistake(found: _StudyFile, out: Path) -> str | None:
+    """What cannot be in a study's file though each part is of its kind."""
+    names = [*found.methods, EMBEDDING]
+    for run in found.runs:
+        if not inside(out, out / run.key):
+            return f"the run {run.key} would lie outside of the study's folder"
+        if run.method not in names:
+            return f"the run {run.key} is of the method {run.method}, which is none of the study's"
+    if not found.seeds:
+        return "it has no seeds"
+    if found.baseline not in names:
+        return f"the baseline {found.baseline} is none of the methods"
+    if odd := [name for name, size in found.ensembles.items() if not 2 <= size <= len(found.runs)]:
+        return f"the ensemble {odd[0]} has {found.ensembles[odd[0]]} members"
+    if wrong := [setting.name for setting in found.settings if not is_folder_name(setting.name)]:
+        return f"the setting {wrong[0]!r} cannot be a folder's name"
+    return None
 
 
 def study_results(folder: Path | str) -> list[dict[str, Any]]:
@@ -200,6 +248,8 @@ def is_finished(run: PlannedRun) -> bool:
     """Whether a run has its result; that of another configuration is refused."""
     stored = run.files.result()
     if stored is None:
+        if run.folder.exists() and not run.folder.is_dir():
+            raise UserError(f"{run.folder} is no folder, and a run's has to be there; move it away")
         return False
     if stored.fingerprint != run.fingerprint:
         raise UserError(

@@ -6,6 +6,7 @@ prompt kept so far, which is what a run would yield if it ended there; a run tha
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from mpt.record.folder import METRICS
 from mpt.record.rows import DEV_SCORE, read_metrics
 from mpt.study.scores.scores import Score, mean_std
+from mpt.util.errors import UserError
 
 SHARES = (0.5, 0.8, 0.9, 1.0)
 
@@ -86,7 +88,12 @@ def convergence(out: Path, scores: Sequence[Score], baseline: str) -> Convergenc
 
 def read_curve(path: Path) -> Curve:
     """The dev score of each evaluation in a run's ``metrics.jsonl``; none if it has no such file."""
-    return [(row.step, row.values[DEV_SCORE]) for row in read_metrics(path) if DEV_SCORE in row.values]
+    curve = [(row.step, row.values[DEV_SCORE]) for row in read_metrics(path) if DEV_SCORE in row.values]
+    if (wrong := next((step for step, score in curve if not math.isfinite(score)), None)) is not None:
+        raise UserError(
+            f"{path}: the {DEV_SCORE} of step {wrong} is not finite; delete its folder to have the run done again"
+        )
+    return curve
 
 
 def kept(curve: Curve) -> Curve:

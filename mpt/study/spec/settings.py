@@ -13,6 +13,7 @@ from mpt.data.tasks.task import Shots
 from mpt.study.spec.study import Study, Variant
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+from mpt.util.schema import STRICT
 
 Tasks = tuple[str, ...]
 
@@ -46,6 +47,8 @@ class Setting:
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
     held_out: Tasks = ()
     epochs: float | None = None
+
+    __pydantic_config__ = STRICT
 
     @property
     def missing(self) -> Tasks:

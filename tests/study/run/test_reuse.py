@@ -16,7 +16,7 @@ from mpt.study.run.grid import unfinished
 from mpt.study.run.reuse import take_over
 from mpt.study.spec.study import load_study
 from mpt.util.errors import UserError
-from mpt.util.files import read_json
+from mpt.util.reading import read_json
 
 
 def planned(folder: Path, out: Path, **changes) -> list[PlannedRun]:
