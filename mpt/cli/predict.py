@@ -120,8 +120,8 @@ def open_prompts(
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
 
-    names = ("labels", "free", "per_token", "device", "precision", "dtype", "quantization")
-    names += ("max_input_length", "max_target_length")
+    names = ["labels", "free", "per_token", "device", "max_input_length", "max_target_length"]
+    names += ["dtype", "precision", "quantization"]
     dev = None
     if options.calibrate is not None:
         dev = labelled_rows(options.calibrate, options, usual).rows
