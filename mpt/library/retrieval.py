@@ -43,6 +43,7 @@ class Retrieval:
         exclude: tasks whose prompts are never retrieved.
         seed: of the random order, with the target's name.
         digest: of what may be retrieved, see :func:`digest`; not looked at unless given.
+        own: the files of a user's own tasks, which are learned on where tasks called so are retrieved.
 
     Raises:
         UserError: an option that makes no sense.
@@ -56,6 +57,7 @@ class Retrieval:
     exclude: list[str] = field(default_factory=list)
     seed: int = 0
     digest: str | None = None
+    own: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.top_k < 1:

@@ -74,6 +74,8 @@ class Sources:
         if self.retrieved is not None:
             names = [hit.entry.task for hit in self.retrieved.hits]
             rank_zero_info(f"retrieved from {self.retrieved.library}: {', '.join(names)}")
+            files = {called(file): file for file in self.retrieved.own}
+            names = [files.get(name, name) for name in names]
             option = "retrieved"
         elif self.tasks is not None:
             names, option = expanded(self.tasks, task_names(root)), "tasks"

@@ -80,11 +80,8 @@ class RetrievingPlanner:
         backbone = setting.backbone or planner.study.backbone
         data = self.library_of_study.data(method, setting, backbone, key.prompt, seed)
         tasks = self.library_of_study.tasks(method.retrieve, setting, backbone)
-        if users := [task for task in tasks if task in planner.study.own]:
-            raise UserError(
-                f"{planner.study.file}: methods.{method.name} would learn on retrieved tasks, among them {users[0]}, "
-                "but a task of your own is learned on only where sources names it; leave it out of either"
-            )
+        if own := [planner.study.own[task] for task in tasks if task in planner.study.own]:
+            data |= {"data.retrieved.own": own}
         mixed = method.retrieve.use == "mixture"
         then = self.on_targets(method, setting)
         k: Shots | None = then.said("data.k")
@@ -96,10 +93,11 @@ class RetrievingPlanner:
             self.check_mixed(method, run, k)
         read = None
         if not planner.absent.intersection(tasks):
-            read = [*tasks, sources_digest(planner.study.root, tasks, run.said("data.k"))]
+            named = tuple(map(planner.study.reference, tasks))
+            read = [*tasks, sources_digest(planner.study.root, named, run.said("data.k"))]
             if mixed:
-                own = planner.draw(target, seed, ResolvedRun({"data.k": k}))
-                read = None if own is None else read + own
+                draw = planner.draw(target, seed, ResolvedRun({"data.k": k}))
+                read = None if draw is None else read + draw
         return planner.run(context, options, read, key)
 
     def on_targets(self, method: Method, setting: Setting) -> ResolvedRun:

@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.study_library import write_library
 
+from mpt.data.modules.mixture import MixtureData
+from mpt.library.retrieval import Retrieval
 from mpt.study.plan import fingerprints
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
@@ -134,3 +137,22 @@ def test_a_report_does_not_call_an_own_task_synthetic(tmp_path):
     facts = StudyFacts("a", study.file, study.backbone, study.root, [place], "PT", ["PT", "MTL"], [13])
     assert not facts.is_synthetic
     assert replace(facts, settings=[replace(place, targets=("syn-heat-report",))]).is_synthetic
+
+
+def test_they_may_be_retrieved(tmp_path):
+    retrieving = "  Mix: {retrieve: {top_k: 2}, upstream: {config: spot}, downstream: {config: prompt_tuning}}\n"
+    path = write(tmp_path, STUDY + f"{retrieving}library: {tmp_path / 'library'}\n")
+    library = write_library(tmp_path / "library", "abc", "mpt-tiny", ("yours", "syn-sentiment-review", "mine"))
+    learned = planned(path)["Mix/upstream-mine-13"]
+    first, options = prints(path), {name.rpartition(".")[2]: value for name, value in learned.options.items()}
+    file = str(tmp_path / "tasks/yours.yaml")
+    assert learned.options["data.retrieved.own"] == [file] and "mine" in options["exclude"]
+    key = library.entries()[0].folder
+    said = {name: options[name] for name in ("library", "top_k", "exclude", "digest", "own")}
+    data = MixtureData(retrieved=Retrieval(key=str(key), **said), seeds=[13], k=4)
+    data.setup("fit")
+    assert set(data.pools) == {file, "syn-sentiment-review"} and "yours" in data.task_names
+    assert all(example.input.startswith("yours ") for example in data.pools[file])
+    task(tmp_path / "tasks", "yours", size=42)
+    changed = {key for key, fingerprint in prints(path).items() if fingerprint != first[key]}
+    assert changed >= {"Mix/upstream-mine-13", "Mix/mine-13"} and "PT/mine-13" not in changed
