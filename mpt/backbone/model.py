@@ -127,9 +127,10 @@ class Backbone(nn.Module):
                     losses = None if weighed is None else self.layout.losses(rows, weighed, encoded)
                     return Answers(self.encode.decode(greedy(self.model, self.generation, encoded)), losses)
                 if self.one_sequence is not None:
-                    groups = self.one_sequence.groups(rows, weighed, self.options.max_target_length)
+                    shared = rows.behind_common_prefix(self.model.get_input_embeddings())
+                    groups = self.one_sequence.groups(shared, weighed, self.options.max_target_length)
                     if groups is not None:
-                        return self._answered(self.one_sequence, rows, weighed, groups)
+                        return self._answered(self.one_sequence, shared, weighed, groups)
             losses = None if weighed is None else self._losses(rows, weighed)
             ids = self._generated(rows)
         # An encoder-decoder's begin with its start token, which a tokenizer need not know as a special one.
@@ -198,7 +199,8 @@ class Backbone(nn.Module):
         rows = self._rows(prompts, batch, owners)
         if self.one_sequence is not None:
             weighed = None if batch.labels is None else Weighed(batch.labels)
-            found = self.one_sequence.groups(rows, weighed, more, float("inf") if most is None else most)
+            shared = rows.behind_common_prefix(self.model.get_input_embeddings())
+            found = self.one_sequence.groups(shared, weighed, more, float("inf") if most is None else most)
             if found is not None:
                 return [torch.tensor(group) for group in found]
         return groups(batch, rows.prompt_length, most)
@@ -250,9 +252,13 @@ class Backbone(nn.Module):
     def _losses(self, rows: Rows, weighed: Weighed) -> Tensor:
         """Of each answer, ``[B * n]``."""
         one = self.one_sequence
-        groups = None if one is None else one.groups(rows, weighed)
-        if one is None or groups is None:
+        if one is None:
             return self.layout.losses(rows, weighed)
+        shared = rows.behind_common_prefix(self.model.get_input_embeddings())
+        groups = one.groups(shared, weighed)
+        if groups is None:
+            return self.layout.losses(rows, weighed)
+        rows = shared
         if len(groups) == 1:
             return one.losses(rows, weighed)
         found = [one.losses(rows.select(group), weighed.select(group)) for group in groups]

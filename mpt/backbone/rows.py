@@ -85,6 +85,25 @@ class Rows:
             return self.owners
         return torch.arange(len(self), device=self.batch.input_ids.device) * len(self.prompts) // max(1, len(self))
 
+    def behind_common_prefix(self, table: Any) -> Rows:
+        """The same rows, in which what all inputs begin with, such as the head of a chat template, ends every prompt.
+
+        Where a prompt is read once for its rows, that is then read once too. Inputs are padded on their left.
+        """
+        ids, mask = self.batch.input_ids, self.batch.input_mask
+        if self.sizes is not None or len(self) <= len(self.prompts):
+            return self
+        lengths = mask.sum(1)
+        starts = mask.shape[1] - lengths[:, None]
+        columns = torch.arange(int(lengths.min()), device=ids.device)
+        first = ids.gather(1, starts + columns)
+        common = int((first == first[:1]).all(0).cumprod(0).sum())
+        if not common:
+            return self
+        prefix = table(first[0, :common]).to(self.prompts.dtype).expand(len(self.prompts), -1, -1)
+        rest = mask * (torch.arange(mask.shape[1], device=ids.device) >= starts + common)
+        return replace(self, prompts=torch.cat([self.prompts, prefix], dim=1), batch=Batch(ids, rest))
+
     def select(self, numbers: list[int]) -> Rows:
         """Some rows, with the prompts that they need."""
         rows = torch.tensor(numbers, device=self.batch.input_ids.device)

@@ -193,3 +193,37 @@ def test_a_backbone_made_where_gradients_are_off_is_like_any_other(model_folder)
     with torch.no_grad():
         backbone = FrozenBackbone(str(model_folder("llama")))
     assert backbone.one_sequence is not None
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_all_inputs_begin_with_is_read_once_for_each_prompt(family, number, model_folder):
+    """A long head, rows of one more token to many, and one that is the head alone: each as by itself."""
+    backbone = FrozenBackbone(str(model_folder(family)), BackboneOptions(max_target_length=6)).eval()
+    head = "this stands before every text of a task and is long "
+    texts = [head + rest for rest in ("a", "good film", "no", "")] + [head + "good film and more"] * 2
+    targets = ["yes", "no", "not at all", "yes", "no", "yes"]
+    prompts = torch.randn(number, 4, backbone.hidden_size, generator=torch.Generator().manual_seed(3))
+    owners = torch.tensor([0, 1, 0, 1, 1, 0]) % number
+    leaf, alone = (prompts.clone().requires_grad_() for _ in range(2))
+    batch = backbone.encode(texts, targets)
+    rows = backbone._rows(leaf, batch, owners)
+    shared = rows.behind_common_prefix(backbone.model.get_input_embeddings())
+    least = min(len(backbone.encode([text]).input_ids[0]) for text in texts)
+    assert shared.prompt_length > 4 + least // 2 and shared.batch.input_mask.sum() < batch.input_mask.sum() / 2
+    assert torch.equal(shared.lengths, rows.lengths)
+
+    losses = backbone.loss(leaf, batch, owners)
+    losses.sum().backward()
+    answers = backbone.answer(prompts, batch, owners)
+    scores = backbone.score(prompts, batch, ["yes", "no", "not at all"], owners)
+    for row, owner in enumerate(owners.tolist()):
+        one = backbone.encode(texts[row : row + 1], targets[row : row + 1])
+        loss = backbone.loss(alone[owner], one)[0]
+        loss.backward()
+        torch.testing.assert_close(losses[row], loss, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(answers.losses[row], loss, rtol=1e-4, atol=1e-5)
+        assert answers.texts[row] == backbone.answer(prompts[owner], one).texts[0]
+        by_itself = backbone.score(prompts[owner], one, ["yes", "no", "not at all"])[0]
+        torch.testing.assert_close(scores[row], by_itself, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(leaf.grad, alone.grad, rtol=1e-3, atol=1e-5)
