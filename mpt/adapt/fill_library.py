@@ -16,6 +16,7 @@ from mpt.adapt.progress import TuningProgress
 from mpt.adapt.tuning import Tuned, TuningJob, plain_start, tune
 from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.modules.few_shot import FewShotData
@@ -95,12 +96,13 @@ def learn(
                     f"two of the tasks are called {one.task_name}, and so would be their entries; rename one"
                 )
             data[name] = one
-    library = Library.create(folder, recipe)
     if (folder / WORK).is_symlink():
         raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
     backbone = FrozenBackbone(recipe.backbone, options)
     terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
     backbone.check_lengths(recipe.prompt_length)
+    refuse_too_large(backbone, recipe.prompt_length, recipe.batch_size * at_once, device)
+    library = Library.create(folder, recipe)
     for one in data.values():
         for sentence in check_targets(backbone.encode, one.outputs()):
             terminal.print(sentence, markup=False)

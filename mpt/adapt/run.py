@@ -19,6 +19,7 @@ from mpt.adapt.starts import Start, cut, given_start, more_starts, own_starts
 from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, tune
 from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example
@@ -173,6 +174,7 @@ def adapt(
     backbone = FrozenBackbone(backbone_name or recipe.backbone, options)
     terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
     backbone.check_lengths(length)
+    refuse_too_large(backbone, length, recipe.batch_size, device)
     few_threads(backbone)
     if library is not None:
         _check_backbone(library, backbone)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.adapt.defaults import DEFAULTS
-from mpt.cli.options import Parser, above_zero, add_model, at_least, part
+from mpt.cli.options import Parser, above_zero, add_model, at_least, part, seed
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
@@ -103,7 +103,7 @@ def run_adapt_command(arguments: list[str]) -> None:
         option = "--rate" if name == "learning_rate" else f"--{name.replace('_', '-')}"
         search.add_argument(option, type=kind, metavar="N", dest=name, help=told)
     search.add_argument(
-        "--seed", type=at_least(0), metavar="N", default=13, help="of split, order and own starts (default: 13)"
+        "--seed", type=seed, metavar="N", default=13, help="of split, order and own starts (default: 13)"
     )
     search.add_argument(
         "--ensemble",

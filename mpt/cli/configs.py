@@ -11,7 +11,7 @@ from typing import Any
 from mpt.cli.options import Parser
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.util.errors import UserError
-from mpt.util.files import write_text
+from mpt.util.files import write_text, writing_to
 from mpt.util.yaml_file import first_comment
 
 _SCHEMAS = {
@@ -62,8 +62,8 @@ def _copy(source: Path, to: Path) -> None:
     target = to / source.name if to.is_dir() else to
     if target.exists():
         raise UserError(f"{target} exists; name another file to copy to")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    with writing_to(target.parent, "the last word"):
+        shutil.copyfile(source, target)
     print(target)
 
 
@@ -75,7 +75,8 @@ def _write_schemas(kind: str | None, out: Path | None) -> None:
         if out is None:
             print(text, end="")
         else:
-            write_text(out / f"{name}.json", text)
+            with writing_to(out):
+                write_text(out / f"{name}.json", text)
             print(out / f"{name}.json")
 
 

@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("name", help="of the task")
     text.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".txt, .jsonl or .json, perhaps with .gz")
     text.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
-    text.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), metavar="SEED", help="draws, all the same")
+    text.add_argument("--seeds", type=seed, nargs="+", default=list(SEEDS), metavar="SEED", help="draws, all the same")
     verify = actions.add_parser("verify", help="compare few-shot files with CrossFit's published MD5 sums")
     verify.add_argument("folder", type=Path, metavar="DIR", help="data folder, one folder per task")
     verify.add_argument("tasks", metavar="TASK", nargs="*", help="tasks in it (default: all)")

@@ -51,7 +51,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from mpt.present.terminal import console
     from mpt.use.answers.answering import all_together, check_together
     from mpt.use.answers.evaluation import evaluate
-    from mpt.util.files import write_json
+    from mpt.util.files import write_json, writing_to
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
@@ -72,7 +72,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise UserError(f"{name}: {str(error).rstrip('.')}; give another --metric") from error
     _show(terminal, found)
     if options.out is not None:
-        write_json(options.out, found.as_json())
+        with writing_to(options.out.parent):
+            write_json(options.out, found.as_json())
         terminal.print(f"written to {options.out}")
 
 

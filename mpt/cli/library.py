@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpt.cli.options import Parser, run_action
+from mpt.cli.options import Parser, at_least, run_action
 from mpt.util.errors import UserError
 from mpt.util.names import printable
 
@@ -59,7 +59,9 @@ def _add(rest: list[str]) -> None:
         "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or the one that mpt adapt wrote"
     )
     parser.add_argument("--name", help="of the entry, where one run is added (default: <task>-<seed of the draw>)")
-    parser.add_argument("--key-steps", type=int, metavar="N", help="of a new library: the early step that makes a key")
+    parser.add_argument(
+        "--key-steps", type=at_least(1), metavar="N", help="of a new library: the early step that makes a key"
+    )
     options = parser.parse_args(rest)
     if options.name is not None and len(options.runs) > 1:
         raise UserError(f"--name {options.name} is for one run, not {len(options.runs)}")
@@ -127,7 +129,7 @@ def _search(rest: list[str]) -> None:
     parser = _parser("search", "The entries whose keys are most similar to a key, the most similar first.")
     parser.add_argument("where", help="a library")
     parser.add_argument("key", type=Path, help="prompt folder of the key, or the folder of an entry or run that has it")
-    parser.add_argument("-k", type=int, default=5, metavar="N", help="how many (default: 5)")
+    parser.add_argument("-k", type=at_least(1), default=5, metavar="N", help="how many (default: 5)")
     told = "default: per_token, SPoT's choice; mpt adapt goes by average_token"
     parser.add_argument("--by", default="per_token", help=f"{', '.join(MEASURES)} ({told})")
     parser.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose entries are left out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mpt.cli.options import Distinct, add_model, at_least, part, seed, shots
+from mpt.cli.options import Distinct, above_zero, add_model, at_least, part, seed, shots
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.partitions import load_partition
 from mpt.library.recipe import KeyRecipe
@@ -26,16 +26,16 @@ def add_learn_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--backbone", default="mpt-tiny", help="hub name, folder, GGUF file, smollm2-135m or mpt-tiny (default)"
     )
-    how.add_argument("--prompt-length", type=int, default=100, help="rows of a prompt (default: 100)")
-    how.add_argument("--rate", type=float, default=0.3, dest="learning_rate", help="of Adafactor (default: 0.3)")
-    how.add_argument("--batch-size", type=int, default=8, help="examples a step (default: 8)")
-    how.add_argument("--steps", type=int, default=3000, help="of each task's tuning (default: 3000)")
-    how.add_argument("--every", type=int, default=50, help="steps between evaluations on dev (default: 50)")
+    how.add_argument("--prompt-length", type=at_least(1), default=100, help="rows of a prompt (default: 100)")
+    how.add_argument("--rate", type=above_zero, default=0.3, dest="learning_rate", help="of Adafactor (default: 0.3)")
+    how.add_argument("--batch-size", type=at_least(1), default=8, help="examples a step (default: 8)")
+    how.add_argument("--steps", type=at_least(1), default=3000, help="of each task's tuning (default: 3000)")
+    how.add_argument("--every", type=at_least(1), default=50, help="steps between evaluations on dev (default: 50)")
     told = "judged on dev: what the model writes (default), or the likeliest of a task's labels"
     how.add_argument("--answers", choices=("written", "labels"), default="written", help=told)
-    how.add_argument("--key-steps", type=int, default=100, help="steps to a key (default: 100)")
+    how.add_argument("--key-steps", type=at_least(1), default=100, help="steps to a key (default: 100)")
     how.add_argument(
-        "--start-seed", type=int, default=13, dest="seed", help="of the prompt all start from (default: 13)"
+        "--start-seed", type=seed, default=13, dest="seed", help="of the prompt all start from (default: 13)"
     )
     how.add_argument("--at-once", type=at_least(1), help="prompts tuned side by side (default: 16 on a GPU, else 8)")
     add_model(how)

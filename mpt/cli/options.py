@@ -42,7 +42,11 @@ class Parser(argparse.ArgumentParser):
                     yield from parser.names()
 
 
-def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
+LARGEST = 2**31 - 1
+"""Whole number of which there can be so many, or so long, of anything."""
+
+
+def at_least(least: int, most: int = LARGEST) -> Callable[[str], int]:
     """The type of an option that is a whole number from some number on, perhaps to another."""
 
     def whole(text: str) -> int:
@@ -50,8 +54,8 @@ def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
             value = int(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"must be a whole number, not {text}") from None
-        if value < least or (most is not None and value > most):
-            span = f"at least {least}" if most is None else f"from {least} to {most}"
+        if not least <= value <= most:
+            span = f"at least {least}" if most == LARGEST and value < least else f"from {least} to {most}"
             raise argparse.ArgumentTypeError(f"must be {span}, not {value}")
         return value
 
@@ -98,8 +102,10 @@ def part(kind: type[T], options: argparse.Namespace) -> T:
 
 def add_model(parser: argparse._ArgumentGroup) -> None:
     """How much a backbone reads, and where: as commands have it that learn prompts side by side."""
-    parser.add_argument("--max-input-length", type=int, default=512, help="tokens read of an input (default: 512)")
-    parser.add_argument("--max-target-length", type=int, default=64, help="tokens of an output (default: 64)")
+    parser.add_argument(
+        "--max-input-length", type=at_least(1), default=512, help="tokens read of an input (default: 512)"
+    )
+    parser.add_argument("--max-target-length", type=at_least(1), default=64, help="tokens of an output (default: 64)")
     add_arithmetic(parser)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpt.cli.options import Parser, add_workers, at_least
+from mpt.cli.options import Parser, add_workers, at_least, seed
 from mpt.fit.configs import find_config
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
@@ -63,7 +63,7 @@ def run_study_command(arguments: list[str]) -> None:
     shown = actions.add_parser("answers", help="what the methods answered to some test examples, side by side")
     shown.add_argument("folder", type=Path, help="folder of a study")
     shown.add_argument("--task", help="only this target (default: all)")
-    shown.add_argument("--seed", type=int, metavar="DRAW", help="of this draw (default: the first)")
+    shown.add_argument("--seed", type=seed, metavar="DRAW", help="of this draw (default: the first)")
     shown.add_argument("--rows", type=at_least(1), default=5, metavar="N", help="examples of each target (default: 5)")
     options = parser.parse_args(arguments)
     if options.action == "answers":
@@ -115,6 +115,7 @@ def _run(options: argparse.Namespace) -> bool:
         unfinished(runs)  # complains of results of another configuration
         write_study(study, places, runs, out)
 
+    asked = chosen(runs, options.only) if options.only else runs
     with writing_to(out):
         pass
     with ExitStack() as stack:
@@ -131,7 +132,7 @@ def _run(options: argparse.Namespace) -> bool:
         if options.only:
             # For a scheduler, which has many of these at work: the report is made when they have ended.
             with StudyProgress(terminal) as live:
-                lost = run_all(chosen(runs, options.only), workers, live, make_workers)
+                lost = run_all(asked, workers, live, make_workers)
             terminal.print(f"the report: mpt study report {out}", markup=False)
             return bool(lost)
         with StudyProgress(terminal) as live:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from mpt.cli.options import Parser, add_workers, at_least, run_action
+from mpt.cli.options import Parser, add_workers, at_least, run_action, seed
 from mpt.fit.configs import find_config
 from mpt.util.machine import default_workers
 
@@ -73,7 +73,7 @@ def _run(words: Sequence[str]) -> bool:
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/sweeps/<name of the study>)")
     parser.add_argument("--count", type=at_least(1), metavar="N", help="the most trials, with those of earlier starts")
     add_workers(parser, "the study's, else one a GPU, else one a core")
-    parser.add_argument("--seed", type=int, default=13, help="of trials drawn by chance (default: 13)")
+    parser.add_argument("--seed", type=seed, default=13, help="of trials drawn by chance (default: 13)")
     parser.add_argument(
         "--no-references",
         action="store_true",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpt.cli.options import Parser, add_workers
+from mpt.cli.options import Parser, add_workers, seed
 from mpt.fit.configs import find_config
 from mpt.sweep.distributions import canonical
 from mpt.sweep.file import is_sweep, load_sweep
@@ -29,7 +29,7 @@ def trial_parser() -> Parser:
     )
     parser.add_argument("file", help="study or sweep file, or the name of a shipped one (see mpt configs list)")
     parser.add_argument("--method", help="method of the study whose upstream is tuned (a sweep file names it itself)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[], help="in place of the study's")
+    parser.add_argument("--seeds", type=seed, nargs="+", default=[], help="in place of the study's")
     parser.add_argument(
         "--validation",
         nargs="+",

@@ -23,16 +23,19 @@ import mpt.data.modules.few_shot
 import mpt.data.modules.mixture
 import mpt.prompt.initialisers  # noqa: F401
 from mpt.backbone.checks import refuse_unsafe_dtype
+from mpt.backbone.memory import refuse_too_large
 from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
 from mpt.data.modules.text_data import TextData, check_stream
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
+from mpt.fit.numbers import refuse_numbers
 from mpt.fit.renamed import renamed
 from mpt.fit.strategies import refuse_splitting
 from mpt.fit.texts import texts
 from mpt.learn import Learner
 from mpt.learn.learner import known_of
+from mpt.learn.prompt_learner import PromptLearner
 from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.util.errors import UserError, mistake_behind
@@ -91,6 +94,8 @@ class RunCLI(LightningCLI):
         trainer = config.trainer
         if trainer.default_root_dir is None:
             trainer.default_root_dir = str(Path("runs") / self.config_name / _data_name(config.data))
+        if not trainer.default_root_dir:
+            raise UserError("trainer.default_root_dir is empty; name a folder, or leave it out")
         folder = Path(trainer.default_root_dir)
         refuse_links(folder, OWN, f"run {folder}")
         if config.get("ckpt_path") is not None:
@@ -105,18 +110,30 @@ class RunCLI(LightningCLI):
                 part.init_args.name = "/".join(folder.parts[-2:])
 
     def _parse_ckpt_path(self) -> None:
-        """Refuse unsafe checkpoints. Lightning would take hyper-parameters from one and override the command line."""
-        refuse_unsafe(self.config[self.config.subcommand])
+        """Refuse unsafe checkpoints, and numbers that cannot be.
+
+        Lightning would take hyper-parameters from a checkpoint and override the command line; and it would replace a
+        seed that is none by one of its own.
+        """
+        config = self.config[self.config.subcommand]
+        refuse_unsafe(config)
+        refuse_numbers(config.as_dict())
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
         refuse_splitting(config.get("strategy"))
         try:
             return super()._instantiate_trainer(config, callbacks)
-        except (TypeError, ValueError, MisconfigurationException) as error:  # options that do not go together
+        except (
+            TypeError,
+            ValueError,
+            ImportError,
+            MisconfigurationException,
+        ) as error:  # options that do not go together
             near = nearest(str(config.get("accelerator")), _ACCELERATORS) if "accelerator name" in str(error) else ""
             hint = f"; {near}" if near.startswith("did you mean") else ""
             told = " ".join(str(error).split()).rstrip("." if hint else "")
-            raise mistake_behind(error) or UserError(f"trainer: {told}{hint}") from error
+            what = f"trainer.accelerator {config.get('accelerator')}" if isinstance(error, ImportError) else "trainer"
+            raise mistake_behind(error) or UserError(f"{what}: {told}{hint}") from error
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -143,6 +160,10 @@ class RunCLI(LightningCLI):
             self.model.check_trainer(self.trainer)
             self.model.prepare(*known_of(self.datamodule))
             self.model.check_targets(self.datamodule)
+            if isinstance(self.model, PromptLearner):
+                rows = getattr(self.datamodule, "batch_size", 1)
+                device = self.trainer.strategy.root_device
+                refuse_too_large(self.model.backbone, self.model.prompt_length, rows, device)
             self.model.make_optimizer()
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision

@@ -8,6 +8,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.batch import TextBatch
 from mpt.learn.answering import Answering
@@ -63,6 +64,7 @@ class PromptLearner(Learner):
         """:meth:`build` on a backbone that is loaded, and perhaps shared."""
         self.backbone = backbone
         self.backbone.check_lengths(self.prompt_length)
+        refuse_too_large(self.backbone, self.prompt_length)
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
         self.prompt = SoftPrompt(self.init(self.prompt_length, vocabulary))
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Mapping
 
 from mpt.sweep.distributions import Parameter, Range, Value
 from mpt.util.errors import UserError
+
+_MOST = 100_000
+"""Trials of a grid."""
 
 Values = dict[str, Value]
 """Option by dotted name to its value."""
@@ -22,6 +26,11 @@ def grid(parameters: Mapping[str, Parameter], where: str) -> list[Values]:
                 "whole numbers or q_uniform, or set method to random or bayes"
             )
     values = [parameter.values for parameter in parameters.values() if not isinstance(parameter, Range)]
+    if (size := math.prod(map(len, values))) > _MOST:
+        raise UserError(
+            f"{where}: a grid of {size:,} trials, and {_MOST:,} are the most; give fewer values, or set method to "
+            "random or bayes"
+        )
     return [dict(zip(parameters, chosen, strict=True)) for chosen in itertools.product(*values)]
 
 

@@ -1,6 +1,7 @@
 """The one exception for a user's mistake."""
 
 import errno
+import re
 
 
 class UserError(Exception):
@@ -33,11 +34,19 @@ _OF_THE_SYSTEM = {
 }
 
 
+_NO_MEMORY = re.compile(r"can't allocate memory|out of memory|not enough memory", re.IGNORECASE)
+
+
 def system_mistake(error: BaseException | None) -> UserError | None:
     """What the system did not allow, where that is behind an exception and not a fault of ours: a name that is too
-    long, a folder that may not be read, a full disk.
+    long, a folder that may not be read, a full disk, more memory than there is.
     """
     while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+            return UserError(
+                "the memory does not suffice; take a shorter prompt, smaller batches, shorter inputs, fewer beams or a "
+                f"smaller backbone ({one_line(error)})"
+            )
         if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
             return UserError(f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}")
         error = error.__cause__ or error.__context__

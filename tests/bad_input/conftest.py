@@ -29,9 +29,7 @@ def good(tmp_path_factory, model_folder) -> Path:
     save_prompt(folder / "prompt", weight, model, False, {"task": "toy", "labels": ["yes", "no"], "metric": "ACC"})
     filled(folder / "library", 2)
     np.save(folder / "rows.npy", weight.numpy())
-    rows = "".join(
-        f"{'a big dog' if number % 2 else 'a cat'}\t{'yes' if number % 2 else 'no'}\n" for number in range(20)
-    )
+    rows = "".join(f"cat {number}\tno\nbig dog {number}\tyes\n" for number in range(10))
     (folder / "rows.tsv").write_text(rows)
     (folder / "rows.csv").write_text("input,output\n" + rows.replace("\t", ","))
     objects = (dict(zip(("input", "output"), line.split("\t"), strict=True)) for line in rows.splitlines())
@@ -71,6 +69,7 @@ def refused(capsys, here) -> Refused:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
+    """Say how many there were."""
     tried = [
         one
         for reports in terminalreporter.stats.values()

@@ -143,6 +143,8 @@ def contents(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Path to kind, size and time of change of everything in a folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
+        if ".index" in path.parts:  # a library's, which is made anew at need
+            continue
         about = path.lstat()
         changed = 0 if stat.S_ISDIR(about.st_mode) else about.st_mtime_ns
         found[str(path.relative_to(folder))] = (about.st_mode, about.st_size if changed else 0, changed)

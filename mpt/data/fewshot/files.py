@@ -191,7 +191,7 @@ def task_names(root: str | Path) -> list[str]:
     """The tasks under a data root: the names of its folders, or of the embedded suite's tasks."""
     if str(root) == SYNTHETIC:
         return sorted(synthetic_tasks())
-    if not Path(root).is_dir():
+    if not str(root) or not Path(root).is_dir():
         raise UserError(
             f"There is no data folder {root}; the root of the data (--data.root, --root) is a folder with one folder "
             f"per task, or the word {SYNTHETIC}."
@@ -244,7 +244,7 @@ class TaskDraws:
         """Look into ``<root>/<task>``."""
         folder = Path(root, task)
         # All names are looked through for the complaint alone: a large study asks this thousands of times.
-        plain = Path(task).name == task and not task.startswith(".")
+        plain = task and Path(task).name == task and not task.startswith(".") and str(root)
         if not (plain and folder.is_dir()) and task not in (known := task_names(root)):
             raise UserError(f"There is no task {task!r} in {root}; {nearest(task, known)}")
         name = re.compile(rf"{re.escape(task)}_(\d+|all)_(\d+)_(train|dev|test)\.tsv")

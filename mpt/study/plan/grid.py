@@ -16,6 +16,9 @@ from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 
+_MOST = 500_000
+"""Runs of a study."""
+
 
 def plan(
     study: Study, out: Path, places: Sequence[Setting] | None = None, absent: Collection[str] = ()
@@ -39,7 +42,9 @@ def plan(
     Raises:
         UserError: an unknown partition, task or config file; a draw that is not there or is malformed.
     """
-    planner = Planner(study, out, settings(study) if places is None else list(places), frozenset(absent))
+    places = settings(study) if places is None else list(places)
+    _count(study, places)
+    planner = Planner(study, out, places, frozenset(absent))
     library_of_study = StudyLibrary(study)
     planner.check_sources(library_of_study)
     retrieving = RetrievingPlanner(planner, library_of_study)
@@ -70,6 +75,24 @@ def plan(
                     for own in method.upstream.seeds or (seed,):
                         downstream += planner.downstream(context, starts[own])
     return [*retrieving.keys.values(), *upstream, *downstream, *tests_on_other_tasks(planner, downstream)]
+
+
+def _count(study: Study, places: Sequence[Setting]) -> None:
+    """Refuse a grid so large that its runs could not even be written down; of what is retrieved one prompt counts."""
+    targets = len({target for setting in places for target in setting.targets})
+    runs = sum(
+        targets
+        * len(study.seeds)
+        * max(1, len(method.downstream.learning_rates))
+        * max(1, method.ensemble)
+        * max(1, len(method.upstream.seeds) if method.upstream is not None else 1)
+        for method in study.methods
+    )
+    if runs > _MOST:
+        raise UserError(
+            f"{study.file}: {runs:,} runs, and {_MOST:,} are the most of one study; take fewer seeds, learning rates, "
+            "targets or values that vary"
+        )
 
 
 def chosen(runs: Sequence[PlannedRun], keys: Sequence[str]) -> list[PlannedRun]:

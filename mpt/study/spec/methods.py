@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
-from mpt.study.spec.options import Epochs, Overrides, Rates, Seeds, StudyPart, Vary
+from mpt.study.spec.options import Epochs, Overrides, Rates, Seed, Seeds, StudyPart, Vary
 from mpt.study.spec.retrieve import Retrieve, check_retrieve
 from mpt.util.schema import Text, whole
 
 _STEPS = "trainer.max_steps"
+_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class DownstreamFile(StudyPart):
 class UpstreamFile(StudyPart):
     config: Text
     overrides: Overrides = field(default_factory=dict)
-    seed: int | None = None
+    seed: Seed | None = None
     seeds: Seeds = ()
     epochs: Epochs | None = None
     vary: Vary = field(default_factory=dict)
@@ -110,7 +112,7 @@ class MethodFile(StudyPart):
     downstream: DownstreamFile
     upstream: UpstreamFile | None = None
     retrieve: Retrieve | None = None
-    ensemble: Annotated[int, whole(2)] | None = None
+    ensemble: Annotated[int, whole(2, 1000)] | None = None
 
     @classmethod
     def prepared(cls, content: dict[Any, Any]) -> Any:
@@ -122,6 +124,10 @@ class MethodFile(StudyPart):
         return content
 
     def __post_init__(self) -> None:
+        varied = [self.downstream.vary, self.upstream.vary if self.upstream is not None else {}]
+        size = math.prod(len(values) for vary in varied for values in vary.values())
+        if size > _MOST:
+            raise ValueError(f": its vary makes {size:,} methods of it, and {_MOST:,} are the most; take fewer values")
         if self.retrieve is not None and self.ensemble is not None:
             raise ValueError(": give retrieve or ensemble, not both; what is retrieved is tried one by one")
         if self.retrieve is not None:

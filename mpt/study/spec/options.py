@@ -59,11 +59,14 @@ def _check_free(options: Mapping[str, Any]) -> None:
 
 K = Annotated[Shots, whole(1, word="all")]
 Overrides = Annotated[Mapping[str, Any], Checked(_overrides)]
-Vary = Annotated[Mapping[str, Annotated[tuple[float, ...], listed("numbers")]], Checked(_vary)]
-Seeds = Annotated[tuple[int, ...], listed("whole numbers")]
-Rates = Annotated[tuple[float, ...], listed("numbers", least=0)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Vary = Annotated[Mapping[str, Annotated[tuple[Number, ...], listed("numbers")]], Checked(_vary)]
+Seed = Annotated[int, whole(0, 2**32 - 1)]
+Seeds = Annotated[tuple[Seed, ...], listed("whole numbers")]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rates = Annotated[tuple[Rate, ...], listed("numbers", least=0)]
 Names = Annotated[tuple[Text, ...], listed("texts", least=0)]
-Epochs = Annotated[float, Field(gt=0)]
+Epochs = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class StudyPart(FromFile):

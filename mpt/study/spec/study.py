@@ -87,7 +87,7 @@ class _Common(StudyPart):
     source_k: K | None = None
     target_k: K | None = None
     missing: Annotated[str, one_of(MISSING)] = "error"
-    workers: Annotated[int, whole(1)] | None = None
+    workers: Annotated[int, whole(1, 10_000)] | None = None
     side_by_side: Annotated[
         int | None, Checked(_side_by_side, {"anyOf": [{"type": "integer", "minimum": 1}, {"enum": ["auto", "off"]}]})
     ] = None

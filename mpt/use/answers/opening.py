@@ -8,6 +8,7 @@ from typing import Any
 
 from mpt.backbone.device import arithmetic_of, device_of, few_threads
 from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
 from mpt.metrics.crossfit import METRICS
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
@@ -67,6 +68,7 @@ def open_predictor(
     for folder, one in stored.items():
         check_fits(one, folder, loaded.hidden_size, loaded.name, loaded.fingerprint)
         loaded.check_lengths(len(one.weight))
+    refuse_too_large(loaded, max(len(one.weight) for one in stored.values()))
     few_threads(loaded)
     loaded.to(device_of(device))
     prompts = [_used(name, one, tuple(labels), free) for name, one in zip(names, stored.values(), strict=True)]
