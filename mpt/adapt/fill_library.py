@@ -191,6 +191,7 @@ def _add(
         "examples": tuned.examples,
         "seconds": round(tuned.seconds, 2),
     }
+    facts |= backbone.options.remembered
     if (own := _own_digest(data)) is not None:
         facts["data"] = own
     library.add(name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)

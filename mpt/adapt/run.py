@@ -169,8 +169,10 @@ def adapt(
     """
     if choices.top < 1:
         raise UserError(f"--top must be at least 1, not {choices.top}")
-    recipe = _own_recipe(backbone_name, choices) if library is None else library.recipe
+    recipe = _own_recipe(backbone_name, choices, options) if library is None else library.recipe
     length = _length(library, recipe, choices)
+    if library is not None:
+        options = _as_the_librarys(library, options)
     backbone = FrozenBackbone(backbone_name or recipe.backbone, options)
     terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
     backbone.check_lengths(length)
@@ -202,7 +204,7 @@ def adapt(
     return found, backbone
 
 
-def _own_recipe(backbone: str | None, choices: AdaptOptions) -> KeyRecipe:
+def _own_recipe(backbone: str | None, choices: AdaptOptions, options: BackboneOptions) -> KeyRecipe:
     """How the task's key is made without a library: by the tuning from sampled vocabulary itself."""
     return replace(
         DEFAULTS,
@@ -211,7 +213,17 @@ def _own_recipe(backbone: str | None, choices: AdaptOptions) -> KeyRecipe:
         learning_rate=choices.learning_rate or DEFAULTS.learning_rate,
         batch_size=choices.batch_size or DEFAULTS.batch_size,
         seed=choices.seed,
+        chat_template=options.chat_template,
     )
+
+
+def _as_the_librarys(library: Library, options: BackboneOptions) -> BackboneOptions:
+    """The options, with turns of a chat if the library's prompts were learned on such."""
+    if options.chat_template and not library.recipe.chat_template:
+        raise UserError(
+            f"--chat-template: the prompts of the library {library.folder} were learned without; leave out either"
+        )
+    return replace(options, chat_template=library.recipe.chat_template)
 
 
 def _length(library: Library | None, recipe: KeyRecipe, choices: AdaptOptions) -> int:
@@ -366,8 +378,7 @@ class _Adaptation:
             "similarity": chosen.similarity,
             "library": self.library.folder.name if self.library else None,
             "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
-            "max_input_length": backbone.options.max_input_length,
-            "max_target_length": backbone.options.max_target_length,
+            **backbone.options.remembered,
             "steps": self.choices.steps,
             "learning_rate": self.rate,
             "tried": [

@@ -58,6 +58,12 @@ class BackboneOptions:
         """Whether an answer's next token is always the likeliest."""
         return self.num_beams == 1 and self.repetition_penalty == 1
 
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """What a prompt's folder says of them: by what its answers would be others."""
+        kept = {name: getattr(self, name) for name in ("max_input_length", "max_target_length")}
+        return kept | {name: value for name in ("chat_template", "quantization") if (value := getattr(self, name))}
+
     def __post_init__(self) -> None:
         for name in ("max_input_length", "max_target_length", "num_beams"):
             if getattr(self, name) < 1:

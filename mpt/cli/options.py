@@ -106,6 +106,8 @@ def add_model(parser: argparse._ArgumentGroup) -> None:
         "--max-input-length", type=at_least(1), default=512, help="tokens read of an input (default: 512)"
     )
     parser.add_argument("--max-target-length", type=at_least(1), default=64, help="tokens of an output (default: 64)")
+    told = "inputs are turns of a user, as the tokenizer's chat template writes them"
+    parser.add_argument("--chat-template", action="store_true", help=told)
     add_arithmetic(parser)
 
 

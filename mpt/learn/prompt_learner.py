@@ -73,14 +73,8 @@ class PromptLearner(Learner):
         return prompt
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
-        options = self.backbone.options
         known = {"fingerprint": self.backbone.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
-        known |= {"max_input_length": options.max_input_length, "max_target_length": options.max_target_length}
-        if options.chat_template:
-            known["chat_template"] = True
-        if options.quantization:
-            known["quantization"] = options.quantization
-        facts = known | backbone_facts(self.backbone.config) | facts
+        facts = known | self.backbone.options.remembered | backbone_facts(self.backbone.config) | facts
         save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts, prompt_card)
 
     def identity(self, data: Any) -> dict[str, Any]:

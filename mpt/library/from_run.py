@@ -84,6 +84,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
         learning_rate=float(_of(options, path, "model.optimizer.lr", int | float)),
         batch_size=_of(options, path, "data.batch_size", int),
         seed=_of(options, path, "seed_everything", int),
+        chat_template=options.said("model.backbone_options.chat_template") is True,
     )
     _check_plain(options, path)
     steps = _steps(files, options, value.facts)

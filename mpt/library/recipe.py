@@ -35,6 +35,7 @@ class KeyRecipe(FromFile):
         learning_rate: of these steps.
         batch_size: examples a step, B.
         seed: of the prompt that every key starts from.
+        chat_template: whether inputs were turns of a chat.
 
     Raises:
         UserError: a number that makes no sense.
@@ -46,6 +47,7 @@ class KeyRecipe(FromFile):
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     batch_size: Count
     seed: Annotated[int, whole(0, _LAST_SEED)]
+    chat_template: bool = False
 
     def __post_init__(self) -> None:
         for name in ("prompt_length", "key_steps", "batch_size"):
@@ -67,7 +69,10 @@ class LibraryFile(FromFile):
 
 def as_json(recipe: KeyRecipe) -> dict[str, Any]:
     """What ``library.json`` holds."""
-    return {"format": _FORMAT, "recipe": asdict(recipe)}
+    said = asdict(recipe)
+    if not recipe.chat_template:  # as it was before there were any
+        del said["chat_template"]
+    return {"format": _FORMAT, "recipe": said}
 
 
 def read_recipe(folder: Path) -> KeyRecipe:

@@ -104,6 +104,8 @@ class StudyLibrary:
             "data.batch_size": recipe.batch_size,
             "trainer.max_steps": recipe.key_steps,
         }
+        if recipe.chat_template:
+            by_recipe["model.backbone_options.chat_template"] = True
         kept = {name: value for name, value in options.items() if _is_kept(name) and plain(name) not in by_recipe}
         return kept | by_recipe
 
