@@ -96,7 +96,8 @@ class RowsWithPrompts(GroupedRows):
             kinds.setdefault(tuple(labels[number]) if labels else (), []).append(number)
         found: dict[int, Judged] = {}
         for own, numbers in kinds.items():
-            judged = self._judged(prompts[numbers], [texts[number] for number in numbers], losses, list(own))
+            theirs = torch.stack([prompts[number] for number in numbers])
+            judged = self._judged(theirs, [texts[number] for number in numbers], losses, list(own))
             found |= dict(zip(numbers, judged, strict=True))
         return [found[number] for number in range(len(texts))]
 

@@ -140,8 +140,8 @@ def test_a_prompt_that_ran_away_is_told_and_the_others_are_kept(model, root, tmp
 def test_a_key_that_is_not_finite_does_not_end_the_others(model, root, tmp_path, monkeypatch, capsys):
     job = learning.TuningJob
 
-    def from_nowhere(name, data, start, rate):
-        return job(name, data, start * float("nan") if name == "one-13" else start, rate)
+    def from_nowhere(name, data, start, *rest):
+        return job(name, data, start * float("nan") if name == "one-13" else start, *rest)
 
     monkeypatch.setattr(learning, "TuningJob", from_nowhere)
     assert not learn(model, root, tmp_path / "lib", "--tasks", "one", "two", "--every", 4)

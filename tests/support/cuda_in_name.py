@@ -242,6 +242,7 @@ def _told() -> dict[str, Any]:
         **dict.fromkeys(("_lazy_init", "set_device", "synchronize", "empty_cache", "reset_peak_memory_stats"), nothing),
         "memory_allocated": lambda *_: 0,
         "max_memory_allocated": lambda *_: 10**9,
+        "mem_get_info": lambda *_: (10**11, 10**11),
         "is_available": lambda: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,

@@ -167,7 +167,15 @@ def test_what_crossfits_random_split_is():
 
 
 def test_no_other_partition_is_shipped():
-    others = {*TABLE_1, *SUBSETS, *CROSSFIT, "random-to-validation", "glue-to-superglue", "mrqa-to-squad"}
+    others = {
+        *TABLE_1,
+        *SUBSETS,
+        *CROSSFIT,
+        "random-to-validation",
+        "glue-to-superglue",
+        "mrqa-to-squad",
+        "english-classification",
+    }
     assert {name for name in partition_names() if not is_synthetic(name)} == others
 
 
