@@ -16,6 +16,7 @@ from support.toy_library import filled
 from support.toy_study import SOURCES, TARGETS, write_partition, write_tasks
 
 from mpt.prompt.files import save_prompt
+from mpt.study.plan.fingerprints import read_draw
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +61,7 @@ def here(good, tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "here"
     shutil.copytree(good, folder)
     monkeypatch.chdir(folder)
+    read_draw.cache_clear()  # which goes by names, the same in each copy
     return folder
 
 
