@@ -107,7 +107,14 @@ class RunFolder:
         return (self.path / RESULT).is_file()
 
     def finish(self, identity: Mapping[str, Any], result: RunResult) -> None:
-        """Write the result, which makes the run a finished one."""
+        """Write the result, which makes the run a finished one.
+
+        Raises:
+            UserError: the folder was removed since the run began; what was written into a new one goes.
+        """
+        if not self.is_started:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise UserError(f"{self.path} was removed while the run was at work; mpt study run does it again")
         write_json(self.path / RESULT, {**identity, **result.as_json()})
 
     def tidy(self) -> None:

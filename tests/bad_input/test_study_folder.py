@@ -18,6 +18,13 @@ from support.bad_input import NO_JSON_FILE, NO_TEXT_FILE, Damage, Refused, conte
 from support.finished_study import write_finished
 from support.toy import Mpt
 
+from mpt.record.result import RunResult
+from mpt.study.plan.grid import plan
+from mpt.study.plan.planned_run import PlannedRun
+from mpt.study.run import one
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import load_study
+
 UPSTREAM, RUN, MEMBER = "MTL/upstream-13", "MTL/ag_news-13", "Vote/ag_news-13-member1"
 COMMANDS = {"report": "study report out", "answers": "study answers out", "run": "study run toy.yaml --out out"}
 
@@ -264,3 +271,22 @@ def test_what_a_kill_left_of_a_finished_run_goes(study, refused):
 def test_no_study(what, study, refused):
     for command in ("report", "answers"):
         refused("study", command, study / what / "no" if what else "..", says="is no study's folder")
+
+
+def test_a_folder_that_is_removed_while_its_run_is_at_work(study, monkeypatch):
+    loaded = load_study(study.parent / "toy.yaml")
+    (run,) = [cell for cell in plan(loaded, study, settings(loaded)) if cell.key == RUN]
+    result = run.files.result()
+
+    def removing(planned: PlannedRun, resumed: bool) -> RunResult:
+        shutil.rmtree(planned.folder)
+        (planned.folder / "prompt").mkdir(parents=True)  # as what is written next makes the folder anew
+        return result
+
+    monkeypatch.setattr(one, "_fit_and_test", removing)
+    shutil.rmtree(run.folder)
+    assert one.do_run(run) == "failed"
+    assert f"{run.folder} was removed while the run was at work" in run.files.failure().reason
+    assert [path.name for path in run.folder.iterdir()] == ["failed.json"]
+    monkeypatch.setattr(one, "_fit_and_test", lambda planned, resumed: result)
+    assert one.do_run(run) == "finished" and run.files.failure() is None

@@ -128,6 +128,7 @@ def test_time_is_told_where_runs_of_the_kind_were_timed_here_or_beside(mpt, tmp_
     for run in runs:
         if run.key in ("PT/ag_news-13-lr0.5", "PT/ag_news-13-lr0.3", "PT/ag_news-21-lr0.5"):
             seconds = 20.0 if run.key == "PT/ag_news-13-lr0.3" else 4.0
+            run.files.start(run.fingerprint, run.recipe, resumed=False)
             run.files.finish(
                 run.identity, RunResult(score=0.5, fingerprint=run.fingerprint, recipe=run.recipe, seconds=seconds)
             )
@@ -143,6 +144,7 @@ def test_time_is_told_where_runs_of_the_kind_were_timed_here_or_beside(mpt, tmp_
     for run in plan(load_study(file), beside):
         if run.key in ("MTL/upstream-13", "FT/ag_news-13"):
             result = RunResult(metric="ACC", score=0.5, recipe=run.recipe, seconds=30.0, environment=made_with)
+            run.files.start(run.fingerprint, run.recipe, resumed=False)
             run.files.finish(run.identity, result)
     told = mpt("study", "plan", file, "--out", out, "--workers", "100").out
     assert "timed yet" not in told and ["MTL upstream", "2", "6", "0", "30 s", "60 s"] in table(told, 2)

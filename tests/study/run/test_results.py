@@ -114,6 +114,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     result = RunResult(
         metric="ACC", score=0.5, steps=3, seconds=1.5, recipe=["fit"], arguments=["fit"], environment=made
     )
+    folder.start("abc", ["fit"], resumed=False)
     folder.finish({"method": "PT"}, result)
     assert folder.result() == result
     assert list(json.loads((tmp_path / "result.json").read_text())) == [
