@@ -16,7 +16,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +136,7 @@ class Library:
 
     def check_recipe(self, recipe: KeyRecipe, end: str = "") -> None:
         """Refuse keys that were made in another way."""
-        own, other = (as_json(given)["recipe"] for given in (self.recipe, recipe))
+        own, other = asdict(self.recipe), asdict(recipe)
         if different := [f"{name} {own[name]} (not {other[name]})" for name in own if own[name] != other[name]]:
             raise UserError(f"the keys of the library {self.folder} were made with {', '.join(different)}{end}")
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from support.chats import chat_model
 from support.small_models import t5
 from support.toy import Mpt, write_toy
 
 import mpt.adapt.fill_library as learning
 from mpt.adapt.tuning import early_prompts, plain_start
+from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.library_learn import add_learn_options, run_learn
 from mpt.cli.options import Parser
+from mpt.data.modules.few_shot import FewShotData
 from mpt.library.library import Library
 from mpt.util.errors import UserError
 
@@ -165,3 +169,35 @@ def test_an_own_task_is_an_entry_until_its_examples_change(model, root, tmp_path
     (tmp_path / "a.csv").write_text(f"text,label\n{rows}one 20,two\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"has an entry mine-13 that was learned on other examples than .*mine.yaml"):
         learn(*words)
+
+
+@pytest.mark.long
+def test_a_library_of_chats_makes_a_prompt_of_chats(root, tmp_path, capsys):
+    """Its keys, its entries, what mpt adapt finds with it and what mpt predict answers: all behind the template."""
+    chats, plain, mpt = chat_model(tmp_path / "model", "chatml"), tmp_path / "plain", Mpt(capsys)
+    assert learn(chats, root, tmp_path / "lib", "--tasks", "one", "two", "--chat-template", "--max-input-length", 64)
+    library = Library.open(tmp_path / "lib")
+    assert library.recipe.chat_template and all(entry.facts["chat_template"] for entry in library.entries())
+    backbone = FrozenBackbone(str(chats), BackboneOptions(chat_template=True, max_target_length=4, max_input_length=64))
+    start = plain_start(backbone, 3, 13)
+    data = FewShotData("one", str(root), 13, metric="QA-F1")
+    [key] = early_prompts(backbone, [learning.TuningJob("one", data, start, 0.3)], 2)
+    torch.testing.assert_close(library.key(library.entry("one-13")), key, rtol=1e-4, atol=1e-4)
+
+    train = tmp_path / "train.csv"
+    train.write_text("text,label\n" + "".join(f"a dog {n},{('yes', 'no')[n % 2]}\n" for n in range(8)), "utf-8")
+    words = ("adapt", train, "--steps", 2, "--every", 1, "--max-target-length", 4, "--max-input-length", 64)
+    assert mpt(*words, "--library", tmp_path / "lib", "--out", tmp_path / "found").code == 0
+    facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
+    assert facts["chat_template"] is True
+    answered = mpt("predict", tmp_path / "found", train, "--out", tmp_path / "answers.csv")
+    assert answered.code == 0, answered.err
+
+    assert learn(chats, root, plain, "--tasks", "one")
+    assert "chat_template" not in (plain / "library.json").read_text(encoding="utf-8")
+    refused = mpt(*words, "--library", plain, "--chat-template", "--out", tmp_path / "other")
+    assert (
+        refused.code == 2 and f"--chat-template: the prompts of the library {plain} were learned without" in refused.err
+    )
+    with pytest.raises(UserError, match="chat_template"):
+        learn(chats, root, plain, "--tasks", "two", "--chat-template")
