@@ -217,3 +217,24 @@ def test_the_rates_of_english_are_those_of_the_committed_search():
             dev, test = (100 * statistics.fmean(one) for one in zip(*scores, strict=True)) if scores else (0, 0)
             assert cell == (f"{dev:.1f} ({test:.1f})" if scores else "")
     assert not found
+
+
+def test_the_quickstart_of_english_is_that_of_the_committed_scores():
+    """In both pages: by the likeliest label, and in brackets by what is written."""
+    results = ROOT / "experiments/results/english/quickstart"
+    likeliest, written = (
+        {
+            (row["method"], row["target"]): f"{100 * float(row['score']):.1f}"
+            for row in csv.DictReader(path.read_text().splitlines())
+        }
+        for path in (results / "scores.csv", results / "scores_written.csv")
+    )
+    for page in ("README.md", "docs/english.md"):
+        lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+        head = next(line for line in lines if line.startswith("| target | Zero-shot"))
+        methods = [cell.strip() for cell in head.split("|")[2:-1]]
+        for target in ("glue-sst2", "sms_spam"):
+            line = next(line for line in lines if line.startswith(f"| {target} ("))
+            wanted = [f"{likeliest[method, target]} ({written[method, target]})" for method in methods]
+            assert [cell.strip() for cell in line.split("|")[2:-1]] == wanted
+    assert {method for method, _ in likeliest} == set(methods)

@@ -163,7 +163,7 @@ MISTAKES = {
     ),
     "an epoch that never comes": ({"trainer__check_val_every_n_epoch": 2}, ["check_val_every_n_epoch 2", "null"]),
     "options that exclude each other": ({"trainer__barebones": "true"}, ["trainer:", "barebones"]),
-    "a rate below zero": ({"model__optimizer__lr": -1}, ["model.optimizer.lr", "0 or more"]),
+    "a rate below zero": ({"model__optimizer__lr": -1}, ["model.optimizer.lr", "at least 0"]),
     "the same few batches": ({"trainer__overfit_batches": 1}, ["overfit_batches 1", "endless stream", "--data.k"]),
     "epochs of a stream": (
         {"trainer__max_epochs": 1, "trainer__max_steps": -1},

@@ -81,7 +81,7 @@ def test_its_score_is_that_of_the_majority(tmp_path, model_folder):
 @pytest.mark.parametrize(
     ("method", "complaint"),
     [
-        ({"ensemble": 1}, "ensemble must be a whole number of at least 2, not 1"),
+        ({"ensemble": 1}, "ensemble must be a whole number from 2 to 1000, not 1"),
         ({"retrieve": {"use": "best", "top_k": 2}}, "give retrieve or ensemble, not both"),
     ],
 )
