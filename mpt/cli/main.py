@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import mpt
 from mpt.util.errors import UserError, mistake_behind, system_mistake
 from mpt.util.names import nearest, printable
-from mpt.util.signals import signal_behind, stopped_by_sigterm
+from mpt.util.signals import signal_behind, stopped_by_signals
 
 _TABLE = (
     ("fit | validate | test", "one run of one method, for example", "mpt.cli.fit", ""),
@@ -74,14 +74,14 @@ def _usage() -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 after a user's mistake (one sentence on standard error),
-    143 or 130 if a signal ended it.
+    128 and its number if a signal ended it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "" not in sys.path and os.getcwd() not in sys.path:
         # A class in the user's folder is found as by `python -m mpt`; last, so that it can shadow nothing.
         sys.path.append(os.getcwd())
     try:
-        with stopped_by_sigterm():
+        with stopped_by_signals():
             run(arguments)
     except BrokenPipeError:  # whoever read, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written there at the end

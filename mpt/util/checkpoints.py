@@ -57,7 +57,7 @@ def find_checkpoint(given: str, folder: Path) -> Path:
     path = folder / LAST if given == "last" else Path(given).expanduser()
     if not path.is_file():
         if given == "last":
-            raise UserError(f"--ckpt_path last: there is no {path} to go on from; start without --ckpt_path")
+            raise UserError(f"--ckpt_path last: there is no {path}")
         raise UserError(f"--ckpt_path {given}: no such file; give a checkpoint's, or last")
     path = path.absolute()  # a name such as http-run/last.ckpt must not be taken for a URL
     refuse_unsafe({"ckpt_path": path})

@@ -15,31 +15,38 @@ if TYPE_CHECKING:
 
 
 class Terminated(SystemExit):
-    """SIGTERM came."""
+    """SIGTERM or SIGHUP came; the code is 128 and its number."""
 
 
 @contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM raise :class:`Terminated` in the block, the first time; Lightning calls this beside its own handler.
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP where it is not ignored (nohup), raise :class:`Terminated` in the block, the first time.
 
     Without it, a process would end where it is, or, while Lightning trains, at the end of a batch and with code 0.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    come = False
+    come: list[int] = []
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal come
-        if not come:
-            come = True
-            raise Terminated(128 + number)
+    def terminate(number: int, frame: FrameType | None) -> None:
+        come.append(number)
+        if come.count(signal.SIGTERM) == 1:
+            raise Terminated(128 + come[0])
 
-    before = signal.signal(signal.SIGTERM, handle)
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        come.append(number)
+        signal.raise_signal(signal.SIGTERM)  # which Lightning takes to the processes of other devices
+
+    handlers = {signal.SIGTERM: terminate}
+    if not sys.platform.startswith("win") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        handlers[signal.SIGHUP] = hang_up
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def tell_devices(trainer: Trainer) -> None:
@@ -62,10 +69,11 @@ def signal_behind(end: BaseException) -> signal.Signals | None:
     Lightning turns Ctrl-C into an exit with code 1, and SIGTERM into one without a code.
     """
     lightning = sys.modules.get("pytorch_lightning.utilities.exceptions")
-    kinds = (Terminated, lightning.SIGTERMException) if lightning is not None else (Terminated,)
     cause: BaseException | None = end
     while cause is not None:
-        if isinstance(cause, kinds):
+        if isinstance(cause, Terminated):
+            return signal.Signals(int(cause.code or 0) - 128)
+        if lightning is not None and isinstance(cause, lightning.SIGTERMException):
             return signal.SIGTERM
         if isinstance(cause, KeyboardInterrupt):
             return signal.SIGINT

@@ -171,7 +171,7 @@ MISTAKES = {
     ),
     "a stream begun anew": ({"trainer__limit_train_batches": 2}, ["limit_train_batches 2", "trainer.max_steps"]),
     "best of a checkpoint": ({"ckpt_path": "best"}, ["--ckpt_path best", "--ckpt_path last"]),
-    "nothing to resume": ({"ckpt_path": "last"}, ["last.ckpt", "without --ckpt_path"]),
+    "nothing to resume": ({"ckpt_path": "nothing.ckpt"}, ["nothing.ckpt", "no such file", "last"]),
     "labels that are one": (
         {"model__backbone_options__max_target_length": 1},
         ["'yes' and 'no' of toy", "max_target_length=1 tokens", "raise it to 4"],

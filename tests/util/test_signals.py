@@ -17,7 +17,7 @@ from mpt.study.plan.grid import plan
 from mpt.study.run.one import do_run
 from mpt.study.spec.study import load_study
 
-CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +56,17 @@ def test_a_fit_goes_on_from_where_it_was(number, capsys, tmp_path, monkeypatch, 
     assert [row["step"] for row in json_lines(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6]
 
 
+@pytest.mark.long
+def test_the_command_of_a_requeued_job_begins_where_there_is_nothing_yet(capsys, tmp_path, monkeypatch, model_folder):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    root = write_toy(tmp_path / "data")
+    options = ["--config", "prompt_tuning", *small_fit(model_folder("t5"), root, tmp_path / "run")]
+    begun = Mpt(capsys)("fit", *options, "--ckpt_path", "last")
+    assert begun.code == 0, begun.err
+    assert "last.ckpt to go on from, so this run begins at step 0" in begun.out
+    assert [row["step"] for row in json_lines(tmp_path / "run" / "metrics.jsonl")] == [2, 4, 6]
+
+
 @pytest.mark.parametrize("number", CODES)
 def test_every_command_ends_alike(number, capsys, monkeypatch):
     monkeypatch.setattr("mpt.cli.configs.run_configs_command", lambda rest: signal.raise_signal(number))
@@ -63,6 +74,13 @@ def test_every_command_ends_alike(number, capsys, monkeypatch):
     ended = Mpt(capsys)("configs", "list")
     assert (ended.code, ended.err) == (CODES[number], f"mpt: stopped by {number.name}; the same command goes on\n")
     assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_without_a_terminal_to_hang_up_it_goes_on(capsys, monkeypatch):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    monkeypatch.setattr("mpt.cli.configs.run_configs_command", lambda rest: signal.raise_signal(signal.SIGHUP))
+    assert Mpt(capsys)("configs", "list").code == 0
 
 
 def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):

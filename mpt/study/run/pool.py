@@ -67,8 +67,8 @@ class ProcessPool:
         most_threads: that each may use; its share of the cores if not given.
     """
 
-    retries = 0
-    """A run over which a process of this machine died would most likely kill the next one too."""
+    retries = 1
+    """One over which two processes died would most likely kill the next one too."""
 
     def __init__(self, workers: int, past: Failures, most_threads: int | None = None) -> None:
         gpus = gpu_names()
