@@ -98,9 +98,10 @@ class RunCLI(LightningCLI):
             raise UserError("trainer.default_root_dir is empty; name a folder, or leave it out")
         folder = Path(trainer.default_root_dir)
         refuse_links(folder, OWN, f"run {folder}")
-        if config.get("ckpt_path") == "last" and self.subcommand == "fit" and not RunFolder(folder).checkpoint.is_file():
+        last = RunFolder(folder).checkpoint
+        if config.get("ckpt_path") == "last" and self.subcommand == "fit" and not last.is_file():
             # A scheduler that stops and requeues a job gives it the same command each time.
-            print(f"there is no {RunFolder(folder).checkpoint} to go on from, so this run begins at step 0")
+            print(f"there is no {last} to go on from, so this run begins at step 0")
             config.ckpt_path = None
         if config.get("ckpt_path") is not None:
             config.ckpt_path = str(find_checkpoint(str(config.ckpt_path), folder))
