@@ -8,6 +8,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from mpt.data.modules.steps import batches_per_step
 from mpt.record.folder import RunFolder
+from mpt.util.files import written_for
 
 
 class ResumePoint(Checkpoint):
@@ -37,4 +38,6 @@ class ResumePoint(Checkpoint):
 
     def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.check_learned()  # type: ignore[operator]
-        trainer.save_checkpoint(RunFolder(Path(trainer.default_root_dir)).checkpoint, weights_only=False)
+        path = RunFolder(Path(trainer.default_root_dir)).checkpoint
+        with written_for(path):
+            trainer.save_checkpoint(path, weights_only=False)

@@ -329,8 +329,9 @@ class SideBySide:
 
     def _save(self, state: Path) -> None:
         runs = {run.spec.name: run.state_dict() for run in self.runs}
-        with replacing(state) as fresh:
-            torch.save({"steps": self.steps, "tokens": self.rows.tokens, "seconds": self.seconds, "runs": runs}, fresh)
+        known = {"steps": self.steps, "tokens": self.rows.tokens, "seconds": self.seconds, "runs": runs}
+        with replacing(state) as fresh, fresh.open("wb") as file:  # a path would hide that the disk is full
+            torch.save(known, file)
 
 
 def _all(loader: Any) -> TextBatch:

@@ -1,7 +1,10 @@
 """The one exception for a user's mistake."""
 
 import errno
+import os
 import re
+import shutil
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -29,9 +32,14 @@ def mistake_behind(error: BaseException | None) -> UserError | None:
 
 _OF_THE_SYSTEM = {
     getattr(errno, name)
-    for name in ("EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EISDIR", "EROFS", "ENOSPC", "EDQUOT", "EMFILE")
+    for name in (
+        *("EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EISDIR", "EROFS", "ENOSPC", "EDQUOT", "EFBIG", "EIO"),
+        *("EMFILE", "ENFILE"),
+    )
     if hasattr(errno, name)
 }
+_NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_OF_RUST = re.compile(r"\(os error (\d+)\)")
 
 
 _NO_MEMORY = re.compile(r"can't allocate memory|out of memory|not enough memory", re.IGNORECASE)
@@ -47,10 +55,34 @@ def system_mistake(error: BaseException | None) -> UserError | None:
                 "the memory does not suffice; take a shorter prompt, smaller batches, shorter inputs, fewer beams or a "
                 f"smaller backbone ({one_line(error)})"
             )
-        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
-            return UserError(f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}")
+        if (fault := _fault(error)) is not None:
+            return UserError(_sentence(fault))
         error = error.__cause__ or error.__context__
     return None
+
+
+def fault_of_the_system(error: BaseException | None) -> OSError | None:
+    """What a call of the system said, where that is behind an exception and not a fault of ours."""
+    while error is not None and _fault(error) is None:
+        error = error.__cause__ or error.__context__
+    return _fault(error)
+
+
+def _fault(error: BaseException | None) -> OSError | None:
+    if isinstance(error, OSError):
+        return error if error.errno in _OF_THE_SYSTEM else None
+    told = _OF_RUST.search(str(error)) if type(error).__name__ == "SafetensorError" else None
+    return OSError(int(told[1]), os.strerror(int(told[1]))) if told and int(told[1]) in _OF_THE_SYSTEM else None
+
+
+def _sentence(fault: OSError) -> str:
+    told = f"{fault.filename}: {fault.strerror}" if fault.filename else f"{fault.strerror}"
+    if fault.errno not in _NO_ROOM:
+        return told
+    place = Path(str(fault.filename or ".")).absolute()
+    while not place.exists():
+        place = place.parent
+    return f"{told}; {shutil.disk_usage(place).free / 1e6:.1f} MB are free there: make room, and give the command again"
 
 
 def one_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mpt.util.errors import UserError
+from mpt.util.errors import UserError, fault_of_the_system
 
 LOCK = ".lock"
 """What :func:`only_one` leaves in a folder."""
@@ -27,8 +27,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        yield fresh
-        _set_modes(fresh)
+        with written_for(folder):
+            yield fresh
+            _set_modes(fresh)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -43,6 +44,18 @@ def new_folder(folder: Path) -> Iterator[Path]:
         os.rename(fresh, folder)
         fresh = old
     shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def written_for(path: Path) -> Iterator[None]:
+    """Let a full disk and its like be told of the path that the user knows, whoever wrote."""
+    try:
+        yield
+    except Exception as error:
+        fault = fault_of_the_system(error)
+        if fault is None or (fault.filename is not None and not str(fault.filename).endswith(".new")):
+            raise
+        raise OSError(fault.errno, fault.strerror, str(path)) from error
 
 
 def _set_modes(fresh: Path) -> None:
@@ -158,8 +171,9 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        yield fresh
-        os.replace(fresh, path)
+        with written_for(path):
+            yield fresh
+            os.replace(fresh, path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise

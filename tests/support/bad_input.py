@@ -133,9 +133,9 @@ class Refused:
         assert contents(self.folder) == before
         return sentence
 
-    def finished(self, *words: object) -> Finished:
+    def finished(self, *words: object, seconds: int = SECONDS) -> Finished:
         """What the command left behind, whatever it said."""
-        with at_most(SECONDS), without_privileges():
+        with at_most(seconds), without_privileges():
             return self.mpt(*words)
 
 

@@ -15,7 +15,7 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.environment import environment
 from mpt.util.best import Best
 from mpt.util.checkpoints import BadCheckpoint
-from mpt.util.errors import NotFinite, UserError, mistake_behind, one_line
+from mpt.util.errors import NotFinite, UserError, mistake_behind, one_line, system_mistake
 from mpt.util.output import output_to
 from mpt.util.signals import signal_behind
 
@@ -42,7 +42,7 @@ def do_run(run: PlannedRun) -> str:
             end_run()
             folder.clear()
             return do_run(run)
-        folder.fail(str(mistake or one_line(error)), run.arguments)
+        folder.fail(str(mistake or system_mistake(error) or one_line(error)), run.arguments)
         return "failed"
     except SystemExit as stop:
         if (ended_by := signal_behind(stop)) is None:

@@ -59,7 +59,8 @@ def export_vllm(prompts: Sequence[ExportedPrompt], backbone: FrozenBackbone, out
         (fresh / "prompts").mkdir()
         files = [f"prompts/{one.name}.pt" for one in prompts]
         for file, one in zip(files, prompts, strict=True):
-            torch.save(one.stored.weight.detach().clone(), fresh / file)
+            with (fresh / file).open("wb") as opened:
+                torch.save(one.stored.weight.detach().clone(), opened)
         each = [{"file": file} for file in files]
         write_index(fresh, prompts, each, model=served, **reading(backbone))
         write_client(fresh, "mpt.use.export.client_vllm", f"{len(prompts)} prompts for a vLLM server", told)
