@@ -78,7 +78,9 @@ class SaveConfig(SaveConfigCallback):
             write_text(folder / self.config_filename, self.parser.dump(config, skip_none=False))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_hyperparams({"config": self.config.as_dict()})
+                config = self.config.as_dict()
+                config.pop("config", None)  # where the files lie that it was made of
+                logger.log_hyperparams({"config": config})
 
 
 class RunCLI(LightningCLI):

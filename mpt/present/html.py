@@ -15,7 +15,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from mpt.present.markdown import Block, Figure, markdown
+from mpt.present.markdown import MARKS, Block, Figure, markdown
 from mpt.present.table import Table
 
 
@@ -74,11 +74,18 @@ class _Renderer(RendererHTML):
     def em_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return tokens[idx].markup
 
+    def text_special(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A backslash and what is behind it: a sign that a cell's texts have escaped, else both."""
+        token = tokens[idx]
+        return escapeHtml(token.content if MARKS.fullmatch(token.content) else token.markup)
+
     strong_close, em_close = strong_open, em_open
 
 
-_PARSER = MarkdownIt("zero", {"html": False}, renderer_cls=_Renderer).enable(
-    ["heading", "list", "fence", "table", "backticks", "emphasis", "image"]
+_PARSER = (
+    MarkdownIt("zero", {"html": False}, renderer_cls=_Renderer)
+    .enable(["heading", "list", "fence", "table", "backticks", "emphasis", "image", "escape"])
+    .disable("text_join")
 )
 
 

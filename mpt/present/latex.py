@@ -57,7 +57,7 @@ def latex_table(table: Table, caption: str, label: str) -> str:
 
 def escape(text: str) -> str:
     """Plain text that LaTeX sets as it is."""
-    return "".join(_ESCAPES.get(letter, letter) for letter in text)
+    return "".join(_ESCAPES.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def _row(cells: list[str]) -> str:

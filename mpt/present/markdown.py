@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ class Figure:
     setting: str | None
     about: str
 
+
+MARKS = re.compile(r"[\\|<*`\[]")
+"""Signs that a cell's texts have escaped."""
 
 Block = str | Table | Figure
 """A part of a page; texts are Markdown: ``## Heading``, a paragraph, a list, with ``**bold**`` and ```code```."""
@@ -61,4 +65,5 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: TableCell) -> str:
-    return str(cell).replace("|", "\\|")
+    """Plain text that Markdown shows as it is; a name may be a stranger's."""
+    return MARKS.sub(r"\\\g<0>", " ".join(str(cell).split()))
