@@ -78,9 +78,9 @@ class SaveConfig(SaveConfigCallback):
             write_text(folder / self.config_filename, self.parser.dump(config, skip_none=False))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                config = self.config.as_dict()
-                config.pop("config", None)  # where the files lie that it was made of
-                logger.log_hyperparams({"config": config})
+                # Not where the files lie that it was made of.
+                known = {name: part for name, part in self.config.as_dict().items() if name != "config"}
+                logger.log_hyperparams({"config": known})
 
 
 class RunCLI(LightningCLI):

@@ -77,7 +77,7 @@ class _Renderer(RendererHTML):
     def text_special(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A backslash and what is behind it: a sign that a cell's texts have escaped, else both."""
         token = tokens[idx]
-        return escapeHtml(token.content if MARKS.fullmatch(token.content) else token.markup)
+        return escapeHtml(token.content if token.content in MARKS else token.markup)
 
     strong_close, em_close = strong_open, em_open
 

@@ -26,7 +26,7 @@ class Figure:
     about: str
 
 
-MARKS = re.compile(r"[\\|<*`\[]")
+MARKS = "\\|<*`["
 """Signs that a cell's texts have escaped."""
 
 Block = str | Table | Figure
@@ -66,4 +66,4 @@ def _table(table: Table) -> str:
 
 def _cell(cell: TableCell) -> str:
     """Plain text that Markdown shows as it is; a name may be a stranger's."""
-    return MARKS.sub(r"\\\g<0>", " ".join(str(cell).split()))
+    return re.sub(r"[\\|*`\[]|<(?=[a-zA-Z/!?])", r"\\\g<0>", " ".join(str(cell).split()))

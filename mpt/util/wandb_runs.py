@@ -18,8 +18,8 @@ SECONDS = {"WANDB_INIT_TIMEOUT": ("init_timeout", 30.0), "WANDB_FINISH_TIMEOUT":
 server that is not there, and at the end for ever."""
 
 _ABOUT_THE_MACHINE = "WANDB__DISABLE_META"
-"""Unless the environment says ``false`` by it, W&B keeps no user's name, home folder, command line and remote of git. What
-a run is and ran on is in its configuration."""
+"""Unless the environment says ``false`` by it, W&B keeps no user's name, home folder, command line and remote of git.
+What a run is and ran on is in its configuration."""
 
 AGAIN = 600.0
 """Seconds after which a server that did not answer is asked again: many runs of one process wait for it once."""
@@ -46,11 +46,8 @@ def start_run(**options: Any) -> Any:
     global _asked_again
     if options.get("mode") == "online" and time.monotonic() < _asked_again:
         options["mode"] = "offline"
-    settings: dict[str, Any] = {
-        name: value for variable, (name, value) in SECONDS.items() if variable not in os.environ
-    }
-    if _ABOUT_THE_MACHINE not in os.environ:
-        settings["x_disable_meta"] = True
+    settings: dict[str, Any] = {"x_disable_meta": True} if _ABOUT_THE_MACHINE not in os.environ else {}
+    settings |= {name: value for variable, (name, value) in SECONDS.items() if variable not in os.environ}
     if options.get("dir") is not None:
         # W&B's service may have another working directory than we have.
         options["dir"] = os.path.abspath(options["dir"])
