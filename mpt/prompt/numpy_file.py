@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,13 @@ def read_numpy(file: Path) -> npt.NDArray[np.float32]:
             held = np.load(file.expanduser(), mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UserError(f"prompt {file} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, OverflowError) as error:  # numpy's own words tell how to unpickle it
+    except (
+        ValueError,
+        EOFError,
+        OverflowError,
+        SyntaxError,
+        TokenError,
+    ) as error:  # numpy's own words tell how to unpickle it
         raise UserError(
             f"prompt {file} is no .npy file of plain numbers; numpy.save writes one of a float32 array "
             "[length, hidden size]"

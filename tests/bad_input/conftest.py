@@ -43,12 +43,19 @@ def good(tmp_path_factory, model_folder) -> Path:
     )
     write_partition(folder / "partition.yaml", SOURCES, TARGETS)
     write_yaml(folder / "own.yaml", {"file": "rows.csv", "input": "input", "output": "output"})
-    write_yaml(folder / "mixture.yaml", {"mine": list(SOURCES)})
+    write_yaml(folder / "mixture.yaml", {"tasks": list(SOURCES)})
     downstream = {"config": "prompt_tuning", "overrides": {"model.prompt_length": 3}}
     study = {"backbone": model, "root": "tasks", "partition": "partition.yaml", "seeds": [13]}
     write_yaml(folder / "study.yaml", {**study, "methods": {"PT": {"downstream": downstream}}})
-    parameters = {"method": {"value": "MTL"}, "model.optimizer.lr": {"values": [0.1, 0.2]}}
-    sweep = {"program": "mpt", "method": "grid", "metric": {"name": "arg"}, "parameters": parameters}
+    parameters = {"model.optimizer.lr": {"values": [0.1, 0.2]}}
+    command = ["${env}", "mpt", "sweep", "trial", "study.yaml", "--method", "PT", "${args}"]
+    sweep = {
+        "program": "mpt",
+        "command": command,
+        "method": "grid",
+        "metric": {"name": "ARG", "goal": "maximize"},
+        "parameters": parameters,
+    }
     write_yaml(folder / "sweep.yaml", sweep)
     write_yaml(folder / "config.yaml", {"model": {"class_path": "PromptTuning"}, "data": {"class_path": "FewShotData"}})
     torch.save({"state_dict": {"prompt": weight}}, folder / "run.ckpt")

@@ -76,7 +76,10 @@ def _read(path: Path) -> dict[str, list[Score]]:
     except (OSError, ValueError) as error:
         raise UserError(f"--scores {path} cannot be read: {why_unread(error)}") from error
     table = csv.DictReader(lines, strict=True)
-    head = list(table.fieldnames or [])
+    try:
+        head = list(table.fieldnames or [])
+    except csv.Error as error:
+        raise UserError(f"{path}, line 1: {error}") from error
     known = {*COLUMNS, UPSTREAM}
     if len(set(head)) < len(head) or not set(COLUMNS) <= set(head) <= known:
         raise UserError(
