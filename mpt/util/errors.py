@@ -34,7 +34,7 @@ _OF_THE_SYSTEM = {
     getattr(errno, name)
     for name in (
         *("EACCES", "EPERM", "ENAMETOOLONG", "ELOOP", "ENOTDIR", "EISDIR", "EROFS", "ENOSPC", "EDQUOT", "EFBIG", "EIO"),
-        *("EMFILE", "ENFILE"),
+        *("EMFILE", "ENFILE", "ENXIO"),
     )
     if hasattr(errno, name)
 }
