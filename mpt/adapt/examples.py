@@ -14,7 +14,7 @@ from mpt.data.tables.rows import RowTable, TaskRow, read_rows
 from mpt.data.tables.splits import places_of_share, tell_shared, without_inputs_of, without_repeats
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.task import FewShot, Task
-from mpt.metrics.crossfit import METRICS
+from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 from mpt.util.yaml_file import is_yaml

@@ -27,7 +27,7 @@ from mpt.learn.targets import check_targets
 from mpt.library.card import prompt_card
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
-from mpt.metrics import crossfit as metrics
+from mpt.metrics import by_name as metrics
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, write_predictions
@@ -357,7 +357,7 @@ class _Adaptation:
         own = self._answers(weights, data, rows)
         told = ensemble([[Answer(row.prediction) for row in outputs] for _, outputs in own])
         references = [row.targets for row in rows]
-        score = metrics.score(self.examples.task.metric, [one.text for one in told], references)
+        score = metrics.score(self.examples.task.metric, [one.text for one in told], references, self.backbone.pieces)
         return score, [score for score, _ in own]
 
     def save(self, found: AdaptResult, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mpt.learn.answering import answered
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.rows import RowsWithPrompts
 from mpt.learn.side_by_side import Observer, PackedRun, RunProgress, SideBySide
-from mpt.metrics import crossfit as metrics
+from mpt.metrics import by_name as metrics
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary
 from mpt.record.rows import Prediction
 from mpt.util.errors import UserError
@@ -182,7 +183,8 @@ def answers(
     rows = RowsWithPrompts(backbone, autocast)
     stacked = torch.stack([prompt.detach().float() for prompt in prompts]).to(rows.device)
     judged = rows.answers(stacked, [text] * len(prompts), labels=[labels] * len(prompts))
-    return [(metrics.score(metric, one.texts, text.references), answered(text, one.texts)) for one in judged]
+    score = partial(metrics.score, metric, references=text.references, pieces=backbone.pieces)
+    return [(score(one.texts), answered(text, one.texts)) for one in judged]
 
 
 def _runs(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[PackedRun]:

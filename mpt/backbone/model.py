@@ -158,6 +158,11 @@ class Backbone(nn.Module):
         """Width of the input embeddings, H."""
         return int(self.model.get_input_embeddings().weight.shape[1])
 
+    def pieces(self, text: str) -> list[str]:
+        """A text as the tokenizer cuts it, without what it adds."""
+        cut: list[str] = self.tokenizer.tokenize(text)
+        return cut
+
     @property
     def embeddings(self) -> Tensor:
         """Input embeddings as the model reads them (scaled where the model scales them), ``[V, H]``.

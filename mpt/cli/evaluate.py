@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser
 from mpt.cli.predict import add_answering, add_reading, labelled_rows, named_prompts, open_prompts, usual_input
-from mpt.metrics.crossfit import METRICS
+from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     answers = all_together(predictor, [row.input for row in table.rows], options.ensemble or "vote")
     known = tuple(options.labels) or prompts[0].known_labels
     try:
-        found = evaluate(table.rows, answers, metric, known)
+        found = evaluate(table.rows, answers, metric, known, pieces=predictor.backbone.pieces)
     except ValueError as error:  # a metric of numbers, and texts
         raise UserError(f"{name}: {str(error).rstrip('.')}; give another --metric") from error
     _show(terminal, found)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mpt.data.modules.batch import TextBatch
-from mpt.metrics import crossfit as metrics
+from mpt.metrics import by_name as metrics
+from mpt.metrics.generation import Tokenize
 from mpt.record.rows import Prediction
 
 Answering = Literal["written", "labels"]
@@ -47,9 +48,9 @@ def answered(
     return [Prediction(source, gold, answer, task, other) for source, gold, answer, other in rows]
 
 
-def score_predictions(metric: str, rows: Sequence[Prediction]) -> float:
-    """A task's metric over its examples."""
-    return metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows])
+def score_predictions(metric: str, rows: Sequence[Prediction], pieces: Tokenize | None = None) -> float:
+    """A task's metric over its examples; ``pieces`` as for :func:`mpt.metrics.by_name.score`."""
+    return metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows], pieces)
 
 
 def score_written(metric: str, rows: Sequence[Prediction]) -> dict[str, float]:

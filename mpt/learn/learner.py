@@ -338,7 +338,7 @@ class Learner(LightningModule, ABC):
         task = getattr(getattr(self.trainer, "datamodule", None), "task", None)
         if task is None or not self.outputs or not all(row.references for row in self.outputs):
             return None
-        return task.metric, score_predictions(task.metric, self.outputs)
+        return task.metric, score_predictions(task.metric, self.outputs, self.backbone.pieces)
 
     def _judge(self, prompt: Tensor | None, text: TextBatch, tensors: Batch, task: str | None = None) -> Tensor:
         """Keep a prompt's answers to rows of a dev set, of one task of several or the only one, and log its loss."""

@@ -308,5 +308,5 @@ class MetaPromptTuning(PromptLearner):
         scores = {}
         for name, task in tasks.items():
             if rows := [row for row in self.outputs if row.task == name]:
-                scores[name] = score_predictions(task.metric, rows)
+                scores[name] = score_predictions(task.metric, rows, self.backbone.pieces)
         return {**scores, "score": sum(scores.values()) / len(scores)} if scores else {}

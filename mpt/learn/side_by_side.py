@@ -18,7 +18,8 @@ from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.answering import answered
 from mpt.learn.rows import RowsWithPrompts, mean_over_batches
-from mpt.metrics import crossfit as metrics
+from mpt.metrics import by_name as metrics
+from mpt.metrics.generation import Tokenize
 from mpt.record.rows import Prediction
 from mpt.util.best import Best
 from mpt.util.errors import one_line
@@ -57,11 +58,11 @@ class PackedRun:
         loader: Any = self.data.train_dataloader()
         return (loader.dataset[rows] for rows in loader.sampler)
 
-    def score(self, text: TextBatch, answers: list[str]) -> tuple[str, float]:
-        """Score answers by its task's metric: name and value."""
+    def score(self, text: TextBatch, answers: list[str], pieces: Tokenize) -> tuple[str, float]:
+        """Score answers by its task's metric: name and value; see :func:`mpt.metrics.by_name.score`."""
         assert self.data.task is not None
         name = self.data.task.metric
-        return name, metrics.score(name, answers, text.references)
+        return name, metrics.score(name, answers, text.references, pieces)
 
 
 @dataclass
@@ -285,7 +286,7 @@ class SideBySide:
         labels = [run.spec.labels for run in live]
         judged = self.rows.answers(torch.stack([run.prompt for run in live]), texts, losses=True, labels=labels)
         for run, text, given in zip(live, texts, judged, strict=True):
-            name, score = run.spec.score(text, given.texts)
+            name, score = run.spec.score(text, given.texts, self.rows.backbone.pieces)
             row: Row = {"step": self.steps}
             if run.loss is not None:
                 row["train/loss"] = float(run.loss)
@@ -303,7 +304,7 @@ class SideBySide:
         written = self.rows.answers(prompts, texts) if any(labels) else said
         scores = {}
         for (run, _), text, given, other in zip(kept, texts, said, written, strict=True):
-            scores[run.spec.name] = run.spec.score(text, given.texts)
+            scores[run.spec.name] = run.spec.score(text, given.texts, self.rows.backbone.pieces)
             run.outputs = answered(text, given.texts, written=other.texts if run.spec.labels else None)
         return scores
 

@@ -11,7 +11,7 @@ from mpt.backbone.encoding import Encoder
 from mpt.data.tasks.lookalikes import look
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example
-from mpt.metrics.crossfit import is_right
+from mpt.metrics.by_name import is_right
 from mpt.util.errors import UserError
 
 _SHOWN = 5

@@ -17,7 +17,7 @@ from mpt.data.catalogue.recipe import ExampleRecipe, Record, Sample
 from mpt.data.catalogue.source import DataSource
 from mpt.data.catalogue.steps import Step, check_options, row_function
 from mpt.data.catalogue.template import Template
-from mpt.metrics.crossfit import METRICS
+from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
 from mpt.util.schema import (

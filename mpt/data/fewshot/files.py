@@ -18,7 +18,7 @@ from mpt.data.tables.records import SUFFIXES as TABLES
 from mpt.data.tasks.known import catalogue
 from mpt.data.tasks.lookalikes import refuse_lookalikes
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
-from mpt.metrics.crossfit import METRICS
+from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
 from mpt.util.names import nearest

@@ -36,7 +36,7 @@ class Task:
         name: as in the data folders, for example ``superglue-cb``.
         type: ``classification``, ``qa``, ``generation`` or ``other``: CrossFit's four groups; in the synthetic suite
             also ``paraphrase``.
-        metric: one of :data:`mpt.metrics.crossfit.METRICS`.
+        metric: one of :data:`mpt.metrics.by_name.METRICS`.
         labels: the label words, empty where the answer is free text.
         category: finer than the type, for example ``paraphrase``.
         by_label: whether k counts the examples of each label (k = 16 in CrossFit), or all of them (k = 32).

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpt.metrics import crossfit as metrics
+from mpt.metrics import by_name as metrics
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import read_predictions
 from mpt.study.run.results import RunRecord, StudyFacts

@@ -11,13 +11,16 @@ import numpy as np
 from scipy.stats import binomtest
 
 from mpt.data.tables.rows import TaskRow
-from mpt.metrics import crossfit as metrics
+from mpt.metrics import by_name as metrics
+from mpt.metrics.generation import Tokenize
 from mpt.use.answers.calibration import calibration_error
 from mpt.use.answers.predictor import Answer
 
 _RESAMPLED = 1000
 _LEVEL = 0.95
 _SHARES = ("ACC", "EM")
+_MEANS = ("QA-F1", "Rouge-L", metrics.SP_ROUGE)
+"""Metrics that are means over the examples."""
 OTHER = "(no label)"
 """What answers that are no label are counted under."""
 
@@ -83,19 +86,25 @@ class Evaluation:
 
 
 def evaluate(
-    rows: Sequence[TaskRow], answers: Sequence[Answer], metric: str, labels: Sequence[str], seed: int = 0
+    rows: Sequence[TaskRow],
+    answers: Sequence[Answer],
+    metric: str,
+    labels: Sequence[str],
+    seed: int = 0,
+    pieces: Tokenize | None = None,
 ) -> Evaluation:
     """Compare answers with what is right.
 
     Args:
         rows: B examples.
         answers: to each.
-        metric: one of :data:`mpt.metrics.crossfit.METRICS`.
+        metric: one of :data:`mpt.metrics.by_name.METRICS`.
         labels: of a classification; none for free text.
         seed: of the draws for the interval.
+        pieces: see :func:`mpt.metrics.by_name.score`.
     """
     texts, references = [answer.text for answer in answers], [row.example.targets for row in rows]
-    score = metrics.score(metric, texts, references)
+    score = metrics.score(metric, texts, references, pieces)
     known = [*labels, *dict.fromkeys(row.output for row in rows if row.output not in labels)] if labels else []
     probabilities = [answer.probability for answer in answers if answer.probability is not None]
     error = None
@@ -104,7 +113,7 @@ def evaluate(
         error = calibration_error(probabilities, hits)
     reports, confusion = _by_label([row.output for row in rows], texts, known)
     off = sum(text not in labels for text in texts) if labels else 0
-    interval = _interval(metric, texts, references, seed)
+    interval = _interval(metric, texts, references, seed, pieces)
     return Evaluation(metric, score, interval, len(rows), reports, confusion, off, error)
 
 
@@ -124,16 +133,22 @@ def _by_label(gold: list[str], texts: list[str], labels: list[str]) -> tuple[lis
     return reports, confusion
 
 
-def _interval(metric: str, texts: list[str], references: list[tuple[str, ...]], seed: int) -> tuple[float, float]:
+def _interval(
+    metric: str, texts: list[str], references: list[tuple[str, ...]], seed: int, pieces: Tokenize | None
+) -> tuple[float, float]:
     if metric in _SHARES:
         hits = round(metrics.score(metric, texts, references) * len(texts))
         low, high = binomtest(hits, len(texts)).proportion_ci(_LEVEL, method="wilson")
         return float(low), float(high)
     draw = np.random.default_rng(seed)
-    scores = []
-    for _ in range(_RESAMPLED):
-        places = draw.integers(len(texts), size=len(texts)).tolist()
-        scores.append(metrics.score(metric, [texts[at] for at in places], [references[at] for at in places]))
+    places = [draw.integers(len(texts), size=len(texts)) for _ in range(_RESAMPLED)]
+    if metric in _MEANS:
+        pairs = zip(texts, references, strict=True)
+        own = np.array([metrics.score(metric, [text], [gold], pieces) for text, gold in pairs])
+        scores = [own[place].mean() for place in places]
+    else:
+        chosen = (([texts[at] for at in place], [references[at] for at in place]) for place in places)
+        scores = [metrics.score(metric, *both) for both in chosen]
     low, high = np.nanquantile(scores, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)
 

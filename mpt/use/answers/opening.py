@@ -10,7 +10,7 @@ from mpt.backbone.device import arithmetic_of, device_of, few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
-from mpt.metrics.crossfit import METRICS
+from mpt.metrics.by_name import METRICS
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
 from mpt.use.answers.folders import prompt_folder
 from mpt.use.answers.predictor import Predictor, UsedPrompt
