@@ -23,8 +23,8 @@ from mpt.util.names import nearest
 def run_data_command(arguments: list[str]) -> None:
     """Build few-shot files or compare them with CrossFit's sums; exits with 1 if a task failed or a file differs."""
     options = parser().parse_args(arguments)
-    if options.action == "text":
-        _text(options)
+    if options.action in ("text", "xquad"):
+        (_text if options.action == "text" else _xquad)(options)
         return
     if _build(options) if options.action == "build" else _verify(options):
         sys.exit(1)
@@ -86,6 +86,17 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".txt, .jsonl or .json, perhaps with .gz")
     text.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
     text.add_argument("--seeds", type=seed, nargs="+", default=list(SEEDS), metavar="SEED", help="draws, all the same")
+    xquad = actions.add_parser(
+        "xquad",
+        help="make tasks of questions in twelve languages",
+        description="Make of XQuAD's parallel paragraphs, a file FOLDER/<language>.jsonl each, the tasks "
+        "xquad-questions-<language> (from an answer and its sentence to the question) and xquad-text-<language> (the "
+        "training paragraphs, unlabelled). A draw's articles for train, dev and test are the same in each language.",
+    )
+    xquad.add_argument("folder", type=Path, metavar="FOLDER", help="of the paragraphs")
+    xquad.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
+    xquad.add_argument("--languages", nargs="+", default=[], metavar="LANGUAGE", help="such as en th (default: all)")
+    xquad.add_argument("--seeds", type=seed, nargs="+", default=list(SEEDS), metavar="SEED", help="draws")
     verify = actions.add_parser("verify", help="compare few-shot files with CrossFit's published MD5 sums")
     verify.add_argument("folder", type=Path, metavar="DIR", help="data folder, one folder per task")
     verify.add_argument("tasks", metavar="TASK", nargs="*", help="tasks in it (default: all)")
@@ -134,6 +145,13 @@ def _text(options: argparse.Namespace) -> None:
 
     count = write_texts(options.root, options.name, options.files, options.seeds)
     print(f"{options.root / options.name}: {count:,} documents")
+
+
+def _xquad(options: argparse.Namespace) -> None:
+    from mpt.data.build.xquad import write_questions
+
+    for task in write_questions(options.folder, options.root, options.languages, options.seeds):
+        print(options.root / task)
 
 
 def _verify(options: argparse.Namespace) -> bool:
