@@ -7,7 +7,8 @@ command line, for example ``--trainer.callbacks+=mpt.callbacks.KeepEarly --train
 from mpt.callbacks.keep_best import KeepBest
 from mpt.callbacks.keep_early import KeepEarly
 from mpt.callbacks.metrics_file import MetricsFile
+from mpt.callbacks.other_languages import OtherLanguages
 from mpt.callbacks.predictions_file import PredictionsFile
 from mpt.callbacks.resume_point import ResumePoint
 
-__all__ = ["KeepBest", "KeepEarly", "MetricsFile", "PredictionsFile", "ResumePoint"]
+__all__ = ["KeepBest", "KeepEarly", "MetricsFile", "OtherLanguages", "PredictionsFile", "ResumePoint"]

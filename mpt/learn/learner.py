@@ -354,6 +354,10 @@ class Learner(LightningModule, ABC):
         self.outputs += answered(text, said, task)
         return loss
 
+    def written(self, text: TextBatch) -> list[str]:
+        """What the model writes to B inputs, whatever counts as an answer."""
+        return self._written(text, self.backbone.encode(text.inputs, text.targets).to(self.device))
+
     def _answers(self, text: TextBatch, tensors: Batch) -> list[str]:
         if self.answers == "labels":
             return self._likeliest(self.prompt_for(text), tensors, self.labels)[0]

@@ -16,11 +16,11 @@ from mpt.util.errors import UserError
 from mpt.util.files import write_json
 from mpt.util.reading import read_json
 
-CONFIG, METRICS, PREDICTIONS = "config.yaml", "metrics.jsonl", "predictions.jsonl"
+CONFIG, METRICS, PREDICTIONS, LANGUAGES = "config.yaml", "metrics.jsonl", "predictions.jsonl", "languages.jsonl"
 PROMPT, EARLY, MODEL, ADAPTER = "prompt", "early", "model", "adapter"
 STARTED, RESULT, FAILED, LOG = "started.json", "result.json", "failed.json", "log.txt"
 
-OWN = (CONFIG, LAST, METRICS, PREDICTIONS, PROMPT, EARLY, MODEL, ADAPTER)
+OWN = (CONFIG, LAST, METRICS, PREDICTIONS, LANGUAGES, PROMPT, EARLY, MODEL, ADAPTER)
 """What of a run's folder ``mpt fit`` and ``mpt test`` read and write again."""
 
 

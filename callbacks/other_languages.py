@@ -1,0 +1,113 @@
+"""What learning in one language leaves of the others: their tasks, answered along the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from mpt.data.modules.batch import TextBatch, join
+from mpt.data.modules.few_shot import FewShotData
+from mpt.learn.answering import answered, score_predictions
+from mpt.metrics.generation import ascii_share, empty_share, language_confidence
+from mpt.record.folder import LANGUAGES
+from mpt.record.rows import Prediction
+from mpt.util.errors import UserError
+from mpt.util.files import write_text
+
+
+class OtherLanguages(Callback):
+    """Has tasks in other languages answered too, at every evaluation and at test, without learning on them.
+
+    Of each, on its dev examples or its test examples, four measures are logged and so stand in ``metrics.jsonl``, as in
+    the tables of Vu et al. (2022): the task's metric, ``LID_<its language>`` and ``LID_<language learned in>`` (how
+    sure CLD3 is of either), ``ASCII``; and ``empty``, the share of answers without a letter, which the others leave
+    out. The first answers of each evaluation are kept in ``languages.jsonl``. What is best on dev is chosen without
+    them.
+
+    Args:
+        tasks: Names of tasks in the data's root, and the language of each by CLD3's code: ``xquad-questions-th: th``.
+        learned: Language of the task that is learned.
+        examples: How many dev examples of each are answered at an evaluation.
+        test_examples: How many test examples; all if null.
+        shown: How many answers to each are kept.
+        least_bytes: Answers of fewer bytes are in no language, see :func:`mpt.metrics.generation.named`.
+    """
+
+    def __init__(
+        self,
+        tasks: dict[str, str],
+        learned: str = "en",
+        examples: int = 64,
+        test_examples: int | None = None,
+        shown: int = 3,
+        least_bytes: int = 0,
+    ) -> None:
+        if not tasks:
+            raise UserError("OtherLanguages: tasks names no task; give some, each with its language")
+        for name, least, value in (("examples", 1, examples), ("test_examples", 1, test_examples), ("shown", 0, shown)):
+            if value is not None and value < least:
+                raise UserError(f"OtherLanguages: {name} must be at least {least}, not {value}")
+        self.tasks, self.learned, self.shown, self.least_bytes = tasks, learned, shown, least_bytes
+        self.examples: Mapping[str, int | None] = {"dev": examples, "test": test_examples}
+        self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        path = self._path(trainer)
+        if trainer.is_global_zero and path.exists():  # what a resumed run is about to repeat, and what a kill cut
+            lines = [line for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= trainer.global_step]
+            write_text(path, "".join(f"{line}\n" for line in kept))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._answer(trainer, pl_module, "dev")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._answer(trainer, pl_module, "test")
+
+    def _answer(self, trainer: Trainer, learner: Any, split: Literal["dev", "test"]) -> None:
+        for task, language in self.tasks.items():
+            metric, text = self._rows(trainer, task, split)
+            rows = []
+            for part in text.parts(trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
+                with trainer.precision_plugin.forward_context(), torch.no_grad():
+                    rows += answered(part, learner.written(part))
+            said = [row.prediction for row in rows]
+            measures = {metric: score_predictions(metric, rows, learner.backbone.pieces)}
+            for code in dict.fromkeys((language, self.learned)):
+                measures[f"LID_{code}"] = language_confidence(said, code, self.least_bytes)
+            measures |= {"ASCII": ascii_share(said), "empty": empty_share(said)}
+            for name, value in measures.items():
+                learner.log(f"{split}/{task}/{name}", value, batch_size=len(rows))
+            if trainer.is_global_zero:
+                self._keep(trainer, task, language, split, rows[: self.shown])
+
+    def _rows(self, trainer: Any, task: str, split: Literal["dev", "test"]) -> tuple[str, TextBatch]:
+        if (task, split) not in self._read:
+            own = trainer.datamodule
+            if not isinstance(own, FewShotData):
+                raise UserError(f"OtherLanguages goes with FewShotData, not with {type(own).__name__}")
+            data = FewShotData(
+                task, own.root, own.seed, own.k, own.metric, test_examples=self.examples["test"], test_choice="spread"
+            )
+            data.setup()
+            assert data.task is not None
+            whole = join(list(data.val_dataloader() if split == "dev" else data.test_dataloader()))
+            most = self.examples[split]
+            self._read[task, split] = data.task.metric, next(whole.parts(most if most is not None else len(whole)))
+        return self._read[task, split]
+
+    def _keep(self, trainer: Trainer, task: str, language: str, split: str, rows: list[Prediction]) -> None:
+        place = {"step": trainer.global_step, "split": split, "task": task, "language": language}
+        with self._path(trainer).open("a", encoding="utf-8") as file:
+            for row in rows:
+                line = {**place, "input": row.input, "references": list(row.references), "prediction": row.prediction}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def _path(self, trainer: Trainer) -> Path:
+        return Path(trainer.default_root_dir) / LANGUAGES
