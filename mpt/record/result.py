@@ -51,6 +51,7 @@ class RunResult:
         metric: of the test score; none of an upstream run.
         score: on test, of the prompt that was best on dev.
         score_written: of what the model writes on test, where ``score`` is that of the likeliest labels.
+        measures: what else was measured at test, by task and name: ``xquad-questions-th/LID_th``.
         dev_score: of that prompt; none where nothing was judged on dev.
         best_step: after which step it was kept.
         steps: optimiser steps that were made.
@@ -69,6 +70,7 @@ class RunResult:
     metric: str | None = None
     score: float | None = None
     score_written: float | None = None
+    measures: Mapping[str, float] | None = None
     dev_score: float | None = None
     best_step: int | None = None
     steps: int | None = None
@@ -85,7 +87,7 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON, without the run's identity."""
-        rare = ("score_written", "source", "similarity", "side_by_side")
+        rare = ("score_written", "measures", "source", "similarity", "side_by_side")
         return {name: value for name, value in asdict(self).items() if value is not None or name not in rare}
 
 
@@ -104,6 +106,10 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
+def _numbers(value: Mapping[str, Any]) -> bool:
+    return all(map(_number, value.values()))
+
+
 def _fraction(value: Any) -> bool:
     return _number(value) and -1 <= value <= 1
 
@@ -120,6 +126,7 @@ _KINDS: dict[str, _Check] = {
     "metric": _text,
     "score": _fraction,
     "score_written": _fraction,
+    "measures": lambda value: isinstance(value, dict) and all("/" in name for name in value) and _numbers(value),
     "dev_score": _number,
     "best_step": _count,
     "steps": _count,

@@ -11,6 +11,7 @@ from mpt.study.report.contents import Report
 from mpt.study.report.costs import COST_COLUMNS, cost_rows
 from mpt.study.report.ensembles import COLUMNS as ENSEMBLE_COLUMNS
 from mpt.study.report.ensembles import ensemble_rows
+from mpt.study.report.languages import language_rows
 from mpt.study.report.other_tasks import elsewhere_rows
 from mpt.study.run.results import ARG, SCORES, several_upstream
 from mpt.study.scores.gains import target_gains
@@ -40,6 +41,8 @@ def csv_files(report: Report) -> dict[str, str]:
             files["ensembles.csv"] = csv_text(["partition", *ENSEMBLE_COLUMNS], voted, ".6f")
         if (tested := elsewhere_rows(report))[1]:
             files["other_tasks.csv"] = csv_text(*tested)
+        if (answered := language_rows(report))[1]:
+            files["languages.csv"] = csv_text(*answered)
         if (written := report.written) is not None:
             files |= {
                 "arg_written.csv": csv_text(*arg_rows(written), ".4f"),

@@ -94,6 +94,9 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
         tested = {"metric": cli.datamodule.task.metric, "score": score}
         if (written := trainer.callback_metrics.get("test/score_written")) is not None:
             tested["score_written"] = seven_digits(written)
+        measured = {name.removeprefix("test/"): value for name, value in trainer.callback_metrics.items()}
+        if measures := {name: seven_digits(value) for name, value in measured.items() if "/" in name}:
+            tested["measures"] = measures
     return RunResult(
         **tested,
         dev_score=seven_digits(best.score) if math.isfinite(best.score) else None,

@@ -1,0 +1,58 @@
+"""Answers in languages that were not learned: quality, language, ASCII, as in the tables of Vu et al. (2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mpt.present.table import Measured, Table, TableCell
+from mpt.study.report.contents import Report, Section
+from mpt.study.scores.scores import Score, mean_std
+
+READING = (
+    "Tasks in other languages, answered by what was best on dev of the task that was learned (the callback "
+    "OtherLanguages); in percent, mean ± deviation over the draws. LID is CLD3's mean confidence that an answer is in "
+    "a language, ASCII the mean share of ASCII characters, empty the share of answers without a letter, which the "
+    "others leave out."
+)
+COLUMNS = ("method", "target", "seed", "task", "measure", "value", "folder")
+
+
+def _measures(report: Report, section: Section) -> Iterator[tuple[Score, str, str, float]]:
+    """Each chosen run's measures: of which task, its name, its value."""
+    results = {record.key: record.result for record in report.records}
+    for row in section.scores:
+        result = results.get(row.folder)
+        for name, value in (result.measures or {}).items() if result is not None else ():
+            task, _, measure = name.rpartition("/")
+            yield row, task, measure, value
+
+
+def language_tables(report: Report, section: Section) -> list[tuple[str, Table]]:
+    """Of each task that was answered so its name, and a row for each target and method."""
+    found: dict[str, dict[tuple[str, str], dict[str, dict[int, float]]]] = {}
+    for row, task, measure, value in _measures(report, section):
+        own = found.setdefault(task, {}).setdefault((row.target, row.method), {})
+        own.setdefault(measure, {})[row.seed] = 100 * value
+    tables = []
+    for task, rows in found.items():
+        names = list(dict.fromkeys(name for measured in rows.values() for name in measured))
+        several = len({target for target, _ in rows}) > 1
+        lines: list[list[TableCell]] = []
+        for (target, method), measured in rows.items():
+            values = ([*measured.get(name, {}).values()] for name in names)
+            cells = [Measured(*mean_std(own)) if own else "missing" for own in values]
+            lines.append([*([target] if several else []), method, *cells])
+        head = [*(["learned"] if several else []), "method", *names]
+        tables.append((task, Table(head, lines, texts=1 + several)))
+    return tables
+
+
+def language_rows(report: Report) -> tuple[list[str], list[list[Any]]]:
+    """One row per setting, method, target, seed, task and measure; values are fractions."""
+    rows = [
+        [section.setting.name, row.method, row.target, row.seed, task, measure, value, row.folder]
+        for section in report.sections
+        for row, task, measure, value in _measures(report, section)
+    ]
+    return ["partition", *COLUMNS], rows

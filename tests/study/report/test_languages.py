@@ -1,0 +1,48 @@
+"""A study whose runs answer tasks in other languages: what they measured stands in results, tables and files."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from support.study_command import study
+from support.toy_study import write_study
+
+pytestmark = pytest.mark.long
+
+
+def test_the_measures_of_each_method(tmp_path, model_folder):
+    changes = {
+        "seeds": [13, 21],
+        "targets": ["superglue-cb"],
+        "overrides": {
+            "trainer.max_steps": 4,
+            "trainer.val_check_interval": 2,
+            "trainer.accelerator": "cpu",
+            "model.backbone_options.max_input_length": 16,
+            "model.backbone_options.max_target_length": 2,
+            "trainer.callbacks+": "OtherLanguages",
+            "trainer.callbacks.tasks": {"emo": "de"},
+        },
+        "methods": {
+            name: {"downstream": {"config": "prompt_tuning", "overrides": {"model.prompt_length": length}}}
+            for name, length in (("PT", 3), ("Short", 1))
+        },
+    }
+    file = write_study(tmp_path, model_folder("t5"), {"name": "toy", **changes})
+    out = tmp_path / "out"
+    code, _, err = study("run", file, "--out", out, "--workers", "1")
+    assert code == 0, err
+    with (out / "report" / "languages.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    runs = [("PT", "13"), ("PT", "21"), ("Short", "13"), ("Short", "21")]
+    metric = rows[0]["measure"]
+    wanted = [(*run, "emo", name) for run in runs for name in (metric, "LID_de", "LID_en", "ASCII", "empty")]
+    assert [(row["method"], row["seed"], row["task"], row["measure"]) for row in rows] == wanted
+    for row in rows:
+        result = json.loads((out / row["folder"] / "result.json").read_text())
+        assert result["measures"][f"emo/{row['measure']}"] == pytest.approx(float(row["value"]))
+        assert f"test/emo/{row['measure']}" in (out / row["folder"] / "metrics.jsonl").read_text()
+    page = (out / "report" / "report.md").read_text()
+    assert "## In other languages" in page and "### emo" in page and "| PT |" in page.split("### emo")[1]
