@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from pytorch_lightning.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
-from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
+from mpt.data.fewshot.files import SYNTHETIC, load_examples, load_fewshot
 from mpt.data.fewshot.other_words import in_other_words
 from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.denoising import DenoisingObjective
 from mpt.data.modules.references import ReferenceChoice
-from mpt.data.modules.streams import Placed, StreamSampler
+from mpt.data.modules.streams import MixtureSampler, Placed, StreamSampler
 from mpt.data.modules.text_data import TextData, check_least, prefix_of
-from mpt.data.modules.unlabelled import TextRows
+from mpt.data.modules.unlabelled import TextRows, check_objective, documents
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, FewShot, Shots, is_text
+from mpt.util.errors import UserError
 from mpt.util.yaml_file import called, is_yaml
 
 
@@ -53,6 +56,9 @@ class FewShotData(TextData):
             none.
         references: Which of several references training predicts: the ``first``, or one that is ``drawn`` each time an
             example comes, as in CrossFit. All of them count in a score, either way.
+        mixed: Other tasks in root, and which share of the training rows each is; of them the train examples of the same
+            draw are learned on. ``{xquad-text-th: 0.01}`` mixes 1 % Thai text with English questions (Vu et al. 2022).
+        objective: What is learned of such a task if it is unlabelled text, see :mod:`mpt.data.modules.denoising`.
         labels_as: Label words of the task, and the words that are read in their place: those that mean the same in
             the task that was learned on.
     """
@@ -71,6 +77,8 @@ class FewShotData(TextData):
         num_workers: int = 0,
         task_prefix: bool = False,
         references: ReferenceChoice = "first",
+        mixed: dict[str, float] | None = None,
+        objective: DenoisingObjective = "prefix-lm",
         labels_as: dict[str, str] | None = None,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
@@ -80,6 +88,12 @@ class FewShotData(TextData):
         self.task_name = called(task)
         self.test_examples, self.test_choice = test_examples, test_choice
         self.labels_as = labels_as or {}
+        self.mixed, self.objective = mixed or {}, objective
+        check_objective(objective)
+        if wrong := [f"{name} {share}" for name, share in self.mixed.items() if not 0 < share < 1]:
+            raise UserError(f"--data.mixed {wrong[0]}: a share of the training rows is between 0 and 1")
+        if sum(self.mixed.values()) >= 1:
+            raise UserError(f"--data.mixed leaves nothing of {task}: its shares sum to {sum(self.mixed.values()):g}")
         self.fewshot: FewShot | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -118,12 +132,24 @@ class FewShotData(TextData):
         return Outputs.of(draw.task, splits, self.references == "drawn")
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
-        rows = self._rows("train")
-        sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
-        texts = [self.task_name] if is_text([example for _, example in rows]) else []
+        pools = {self.task_name: self._rows("train"), **{name: self._beside(name) for name in self.mixed}}
+        rows = [row for pool in pools.values() for row in pool]
+        sampler: StreamSampler | MixtureSampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
+        if self.mixed:
+            shares = np.array([1 - sum(self.mixed.values()), *self.mixed.values()])
+            sizes = [len(pool) for pool in pools.values()]
+            sampler = MixtureSampler(sizes, shares, self.batch_size, self.seed, **self._place())
+        texts = [name for name, pool in pools.items() if is_text([example for _, example in pool])]
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
-        return self._loader(TextRows(rows, texts, self.seed, references=self.references), Placed(sampler))
+        made = TextRows(rows, texts, self.seed, self.objective, references=self.references)
+        return self._loader(made, Placed(sampler))
+
+    def _beside(self, name: str) -> list[tuple[str, Example]]:
+        examples = load_examples(self.root, name, self.seed, ["train"], self.k)
+        if is_text(examples) and not (examples := documents(examples)):
+            raise UserError(f"--data.mixed {name} in {self.root} has no document of two words or more")
+        return [(name, example) for example in self._read(name, examples)]
 
     def val_dataloader(self) -> DataLoader[TextBatch]:
         return self._sequence(self._rows("dev"))
@@ -149,6 +175,6 @@ class FewShotData(TextData):
         rows = [(self.fewshot.task.name, example) for example in self._read(self.fewshot.task.name, examples)]
         if split != "train" and is_text(examples):
             # Cut at the same places whatever the seed, so that scores can be compared.
-            texts = TextRows(rows, [self.fewshot.task.name], 0)
+            texts = TextRows(rows, [self.fewshot.task.name], 0, self.objective)
             rows = [texts.row(number, number) for number in range(len(rows))]
         return rows

@@ -52,7 +52,7 @@ class MixtureData(TextData):
         missing: What is done about source tasks that are not under root: ``error`` names them all, ``skip`` leaves them
             out and says so.
         objective: What is learned of unlabelled text: ``prefix-lm`` (input: the first part of a window, target: the
-            rest) or ``span-corruption``.
+            rest), ``span-corruption``, or another of :mod:`mpt.data.modules.denoising`.
         window: Words of unlabelled text in an example.
         retrieved: The source tasks, in place of tasks or a partition: those that a target's key retrieves.
         target: Name of a target task that is mixed in (SPoT's multi-task mixture): the train examples of its draw

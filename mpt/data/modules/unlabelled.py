@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch.utils.data import Dataset
 
 from mpt.data.modules.batch import TextBatch, collate
-from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective
+from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective, words_of
 from mpt.data.modules.references import ReferenceChoice, drawn
 from mpt.data.tasks.task import Example, is_text
 from mpt.util.errors import UserError
@@ -31,10 +31,10 @@ def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:
 
 def documents(examples: Sequence[Example]) -> list[Example]:
     """Those that can be cut into a beginning and a rest: documents of two words or more."""
-    return [example for example in examples if len(example.targets[0].split(maxsplit=1)) > 1]
+    return [example for example in examples if len(words_of(example.targets[0])) > 1]
 
 
-def check_objective(objective: str, window: int) -> None:
+def check_objective(objective: str, window: int = 2) -> None:
     """Complain of options of a data module that cannot be right."""
     if objective not in OBJECTIVES:
         raise UserError(f"--data.objective is one of {', '.join(OBJECTIVES)}, not {objective!r}.")
@@ -75,7 +75,7 @@ class TextRows(Dataset[TextBatch]):
         if name not in self.texts:
             return name, drawn(example, self.seed, place) if self.references == "drawn" else example
         rng = StableRandom("unlabelled", self.seed, place)
-        words = example.targets[0].split()
+        words = words_of(example.targets[0])
         first = rng.below(max(1, len(words) - self.window + 1))
         source, target = OBJECTIVES[self.objective](words[first : first + self.window], rng)
         return name, Example(source, (target,))
