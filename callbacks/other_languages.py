@@ -9,11 +9,14 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.answering import answered, score_predictions
 from mpt.metrics.generation import ascii_share, empty_share, language_confidence
+from mpt.prompt.files import check_fits
+from mpt.prompt.parts import load_parts
 from mpt.record.folder import LANGUAGES
 from mpt.record.rows import Prediction
 from mpt.util.errors import UserError
@@ -35,6 +38,8 @@ class OtherLanguages(Callback):
         examples: How many dev examples of each are answered at an evaluation.
         test_examples: How many test examples; all if null.
         shown: How many answers to each are kept.
+        parts: Folder of a factorised prompt. A task in a language is then answered with that language's sub-prompt in
+            the place of the prompt's first rows (Vu et al.'s recombination); null leaves the prompt as it is.
         least_bytes: Answers of fewer bytes are in no language, see :func:`mpt.metrics.generation.named`.
     """
 
@@ -45,6 +50,7 @@ class OtherLanguages(Callback):
         examples: int = 64,
         test_examples: int | None = None,
         shown: int = 3,
+        parts: str | None = None,
         least_bytes: int = 0,
     ) -> None:
         if not tasks:
@@ -54,6 +60,7 @@ class OtherLanguages(Callback):
                 raise UserError(f"OtherLanguages: {name} must be at least {least}, not {value}")
         self.tasks, self.learned, self.shown, self.least_bytes = tasks, learned, shown, least_bytes
         self.examples: Mapping[str, int | None] = {"dev": examples, "test": test_examples}
+        self.parts = parts
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -74,9 +81,10 @@ class OtherLanguages(Callback):
         for task, language in self.tasks.items():
             metric, text = self._rows(trainer, task, split)
             rows = []
+            prompt = None if self.parts is None else self._recombined(learner, language)
             for part in text.parts(trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 with trainer.precision_plugin.forward_context(), torch.no_grad():
-                    rows += answered(part, learner.written(part))
+                    rows += answered(part, learner.written(part, prompt))
             said = [row.prediction for row in rows]
             measures = {metric: score_predictions(metric, rows, learner.backbone.pieces)}
             for code in dict.fromkeys((language, self.learned)):
@@ -86,6 +94,19 @@ class OtherLanguages(Callback):
                 learner.log(f"{split}/{task}/{name}", value, batch_size=len(rows))
             if trainer.is_global_zero:
                 self._keep(trainer, task, language, split, rows[: self.shown])
+
+    def _recombined(self, learner: Any, language: str) -> Tensor:
+        """The learner's prompt with the sub-prompt of a language in the place of its first rows, ``[P, H]``."""
+        assert self.parts is not None
+        rows, stored = load_parts(self.parts, [f"language/{language}"])
+        backbone = learner.backbone
+        check_fits(stored, self.parts, backbone.hidden_size, learner.backbone_name, backbone.fingerprint)
+        whole: Tensor = learner.whole
+        if len(rows) >= len(whole):
+            raise UserError(
+                f"OtherLanguages: a language has {len(rows)} rows in {self.parts}, the whole prompt {len(whole)}"
+            )
+        return torch.cat([rows.to(whole), whole[len(rows) :]])
 
     def _rows(self, trainer: Any, task: str, split: Literal["dev", "test"]) -> tuple[str, TextBatch]:
         if (task, split) not in self._read:

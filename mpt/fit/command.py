@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 # Imported so that their short names work on the command line (`--model.init SavedPrompt`).
+import mpt.data.modules.combined
 import mpt.data.modules.episodes
 import mpt.data.modules.few_shot
 import mpt.data.modules.mixture

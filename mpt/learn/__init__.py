@@ -1,10 +1,21 @@
 """Who learns: LightningModules over one backbone."""
 
+from mpt.learn.factorised import FactorisedPromptTuning
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.learner import Learner
 from mpt.learn.lora import LoRA
 from mpt.learn.meta_prompt_tuning import MetaPromptTuning
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
+from mpt.learn.sub_prompt import SubPromptTuning
 
-__all__ = ["FineTuning", "Learner", "LoRA", "MetaPromptTuning", "PromptAdafactor", "PromptTuning"]
+__all__ = [
+    "FactorisedPromptTuning",
+    "FineTuning",
+    "Learner",
+    "LoRA",
+    "MetaPromptTuning",
+    "PromptAdafactor",
+    "PromptTuning",
+    "SubPromptTuning",
+]

@@ -354,17 +354,19 @@ class Learner(LightningModule, ABC):
         self.outputs += answered(text, said, task)
         return loss
 
-    def written(self, text: TextBatch) -> list[str]:
-        """What the model writes to B inputs, whatever counts as an answer."""
-        return self._written(text, self.backbone.encode(text.inputs, text.targets).to(self.device))
+    def written(self, text: TextBatch, prompt: Tensor | None = None) -> list[str]:
+        """What the model writes to B inputs, whatever counts as an answer; behind another prompt where one is given."""
+        tensors = self.backbone.encode(text.inputs, text.targets).to(self.device)
+        return self._written(text, tensors, prompt)
 
     def _answers(self, text: TextBatch, tensors: Batch) -> list[str]:
         if self.answers == "labels":
             return self._likeliest(self.prompt_for(text), tensors, self.labels)[0]
         return self._written(text, tensors)
 
-    def _written(self, text: TextBatch, tensors: Batch) -> list[str]:
-        return self.backbone.answer(self.prompt_for(text), replace(tensors, labels=None)).texts  # no loss is asked for
+    def _written(self, text: TextBatch, tensors: Batch, prompt: Tensor | None = None) -> list[str]:
+        prompt = self.prompt_for(text) if prompt is None else prompt
+        return self.backbone.answer(prompt, replace(tensors, labels=None)).texts  # no loss is asked for
 
     def _likeliest(
         self, prompt: Tensor | None, tensors: Batch, labels: Sequence[str], targets: Sequence[str] = ()

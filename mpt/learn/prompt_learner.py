@@ -68,14 +68,19 @@ class PromptLearner(Learner):
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
         self.prompt = SoftPrompt(self.init(self.prompt_length, vocabulary))
 
-    def prompt_for(self, batch: TextBatch) -> Tensor:
+    @property
+    def whole(self) -> Tensor:
+        """The prompt that is stored and read, ``[P, H]``: all that is learned, and what stands before it."""
         prompt: Tensor = self.prompt()
         return prompt
+
+    def prompt_for(self, batch: TextBatch) -> Tensor:
+        return self.whole
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known = {"fingerprint": self.backbone.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
         facts = known | self.backbone.options.remembered | backbone_facts(self.backbone.config) | facts
-        save_prompt(folder, self.prompt.weight, self.backbone_name, self.backbone.decoder_only, facts, prompt_card)
+        save_prompt(folder, self.whole, self.backbone_name, self.backbone.decoder_only, facts, prompt_card)
 
     def identity(self, data: Any) -> dict[str, Any]:
         # The weights decide, not what they are called.
@@ -92,13 +97,13 @@ class PromptLearner(Learner):
                 f"prompt {folder} was learned {'without' if chats else 'behind'} a chat template: {way} "
                 "--model.backbone_options.chat_template true"
             )
-        if stored.weight.shape != self.prompt.weight.shape:
+        if stored.weight.shape != self.whole.shape:
             raise UserError(
                 f"prompt {folder} is {list(stored.weight.shape)}, but prompt_length is {self.prompt_length}: "
                 "give the configuration it was trained with"
             )
         with torch.no_grad():
-            self.prompt.weight.copy_(stored.weight)
+            self.prompt.weight.copy_(stored.weight[-len(self.prompt.weight) :])
 
     @property
     def starts_learned(self) -> bool:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
+from mpt.prompt.parts import load_parts
 from mpt.util.errors import UserError
 
 
@@ -253,6 +254,27 @@ class SavedPrompt(Initialiser):
         stored = load_prompt(self.path)
         _check(stored, self.path, length, vocabulary)
         return stored.weight
+
+
+class Parts(Initialiser):
+    """Some parts of a factorised prompt, joined, and behind them rows of another start.
+
+    Args:
+        path: folder of the prompt, which :class:`mpt.learn.FactorisedPromptTuning` wrote.
+        names: of the parts, in their order: ``language/en``, ``task/span-corruption``.
+        backoff: where the rest of the prompt's rows start.
+    """
+
+    def __init__(self, path: str, names: list[str], backoff: Initialiser | None = None) -> None:
+        self.path, self.names, self.backoff = path, names, backoff or SampledVocabulary()
+
+    def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
+        rows, stored = load_parts(self.path, self.names)
+        check_fits(stored, self.path, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint)
+        if len(rows) > length:
+            raise UserError(f"{', '.join(self.names)} of prompt {self.path} have {len(rows)} rows, more than {length}")
+        rest = length - len(rows)
+        return torch.cat([rows, self.backoff(rest, vocabulary)]) if rest else rows
 
 
 def _checked(seed: int | None) -> int | None:

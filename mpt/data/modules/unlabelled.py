@@ -74,8 +74,13 @@ class TextRows(Dataset[TextBatch]):
         name, example = self.rows[number]
         if name not in self.texts:
             return name, drawn(example, self.seed, place) if self.references == "drawn" else example
+        return self.cut(number, place, self.objective)
+
+    def cut(self, number: int, place: int, objective: DenoisingObjective) -> tuple[str, Example]:
+        """What an objective makes of a window of a document."""
+        name, example = self.rows[number]
         rng = StableRandom("unlabelled", self.seed, place)
         words = words_of(example.targets[0])
         first = rng.below(max(1, len(words) - self.window + 1))
-        source, target = OBJECTIVES[self.objective](words[first : first + self.window], rng)
+        source, target = OBJECTIVES[objective](words[first : first + self.window], rng)
         return name, Example(source, (target,))

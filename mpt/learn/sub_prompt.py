@@ -1,0 +1,69 @@
+"""Prompt tuning behind rows that stay: a task's sub-prompt beside a language's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from mpt.backbone.loading import BackboneOptions
+from mpt.backbone.model import FrozenBackbone
+from mpt.learn.answering import Answering
+from mpt.learn.optimizers import PromptAdafactor
+from mpt.learn.prompt_tuning import PromptTuning
+from mpt.prompt.files import check_fits
+from mpt.prompt.initialisers import Initialiser, SampledVocabulary
+from mpt.prompt.parts import PARTS, laid_out, load_parts
+
+
+class SubPromptTuning(PromptTuning):
+    """Learns a sub-prompt behind parts of another prompt, which stay as they are (Vu et al. 2022).
+
+    What is stored is the whole prompt, whose ``parts`` are ``before`` and ``learned``.
+
+    Args:
+        backbone: hub name, local folder, or ``mpt-tiny``.
+        before: folder of the prompt, which :class:`mpt.learn.FactorisedPromptTuning` wrote.
+        before_parts: which of its parts stand before what is learned, such as ``language/en``.
+        prompt_length: rows that are learned, P (Vu et al.: 50).
+        init: where these start.
+        optimizer: how they are learned.
+        lr_scheduler: optional schedule, stepped every optimiser step.
+        backbone_options: how the backbone is loaded and how much it reads.
+        answers: what is judged: what the model writes, or the likeliest label.
+    """
+
+    stays: Tensor
+
+    def __init__(
+        self,
+        before: str,
+        before_parts: list[str],
+        backbone: str = "mpt-tiny",
+        prompt_length: int = 50,
+        init: Initialiser = SampledVocabulary(),  # noqa: B008 (immutable)
+        optimizer: OptimizerCallable = PromptAdafactor,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
+        answers: Answering = "written",
+    ) -> None:
+        super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options, answers)
+        self.before, self.before_parts = before, before_parts
+
+    def build_on(self, backbone: FrozenBackbone, labels: tuple[str, ...]) -> None:
+        rows, stored = load_parts(self.before, self.before_parts)
+        check_fits(stored, self.before, backbone.hidden_size, self.backbone_name, backbone.fingerprint)
+        super().build_on(backbone, labels)
+        backbone.check_lengths(len(rows) + self.prompt_length)
+        self.register_buffer("stays", rows.float(), persistent=False)
+
+    @property
+    def whole(self) -> Tensor:
+        return torch.cat([self.stays, self.prompt()])
+
+    def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
+        parts = laid_out({"before": len(self.stays), "learned": self.prompt_length})
+        super().save_learned(folder, {PARTS: parts, **facts})
