@@ -1,6 +1,8 @@
 """Build the embedded backbone's tokenizer: a token per word of the made-up world, bytes for all else.
 
-python -m mpt.assets.tokenizer FOLDER
+python -m mpt.assets.tokenizer FOLDER [second]
+
+With ``second`` it has the words of the world's second language too.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ from transformers import PreTrainedTokenizerFast
 
 from mpt.data.synthetic.instructions import lesson
 from mpt.data.synthetic.lexicon import vocabulary
+from mpt.data.synthetic.second_language import other_word
 from mpt.util.stable_random import StableRandom
 
 SENTINELS = 32
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
 
 
-def build_tokenizer(model_max_length: int = 512) -> PreTrainedTokenizerFast:
+def build_tokenizer(model_max_length: int = 512, second: bool = False) -> PreTrainedTokenizerFast:
     """The tokenizer, with ids ordered: special tokens, words (commonest first), bytes, sentinels.
 
     Any UTF-8 text decodes to itself: texts are split into byte-level pieces (so there is no unknown
@@ -33,11 +36,14 @@ def build_tokenizer(model_max_length: int = 512) -> PreTrainedTokenizerFast:
     for _ in range(20_000):
         for text in lesson(rng, 0.5):
             counts.update(text.split())
+    if second:
+        counts.update({other_word(word): count for word, count in counts.items() if word.isalpha()})
     total = sum(counts.values())
-    space = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(" ")[0][0]
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     # a byte costs more than any word, so that a known word is never spelt
     pieces = [(t, 0.0) for t in (PAD, EOS, UNK)]
-    pieces += [(space + word, math.log(n / total)) for word, n in counts.most_common()]
+    spelt = ((as_bytes.pre_tokenize_str(f" {word}")[0][0], n) for word, n in counts.most_common())
+    pieces += [(piece, math.log(n / total)) for piece, n in spelt]
     pieces += [(byte, -25.0) for byte in sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=False))
     tokenizer.normalizer = normalizers.Prepend(" ")
@@ -68,5 +74,6 @@ def build_tokenizer(model_max_length: int = 512) -> PreTrainedTokenizerFast:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    build_tokenizer().save_pretrained(folder)
-    print(f"{folder}: {len(build_tokenizer())} tokens")
+    tokenizer = build_tokenizer(second=sys.argv[2:] == ["second"])
+    tokenizer.save_pretrained(folder)
+    print(f"{folder}: {len(tokenizer)} tokens")

@@ -18,6 +18,7 @@ from mpt.data.modules.streams import StreamSampler
 from mpt.data.modules.text_data import TextData
 from mpt.data.modules.unlabelled import check_objective
 from mpt.data.synthetic.instructions import document, lesson
+from mpt.data.synthetic.second_language import other_language, translation
 from mpt.data.tasks.task import Example, Task
 from mpt.util.errors import UserError
 from mpt.util.reading import LARGEST_DATA, read_bytes, why_unread
@@ -43,6 +44,9 @@ class WorldData(TextData):
         running_text: Share of examples that are span corruption or prefix-LM (half each) of running text.
         words: Share of lessons about single words in the place of sentences, where a lesson can be.
         fields: Share of lessons where what is asked for stands behind the text and not in the instruction.
+        second: Share of examples in the world's second language, instruction, text and answer alike.
+        translated: Share of examples that are some words of one language, asked for in the other: all that says that
+            the two are of one world.
         fixed_steps: Batches with fixed label words only.
         ramp_steps: Batches over which the share of random label words then rises to ``most_random``.
         first_random: Share of random label words at the start of that rise.
@@ -60,6 +64,8 @@ class WorldData(TextData):
         running_text: float = 0.1,
         words: float = 0.3,
         fields: float = 0.0,
+        second: float = 0.0,
+        translated: float = 0.0,
         fixed_steps: int = 500,
         ramp_steps: int = 1000,
         first_random: float = 0.3,
@@ -72,6 +78,7 @@ class WorldData(TextData):
         if chunk < 1 or ramp_steps < 1 or fixed_steps < 0:
             raise UserError("--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more.")
         self.running_text, self.words, self.fields = running_text, words, fields
+        self.second, self.translated = second, translated
         self.fixed_steps, self.ramp_steps = fixed_steps, ramp_steps
         self.first_random, self.most_random = first_random, most_random
         self.chunk, self.dev_size = chunk, dev_size
@@ -107,10 +114,15 @@ class WorldData(TextData):
         return self.val_dataloader()
 
     def _pair(self, rng: StableRandom, random_labels: float) -> Pair:
+        if self.translated and rng.chance(self.translated):
+            return translation(rng)
+        second = self.second > 0 and rng.chance(self.second)
         if rng.chance(self.running_text):
-            words = document(rng).split()
+            text = document(rng)
+            words = (other_language(text) if second else text).split()
             return span_corruption(words, rng) if rng.chance(0.5) else prefix_lm(words, rng)
-        return lesson(rng, random_labels, self.words, self.fields)
+        source, target = lesson(rng, random_labels, self.words, self.fields)
+        return (other_language(source), other_language(target)) if second else (source, target)
 
 
 class _ChunkStream(IterableDataset[TextBatch]):

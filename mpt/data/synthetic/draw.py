@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpt.data.synthetic.second_language import SECOND_RECIPES, TEXT_RECIPES
 from mpt.data.synthetic.suite import RECIPES, TaskRecipe
 from mpt.data.tasks.sampling import sample
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
@@ -10,12 +11,13 @@ from mpt.util.names import nearest
 from mpt.util.stable_random import StableRandom
 
 TEST_SIZE = 200
+_ALL = {**RECIPES, **SECOND_RECIPES, **TEXT_RECIPES}
 _POOL = 4  # training examples that a seed can draw from, in units of what it draws
 
 
 def synthetic_tasks() -> dict[str, Task]:
-    """Every task of the suite by name."""
-    return {name: recipe.task for name, recipe in RECIPES.items()}
+    """Every task by name: of the suite, of the same in the second language, and unlabelled text in both."""
+    return {name: recipe.task for name, recipe in _ALL.items()}
 
 
 def synthetic_fewshot(task: str, seed: int, k: Shots | None = None) -> FewShot:
@@ -30,9 +32,9 @@ def synthetic_fewshot(task: str, seed: int, k: Shots | None = None) -> FewShot:
     Raises:
         UserError: no task of that name, or ``k`` is not a positive number.
     """
-    recipe = RECIPES.get(task)
+    recipe = _ALL.get(task)
     if recipe is None:
-        raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, RECIPES)}")
+        raise UserError(f"There is no task {task!r} in the synthetic suite; {nearest(task, _ALL)}")
     labels = recipe.task.labels
     if k is None:
         k = 16 if labels else 32
