@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +15,15 @@ from torch import Tensor
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
 from mpt.learn.answering import answered, score_predictions
+from mpt.learn.sub_prompt import SubPromptTuning
 from mpt.metrics.generation import ascii_share, empty_share, language_confidence
-from mpt.prompt.files import check_fits
 from mpt.prompt.parts import load_parts
 from mpt.record.folder import LANGUAGES
 from mpt.record.rows import Prediction
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
+
+_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)?")
 
 
 class OtherLanguages(Callback):
@@ -33,13 +36,15 @@ class OtherLanguages(Callback):
     them.
 
     Args:
-        tasks: Names of tasks in the data's root, and the language of each by CLD3's code: ``xquad-questions-th: th``.
+        tasks: Names of tasks in the data's root, and the language of each by CLD3's code: ``xquad-questions-th: th``. A
+            language of another name, as a made-up one, has no LID.
         learned: Language of the task that is learned.
         examples: How many dev examples of each are answered at an evaluation.
         test_examples: How many test examples; all if null.
         shown: How many answers to each are kept.
-        parts: Folder of a factorised prompt. A task in a language is then answered with that language's sub-prompt in
-            the place of the prompt's first rows (Vu et al.'s recombination); null leaves the prompt as it is.
+        recombine: Whether a task is answered with its language's sub-prompt in the place of the rows that stand before
+            what is learned (Vu et al.'s recombination), from the prompt that :class:`mpt.learn.SubPromptTuning` took
+            these of.
         least_bytes: Answers of fewer bytes are in no language, see :func:`mpt.metrics.generation.named`.
     """
 
@@ -50,7 +55,7 @@ class OtherLanguages(Callback):
         examples: int = 64,
         test_examples: int | None = None,
         shown: int = 3,
-        parts: str | None = None,
+        recombine: bool = False,
         least_bytes: int = 0,
     ) -> None:
         if not tasks:
@@ -60,7 +65,7 @@ class OtherLanguages(Callback):
                 raise UserError(f"OtherLanguages: {name} must be at least {least}, not {value}")
         self.tasks, self.learned, self.shown, self.least_bytes = tasks, learned, shown, least_bytes
         self.examples: Mapping[str, int | None] = {"dev": examples, "test": test_examples}
-        self.parts = parts
+        self.recombine = recombine
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -81,13 +86,13 @@ class OtherLanguages(Callback):
         for task, language in self.tasks.items():
             metric, text = self._rows(trainer, task, split)
             rows = []
-            prompt = None if self.parts is None else self._recombined(learner, language)
+            prompt = self._recombined(learner, language) if self.recombine else None
             for part in text.parts(trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 with trainer.precision_plugin.forward_context(), torch.no_grad():
                     rows += answered(part, learner.written(part, prompt))
             said = [row.prediction for row in rows]
             measures = {metric: score_predictions(metric, rows, learner.backbone.pieces)}
-            for code in dict.fromkeys((language, self.learned)):
+            for code in filter(_CODE.fullmatch, dict.fromkeys((language, self.learned))):
                 measures[f"LID_{code}"] = language_confidence(said, code, self.least_bytes)
             measures |= {"ASCII": ascii_share(said), "empty": empty_share(said)}
             for name, value in measures.items():
@@ -97,16 +102,10 @@ class OtherLanguages(Callback):
 
     def _recombined(self, learner: Any, language: str) -> Tensor:
         """The learner's prompt with the sub-prompt of a language in the place of its first rows, ``[P, H]``."""
-        assert self.parts is not None
-        rows, stored = load_parts(self.parts, [f"language/{language}"])
-        backbone = learner.backbone
-        check_fits(stored, self.parts, backbone.hidden_size, learner.backbone_name, backbone.fingerprint)
-        whole: Tensor = learner.whole
-        if len(rows) >= len(whole):
-            raise UserError(
-                f"OtherLanguages: a language has {len(rows)} rows in {self.parts}, the whole prompt {len(whole)}"
-            )
-        return torch.cat([rows.to(whole), whole[len(rows) :]])
+        if not isinstance(learner, SubPromptTuning):
+            raise UserError(f"OtherLanguages: recombine goes with SubPromptTuning, not with {type(learner).__name__}")
+        rows, _ = load_parts(learner.before, [f"language/{language}"])
+        return torch.cat([rows.to(learner.whole), learner.whole[len(learner.stays) :]])
 
     def _rows(self, trainer: Any, task: str, split: Literal["dev", "test"]) -> tuple[str, TextBatch]:
         if (task, split) not in self._read:

@@ -331,7 +331,7 @@ def _data_name(data: Any) -> str:
     args = data.init_args if data is not None and "init_args" in data else {}
     if args.get("task"):
         return f"{called(str(args.get('task')))}-{args.get('seed')}"
-    tasks = args.get("tasks") or []
+    tasks = args.get("tasks") or [*(args.get("languages") or ())]
     if 0 < len(tasks) <= 3:  # of more, a name would be too long
         return "+".join(Path(task).stem for task in tasks)
     return str(args.get("partition") or "run")

@@ -108,7 +108,7 @@ def test_learned_recombined_and_answered(tmp_path, capsys, monkeypatch, model_fo
     fit = small_fit(model, root, tmp_path / "run", data__metric="SP-ROUGE", trainer__max_steps=2)
     sub = ["--model", "SubPromptTuning", "--model.before", parts, "--model.before_parts", '["language/en"]']
     watch = ["--trainer.callbacks+=OtherLanguages", '--trainer.callbacks.tasks={"andere": "de"}']
-    options = ["--config", "prompt_tuning", *sub, *fit, *watch, f"--trainer.callbacks.parts={parts}"]
+    options = ["--config", "prompt_tuning", *sub, *fit, *watch, "--trainer.callbacks.recombine=true"]
     assert (done := mpt("fit", *options)).code == 0, done.err
     learned = load_prompt(tmp_path / "run" / "prompt")
     assert learned.facts["parts"] == {"before": [0, 2], "learned": [2, 6]}

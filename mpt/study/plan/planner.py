@@ -96,6 +96,9 @@ class Planner:
         if study.sources or setting.sources != load_partition(setting.given).source:
             # By name: what is learned on must not change with what is in the folder when the run starts.
             data = {"data.tasks": [*map(study.reference, setting.sources)], "data.partition": None}
+        assert method.upstream is not None
+        if self.resolved(method.upstream, {}).class_name("data") == "CombinedData":
+            data = {}  # which names what it learns on by itself
         partition = setting.name if study.has_several and not study.shares_upstream else None
         context = RunContext(method, "upstream", setting, partition, seed=seed)
         options = self.options(context, f"upstream-{seed}", data, setting.source_k)
@@ -245,7 +248,8 @@ class Planner:
 
 
 def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, where: str) -> dict[str, str]:
-    """How a downstream run starts from what an upstream one learned: from its prompt, or from its whole model.
+    """How a downstream run starts from what an upstream one learned: from its prompt, behind parts of it, or from its
+    whole model.
 
     Args:
         folder: of the upstream run.
@@ -261,6 +265,8 @@ def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, w
     if then in _WHOLE:
         keeper = upstream.callback("KeepBest")
         return {"model.start": f"{folder}/{keeper['callback.folder'] if keeper else 'model'}"}
+    if then == "SubPromptTuning":
+        return {"model.before": f"{folder}/prompt"}
     return {"model.init": "mpt.prompt.initialisers.SavedPrompt", "model.init.path": f"{folder}/prompt"}
 
 
