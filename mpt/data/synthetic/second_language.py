@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from mpt.data.synthetic.instructions import document
 from mpt.data.synthetic.lexicon import vocabulary
+from mpt.data.synthetic.scenes import make_scene
+from mpt.data.synthetic.skills import shown
 from mpt.data.synthetic.suite import RECIPES, Pair, TaskRecipe
 from mpt.data.tasks.task import Task
 from mpt.util.stable_random import StableRandom
@@ -80,6 +82,15 @@ def _text(name: str, second: bool) -> TaskRecipe:
     return TaskRecipe(Task(name, "other", "Rouge-L"), make)
 
 
+def _digest(rng: StableRandom, label: str) -> Pair:
+    """What was done to which thing by whom, of a sentence; no text of the schooling asks for it."""
+    scene = make_scene(rng, extras=0.5, adjectives=0.7)
+    return f"news : {scene.text()}", " ".join(shown(scene, part) for part in ("thing", "action", "agent"))
+
+
+_DIGEST = TaskRecipe(Task("syn-digest", "generation", "Rouge-L"), _digest)
 SECOND_RECIPES = {second_name(name): _second(recipe) for name, recipe in RECIPES.items()}
 TEXT_RECIPES = {name: _text(name, second) for name, second in (("syn-text", False), ("second-text", True))}
 """Unlabelled text in either language."""
+DIGEST_RECIPES = {"syn-digest": _DIGEST, "second-digest": _second(_DIGEST)}
+"""A task to learn in one language and to ask for in the other, that instructions do not name."""
