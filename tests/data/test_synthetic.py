@@ -15,7 +15,7 @@ from mpt.metrics.crossfit import METRICS
 from mpt.util.errors import UserError
 from mpt.util.stable_random import StableRandom
 
-TASKS = synthetic_tasks()
+TASKS = {name: task for name, task in synthetic_tasks().items() if name in RECIPES}
 SUITE_PARTITIONS = [name for name in partition_names() if name.startswith("synthetic-")]
 
 
