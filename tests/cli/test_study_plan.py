@@ -15,7 +15,7 @@ from support.toy_study import SEEDS, write_study, write_study_of_two
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import SYNTHETIC
-from mpt.data.synthetic.draw import synthetic_tasks
+from mpt.data.synthetic.suite import RECIPES
 from mpt.learn.targets import check_targets
 from mpt.record.result import RunResult
 from mpt.study.plan.fingerprints import read_draw
@@ -181,5 +181,5 @@ def test_labels_of_a_target_that_are_one_are_told(mpt, tmp_path, model_folder):
 def test_the_bundled_backbone_writes_all_outputs_of_the_embedded_suite():
     """So that a plan with both need not load the libraries that would tell."""
     encode = FrozenBackbone(BUNDLED, BackboneOptions(max_target_length=ENOUGH)).encode
-    for name in synthetic_tasks():
+    for name in RECIPES:
         assert check_targets(encode, read_draw(SYNTHETIC, name, 13, None, None).outputs) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpt.data.fewshot.files import SYNTHETIC
+from mpt.data.synthetic.second_language import SECOND
 from mpt.data.tasks.outputs import Outputs
 from mpt.fit.resolve import ResolvedRun
 from mpt.record.options import as_words
@@ -72,7 +73,8 @@ def _asked(run: PlannedRun) -> tuple[str, ...]:
 def _is_known(run: ResolvedRun) -> bool:
     limit = run.said("model.backbone_options.max_target_length")
     bundled = run["model.backbone"] == BUNDLED and not Path(BUNDLED).is_dir()
-    made = run["data.root"] == SYNTHETIC and not is_yaml(str(run.get("data.task")))
+    task = str(run.get("data.task"))  # of sources, no name
+    made = run["data.root"] == SYNTHETIC and not is_yaml(task) and not task.startswith(SECOND)
     return bundled and made and (limit is None or limit >= ENOUGH)
 
 

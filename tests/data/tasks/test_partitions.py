@@ -119,7 +119,7 @@ SUBSETS = {"classification-12-to-classification": 12, "classification-24-to-clas
 
 
 def is_synthetic(name: str) -> bool:
-    return name.startswith("synthetic-")
+    return name.startswith("synthetic-") or name == "xgen-synthetic"
 
 
 @pytest.mark.parametrize(("name", "counts"), TABLE_1.items())
