@@ -238,3 +238,25 @@ def test_the_quickstart_of_english_is_that_of_the_committed_scores():
             wanted = [f"{likeliest[method, target]} ({written[method, target]})" for method in methods]
             assert [cell.strip() for cell in line.split("|")[2:-1]] == wanted
     assert {method for method, _ in likeliest} == set(methods)
+
+
+def test_the_languages_are_those_of_the_committed_study():
+    results, page = ROOT / "experiments/results/xgen_synthetic", (ROOT / "docs/guides/languages.md").read_text("utf-8")
+    measured, scores = (
+        list(csv.DictReader((results / name).read_text(encoding="utf-8").splitlines()))
+        for name in ("languages.csv", "scores.csv")
+    )
+
+    def told(rows: list[dict[str, str]], column: str, **wanted: str) -> str:
+        values = [100 * float(row[column]) for row in rows if all(row[name] == value for name, value in wanted.items())]
+        assert len(values) == 3
+        return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+    methods = list(dict.fromkeys(row["method"] for row in scores))
+    for method in methods:
+        own = {"method": method, "target": "syn-digest"}
+        cells = [told(scores, "score", **own)]
+        cells += [told(measured, "value", measure=name, **own) for name in ("Rouge-L", "ASCII")]
+        assert f"| {' | '.join(cells)} |" in page
+    assert len(methods) == 10
+    assert f"PT has {told(scores, 'score', method='PT', target='second-digest')} there" in page
