@@ -10,14 +10,11 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
-from mpt.learn.answering import answered, score_predictions
-from mpt.learn.sub_prompt import SubPromptTuning
+from mpt.metrics import by_name as metrics
 from mpt.metrics.generation import ascii_share, empty_share, language_confidence
-from mpt.prompt.parts import load_parts
 from mpt.record.folder import LANGUAGES
 from mpt.record.rows import Prediction
 from mpt.util.errors import UserError
@@ -83,15 +80,18 @@ class OtherLanguages(Callback):
         self._answer(trainer, pl_module, "test")
 
     def _answer(self, trainer: Trainer, learner: Any, split: Literal["dev", "test"]) -> None:
+        if self.recombine and not hasattr(learner, "behind"):
+            raise UserError(f"OtherLanguages: recombine goes with SubPromptTuning, not with {type(learner).__name__}")
         for task, language in self.tasks.items():
             metric, text = self._rows(trainer, task, split)
-            rows = []
-            prompt = self._recombined(learner, language) if self.recombine else None
+            rows: list[Prediction] = []
+            prompt = learner.behind(f"language/{language}") if self.recombine else None
             for part in text.parts(trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 with trainer.precision_plugin.forward_context(), torch.no_grad():
-                    rows += answered(part, learner.written(part, prompt))
-            said = [row.prediction for row in rows]
-            measures = {metric: score_predictions(metric, rows, learner.backbone.pieces)}
+                    said = learner.written(part, prompt)
+                rows += map(Prediction, part.inputs, part.references, said)
+            said, golds = [row.prediction for row in rows], [row.references for row in rows]
+            measures = {metric: metrics.score(metric, said, golds, learner.backbone.pieces)}
             for code in filter(_CODE.fullmatch, dict.fromkeys((language, self.learned))):
                 measures[f"LID_{code}"] = language_confidence(said, code, self.least_bytes)
             measures |= {"ASCII": ascii_share(said), "empty": empty_share(said)}
@@ -99,13 +99,6 @@ class OtherLanguages(Callback):
                 learner.log(f"{split}/{task}/{name}", value, batch_size=len(rows))
             if trainer.is_global_zero:
                 self._keep(trainer, task, language, split, rows[: self.shown])
-
-    def _recombined(self, learner: Any, language: str) -> Tensor:
-        """The learner's prompt with the sub-prompt of a language in the place of its first rows, ``[P, H]``."""
-        if not isinstance(learner, SubPromptTuning):
-            raise UserError(f"OtherLanguages: recombine goes with SubPromptTuning, not with {type(learner).__name__}")
-        rows, _ = load_parts(learner.before, [f"language/{language}"])
-        return torch.cat([rows.to(learner.whole), learner.whole[len(learner.stays) :]])
 
     def _rows(self, trainer: Any, task: str, split: Literal["dev", "test"]) -> tuple[str, TextBatch]:
         if (task, split) not in self._read:

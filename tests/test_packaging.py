@@ -40,8 +40,20 @@ def test_the_wheel_has_a_name_of_its_own_and_the_package_and_the_command_are_cal
     assert f"\nName: {DISTRIBUTION}\n" in facts and "mpt = mpt.cli.main:main" in commands
     assert versions()["mpt"] == re.search(r"\nVersion: (\S+)\n", facts).group(1)
     extras = set(re.findall(r"\nProvides-Extra: (\S+)", facts))
-    assert extras == {"bayes", "dev", "docs", "gguf", "higher", "learn2learn", "peft", "quantization", "ray", "serve"}
-    assert f'\nRequires-Dist: {DISTRIBUTION}[docs,gguf,higher,peft,ray,serve]; extra == "dev"\n' in facts
+    assert extras == {
+        "bayes",
+        "dev",
+        "docs",
+        "gguf",
+        "higher",
+        "learn2learn",
+        "peft",
+        "quantization",
+        "ray",
+        "serve",
+        "xgen",
+    }
+    assert f'\nRequires-Dist: {DISTRIBUTION}[docs,gguf,higher,peft,ray,serve,xgen]; extra == "dev"\n' in facts
 
 
 def test_no_file_names_an_extra_or_the_distribution_by_a_strangers_name():

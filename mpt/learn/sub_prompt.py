@@ -64,6 +64,11 @@ class SubPromptTuning(PromptTuning):
     def whole(self) -> Tensor:
         return torch.cat([self.stays, self.prompt()])
 
+    def behind(self, part: str) -> Tensor:
+        """What was learned behind another part of the prompt that was given: a recombination, ``[P, H]``."""
+        rows, _ = load_parts(self.before, [part])
+        return torch.cat([rows.to(self.stays), self.prompt()])
+
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         parts = laid_out({"before": len(self.stays), "learned": self.prompt_length})
         super().save_learned(folder, {PARTS: parts, **facts})
