@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,7 +60,7 @@ class OtherLanguages(Callback):
             if value is not None and value < least:
                 raise UserError(f"OtherLanguages: {name} must be at least {least}, not {value}")
         self.tasks, self.learned, self.shown, self.least_bytes = tasks, learned, shown, least_bytes
-        self.examples: Mapping[str, int | None] = {"dev": examples, "test": test_examples}
+        self.examples, self.test_examples = examples, test_examples
         self.recombine = recombine
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
 
@@ -106,13 +105,15 @@ class OtherLanguages(Callback):
             if not isinstance(own, FewShotData):
                 raise UserError(f"OtherLanguages goes with FewShotData, not with {type(own).__name__}")
             data = FewShotData(
-                task, own.root, own.seed, own.k, own.metric, test_examples=self.examples["test"], test_choice="spread"
+                task, own.root, own.seed, own.k, own.metric, test_examples=self.test_examples, test_choice="spread"
             )
             data.setup()
             assert data.task is not None
-            whole = join(list(data.val_dataloader() if split == "dev" else data.test_dataloader()))
-            most = self.examples[split]
-            self._read[task, split] = data.task.metric, next(whole.parts(most if most is not None else len(whole)))
+            if split == "dev":
+                text = next(join(list(data.val_dataloader())).parts(self.examples))
+            else:
+                text = join(list(data.test_dataloader()))
+            self._read[task, split] = data.task.metric, text
         return self._read[task, split]
 
     def _keep(self, trainer: Trainer, task: str, language: str, split: str, rows: list[Prediction]) -> None:

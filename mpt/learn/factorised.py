@@ -67,9 +67,11 @@ class FactorisedPromptTuning(PromptLearner, ExampleLearner):
         kinds = {LANGUAGE: (first for first, _ in pairs), TASK: (second for _, second in pairs)}
         names = [(kind, f"{kind}/{name}") for kind, own in kinds.items() for name in dict.fromkeys(own)]
         self.parts = laid_out({name: self.lengths[kind] for kind, name in names})
-        read, self.prompt_length = self.prompt_length, sum(self.lengths[kind] for kind, _ in names)
         super().build_on(backbone, labels)
-        self.prompt_length = read
+
+    @property
+    def learned_rows(self) -> int:
+        return max(last for _, last in self.parts.values())
 
     def prompt_for(self, batch: TextBatch) -> Tensor:
         """The prompt of each row, ``[B, P, H]``: rows of the table ``[R, H]``."""

@@ -356,8 +356,7 @@ class Learner(LightningModule, ABC):
 
     def written(self, text: TextBatch, prompt: Tensor | None = None) -> list[str]:
         """What the model writes to B inputs, whatever counts as an answer; behind another prompt where one is given."""
-        tensors = self.backbone.encode(text.inputs, text.targets).to(self.device)
-        return self._written(text, tensors, prompt)
+        return self._written(text, self.backbone.encode(text.inputs).to(self.device), prompt)
 
     def _answers(self, text: TextBatch, tensors: Batch) -> list[str]:
         if self.answers == "labels":

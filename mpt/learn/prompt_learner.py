@@ -66,7 +66,12 @@ class PromptLearner(Learner):
         self.backbone.check_lengths(self.prompt_length)
         refuse_too_large(self.backbone, self.prompt_length)
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
-        self.prompt = SoftPrompt(self.init(self.prompt_length, vocabulary))
+        self.prompt = SoftPrompt(self.init(self.learned_rows, vocabulary))
+
+    @property
+    def learned_rows(self) -> int:
+        """Rows of what is learned; as many as are read, where that is one prompt."""
+        return self.prompt_length
 
     @property
     def whole(self) -> Tensor:

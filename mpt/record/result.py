@@ -106,8 +106,8 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def _numbers(value: Mapping[str, Any]) -> bool:
-    return all(map(_number, value.values()))
+def _measures(value: Any) -> bool:
+    return isinstance(value, dict) and all("/" in name for name in value) and all(map(_number, value.values()))
 
 
 def _fraction(value: Any) -> bool:
@@ -126,7 +126,7 @@ _KINDS: dict[str, _Check] = {
     "metric": _text,
     "score": _fraction,
     "score_written": _fraction,
-    "measures": lambda value: isinstance(value, dict) and all("/" in name for name in value) and _numbers(value),
+    "measures": _measures,
     "dev_score": _number,
     "best_step": _count,
     "steps": _count,

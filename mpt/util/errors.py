@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -25,9 +26,14 @@ class NotFinite(Diverged):
 
 def mistake_behind(error: BaseException | None) -> UserError | None:
     """The user's mistake behind an exception: libraries that build our objects wrap what these raise."""
-    while error is not None and not isinstance(error, UserError):
+    return next((one for one in causes(error) if isinstance(one, UserError)), None)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, what it was raised from or beside, and so on."""
+    while error is not None:
+        yield error
         error = error.__cause__ or error.__context__
-    return error
 
 
 _OF_THE_SYSTEM = {
@@ -49,26 +55,23 @@ def system_mistake(error: BaseException | None) -> UserError | None:
     """What the system did not allow, where that is behind an exception and not a fault of ours: a name that is too
     long, a folder that may not be read, a full disk, more memory than there is.
     """
-    while error is not None:
-        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+    for one in causes(error):
+        if isinstance(one, MemoryError) or (isinstance(one, RuntimeError) and _NO_MEMORY.search(str(one))):
             return UserError(
                 "the memory does not suffice; take a shorter prompt, smaller batches, shorter inputs, fewer beams or a "
-                f"smaller backbone ({one_line(error)})"
+                f"smaller backbone ({one_line(one)})"
             )
-        if (fault := _fault(error)) is not None:
+        if (fault := _fault(one)) is not None:
             return UserError(_sentence(fault))
-        error = error.__cause__ or error.__context__
     return None
 
 
 def fault_of_the_system(error: BaseException | None) -> OSError | None:
     """What a call of the system said, where that is behind an exception and not a fault of ours."""
-    while error is not None and _fault(error) is None:
-        error = error.__cause__ or error.__context__
-    return _fault(error)
+    return next(filter(None, map(_fault, causes(error))), None)
 
 
-def _fault(error: BaseException | None) -> OSError | None:
+def _fault(error: BaseException) -> OSError | None:
     if isinstance(error, OSError):
         return error if error.errno in _OF_THE_SYSTEM else None
     told = _OF_RUST.search(str(error)) if type(error).__name__ == "SafetensorError" else None

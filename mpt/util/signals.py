@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from mpt.util.errors import causes
+
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
@@ -69,13 +71,11 @@ def signal_behind(end: BaseException) -> signal.Signals | None:
     Lightning turns Ctrl-C into an exit with code 1, and SIGTERM into one without a code.
     """
     lightning = sys.modules.get("pytorch_lightning.utilities.exceptions")
-    cause: BaseException | None = end
-    while cause is not None:
+    for cause in causes(end):
         if isinstance(cause, Terminated):
             return signal.Signals(int(cause.code or 0) - 128)
         if lightning is not None and isinstance(cause, lightning.SIGTERMException):
             return signal.SIGTERM
         if isinstance(cause, KeyboardInterrupt):
             return signal.SIGINT
-        cause = cause.__cause__ or cause.__context__
     return None

@@ -36,6 +36,8 @@ def words_of(text: str) -> list[str]:
     >>> words_of("a big dog"), words_of("北京是中国的首都 yes")
     (['a', 'big', 'dog'], ['北京是中', '国的首都', ' yes'])
     """
+    if not _ALONE.search(text):
+        return text.split()
     words: list[str] = []
     for found in _WORD.findall(text.strip()):
         bare = found.lstrip()

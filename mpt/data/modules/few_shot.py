@@ -134,11 +134,13 @@ class FewShotData(TextData):
     def train_dataloader(self) -> DataLoader[TextBatch]:
         pools = {self.task_name: self._rows("train"), **{name: self._beside(name) for name in self.mixed}}
         rows = [row for pool in pools.values() for row in pool]
-        sampler: StreamSampler | MixtureSampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
+        sampler: StreamSampler | MixtureSampler
         if self.mixed:
             shares = np.array([1 - sum(self.mixed.values()), *self.mixed.values()])
             sizes = [len(pool) for pool in pools.values()]
             sampler = MixtureSampler(sizes, shares, self.batch_size, self.seed, **self._place())
+        else:
+            sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
         texts = [name for name, pool in pools.items() if is_text([example for _, example in pool])]
         if not texts and self.references == "first":
             return self._stream(rows, sampler)

@@ -31,7 +31,11 @@ def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:
 
 def documents(examples: Sequence[Example]) -> list[Example]:
     """Those that can be cut into a beginning and a rest: documents of two words or more."""
-    return [example for example in examples if len(words_of(example.targets[0])) > 1]
+    return [example for example in examples if _has_two(example.targets[0])]
+
+
+def _has_two(text: str) -> bool:
+    return len(text.split(maxsplit=1)) > 1 or len(words_of(text)) > 1
 
 
 def check_objective(objective: str, window: int = 2) -> None:

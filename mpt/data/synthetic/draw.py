@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpt.data.synthetic.second_language import DIGEST_RECIPES, SECOND_RECIPES, TEXT_RECIPES
+from mpt.data.synthetic.second_language import OWN_RECIPES, SECOND_RECIPES
 from mpt.data.synthetic.suite import RECIPES, TaskRecipe
 from mpt.data.tasks.sampling import sample
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
@@ -11,7 +11,7 @@ from mpt.util.names import nearest
 from mpt.util.stable_random import StableRandom
 
 TEST_SIZE = 200
-_ALL = {**RECIPES, **SECOND_RECIPES, **TEXT_RECIPES, **DIGEST_RECIPES}
+_ALL = {**RECIPES, **SECOND_RECIPES, **OWN_RECIPES}
 _POOL = 4  # training examples that a seed can draw from, in units of what it draws
 
 

@@ -13,7 +13,7 @@ from mpt.data.synthetic.lexicon import LABELS, LEXICON, STYLES, VALUES, vocabula
 from mpt.data.synthetic.scenes import make_scene
 from mpt.util.stable_random import StableRandom
 
-_ANY_WORD = tuple(w for w in vocabulary() if w.isalpha())
+ANY_WORD = tuple(w for w in vocabulary() if w.isalpha())
 
 # how often each kind of lesson is given
 LESSONS = {
@@ -39,7 +39,7 @@ def _labels(rng: StableRandom, names: list[str], random_labels: bool) -> list[st
     """A label word per name: itself, or different random words."""
     if not random_labels:
         return names
-    return rng.some(LABELS if rng.chance(0.6) else _ANY_WORD, len(names))
+    return rng.some(LABELS if rng.chance(0.6) else ANY_WORD, len(names))
 
 
 def _bound(rng: StableRandom, names: list[str], labels: list[str]) -> str:
@@ -103,7 +103,7 @@ def lesson(rng: StableRandom, random_labels: float, words: float = 0.25, fields:
         return f"sort {attribute} {_bound(rng, values, labels)} ; {text}", labels[at]
     if kind == "bind":
         n = 2 + rng.below(3)
-        pool = rng.some(_ANY_WORD, 2 * n)
+        pool = rng.some(ANY_WORD, 2 * n)
         at = rng.below(n)
         return f"bind {_bound(rng, pool[:n], pool[n:])} ; {pool[at]}", pool[n + at]
     if kind in ("same", "judge"):

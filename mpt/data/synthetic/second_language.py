@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mpt.data.synthetic.instructions import document
-from mpt.data.synthetic.lexicon import vocabulary
+from mpt.data.synthetic.instructions import ANY_WORD, document
 from mpt.data.synthetic.scenes import make_scene
 from mpt.data.synthetic.skills import shown
 from mpt.data.synthetic.suite import RECIPES, Pair, TaskRecipe
@@ -19,7 +18,6 @@ from mpt.util.stable_random import StableRandom
 
 FIRST, SECOND = "syn-", "second-"
 _LATIN, _CYRILLIC = "abcdefghijklmnopqrstuvwxyz", "абцдефгхийклмнопярстувшэыз"
-_WORDS = tuple(word for word in vocabulary() if word.isalpha())
 _ASKED = "twin"
 """Of a word of one language; ``know twin`` asks for its twin in the same."""
 _TABLE = str.maketrans(_LATIN + _CYRILLIC, _CYRILLIC + _LATIN)
@@ -53,7 +51,7 @@ def other_language(text: str) -> str:
 
 def translation(rng: StableRandom, most: int = 3) -> Pair:
     """One to ``most`` words of one language, and the same in the other."""
-    words = " ".join(rng.some(_WORDS, 1 + rng.below(most)))
+    words = " ".join(rng.some(ANY_WORD, 1 + rng.below(most)))
     pair = f"{_ASKED} ; {words}", other_language(words)
     return pair if rng.chance(0.5) else (f"{other_word(_ASKED)} ; {pair[1]}", words)
 
@@ -74,12 +72,9 @@ def second_name(task: str) -> str:
     return SECOND + task.removeprefix(FIRST)
 
 
-def _text(name: str, second: bool) -> TaskRecipe:
-    def make(rng: StableRandom, label: str) -> Pair:
-        text = document(rng)
-        return "", other_language(text) if second else text
-
-    return TaskRecipe(Task(name, "other", "Rouge-L"), make)
+def _text(rng: StableRandom, label: str) -> Pair:
+    """Unlabelled text."""
+    return "", document(rng)
 
 
 def _digest(rng: StableRandom, label: str) -> Pair:
@@ -88,9 +83,10 @@ def _digest(rng: StableRandom, label: str) -> Pair:
     return f"news : {scene.text()}", " ".join(shown(scene, part) for part in ("thing", "action", "agent"))
 
 
-_DIGEST = TaskRecipe(Task("syn-digest", "generation", "Rouge-L"), _digest)
+_OWN = (
+    TaskRecipe(Task("syn-text", "other", "Rouge-L"), _text),
+    TaskRecipe(Task("syn-digest", "generation", "Rouge-L"), _digest),
+)
 SECOND_RECIPES = {second_name(name): _second(recipe) for name, recipe in RECIPES.items()}
-TEXT_RECIPES = {name: _text(name, second) for name, second in (("syn-text", False), ("second-text", True))}
-"""Unlabelled text in either language."""
-DIGEST_RECIPES = {"syn-digest": _DIGEST, "second-digest": _second(_DIGEST)}
-"""A task to learn in one language and to ask for in the other, that instructions do not name."""
+OWN_RECIPES = {recipe.task.name: recipe for own in _OWN for recipe in (own, _second(own))}
+"""In both languages unlabelled text, and a task to learn in one and to ask for in the other."""

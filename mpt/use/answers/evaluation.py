@@ -141,7 +141,7 @@ def _interval(
         low, high = binomtest(hits, len(texts)).proportion_ci(_LEVEL, method="wilson")
         return float(low), float(high)
     draw = np.random.default_rng(seed)
-    places = [draw.integers(len(texts), size=len(texts)) for _ in range(_RESAMPLED)]
+    places = (draw.integers(len(texts), size=len(texts)) for _ in range(_RESAMPLED))
     if metric in _MEANS:
         pairs = zip(texts, references, strict=True)
         own = np.array([metrics.score(metric, [text], [gold], pieces) for text, gold in pairs])
