@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mpt.data.catalogue.source import DataSource
 from mpt.data.catalogue.template import Row
-from mpt.util.names import nearest
 from mpt.util.errors import UserError
+from mpt.util.names import nearest
 
 Fetch = Callable[[DataSource, str], list[Path]]
 """From a source and a split to the split's Parquet files, in their order: :class:`Hub`, or a stand-in of it."""

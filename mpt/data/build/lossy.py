@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mpt.data.catalogue.recipe import Record
-from mpt.data.tasks.task import Task
 from mpt.data.tasks.known import catalogue
+from mpt.data.tasks.task import Task
 from mpt.util.errors import UserError
 
 

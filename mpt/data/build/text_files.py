@@ -10,12 +10,12 @@ from typing import Any
 
 from mpt.data.build.build import check_inside, link
 from mpt.data.catalogue.filters import clean
+from mpt.data.modules.unlabelled import documents
 from mpt.data.tasks.sampling import draw
 from mpt.data.tasks.task import Example
-from mpt.data.modules.unlabelled import documents
 from mpt.util.errors import UserError
-from mpt.util.reading import lines_of, open_file, parse_json
 from mpt.util.files import new_folder
+from mpt.util.reading import lines_of, open_file, parse_json
 
 
 def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[int]) -> int:
@@ -57,7 +57,7 @@ def _texts(path: Path) -> Iterator[str]:
     number = 0  # of the line
     try:
         with open_file(path) as raw:
-            packed = gzip.open(raw) if path.suffix == ".gz" else raw
+            packed = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
             file = io.TextIOWrapper(packed, encoding="utf-8-sig")
             begun: list[str] = []
             for line in lines_of(file):

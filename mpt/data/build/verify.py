@@ -10,8 +10,8 @@ from mpt.data.build.builds import read_builds
 from mpt.data.build.checksums import md5, published
 from mpt.data.fewshot.files import task_names
 from mpt.data.tasks.known import catalogue
-from mpt.util.names import nearest
 from mpt.util.errors import UserError
+from mpt.util.names import nearest
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from mpt.data.catalogue.recipe import Record
 from mpt.data.tasks.task import Example, Shots
 
+Thing = TypeVar("Thing")
 Item = TypeVar("Item", Example, Record)
 
 FULL_DEV = 1024
@@ -28,7 +29,7 @@ def sample(items: Sequence[Item], k: Shots, seed: int, by_label: bool) -> tuple[
     return draw(shuffled(items, seed), k, by_label)
 
 
-def shuffled(items: Sequence[Item], seed: int) -> list[Item]:
+def shuffled(items: Sequence[Thing], seed: int) -> list[Thing]:
     """The items in the order of a seed (0 to 2**32 - 1), by numpy's legacy generator.
 
     The list itself is shuffled: an array of it would be shuffled otherwise.

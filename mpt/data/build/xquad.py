@@ -1,0 +1,144 @@
+"""Questions to ask in twelve languages, from XQuAD's parallel paragraphs (Artetxe et al. 2020).
+
+A folder holds ``<language>.jsonl`` for each language, a paragraph a line:
+``{title, context, qas: [{question, answer, answer_start}]}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpt.data.catalogue.filters import clean
+from mpt.data.fewshot.files import write_tsv
+from mpt.data.tasks.sampling import shuffled
+from mpt.data.tasks.task import Example
+from mpt.util.errors import UserError
+from mpt.util.files import new_folder
+from mpt.util.reading import lines_of, open_file, parse_json, why_unread
+
+KINDS = ("questions", "text")
+
+LONGEST_SENTENCE = 300
+"""Characters of a sentence's text that are kept around its answer: Thai has no mark that ends a sentence."""
+
+_END = re.compile(r"(?<=[.!?;؟।])\s+|(?<=[。！？])")
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One paragraph: its article, its text, and what is asked about it, from an answer to its question."""
+
+    title: str
+    text: str
+    questions: tuple[Example, ...]
+
+
+def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """Make ``xquad-questions-<language>`` and ``xquad-text-<language>`` under a data root, with k = all.
+
+    A draw divides the articles, in every language alike, so that what is tested in one was read in none: a sixth
+    is dev, a sixth test. A question's input is ``answer: … context: …``, with the sentence around the answer; the text
+    is the paragraphs of the same articles, its test list its dev list.
+
+    Args:
+        folder: of the paragraphs.
+        root: the data folder.
+        languages: such as ``en``; all of the folder if empty.
+        seeds: of the draws.
+
+    Returns:
+        The names of the tasks.
+
+    Raises:
+        UserError: a language that the folder lacks; a task that is there already; a line of another form, by file.
+    """
+    there = sorted(file.stem for file in folder.glob("*.jsonl")) if folder.is_dir() else []
+    if missing := [language for language in languages or there if language not in there] or (not there and ["any"]):
+        known = f"has {', '.join(there)}" if there else "holds no file <language>.jsonl"
+        raise UserError(f"{folder} {known}; paragraphs in {', '.join(missing)} are not there.")
+    chosen = list(dict.fromkeys(languages or there))
+    names = [f"xquad-{kind}-{language}" for language in chosen for kind in KINDS]
+    for name in names:
+        if (root / name).exists():
+            raise UserError(f"{root / name} is there already; choose another --root, or remove it.")
+    read = {language: _paragraphs(folder / f"{language}.jsonl") for language in chosen}
+    titles = list(dict.fromkeys(paragraph.title for paragraphs in read.values() for paragraph in paragraphs))
+    if len(titles) < 3:
+        raise UserError(
+            f"{folder} has paragraphs of {len(titles)} articles; train, dev and test want one each, or more."
+        )
+    draws = {seed: _divided(titles, seed) for seed in seeds}
+    for language, paragraphs in read.items():
+        for kind in KINDS:
+            _write(root, f"xquad-{kind}-{language}", paragraphs, draws)
+    return names
+
+
+def sentence_around(text: str, start: int, end: int) -> str:
+    """The sentences that the characters from start to end stand in; of more than :data:`LONGEST_SENTENCE` characters
+    the words around them."""
+    cuts = [0, *(cut.end() for cut in _END.finditer(text)), len(text)]
+    first = max(cut for cut in cuts if cut <= start)
+    last = min(cut for cut in cuts if cut >= end)
+    spare = max(0, LONGEST_SENTENCE - (end - start)) // 2
+    if start - first > spare:
+        first = min(text.find(" ", start - spare, start) + 1 or start - spare, start)
+    if last - end > spare:
+        last = max(text.rfind(" ", end, end + spare), end) if " " in text[end : end + spare] else end + spare
+    return clean(text[first:last])
+
+
+def _divided(titles: Sequence[str], seed: int) -> dict[str, str]:
+    """The part that each article is in."""
+    order = shuffled(titles, seed)
+    held = max(1, len(order) // 6)
+    return {
+        title: "dev" if place < held else "test" if place < 2 * held else "train" for place, title in enumerate(order)
+    }
+
+
+def _write(root: Path, name: str, paragraphs: Sequence[Paragraph], draws: dict[int, dict[str, str]]) -> None:
+    unlabelled = name.startswith("xquad-text-")
+    with new_folder(root / name) as fresh:
+        for seed, part in draws.items():
+            for split in ("train", "dev", "test"):
+                held = "dev" if unlabelled and split == "test" else split
+                chosen = [paragraph for paragraph in paragraphs if part[paragraph.title] == held]
+                examples = [
+                    example
+                    for paragraph in chosen
+                    for example in ((Example("", (paragraph.text,)),) if unlabelled else paragraph.questions)
+                ]
+                write_tsv(fresh / f"{name}_all_{seed}_{split}.tsv", examples)
+
+
+def _paragraphs(path: Path) -> list[Paragraph]:
+    found: list[Paragraph] = []
+    try:
+        with open_file(path) as file:
+            for line in lines_of(file):
+                found.append(_paragraph(parse_json(line.decode("utf-8"))))
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {why_unread(error)}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}, line {len(found) + 1} is no paragraph of XQuAD: title, context and qas, each of these with "
+            "question, answer and answer_start, where the answer stands in the context."
+        ) from error
+    return found
+
+
+def _paragraph(record: Any) -> Paragraph:
+    text = record["context"]
+    questions = []
+    for asked in record["qas"]:
+        answer, start = asked["answer"], asked["answer_start"]
+        if type(start) is not int or start < 0 or not answer or not text.startswith(answer, start):
+            raise ValueError
+        sentence = sentence_around(text, start, start + len(answer))
+        questions.append(Example(f"answer: {clean(answer)} context: {sentence}", (clean(asked["question"]),)))
+    return Paragraph(clean(record["title"]), clean(text), tuple(questions))
