@@ -39,6 +39,7 @@ from mpt.library.entry import (
 )
 from mpt.library.index import Index
 from mpt.library.pooling import MEASURES
+from mpt.library.published import last_part
 from mpt.library.recipe import FILE, KeyRecipe, as_json, read_recipe
 from mpt.library.search import SearchHit, search
 from mpt.prompt.files import CARD, StoredPrompt, load_prompt
@@ -137,6 +138,9 @@ class Library:
     def check_recipe(self, recipe: KeyRecipe, end: str = "") -> None:
         """Refuse keys that were made in another way."""
         own, other = asdict(self.recipe), asdict(recipe)
+        # What was pushed names a model's folder by its last part.
+        if last_part(own["backbone"]) == last_part(other["backbone"]):
+            del own["backbone"]
         if different := [f"{name} {own[name]} (not {other[name]})" for name in own if own[name] != other[name]]:
             raise UserError(f"the keys of the library {self.folder} were made with {', '.join(different)}{end}")
 

@@ -15,6 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from mpt.library.download import TIMEOUT, fetch, hub_api, mistake, out_of_reach
 from mpt.library.entry import PROMPTS, Entry, files_of
 from mpt.library.library import Library
+from mpt.library.published import last_part, published
 from mpt.library.recipe import FILE, read_recipe
 from mpt.prompt.files import CARD
 from mpt.util.errors import UserError
@@ -113,9 +114,11 @@ def _push(api: HfApi, library: Library, entries: list[Entry], repo: str, private
             return done
         part = left[:_AT_ONCE]
         paths = [path for entry in part for path in files_of(entry.folder)]
-        operations = [CommitOperationAdd(path.relative_to(library.folder).as_posix(), path) for path in paths]
+        operations = [
+            CommitOperationAdd(path.relative_to(library.folder).as_posix(), published(path)) for path in paths
+        ]
         if FILE not in theirs:
-            operations.append(CommitOperationAdd(FILE, library.folder / FILE))
+            operations.append(CommitOperationAdd(FILE, published(library.folder / FILE)))
         if CARD not in theirs:
             operations.append(CommitOperationAdd(CARD, _card(library, repo).encode()))
         message = f"Add {len(part)} prompts"
@@ -152,10 +155,10 @@ def _missing(entries: list[Entry], theirs: Mapping[str, str], ours: str, repo: s
 
 
 def _sums(folder: Path) -> dict[str, tuple[str, str]]:
-    """Of each file of an entry what the hub may know it by: its own SHA-256, or Git's SHA-1."""
+    """Of each file of an entry, as it is pushed, what the hub may know it by: its own SHA-256, or Git's SHA-1."""
     sums = {}
     for path in files_of(folder):
-        content = path.read_bytes()
+        content = published(path)
         blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         sums[path.relative_to(folder).as_posix()] = (hashlib.sha256(content).hexdigest(), blob)
     return sums
@@ -179,8 +182,8 @@ tags:
 
 # {repo.partition("/")[2]}
 
-Soft prompts of {library.recipe.prompt_length} tokens for {library.recipe.backbone}, each with its task embedding, as a
-library of mpt:
+Soft prompts of {library.recipe.prompt_length} tokens for {last_part(library.recipe.backbone)},
+each with its task embedding, as a library of mpt:
 
 ```
 mpt library list hub:{repo}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def test_what_is_pushed_is_pulled_byte_for_byte(hub, tmp_path):
     assert files(tmp_path / "copy") == files(library.folder)
     assert found(Library.open(tmp_path / "copy")) == found(library)
     assert pull("hub:me/prompts", tmp_path / "copy").there == [f"f{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize("model", ["/home/jane/models/t5", "~/t5", r"C:\Users\jane\t5"])
+def test_a_path_of_this_machine_stays_here(model, hub, tmp_path):
+    library = filled(tmp_path / "library", recipe=replace(RECIPE, backbone=model))
+    push(library, "me/prompts")
+    assert not [name for name, content in hub.repos["me/prompts"].items() if b"jane" in content or b"~/" in content]
+    assert Library.open("hub:me/prompts").recipe == replace(RECIPE, backbone="t5")
+    assert Library.open("hub:me/prompts").entries()[0].backbone == "t5"
+    assert found(Library.open("hub:me/prompts")) == found(library)
+    assert len(push(library, "me/prompts").there) == len(pull("me/prompts", library.folder).there) == 5
+    assert Library.open(library.folder).recipe.backbone == model
 
 
 def test_a_pull_does_not_compare_all_entries_with_all(hub, tmp_path, monkeypatch):

@@ -21,9 +21,9 @@ def draw(seed: int) -> tuple[Tensor, Tensor]:
     return torch.randn(3, WIDTH, generator=generator), torch.randn(3, WIDTH, generator=generator)
 
 
-def filled(folder: Path, count: int = 5, fingerprint: str = "f") -> Library:
+def filled(folder: Path, count: int = 5, fingerprint: str = "f", recipe: KeyRecipe = RECIPE) -> Library:
     """Entries <fingerprint>0, 1, …; two of each task."""
-    library = Library.create(folder, RECIPE)
+    library = Library.create(folder, recipe)
     for i in range(count):
         facts = {"fingerprint": fingerprint, "task": f"task{i // 2}", "seed": i, "dev_score": i / 10}
         library.add(f"{fingerprint}{i}", *draw(i), facts, decoder_only=False)

@@ -12,6 +12,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from mpt.library.card import base_on_hub, prompt_card
 from mpt.library.download import TIMEOUT, hub_api, mistake, out_of_reach
 from mpt.library.entry import FILES, KEY
+from mpt.library.published import published
 from mpt.prompt.files import CARD, read_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.use.answers.folders import prompt_folder
@@ -61,7 +62,7 @@ def push_prompt(named: str, where: str, private: bool = False) -> PushedPrompt:
     if get_token() is None:
         raise UserError("pushing to the Hugging Face hub needs a token: log in with `hf auth login`, or set HF_TOKEN")
     config = read_json(folder / FILES[1])
-    content: dict[str, Any] = {name: folder / name for name in FILES if name in names}
+    content: dict[str, Any] = {name: published(folder / name) for name in FILES if name in names}
     content[CARD] = _card(folder, config, facts, repo)
     try:
         there = _there(api, repo, private)

@@ -55,6 +55,16 @@ def test_what_is_pushed_answers_from_the_hub(hub, folder, tmp_path, capsys):
     assert capsys.readouterr().out.count("\n") == 4
 
 
+def test_a_path_of_this_machine_stays_here(hub, folder):
+    for name, key in (("mpt.json", "backbone"), ("adapter_config.json", "base_model_name_or_path")):
+        known = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**known, key: "/home/jane/models/mpt-tiny"}))
+    main(["push", str(folder), "me/mine"])
+    assert not [name for name, content in hub.repos["me/mine"].items() if b"jane" in content]
+    assert json.loads(hub.repos["me/mine"]["adapter_config.json"])["base_model_name_or_path"] == "mpt-tiny"
+    assert mpt.load_prompt("hub:me/mine")(["one two"])
+
+
 def test_a_card_that_a_person_wrote_stays(hub, folder):
     for name in ("mpt.json", "adapter_config.json"):
         known = json.loads((folder / name).read_text())
