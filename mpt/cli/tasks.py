@@ -27,7 +27,9 @@ def run_tasks_command(arguments: list[str]) -> None:
         description="The tasks of CrossFit and SPoT, or of the synthetic suite (--root synthetic).",
     )
     parser.add_argument(
-        "--suite", choices=SUITES, help="only CrossFit's 160 tasks, SPoT's that are not among them, or MRQA's for tests"
+        "--suite",
+        choices=SUITES,
+        help="only CrossFit's 160 tasks, SPoT's that are not among them, MRQA's for tests, or xGen's summaries",
     )
     parser.add_argument("--type", help="only this type: classification, qa, generation, other")
     parser.add_argument("--category", help="only this category, for example paraphrase")

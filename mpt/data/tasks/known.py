@@ -8,9 +8,10 @@ from mpt.data.catalogue.example_check import check_example
 from mpt.data.catalogue.task_file import read_catalogue_file
 from mpt.data.tasks.task import Task
 
-SUITES = ("crossfit", "spot", "mrqa")
-"""Whose tasks the catalogue holds: CrossFit's 160, those data sets of SPoT that are not among them, and MRQA's of other
-domains than those of its training data, on which Lester et al. (2021) test."""
+SUITES = ("crossfit", "spot", "mrqa", "xgen")
+"""Whose tasks the catalogue holds: CrossFit's 160, those data sets of SPoT that are not among them, MRQA's of other
+domains than those of its training data, on which Lester et al. (2021) test, and WikiLingua in 18 languages (Vu et al.
+2022)."""
 
 
 _CATALOGUE = Path(__file__).parents[1] / "catalogue"
@@ -57,7 +58,7 @@ def read_task(path: str | Path) -> Task:
 
 @cache
 def catalogue(suite: str | None = None) -> Catalogue:
-    """Tasks by name: CrossFit's 160, then SPoT's own and MRQA's (a folder each in ``catalogue/``).
+    """Tasks by name: CrossFit's 160, then SPoT's own, MRQA's and xGen's (a folder each in ``catalogue/``).
 
     Args:
         suite: of :data:`SUITES`, the tasks of this one alone.

@@ -41,7 +41,7 @@ class Task:
         category: finer than the type, for example ``paraphrase``.
         by_label: whether k counts the examples of each label (k = 16 in CrossFit), or all of them (k = 32).
         recipe: how its records are made from a source; a task of the catalogue has one.
-        suite: ``crossfit``, ``spot`` or ``mrqa``, whose task of the catalogue it is; empty for others.
+        suite: ``crossfit``, ``spot``, ``mrqa`` or ``xgen``, whose task of the catalogue it is; empty for others.
     """
 
     name: str

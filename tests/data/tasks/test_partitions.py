@@ -175,6 +175,7 @@ def test_no_other_partition_is_shipped():
         "glue-to-superglue",
         "mrqa-to-squad",
         "english-classification",
+        "wikilingua-0",
     }
     assert {name for name in partition_names() if not is_synthetic(name)} == others
 
