@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from mpt.backbone.translator import Translator
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
 from mpt.metrics import by_name as metrics
@@ -41,6 +42,8 @@ class OtherLanguages(Callback):
         recombine: Whether a task is answered with its language's sub-prompt in the place of the rows that stand before
             what is learned (Vu et al.'s recombination), from the prompt that :class:`mpt.learn.SubPromptTuning` took
             these of.
+        back: What translates the answers to a task before they are measured, by its name: TRANS-TEST, where the task's
+            inputs were translated into the language learned in (``mpt data translate --only inputs``).
         least_bytes: Answers of fewer bytes are in no language, see :func:`mpt.metrics.generation.named`.
     """
 
@@ -52,6 +55,7 @@ class OtherLanguages(Callback):
         test_examples: int | None = None,
         shown: int = 3,
         recombine: bool = False,
+        back: dict[str, Translator] | None = None,
         least_bytes: int = 0,
     ) -> None:
         if not tasks:
@@ -61,7 +65,9 @@ class OtherLanguages(Callback):
                 raise UserError(f"OtherLanguages: {name} must be at least {least}, not {value}")
         self.tasks, self.learned, self.shown, self.least_bytes = tasks, learned, shown, least_bytes
         self.examples, self.test_examples = examples, test_examples
-        self.recombine = recombine
+        self.recombine, self.back = recombine, back or {}
+        if unknown := sorted({*self.back} - {*tasks}):
+            raise UserError(f"OtherLanguages: back names {unknown[0]}, which is none of tasks: {', '.join(tasks)}")
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,6 +94,8 @@ class OtherLanguages(Callback):
             for part in text.parts(trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 with trainer.precision_plugin.forward_context(), torch.no_grad():
                     said = learner.written(part, prompt)
+                if task in self.back:
+                    said = self.back[task](said)
                 rows += map(Prediction, part.inputs, part.references, said)
             said, golds = [row.prediction for row in rows], [row.references for row in rows]
             measures = {metric: metrics.score(metric, said, golds, learner.backbone.pieces)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from mpt.cli.options import Distinct, Parser, at_least, seed, shots
 from mpt.data.build.build import SEEDS, BuildJob
 from mpt.data.build.raw import raw_tasks
+from mpt.data.build.translated import Side
 from mpt.data.tasks.known import catalogue, read_task
 from mpt.data.tasks.mixtures import load_mixture
 from mpt.data.tasks.partitions import load_partition
@@ -23,8 +24,8 @@ from mpt.util.names import nearest
 def run_data_command(arguments: list[str]) -> None:
     """Build few-shot files or compare them with CrossFit's sums; exits with 1 if a task failed or a file differs."""
     options = parser().parse_args(arguments)
-    if options.action in ("text", "xquad"):
-        (_text if options.action == "text" else _xquad)(options)
+    if other := {"text": _text, "xquad": _xquad, "translate": _translate}.get(options.action):
+        other(options)
         return
     if _build(options) if options.action == "build" else _verify(options):
         sys.exit(1)
@@ -97,6 +98,23 @@ def parser() -> argparse.ArgumentParser:
     xquad.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
     xquad.add_argument("--languages", nargs="+", default=[], metavar="LANGUAGE", help="such as en th (default: all)")
     xquad.add_argument("--seeds", type=seed, nargs="+", default=list(SEEDS), metavar="SEED", help="draws")
+    translate = actions.add_parser(
+        "translate",
+        help="make a task in another language of one, by a translation model",
+        description="Make the task NAME of a task's files, every text translated: for the baselines TRANS-TRAIN (learn "
+        "on it) and, with --only inputs, TRANS-TEST (have the learned language asked). Stopped, it goes on with the "
+        "same command.",
+    )
+    translate.add_argument("task", metavar="TASK", help="a folder in the data folder")
+    translate.add_argument("name", metavar="NAME", help="of the task that is made")
+    translate.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder of both")
+    translate.add_argument("--model", required=True, help="such as Helsinki-NLP/opus-mt-en-vi; hub name or folder")
+    translate.add_argument("--ask", default="", help='before each text, such as "translate English to German: "')
+    translate.add_argument("--chat", action="store_true", help="a text is a user's turn (chat models)")
+    translate.add_argument("--only", choices=("inputs", "outputs"), help="what is translated (default: both)")
+    translate.add_argument("--batch-size", type=at_least(1), default=16, metavar="N", help="texts at a time")
+    translate.add_argument("--longest", type=at_least(1), default=512, metavar="N", help="tokens of a text at most")
+    translate.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     verify = actions.add_parser("verify", help="compare few-shot files with CrossFit's published MD5 sums")
     verify.add_argument("folder", type=Path, metavar="DIR", help="data folder, one folder per task")
     verify.add_argument("tasks", metavar="TASK", nargs="*", help="tasks in it (default: all)")
@@ -152,6 +170,26 @@ def _xquad(options: argparse.Namespace) -> None:
 
     for task in write_questions(options.folder, options.root, options.languages, options.seeds):
         print(options.root / task)
+
+
+def _translate(options: argparse.Namespace) -> None:
+    from mpt.backbone.device import device_of, device_words
+    from mpt.backbone.translator import Translator
+    from mpt.data.build.translated import write_translated
+    from mpt.present.progress import CountProgress
+    from mpt.present.terminal import console
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
+    names = ("model", "ask", "chat", "batch_size", "longest", "device")
+    translator = Translator(**{name: getattr(options, name) for name in names})
+    sides: tuple[Side, ...] = (options.only,) if options.only else ("inputs", "outputs")
+    where = f" on {device_words(device_of(options.device))}"
+    with CountProgress(console(markup=False, stderr=True), "texts", where=where) as progress:
+        count = write_translated(
+            options.root, options.task, options.name, translator, sides, repr((translator, sides)), progress.told
+        )
+    print(f"{options.root / options.name}: {count:,} texts")
 
 
 def _verify(options: argparse.Namespace) -> bool:

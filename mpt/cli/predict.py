@@ -192,11 +192,11 @@ def _predict(options: argparse.Namespace) -> None:
     rows = sum(1 for _ in table.rows())  # whatever is wrong with a row is told now, not after hours
     begin = time.monotonic()
     from mpt.backbone.device import device_words
+    from mpt.present.progress import CountProgress
     from mpt.present.terminal import console
     from mpt.use.answers.answer_rows import AnswerRows
     from mpt.use.answers.answering import answering, check_named, check_together
     from mpt.use.answers.predict_file import predict_file, predict_rows
-    from mpt.use.answers.progress import RowProgress
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
@@ -212,7 +212,7 @@ def _predict(options: argparse.Namespace) -> None:
     kind = _KINDS[out.suffix.lower()] if out else "csv" if table.kind == "text" else table.kind
     columns = AnswerRows(table, kind, next(iter(labels)) if len(labels) == 1 else (), any(labels))
     answer = answering(predictor, table, options.prompt_column, options.ensemble)
-    with RowProgress(terminal, rows, device_words(predictor.rows.device)) as progress:
+    with CountProgress(terminal, "rows", rows, f" on {device_words(predictor.rows.device)}") as progress:
         if out is None:
             done, before = predict_rows(columns, answer, sys.stdout, progress.told), 0
         else:

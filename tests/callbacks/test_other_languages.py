@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from support.toy import Mpt, json_lines, small_fit, write_toy
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
+from mpt.backbone.translator import Translator
 from mpt.callbacks import OtherLanguages
 from mpt.data.fewshot.files import load_fewshot
 from mpt.metrics.generation import ascii_share, empty_share, language_confidence, sp_rouge
@@ -28,15 +30,20 @@ def options(tmp_path, monkeypatch, model_folder) -> list[object]:
     return ["--config", "prompt_tuning", *fit, *watch, "--trainer.callbacks.examples=2"]
 
 
-def by_hand(model: Path, run: Path, split: str, most: int | None) -> dict[str, float]:
+def answered(model: Path, run: Path, split: str, most: int | None) -> tuple[list[str], list[tuple[str, ...]]]:
+    """The answers of a run's prompt, and the references."""
     backbone = FrozenBackbone(str(model), BackboneOptions(max_input_length=32, max_target_length=4))
     examples = getattr(load_fewshot(run.parent / "data", "andere", 13, metric="SP-ROUGE"), split)[:most]
     batch = backbone.encode([one.input for one in examples], [one.targets[0] for one in examples])
     with torch.no_grad():
         said = backbone.answer(load_prompt(run / "prompt").weight, batch).texts
-    golds = [one.targets for one in examples]
+    return said, [one.targets for one in examples]
+
+
+def by_hand(model: Path, run: Path, split: str, most: int | None) -> dict[str, float]:
+    said, golds = answered(model, run, split, most)
     return {
-        "SP-ROUGE": sp_rouge(said, golds, backbone.pieces),
+        "SP-ROUGE": sp_rouge(said, golds, FrozenBackbone(str(model), BackboneOptions()).pieces),
         "LID_de": language_confidence(said, "de"),
         "LID_en": language_confidence(said, "en"),
         "ASCII": ascii_share(said),
@@ -63,6 +70,19 @@ def test_what_is_logged_is_what_the_prompt_answers(options, capsys, tmp_path, mo
     ] * 3
 
 
+def test_answers_are_translated_back_before_they_are_measured(options, capsys, tmp_path, model_folder):
+    mpt, run, model = Mpt(capsys), tmp_path / "run", model_folder("bart")
+    one = [*options, "--trainer.max_steps=2"]
+    back = json.dumps({"andere": {"model": str(model), "ask": "say: ", "longest": 8}})
+    assert mpt("fit", *one, f"--trainer.callbacks.back={back}").code == 0
+    plain, _ = answered(model_folder("t5"), run, "dev", 2)
+    backbone = FrozenBackbone(str(model), BackboneOptions(max_input_length=8, max_target_length=8))
+    with torch.no_grad():
+        said = [backbone.answer(None, backbone.encode([f"say: {text}"])).texts[0] for text in plain]
+    assert [line["prediction"] for line in json_lines(run / "languages.jsonl")] == said
+    assert json_lines(run / "metrics.jsonl")[0]["dev/andere/ASCII"] == pytest.approx(ascii_share(said), abs=1e-5)
+
+
 def test_a_run_that_goes_on_says_each_once(options, capsys, tmp_path):
     mpt, run = Mpt(capsys), tmp_path / "run"
     assert mpt("fit", *options, "--trainer.max_steps=4").code == 0
@@ -77,5 +97,7 @@ def test_mistakes_are_told(options, capsys, tmp_path):
         OtherLanguages({})
     with pytest.raises(UserError, match="examples must be at least 1"):
         OtherLanguages({"a": "de"}, examples=0)
+    with pytest.raises(UserError, match="back names b, which is none of tasks: a"):
+        OtherLanguages({"a": "de"}, back={"b": Translator("t5")})
     wrong = Mpt(capsys)("fit", *[str(word).replace("andere", "nowhere") for word in options])
     assert wrong.code == 2 and "nowhere" in wrong.err and wrong.err.count("\n") == 1

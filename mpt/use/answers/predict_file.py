@@ -40,24 +40,24 @@ class Predicted:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def predict_rows(rows: AnswerRows, answer: Answering, file: TextIO, told: Callable[[Predicted], None]) -> Predicted:
+def predict_rows(rows: AnswerRows, answer: Answering, file: TextIO, told: Callable[[int], None]) -> Predicted:
     """Write the answers to a table's rows to an open file, as they come.
 
     Args:
         rows: the table, and how it is written.
         answer: to rows that have a text.
-        told: called after every part.
+        told: called after every part, with the number of rows done.
     """
     file.write(rows.head())
     done = Predicted()
     for text in _parts(rows, answer, done):
         file.write(text)
-        told(done)
+        told(done.rows)
     return done
 
 
 def predict_file(
-    rows: AnswerRows, answer: Answering, out: Path, digest: str, told: Callable[[Predicted], None]
+    rows: AnswerRows, answer: Answering, out: Path, digest: str, told: Callable[[int], None]
 ) -> tuple[Predicted, int]:
     """Write the answers to a table's rows to a file, which is there when it is whole.
 
@@ -89,7 +89,7 @@ def predict_file(
                     file.flush()
                     state = {"digest": digest, "bytes": file.tell(), "rows": done.rows, "blank": done.blank}
                     write_json(work / _STATE, state | {"counts": done.counts})
-                    told(done)
+                    told(done.rows)
             os.replace(work / _ROWS, out)
         except OSError as error:
             raise UserError(f"cannot write {out}: {error.strerror or error}; the same command goes on") from error

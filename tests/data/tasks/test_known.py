@@ -57,14 +57,38 @@ def test_the_catalogue_holds_crossfits_160_tasks():
 
 def test_the_catalogue_holds_spots_data_sets_beside_them():
     crossfit, spot = catalogue("crossfit"), catalogue("spot")
-    assert not set(crossfit) & set(spot) and list(catalogue()) == [*crossfit, *spot, *catalogue("mrqa"), *catalogue("xgen")]
+    assert not set(crossfit) & set(spot) and list(catalogue()) == [
+        *crossfit,
+        *spot,
+        *catalogue("mrqa"),
+        *catalogue("xgen"),
+    ]
     assert {task.suite for task in spot.values()} == {"spot"} and catalogue()["snli"].suite == "spot"
     assert len(catalogue("mrqa")) == 6 and {task.metric for task in catalogue("mrqa").values()} == {"QA-F1"}
 
 
 def test_the_catalogue_holds_wikilingua_in_eighteen_languages():
     tasks = catalogue("xgen")
-    languages = "ar cs de en es fr hi id it ja ko nl pt ru th tr vi zh".split()
+    languages = [
+        "ar",
+        "cs",
+        "de",
+        "en",
+        "es",
+        "fr",
+        "hi",
+        "id",
+        "it",
+        "ja",
+        "ko",
+        "nl",
+        "pt",
+        "ru",
+        "th",
+        "tr",
+        "vi",
+        "zh",
+    ]
     assert [name.removeprefix("wikilingua-") for name in tasks] == languages
     assert {task.metric for task in tasks.values()} == {"SP-ROUGE"}
     assert [task.recipe.source.config for task in tasks.values()] == languages

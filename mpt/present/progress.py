@@ -1,0 +1,63 @@
+"""How counted work looks while it goes: a bar in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mpt.present.terminal import duration
+
+_SILENT = 60.0
+"""Seconds after which there is a line where there is no terminal."""
+
+
+class CountProgress:
+    """Things that are done, and the time left.
+
+    Args:
+        terminal: where to.
+        things: what is counted, such as ``rows``.
+        total: how many there are, where it is known before the work begins.
+        where: ends a line, such as ``on this CPU``.
+    """
+
+    def __init__(self, terminal: Console, things: str, total: int | None = None, where: str = "") -> None:
+        self.terminal, self.things, self.where = terminal, things, where
+        self.begun = self.said = time.monotonic()
+        self.since: int | None = None
+        self.bar = Progress(
+            TextColumn(things),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=terminal,
+            disable=not terminal.is_terminal,
+            transient=True,
+        )
+        self.task = self.bar.add_task(things, total=total)
+        self.total = total
+
+    def __enter__(self) -> CountProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def told(self, done: int, total: int | None = None) -> None:
+        """After a part: so many are done, perhaps of so many."""
+        now, self.total = time.monotonic(), total or self.total
+        self.bar.update(self.task, completed=done, total=self.total)
+        if self.since is None:  # after the first part, which may have begun in the middle
+            self.since, self.begun = done, now
+            return
+        if self.terminal.is_terminal or self.total is None or not self.since < done < self.total:
+            return
+        if now - self.said > _SILENT:
+            self.said = now
+            left = duration((now - self.begun) / (done - self.since) * (self.total - done))
+            self.terminal.print(f"{done:,} of {self.total:,} {self.things}, about {left} left{self.where}")
