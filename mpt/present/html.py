@@ -101,3 +101,6 @@ def _draw_rules(tokens: Sequence[Token], tables: Sequence[Table]) -> None:
                 token.attrSet("class", "rule")
         elif token.type == "th_open":
             token.attrSet("scope", "col")
+        elif token.type == "td_open" and token.attrGet("style") == "text-align:left":
+            token.attrSet("style", "text-align:start")  # a text in Arabic begins at its right
+            token.attrSet("dir", "auto")

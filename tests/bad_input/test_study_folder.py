@@ -91,6 +91,17 @@ def test_damaged_evaluations_are_named(damage, study, refused):
     )
 
 
+@pytest.mark.parametrize("damage", ROWS)
+def test_damaged_answers_in_other_languages_are_named(damage, study, refused):
+    path = study / RUN / "languages.jsonl"
+    answer = {"step": 2, "split": "dev", "task": "emo", "input": "a", "references": ["b"], "prediction": "c"}
+    path.write_text(json.dumps(answer) + "\n")
+    ROWS[damage](path)
+    refused(
+        *COMMANDS["report"].split(), says="languages.jsonl" if "link" not in damage and "device" not in damage else RUN
+    )
+
+
 @pytest.mark.parametrize("damage", NO_TEXT_FILE)
 def test_damaged_predictions_of_one_that_votes_are_named(damage, study, refused):
     NO_TEXT_FILE[damage](study / MEMBER / "predictions.jsonl")

@@ -90,7 +90,7 @@ def test_texts_are_escaped_and_their_marks_are_tags(page):
 
 def test_the_best_is_bold_and_rules_are_drawn(page):
     styles = [attributes.get("style") for attributes in page.of("td")]
-    assert styles == ["text-align:left", "text-align:right"] * 2
+    assert styles == ["text-align:start", "text-align:right"] * 2
     assert [text for tag, text in page.texts if tag == "strong"] == ["not", "3.0"]
     assert [attributes.get("class") for attributes in page.of("tr")] == [None, None, "rule"]
 
@@ -115,3 +115,8 @@ def test_the_contents_lead_to_the_sections(page):
     anchors = [attributes["id"] for attributes in page.of("h2")]
     assert [attributes["href"] for attributes in page.of("a")] == [f"#{anchor}" for anchor in anchors]
     assert len(set(anchors)) == 2
+
+
+def test_a_text_from_right_to_left_begins_at_its_right(tmp_path):
+    page = html_page(["# a", Table(["text", "number"], [["\u0645\u0631\u062d\u0628\u0627", "1"]], texts=1)], tmp_path)
+    assert '<td style="text-align:start" dir="auto">\u0645' in page and '<td style="text-align:right">1' in page

@@ -12,6 +12,7 @@ from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.scores.convergence import Convergence, convergence
 from mpt.study.scores.ensembles import Ensemble, ensembles
 from mpt.study.scores.gains import Gain, gains
+from mpt.study.scores.languages import LanguagePoint, language_points
 from mpt.study.scores.oracle import oracle_scores, with_oracles
 from mpt.study.scores.scores import Score, choose
 from mpt.study.scores.significance import Comparison, compare, corrected
@@ -32,6 +33,7 @@ class Section:
         stated: method to the paper's ARG, where it has one.
         ensembles: of the methods that answer by a vote.
         varied: of the methods that are several by the value of one option, all of the same.
+        languages: answers to tasks in other languages along the way.
         written: the same runs, judged on test by what the model writes, where the scores are of likeliest labels.
     """
 
@@ -43,6 +45,7 @@ class Section:
     stated: dict[str, Stated]
     varied: list[VariedScore] = field(default_factory=list)
     ensembles: list[Ensemble] = field(default_factory=list)
+    languages: list[LanguagePoint] = field(default_factory=list)
     written: Section | None = None
 
     @property
@@ -145,6 +148,7 @@ def _section(
         stated_of(setting, facts.root, facts.backbone, facts.methods),
         varied_scores(varied if len({one.option for one in varied}) == 1 else [], scores),
         voted,
+        language_points(out, scores),
         _section(out, facts, setting, written, rival) if (written := _judged_by_writing(own)) else None,
     )
 

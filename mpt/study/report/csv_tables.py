@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import astuple, fields
 from typing import Any
 
 from mpt.present.csv_text import csv_text
@@ -15,6 +16,7 @@ from mpt.study.report.languages import language_rows
 from mpt.study.report.other_tasks import elsewhere_rows
 from mpt.study.run.results import ARG, SCORES, several_upstream
 from mpt.study.scores.gains import target_gains
+from mpt.study.scores.languages import LanguagePoint
 
 SCORE_COLUMNS = ["method", "target", "seed", "metric", "score", "dev_score", "learning_rate", "folder"]
 
@@ -43,6 +45,8 @@ def csv_files(report: Report) -> dict[str, str]:
             files["other_tasks.csv"] = csv_text(*tested)
         if (answered := language_rows(report))[1]:
             files["languages.csv"] = csv_text(*answered)
+        if any(section.languages for section in report.sections):
+            files["language_curves.csv"] = csv_text(*language_curve_rows(report), ".6f")
         if (written := report.written) is not None:
             files |= {
                 "arg_written.csv": csv_text(*arg_rows(written), ".4f"),
@@ -130,6 +134,12 @@ def curve_rows(report: Report) -> Rows:
         for row in section.convergence.points
     ]
     return ["partition", "method", "step", "dev_score_mean", "dev_score_std"], rows
+
+
+def language_curve_rows(report: Report) -> Rows:
+    """One row per setting, method, target, task, measure and step; values are fractions."""
+    rows = [[section.setting.name, *astuple(point)] for section in report.sections for point in section.languages]
+    return ["partition", *(field.name for field in fields(LanguagePoint))], rows
 
 
 def _p(value: float) -> float | str:

@@ -10,6 +10,7 @@ from mpt.present.figure_style import COLOURS, colours
 from mpt.present.markdown import Figure
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.curves import draw_convergence
+from mpt.study.report.language_curves import draw_languages
 from mpt.study.report.tables import PAPER
 from mpt.study.report.varied import draw_varied
 from mpt.study.run.results import StudyFacts
@@ -20,7 +21,7 @@ MANY = 7
 """Curves of so many methods can be told apart beside the baseline's."""
 
 OVERVIEW, GAINS, SCORES, PACE = "arg.png", "relative_gain.png", "scores.png", "convergence.png"
-VARIED = "varied.png"
+VARIED, TONGUES = "varied.png", "languages.png"
 
 
 def draw_all(report: Report, folder: Path) -> list[Figure]:
@@ -58,13 +59,21 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
             own = colours(shown, facts.baseline)
             draw_convergence(folder / place / PACE, section.convergence, shown, facts.baseline, own, title)
             drawn.append(Figure(place + PACE, PACE, name, f"dev score against steps, {name}"))
+        if section.languages:
+            shown = [method for method in _shown(facts, section) if method in {row.method for row in section.languages}]
+            title = _title(facts, section, "answers in other languages, on dev")
+            own = colours(shown, facts.baseline)
+            draw_languages(folder / place / TONGUES, section.languages, shown, facts.baseline, own, title)
+            drawn.append(Figure(place + TONGUES, TONGUES, name, f"answers in other languages against steps, {name}"))
     _take_away(report, folder, {figure.file for figure in drawn})
     return drawn
 
 
 def _take_away(report: Report, folder: Path, kept: set[str]) -> None:
     places = ["", *(f"{section.setting.name}/" for section in report.sections)]
-    for file in {f"{place}{kind}" for place in places for kind in (OVERVIEW, GAINS, SCORES, PACE, VARIED)} - kept:
+    for file in {
+        f"{place}{kind}" for place in places for kind in (OVERVIEW, GAINS, SCORES, PACE, VARIED, TONGUES)
+    } - kept:
         (folder / file).unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ READING = (
     "Tasks in other languages, answered by what was best on dev of the task that was learned (the callback "
     "OtherLanguages); in percent, mean ± deviation over the draws. LID is CLD3's mean confidence that an answer is in "
     "a language, ASCII the mean share of ASCII characters, empty the share of answers without a letter, which the "
-    "others leave out."
+    "others leave out. What was answered stands in languages.html."
 )
 COLUMNS = ("method", "target", "seed", "task", "measure", "value", "folder")
 

@@ -13,6 +13,7 @@ from mpt.present.markdown import markdown
 from mpt.study.report.contents import Report, build_report
 from mpt.study.report.csv_tables import SCORE_COLUMNS, csv_files, gain_rows, score_rows, sure_rows
 from mpt.study.report.figures import draw_all
+from mpt.study.report.language_samples import sample_blocks
 from mpt.study.report.score_file import report_of_scores
 from mpt.study.report.tables import arg_table, score_table
 from mpt.study.report.text import page
@@ -20,7 +21,7 @@ from mpt.study.run.results import PAGE, REPORT
 from mpt.util.errors import one_line
 from mpt.util.files import write_text, writing_to
 
-HTML = "report.html"
+HTML, SAMPLES = "report.html", "languages.html"
 
 
 def write_report(out: Path, against: str | None = None) -> Report:
@@ -51,11 +52,13 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
 
 
 def _write(report: Report, folder: Path, out: Path) -> Report:
-    sheets = {**csv_files(report), **_latex(report)}
+    sheets, samples = {**csv_files(report), **_latex(report)}, sample_blocks(report, out)
     with writing_to(folder):
         figures = draw_all(report, folder)
         blocks = page(report, out, figures)
         texts = {HTML: html_page(blocks, folder), PAGE: markdown(blocks), **sheets}
+        if samples:
+            texts |= {SAMPLES: html_page(samples, folder)}
         for name, text in texts.items():
             write_text(folder / name, text)
     return replace(report, files=(*texts, *(figure.file for figure in figures)))

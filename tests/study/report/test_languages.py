@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import statistics
+from html import escape
 
 import pytest
 from support.study_command import study
+from support.toy import json_lines
 from support.toy_study import write_study
 
 pytestmark = pytest.mark.long
@@ -44,5 +47,28 @@ def test_the_measures_of_each_method(tmp_path, model_folder):
         result = json.loads((out / row["folder"] / "result.json").read_text())
         assert result["measures"][f"emo/{row['measure']}"] == pytest.approx(float(row["value"]))
         assert f"test/emo/{row['measure']}" in (out / row["folder"] / "metrics.jsonl").read_text()
+    with (out / "report" / "language_curves.csv").open() as lines:
+        points = list(csv.DictReader(lines))
+    assert [(row["method"], row["measure"], row["step"]) for row in points] == [
+        (method, name, step)
+        for method in ("PT", "Short")
+        for name in (metric, "LID_de", "LID_en", "ASCII", "empty")
+        for step in ("2", "4")
+    ]
+    for point in points:
+        evaluations = [
+            line[f"dev/emo/{point['measure']}"]
+            for seed in ("13", "21")
+            for line in json_lines(out / point["method"] / f"superglue-cb-{seed}" / "metrics.jsonl")
+            if line["step"] == int(point["step"]) and f"dev/emo/{point['measure']}" in line
+        ]
+        assert len(evaluations) == 2
+        assert [float(point["mean"]), float(point["std"])] == pytest.approx(
+            [statistics.fmean(evaluations), statistics.stdev(evaluations)], abs=2e-6
+        )
+    assert (out / "report" / "languages.png").stat().st_size > 1000
+    samples = (out / "report" / "languages.html").read_text()
+    kept = json_lines(out / "Short" / "superglue-cb-13" / "languages.jsonl")
+    assert samples.count("<table>") == 3 and all(escape(line["input"]) in samples for line in kept)
     page = (out / "report" / "report.md").read_text()
     assert "## In other languages" in page and "### emo" in page and "| PT |" in page.split("### emo")[1]
