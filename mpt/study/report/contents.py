@@ -12,7 +12,7 @@ from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.scores.convergence import Convergence, convergence
 from mpt.study.scores.ensembles import Ensemble, ensembles
 from mpt.study.scores.gains import Gain, gains
-from mpt.study.scores.languages import LanguagePoint, language_points
+from mpt.study.scores.languages import LanguagePoint, Measured, Place, language_points, measured, varied_measures
 from mpt.study.scores.oracle import oracle_scores, with_oracles
 from mpt.study.scores.scores import Score, choose
 from mpt.study.scores.significance import Comparison, compare, corrected
@@ -33,7 +33,9 @@ class Section:
         stated: method to the paper's ARG, where it has one.
         ensembles: of the methods that answer by a vote.
         varied: of the methods that are several by the value of one option, all of the same.
-        languages: answers to tasks in other languages along the way.
+        measured: what runs were asked in other languages at test.
+        languages: the same along the way.
+        capacity: the same at test against the option of ``varied``.
         written: the same runs, judged on test by what the model writes, where the scores are of likeliest labels.
     """
 
@@ -45,7 +47,9 @@ class Section:
     stated: dict[str, Stated]
     varied: list[VariedScore] = field(default_factory=list)
     ensembles: list[Ensemble] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
     languages: list[LanguagePoint] = field(default_factory=list)
+    capacity: dict[Place, list[VariedScore]] = field(default_factory=dict)
     written: Section | None = None
 
     @property
@@ -139,6 +143,8 @@ def _section(
     oracles = oracle_scores(facts, own)
     gained, comparisons = compared(scores, facts.baseline, rival)
     varied = [Varied(*one) for one in facts.varied]
+    varied = varied if len({one.option for one in varied}) == 1 else []
+    asked = measured(scores, own)
     return Section(
         setting,
         [*scores, *oracles],
@@ -146,9 +152,11 @@ def _section(
         comparisons,
         convergence(out, scores, facts.baseline),
         stated_of(setting, facts.root, facts.backbone, facts.methods),
-        varied_scores(varied if len({one.option for one in varied}) == 1 else [], scores),
+        varied_scores(varied, scores),
         voted,
+        asked,
         language_points(out, scores),
+        varied_measures(varied, asked),
         _section(out, facts, setting, written, rival) if (written := _judged_by_writing(own)) else None,
     )
 

@@ -12,7 +12,7 @@ from mpt.study.report.contents import Report, Section
 from mpt.study.report.curves import draw_convergence
 from mpt.study.report.language_curves import draw_languages
 from mpt.study.report.tables import PAPER
-from mpt.study.report.varied import draw_varied
+from mpt.study.report.varied import draw_capacity, draw_varied
 from mpt.study.run.results import StudyFacts
 from mpt.study.scores.gains import target_gains
 from mpt.study.scores.scores import target_scores
@@ -21,7 +21,8 @@ MANY = 7
 """Curves of so many methods can be told apart beside the baseline's."""
 
 OVERVIEW, GAINS, SCORES, PACE = "arg.png", "relative_gain.png", "scores.png", "convergence.png"
-VARIED, TONGUES = "varied.png", "languages.png"
+VARIED, TONGUES, CAPACITY = "varied.png", "languages.png", "capacity.png"
+KINDS = (OVERVIEW, GAINS, SCORES, PACE, VARIED, TONGUES, CAPACITY)
 
 
 def draw_all(report: Report, folder: Path) -> list[Figure]:
@@ -65,15 +66,20 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
             own = colours(shown, facts.baseline)
             draw_languages(folder / place / TONGUES, section.languages, shown, facts.baseline, own, title)
             drawn.append(Figure(place + TONGUES, TONGUES, name, f"answers in other languages against steps, {name}"))
+        if section.capacity:
+            option = section.varied[0].option
+            title = _title(facts, section, f"answers in other languages against {option}{_spread(facts)}")
+            draw_capacity(folder / place / CAPACITY, section.capacity, title)
+            drawn.append(
+                Figure(place + CAPACITY, CAPACITY, name, f"answers in other languages against {option}, {name}")
+            )
     _take_away(report, folder, {figure.file for figure in drawn})
     return drawn
 
 
 def _take_away(report: Report, folder: Path, kept: set[str]) -> None:
     places = ["", *(f"{section.setting.name}/" for section in report.sections)]
-    for file in {
-        f"{place}{kind}" for place in places for kind in (OVERVIEW, GAINS, SCORES, PACE, VARIED, TONGUES)
-    } - kept:
+    for file in {f"{place}{kind}" for place in places for kind in KINDS} - kept:
         (folder / file).unlink(missing_ok=True)
 
 

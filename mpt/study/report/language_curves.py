@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpt.present.figure_style import bare, new_figure, save
 from mpt.study.scores.languages import LanguagePoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LEFT_OUT = "empty"
 
@@ -54,11 +58,11 @@ def draw_languages(
     save(figure, path)
 
 
-def _curve(axes: object, points: Sequence[LanguagePoint], colour: str, style: str, name: str) -> None:
+def _curve(axes: Axes, points: Sequence[LanguagePoint], colour: str, style: str, name: str) -> None:
     steps = [point.step for point in points]
     means = np.array([100 * point.mean for point in points])
     deviations = np.array([100 * point.std for point in points])
-    axes.plot(steps, means, color=colour, linewidth=1.8, linestyle=style, label=name)  # type: ignore[attr-defined]
+    axes.plot(steps, means, color=colour, linewidth=1.8, linestyle=style, label=name)
     if len(points) and not np.isnan(deviations).all():
         band = (means - deviations, means + deviations)
-        axes.fill_between(steps, *band, color=colour, alpha=0.1, lw=0)  # type: ignore[attr-defined]
+        axes.fill_between(steps, *band, color=colour, alpha=0.1, lw=0)

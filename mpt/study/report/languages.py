@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from mpt.present.table import Measured, Table, TableCell
 from mpt.study.report.contents import Report, Section
-from mpt.study.scores.scores import Score, mean_std
+from mpt.study.scores.scores import mean_std
 
 READING = (
     "Tasks in other languages, answered by what was best on dev of the task that was learned (the callback "
@@ -18,22 +17,12 @@ READING = (
 COLUMNS = ("method", "target", "seed", "task", "measure", "value", "folder")
 
 
-def _measures(report: Report, section: Section) -> Iterator[tuple[Score, str, str, float]]:
-    """Each chosen run's measures: of which task, its name, its value."""
-    results = {record.key: record.result for record in report.records}
-    for row in section.scores:
-        result = results.get(row.folder)
-        for name, value in (result.measures or {}).items() if result is not None else ():
-            task, _, measure = name.rpartition("/")
-            yield row, task, measure, value
-
-
-def language_tables(report: Report, section: Section) -> list[tuple[str, Table]]:
+def language_tables(section: Section) -> list[tuple[str, Table]]:
     """Of each task that was answered so its name, and a row for each target and method."""
     found: dict[str, dict[tuple[str, str], dict[str, dict[int, float]]]] = {}
-    for row, task, measure, value in _measures(report, section):
-        own = found.setdefault(task, {}).setdefault((row.target, row.method), {})
-        own.setdefault(measure, {})[row.seed] = 100 * value
+    for row in section.measured:
+        own = found.setdefault(row.task, {}).setdefault((row.run.target, row.run.method), {})
+        own.setdefault(row.measure, {})[row.run.seed] = 100 * row.value
     tables = []
     for task, rows in found.items():
         names = list(dict.fromkeys(name for measured in rows.values() for name in measured))
@@ -51,8 +40,9 @@ def language_tables(report: Report, section: Section) -> list[tuple[str, Table]]
 def language_rows(report: Report) -> tuple[list[str], list[list[Any]]]:
     """One row per setting, method, target, seed, task and measure; values are fractions."""
     rows = [
-        [section.setting.name, row.method, row.target, row.seed, task, measure, value, row.folder]
+        [section.setting.name, run.method, run.target, run.seed, row.task, row.measure, row.value, run.folder]
         for section in report.sections
-        for row, task, measure, value in _measures(report, section)
+        for row in section.measured
+        for run in [row.run]
     ]
     return ["partition", *COLUMNS], rows

@@ -14,7 +14,7 @@ from mpt.study.report.costs import READING as COSTS
 from mpt.study.report.costs import costs_table
 from mpt.study.report.ensembles import READING as ENSEMBLES_READING
 from mpt.study.report.ensembles import ensemble_table
-from mpt.study.report.figures import GAINS, OVERVIEW, PACE, SCORES, TONGUES, VARIED
+from mpt.study.report.figures import CAPACITY, GAINS, OVERVIEW, PACE, SCORES, TONGUES, VARIED
 from mpt.study.report.languages import READING as LANGUAGES_READING
 from mpt.study.report.languages import language_tables
 from mpt.study.report.other_tasks import READING as ELSEWHERE_READING
@@ -45,7 +45,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
             blocks += [f"## {name}", _about(section), score_table(facts, section)]
             blocks += _of(figures, GAINS, name)
             blocks += [*_varied(section, figures, 3), *_ensembles(section, 3), *_elsewhere(report, section, 3)]
-            blocks += [*_written(report, section, 3), *_languages(report, section, figures, 3)]
+            blocks += [*_written(report, section, 3), *_languages(section, figures, 3)]
             blocks += ["### How sure", sure_table(report, section)]
             blocks += ["### How fast", *_pace(facts, section, figures)] if report.records else []
             blocks += _costs(report, section, 3)
@@ -59,7 +59,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
         blocks += ["## Scores and average relative gain", score_table(facts, section)]
         blocks += [_reading(report), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
         blocks += [*_varied(section, figures, 2), *_ensembles(section, 2), *_elsewhere(report, section, 2)]
-        blocks += [*_written(report, section, 2), *_languages(report, section, figures, 2)]
+        blocks += [*_written(report, section, 2), *_languages(section, figures, 2)]
         blocks += ["## How sure", sure_table(report, section), _sure_reading(report), _paper([section])]
         if report.records:
             blocks += ["## How fast", *_pace(facts, section, figures), _pace_reading(report)]
@@ -94,12 +94,12 @@ def _elsewhere(report: Report, section: Section, level: int) -> list[Block]:
     return [] if table is None else [f"{'#' * level} On other tasks", table, ELSEWHERE_READING]
 
 
-def _languages(report: Report, section: Section, figures: Sequence[Figure], level: int) -> list[Block]:
-    tables = language_tables(report, section)
+def _languages(section: Section, figures: Sequence[Figure], level: int) -> list[Block]:
+    tables = language_tables(section)
     if not tables:
         return []
     each = [block for task, table in tables for block in (f"{'#' * (level + 1)} {task}", table)]
-    drawn = _of(figures, TONGUES, section.setting.name)
+    drawn = [figure for kind in (TONGUES, CAPACITY) for figure in _of(figures, kind, section.setting.name)]
     return [f"{'#' * level} In other languages", *each, LANGUAGES_READING, *drawn]
 
 

@@ -79,7 +79,7 @@ def planned(crossfit: Path, shots: Path, full: Path) -> Planned:
     def cells(name: str) -> list[PlannedRun]:
         study = read(name)
         if study.root != SYNTHETIC:
-            folders = {"shots": shots, "full": full}
+            folders = {"shots": shots, "full": full, "wikilingua": full}
             study = replace(study, root=str(folders.get(Path(study.root).name, crossfit)))
         return plan(study, Path("out"))
 

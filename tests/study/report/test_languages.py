@@ -12,6 +12,8 @@ from support.study_command import study
 from support.toy import json_lines
 from support.toy_study import write_study
 
+from mpt.study.report.contents import build_report
+
 pytestmark = pytest.mark.long
 
 
@@ -28,10 +30,8 @@ def test_the_measures_of_each_method(tmp_path, model_folder):
             "trainer.callbacks+": "OtherLanguages",
             "trainer.callbacks.tasks": {"emo": "de"},
         },
-        "methods": {
-            name: {"downstream": {"config": "prompt_tuning", "overrides": {"model.prompt_length": length}}}
-            for name, length in (("PT", 3), ("Short", 1))
-        },
+        "baseline": "PT-3",
+        "methods": {"PT": {"downstream": {"config": "prompt_tuning", "vary": {"model.prompt_length": [3, 1]}}}},
     }
     file = write_study(tmp_path, model_folder("t5"), {"name": "toy", **changes})
     out = tmp_path / "out"
@@ -39,7 +39,7 @@ def test_the_measures_of_each_method(tmp_path, model_folder):
     assert code == 0, err
     with (out / "report" / "languages.csv").open() as lines:
         rows = list(csv.DictReader(lines))
-    runs = [("PT", "13"), ("PT", "21"), ("Short", "13"), ("Short", "21")]
+    runs = [("PT-3", "13"), ("PT-3", "21"), ("PT-1", "13"), ("PT-1", "21")]
     metric = rows[0]["measure"]
     wanted = [(*run, "emo", name) for run in runs for name in (metric, "LID_de", "LID_en", "ASCII", "empty")]
     assert [(row["method"], row["seed"], row["task"], row["measure"]) for row in rows] == wanted
@@ -51,7 +51,7 @@ def test_the_measures_of_each_method(tmp_path, model_folder):
         points = list(csv.DictReader(lines))
     assert [(row["method"], row["measure"], row["step"]) for row in points] == [
         (method, name, step)
-        for method in ("PT", "Short")
+        for method in ("PT-3", "PT-1")
         for name in (metric, "LID_de", "LID_en", "ASCII", "empty")
         for step in ("2", "4")
     ]
@@ -66,9 +66,16 @@ def test_the_measures_of_each_method(tmp_path, model_folder):
         assert [float(point["mean"]), float(point["std"])] == pytest.approx(
             [statistics.fmean(evaluations), statistics.stdev(evaluations)], abs=2e-6
         )
-    assert (out / "report" / "languages.png").stat().st_size > 1000
+    assert all((out / "report" / name).stat().st_size > 1000 for name in ("languages.png", "capacity.png"))
+    section = build_report(out).sections[0]
+    for (target, task, measure), drawn in section.capacity.items():
+        assert (target, task) == ("superglue-cb", "emo")
+        for one in drawn:
+            own = [100 * float(row["value"]) for row in rows if row["method"] == f"PT-{one.value:g}"]
+            own = own[[row["measure"] for row in rows[:5]].index(measure) :: 5]
+            assert (one.mean, one.std) == pytest.approx((statistics.fmean(own), statistics.stdev(own)))
     samples = (out / "report" / "languages.html").read_text()
-    kept = json_lines(out / "Short" / "superglue-cb-13" / "languages.jsonl")
+    kept = json_lines(out / "PT-1" / "superglue-cb-13" / "languages.jsonl")
     assert samples.count("<table>") == 3 and all(escape(line["input"]) in samples for line in kept)
     page = (out / "report" / "report.md").read_text()
-    assert "## In other languages" in page and "### emo" in page and "| PT |" in page.split("### emo")[1]
+    assert "## In other languages" in page and "### emo" in page and "| PT-3 |" in page.split("### emo")[1]
