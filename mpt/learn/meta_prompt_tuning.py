@@ -25,6 +25,7 @@ from mpt.learn.prompt_learner import PromptLearner
 from mpt.learn.shared_gradient import stop_together
 from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
+from mpt.prompt.reparameterisation import Reparameterisation
 from mpt.util.errors import UserError
 from mpt.util.random_state import seed_generators
 
@@ -60,6 +61,7 @@ class MetaPromptTuning(PromptLearner):
         validation_steps: inner steps of meta-validation; the algorithm's if null.
         backbone_options: how the backbone is loaded and how much it reads.
         answers: what is judged in meta-validation: what the model writes, or the likeliest label.
+        reparameterisation: what is learned in the prompt's place, in inner and outer steps, if anything is.
     """
 
     learns_from_episodes = True
@@ -80,8 +82,11 @@ class MetaPromptTuning(PromptLearner):
         validation_steps: int | None = None,
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
         answers: Answering = "written",
+        reparameterisation: Reparameterisation | None = None,
     ) -> None:
-        super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options, answers)
+        super().__init__(
+            backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options, answers, reparameterisation
+        )
         for option, value, ok, least in (
             ("gradient_clip_val", gradient_clip_val, gradient_clip_val is None or gradient_clip_val > 0, "above 0"),
             ("accumulate_grad_batches", accumulate_grad_batches, accumulate_grad_batches >= 1, "at least 1"),
@@ -112,7 +117,7 @@ class MetaPromptTuning(PromptLearner):
         super().build_on(backbone, labels)
         self.algorithm.check_backbone(backbone)
         if self.learn_inner_lr:
-            rows = self.prompt_length if self.learn_inner_lr == "token" else 1
+            rows = self.prompt.length if self.learn_inner_lr == "token" else 1
             self.log_inner_lr = nn.Parameter(torch.full((rows,), self.algorithm.inner_lr).log())
         # By embeddings, like which a prompt starts.
         self._ordinary_norm = float(self.backbone.embeddings.float().norm(dim=1).mean()) * self.prompt_length**0.5
@@ -239,11 +244,12 @@ class MetaPromptTuning(PromptLearner):
                 continue
             for part in episode.query.parts(self.trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 query = self.backbone.encode(part.inputs, part.targets).to(self.device)
-                self._judge(adapted, part, query, task=episode.task)
+                self._judge(self.made(adapted), part, query, task=episode.task)
 
     # Inside --------------------------------------------------------------------------------------------------------
 
-    def _loss(self, prompt: Tensor, batch: Batch) -> Tensor:
+    def _loss(self, learned: Tensor, batch: Batch) -> Tensor:
+        prompt = self.made(learned)
         if prompt.dim() == 2:
             return token_mean(self.backbone.loss(prompt, batch), batch)
         rows = len(batch) // len(prompt)
@@ -275,7 +281,8 @@ class MetaPromptTuning(PromptLearner):
         return self._ran_away(result.adapted, tasks, numbers)
 
     def _ran_away(self, adapted: Tensor, tasks: list[str], numbers: dict[str, Tensor]) -> str | None:
-        found = first_exploded_episode(self.prompt.weight.detach(), adapted, self._ordinary_norm, tasks, numbers)
+        before, after = self.made(self.prompt.weight).detach(), self.made(adapted).detach()
+        found = first_exploded_episode(before, after, self._ordinary_norm, tasks, numbers)
         if found is None:
             return None
         (task, seen), rate = found, self.inner_rate()

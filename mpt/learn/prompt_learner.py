@@ -18,7 +18,10 @@ from mpt.library.card import prompt_card
 from mpt.library.retrieved import Retrieved
 from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, SavedPrompt
+from mpt.prompt.reparameterisation import Reparameterisation
+from mpt.prompt.residual import Residual as Residual  # known by its name on the command line
 from mpt.prompt.soft import SoftPrompt
+from mpt.prompt.superposition import Superposition as Superposition
 from mpt.util.errors import UserError
 
 
@@ -33,6 +36,7 @@ class PromptLearner(Learner):
         lr_scheduler: optional schedule, stepped every optimiser step.
         backbone_options: how the backbone is loaded and how much it reads.
         answers: what is judged: what the model writes, or the likeliest label.
+        reparameterisation: what is learned in the prompt's place, if anything is.
     """
 
     backbone: FrozenBackbone
@@ -46,6 +50,7 @@ class PromptLearner(Learner):
         lr_scheduler: LRSchedulerCallable | None = None,
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
         answers: Answering = "written",
+        reparameterisation: Reparameterisation | None = None,
     ) -> None:
         super().__init__(answers)
         if prompt_length < 1:
@@ -56,6 +61,7 @@ class PromptLearner(Learner):
         self.init = init
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.reparameterisation = reparameterisation
 
     def build(self, labels: tuple[str, ...]) -> None:
         self.build_on(FrozenBackbone(self.backbone_name, self.backbone_options), labels)
@@ -66,7 +72,12 @@ class PromptLearner(Learner):
         self.backbone.check_lengths(self.prompt_length)
         refuse_too_large(self.backbone, self.prompt_length)
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
-        self.prompt = SoftPrompt(self.init(self.learned_rows, vocabulary))
+        start = self.init(self.learned_rows, vocabulary)
+        self.prompt = SoftPrompt(start if (way := self.reparameterisation) is None else way.start(start, vocabulary))
+
+    def made(self, learned: Tensor) -> Tensor:
+        """The prompt that something learned makes; itself, unless there is a reparameterisation."""
+        return learned if self.reparameterisation is None else self.reparameterisation(learned)
 
     @property
     def learned_rows(self) -> int:
@@ -76,8 +87,7 @@ class PromptLearner(Learner):
     @property
     def whole(self) -> Tensor:
         """The prompt that is stored and read, ``[P, H]``: all that is learned, and what stands before it."""
-        prompt: Tensor = self.prompt()
-        return prompt
+        return self.made(self.prompt())
 
     def prompt_for(self, batch: TextBatch) -> Tensor:
         return self.whole
@@ -107,6 +117,9 @@ class PromptLearner(Learner):
                 f"prompt {folder} is {list(stored.weight.shape)}, but prompt_length is {self.prompt_length}: "
                 "give the configuration it was trained with"
             )
+        if self.reparameterisation is not None:  # whose work is done
+            self.reparameterisation = None
+            self.prompt = SoftPrompt(stored.weight).to(self.device)
         with torch.no_grad():
             self.prompt.weight.copy_(stored.weight[-len(self.prompt.weight) :])
 

@@ -34,6 +34,8 @@ def obstacle(run: MadeRun) -> str | None:
     trainer, data, learner = run.trainer, run.data, run.learner
     if type(learner) is not PromptTuning:
         return f"the learner is {type(learner).__name__}"
+    if learner.reparameterisation is not None:
+        return f"the prompt is learned as a {type(learner.reparameterisation).__name__}"
     if type(data) is not FewShotData:
         return f"the data are {type(data).__name__}"
     defaults = inspect.signature(Trainer.__init__).parameters

@@ -1,0 +1,30 @@
+"""What is learned in the place of a prompt, and the prompt that it makes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from mpt.prompt.initialisers import InitContext
+
+
+class Reparameterisation(ABC):
+    """Base: a prompt ``[P, H]`` as a function of one matrix ``[R, C]``, which is what is learned.
+
+    Since it is one matrix, whatever learns a prompt learns it: an optimiser, or a meta-learner's inner and outer steps.
+    A run stores the prompt that it makes, and nothing of it is left after training.
+    """
+
+    @abstractmethod
+    def start(self, prompt: Tensor, vocabulary: InitContext) -> Tensor:
+        """What is learned at the start, ``[R, C]``.
+
+        Args:
+            prompt: where the prompt starts, ``[P, H]``.
+            vocabulary: of the backbone, and what draws.
+        """
+
+    @abstractmethod
+    def __call__(self, learned: Tensor) -> Tensor:
+        """The prompt, ``[P, H]``; of several side by side ``[N, R, C]`` their ``[N, P, H]``."""
