@@ -1,4 +1,4 @@
-"""``mpt library add | list | show | search | export | push | pull | rebuild | learn``."""
+"""``mpt library add | list | show | search | export | combine | push | pull | rebuild | learn``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpt.cli.options import Parser, at_least, run_action
+from mpt.cli.options import Parser, at_least, run_action, seed
 from mpt.util.errors import UserError
 from mpt.util.names import printable
 
@@ -31,6 +31,7 @@ WHERE is a folder, the name of a library that ships with the package, or hub:own
   show WHERE [NAME]              how its keys were made; all that is known about one entry
   search WHERE KEY [-k N]        the entries most similar to a key: a prompt folder, an entry's or a run's
   export WHERE NAME FOLDER       one prompt as a plain PEFT folder
+  combine WHERE FOLDER A + B - C what tasks added to their start, added to another and taken away: a prompt's folder
   push WHERE owner/name          to a repository on the Hugging Face hub
   pull owner/name FOLDER         and from there
   rebuild FOLDER                 its index made anew from the folders
@@ -166,6 +167,37 @@ def _export(rest: list[str]) -> None:
     print(_open(options.where).export(options.name, options.folder))
 
 
+def _combine(rest: list[str]) -> None:
+    parser = _parser(
+        "combine",
+        "Task vectors: each entry's prompt minus the start of its tuning, added to a new start or taken away from it.",
+    )
+    parser.add_argument("where", help="a library")
+    parser.add_argument("folder", type=Path, help="a new folder for the prompt")
+    parser.add_argument("terms", nargs="+", metavar="ENTRY", help="names of entries, with + or - between them")
+    parser.add_argument("--seed", type=seed, metavar="N", help="of the new start (default: the library's own start)")
+    parser.add_argument("--backbone", help="where the library's model is now")
+    options = parser.parse_args(rest)
+    terms = _terms(options.terms)
+    library = _open(options.where)
+    from mpt.backbone.loading import BackboneOptions
+    from mpt.backbone.model import FrozenBackbone
+    from mpt.library.task_vectors import combine
+
+    recipe = library.recipe
+    backbone = FrozenBackbone(options.backbone or recipe.backbone, BackboneOptions(chat_template=recipe.chat_template))
+    print(combine(library, terms, backbone, recipe.seed if options.seed is None else options.seed, options.folder))
+
+
+def _terms(words: list[str]) -> list[tuple[int, str]]:
+    signs = {"+": 1, "-": -1}
+    if words[0] not in signs:
+        words = ["+", *words]
+    if len(words) % 2 or any((word in signs) == bool(place % 2) for place, word in enumerate(words)):
+        raise UserError(f"{' '.join(words)}: names of entries with + or - between them were expected, as in A + B - C")
+    return [(signs[sign], name) for sign, name in zip(words[::2], words[1::2], strict=True)]
+
+
 def _push(rest: list[str]) -> None:
     parser = _parser("push", "Add the entries of a library to a repository on the Hugging Face hub.")
     parser.add_argument("where", help="a library")
@@ -212,6 +244,7 @@ _ACTIONS: dict[str, Callable[[list[str]], None]] = {
     "show": _show,
     "search": _search,
     "export": _export,
+    "combine": _combine,
     "push": _push,
     "pull": _pull,
     "rebuild": _rebuild,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,12 +10,13 @@ from torch import Tensor
 from mpt.library.pooling import Measure
 from mpt.library.retrieval import Order, Retrieval, sources_and_similarities
 from mpt.library.similarity import weighted_average
-from mpt.prompt.initialisers import InitContext, Initialiser, _check
+from mpt.library.task_vectors import recipe_start, task_vector
+from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, _check
 from mpt.util.errors import UserError
 
 
 class Retrieved(Initialiser):
-    """A source prompt retrieved from a library for the target task, or the weighted average of several (SPoT, 3.3).
+    """A source prompt retrieved from a library for the target task, or several made one (SPoT, 3.3).
 
     Looked up when training begins, by the target's key; see :class:`mpt.library.retrieval.Retrieval` for most options.
 
@@ -23,7 +24,9 @@ class Retrieved(Initialiser):
         library: a folder, the name of a shipped library, or ``hub:owner/name``.
         key: prompt folder of the target's key.
         rank: start from the one prompt of this place in the ranking, 1 being the first.
-        top_k: start from the average of the first so many, each weighted by its share of their similarities.
+        top_k: start from the first so many together.
+        use: their ``average``, each weighted by its share of their similarities; or a new start plus the ``sum`` of
+            what their tasks added to theirs (:mod:`mpt.library.task_vectors`).
         by: the measure of similarity.
         order: what the ranking begins with.
         exclude: tasks whose prompts are never retrieved.
@@ -45,12 +48,15 @@ class Retrieved(Initialiser):
         exclude: list[str] | None = None,
         seed: int = 0,
         digest: str | None = None,
+        use: Literal["average", "sum"] = "average",
     ) -> None:
         if (rank is None) == (top_k is None):
             raise UserError("init Retrieved: give either rank (one prompt) or top_k (the average of several)")
         if (rank or top_k or 0) < 1:
             raise UserError(f"init Retrieved: rank and top_k count from 1, and {rank or top_k or 0} is below")
-        self.rank, self.top_k = rank, top_k
+        if use == "sum" and rank is not None:
+            raise UserError("init Retrieved: a sum is of the first top_k prompts; give top_k in the place of rank")
+        self.rank, self.top_k, self.use = rank, top_k, use
         self.retrieval = Retrieval(library, key, top_k or 1, by, order, list(exclude or ()), seed, digest)
         self.origin: dict[str, Any] = {}
         """Once called: ``source`` (name of the entry) and ``similarity``, in a list each for an average."""
@@ -66,5 +72,9 @@ class Retrieved(Initialiser):
             )
         chosen = [hits[last - 1]] if self.rank else hits[:last]
         self.origin = sources_and_similarities(chosen, [hit.entry.name for hit in chosen])
+        if self.use == "sum":
+            start = recipe_start(library.recipe, vocabulary)
+            fresh = SampledVocabulary()(length, vocabulary)
+            return fresh + torch.stack([task_vector(library, hit.entry, start) for hit in chosen]).sum(0)
         values = torch.stack([library.value(hit.entry) for hit in chosen])
         return values[0] if self.rank else weighted_average(values, [hit.similarity for hit in chosen])

@@ -181,9 +181,10 @@ class StudyLibrary:
         assert method.retrieve is not None
         count = self.count(method, setting, backbone, length)
         words = self._words(method.retrieve, setting, key, seed)
-        average = method.retrieve.use == "average"
-        for rank in [None] if average else range(1, count + 1):
-            number = {"top_k": count} if rank is None else {"rank": rank}
+        ways: dict[str, dict[str, Any]] = {"average": {"top_k": count}, "sum": {"top_k": count, "use": "sum"}}
+        together = ways.get(method.retrieve.use)
+        for rank in range(1, count + 1) if together is None else [None]:
+            number = {"rank": rank} if together is None else together
             named = {f"model.init.{name}": value for name, value in {**words, **number}.items()}
             yield RetrievedStart(rank, {"model.init": RETRIEVED, **named})
 

@@ -19,6 +19,7 @@ MEASURES = ("per_token", "average_token", "subspace")
 _USES = {
     "best": "prompt tuning from each of the top_k prompts, and the best of them on dev",
     "average": "prompt tuning from their weighted average",
+    "sum": "prompt tuning from a new start plus the sum of what their tasks added to theirs",
     "tasks": "upstream on the top_k tasks whose prompts come first, each once",
     "mixture": "upstream on these tasks and the target's train examples",
 }
@@ -41,8 +42,9 @@ class Retrieve(FromFile):
     """How a method uses the library (SPoT, section 3.3; Qin et al. 2023, A.7).
 
     Attributes:
-        use: ``best`` of the retrieved prompts on dev, their weighted ``average``, or an upstream stage on their
-            ``tasks``, or on the ``mixture`` of these and the target's train examples.
+        use: ``best`` of the retrieved prompts on dev, their weighted ``average``, the ``sum`` of their task vectors
+            (:mod:`mpt.library.task_vectors`), or an upstream stage on their ``tasks``, or on the ``mixture`` of these
+            and the target's train examples.
         top_k: how many; None for all that there are. Prompts, but for ``tasks`` and ``mixture`` tasks, each counted
             once: where the library has several prompts of a task this is more than the tasks of the first top_k
             prompts, which SPoT takes.

@@ -275,7 +275,7 @@ def test_another_library_is_another_study_for_those_that_retrieve_and_for_nobody
     [
         (
             {(*FOUND, "use"): "bset"},
-            "methods.Top2.retrieve.use is one of best, average, tasks, mixture, not 'bset'",
+            "methods.Top2.retrieve.use is one of best, average, sum, tasks, mixture, not 'bset'",
         ),
         (
             {(*FOUND, "k"): 2, (*FOUND, "top_k"): REMOVED},
