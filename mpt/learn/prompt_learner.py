@@ -18,8 +18,9 @@ from mpt.library.card import prompt_card
 from mpt.library.retrieved import Retrieved
 from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, SavedPrompt
+from mpt.prompt.mixture import Mixture as Mixture  # known by its name on the command line
 from mpt.prompt.reparameterisation import Reparameterisation
-from mpt.prompt.residual import Residual as Residual  # known by its name on the command line
+from mpt.prompt.residual import Residual as Residual
 from mpt.prompt.soft import SoftPrompt
 from mpt.prompt.superposition import Superposition as Superposition
 from mpt.util.errors import UserError
@@ -73,7 +74,14 @@ class PromptLearner(Learner):
         refuse_too_large(self.backbone, self.prompt_length)
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
         start = self.init(self.learned_rows, vocabulary)
-        self.prompt = SoftPrompt(start if (way := self.reparameterisation) is None else way.start(start, vocabulary))
+        if self.reparameterisation is not None:
+            start = self.reparameterisation.start(start, vocabulary)
+        elif start.dim() != 2:
+            raise UserError(
+                f"init {type(self.init).__name__} gives {len(start)} prompts: --model.reparameterisation "
+                "Mixture learns a mixture of them"
+            )
+        self.prompt = SoftPrompt(start)
 
     def made(self, learned: Tensor) -> Tensor:
         """The prompt that something learned makes; itself, unless there is a reparameterisation."""

@@ -25,8 +25,9 @@ class Retrieved(Initialiser):
         key: prompt folder of the target's key.
         rank: start from the one prompt of this place in the ranking, 1 being the first.
         top_k: start from the first so many together.
-        use: their ``average``, each weighted by its share of their similarities; or a new start plus the ``sum`` of
-            what their tasks added to theirs (:mod:`mpt.library.task_vectors`).
+        use: their ``average``, each weighted by its share of their similarities; a new start plus the ``sum`` of what
+            their tasks added to theirs (:mod:`mpt.library.task_vectors`); or ``each``, ``[top_k, P, H]``, for
+            :class:`mpt.prompt.mixture.Mixture`.
         by: the measure of similarity.
         order: what the ranking begins with.
         exclude: tasks whose prompts are never retrieved.
@@ -48,14 +49,14 @@ class Retrieved(Initialiser):
         exclude: list[str] | None = None,
         seed: int = 0,
         digest: str | None = None,
-        use: Literal["average", "sum"] = "average",
+        use: Literal["average", "sum", "each"] = "average",
     ) -> None:
         if (rank is None) == (top_k is None):
             raise UserError("init Retrieved: give either rank (one prompt) or top_k (the average of several)")
         if (rank or top_k or 0) < 1:
             raise UserError(f"init Retrieved: rank and top_k count from 1, and {rank or top_k or 0} is below")
-        if use == "sum" and rank is not None:
-            raise UserError("init Retrieved: a sum is of the first top_k prompts; give top_k in the place of rank")
+        if use != "average" and rank is not None:
+            raise UserError(f"init Retrieved: use {use} is of the first top_k prompts; give top_k in the place of rank")
         self.rank, self.top_k, self.use = rank, top_k, use
         self.retrieval = Retrieval(library, key, top_k or 1, by, order, list(exclude or ()), seed, digest)
         self.origin: dict[str, Any] = {}
@@ -77,4 +78,6 @@ class Retrieved(Initialiser):
             fresh = SampledVocabulary()(length, vocabulary)
             return fresh + torch.stack([task_vector(library, hit.entry, start) for hit in chosen]).sum(0)
         values = torch.stack([library.value(hit.entry) for hit in chosen])
+        if self.use == "each":
+            return values
         return values[0] if self.rank else weighted_average(values, [hit.similarity for hit in chosen])

@@ -43,6 +43,12 @@ def test_a_run_starts_from_a_new_start_and_the_sum_of_what_tasks_added(library, 
     assert torch.equal(recipe_start(RECIPE, vocabulary(5)), old), "whatever draws the new start"
 
 
+def test_each_of_several_is_for_a_mixture(library, key):
+    init = Retrieved(str(library.folder), key, top_k=3, use="each")
+    begun = init(3, vocabulary(5))
+    assert torch.equal(begun, torch.stack([draw(int(name[1]))[1] for name in init.origin["source"]]))
+
+
 def test_of_one_task_with_the_librarys_own_seed_it_is_its_prompt(library, key):
     init = Retrieved(str(library.folder), key, top_k=1, use="sum")
     begun = init(3, vocabulary(RECIPE.seed))
@@ -54,7 +60,7 @@ def test_what_was_adapted_from_elsewhere_has_no_vector(library, key):
     entry = library.add("own", *draw(9), facts, decoder_only=False)
     with pytest.raises(UserError, match="entry own was adapted, from a start that is not the library's"):
         task_vector(library, entry, torch.zeros(3, WIDTH))
-    with pytest.raises(UserError, match="a sum is of the first top_k prompts"):
+    with pytest.raises(UserError, match="use sum is of the first top_k prompts"):
         Retrieved(str(library.folder), key, rank=1, use="sum")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from mpt.prompt.initialisers import InitContext
+from mpt.prompt.initialisers import InitContext, SampledVocabulary
+from mpt.prompt.mixture import Mixture
 from mpt.prompt.residual import Residual
 from mpt.prompt.superposition import Superposition
 from mpt.util.errors import UserError
@@ -104,3 +107,26 @@ def test_superposition_mixes_the_start_and_drawn_embeddings(start):
 def test_mistakes_are_told(make, told):
     with pytest.raises(UserError, match=told):
         make()
+
+
+def test_a_mixture_of_prompts_that_stay_and_a_new_one():
+    prompts = torch.randn(2, LENGTH, WIDTH, generator=torch.Generator().manual_seed(8))
+    kind = Mixture()
+    learned = kind.start(prompts, vocabulary())
+    assert learned.shape == (LENGTH + 1, WIDTH)
+    new = SampledVocabulary()(LENGTH, vocabulary())
+    torch.testing.assert_close(kind(learned), (new + prompts[0] + prompts[1]) / 3)
+    learned[-1] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(9))
+    shares = [math.exp(float(learned[-1, i])) for i in range(3)]
+    by_hand = (shares[0] * new + shares[1] * prompts[0] + shares[2] * prompts[1]) / sum(shares)
+    torch.testing.assert_close(kind(learned), by_hand)
+    torch.testing.assert_close(
+        kind(torch.stack([learned, learned + 1])), torch.stack([kind(learned), kind(learned + 1)])
+    )
+    learned.requires_grad_()
+    kind(learned).square().sum().backward()
+    assert (learned.grad[-1, :3] != 0).all() and (learned.grad[-1, 3:] == 0).all() and (learned.grad[:-1] != 0).all()
+    with pytest.raises(UserError, match="give --model.init Retrieved with use each"):
+        kind.start(prompts[0], vocabulary())
+    with pytest.raises(UserError, match="8 prompts are too many for a model of width 8"):
+        kind.start(prompts[0].expand(8, -1, -1), vocabulary())

@@ -53,6 +53,14 @@ is learned, and what neither names is as it was for the library's own keys.
 """
 
 
+_TOGETHER: dict[str, dict[str, Any]] = {
+    "average": {},
+    "sum": {"model.init.use": "sum"},
+    "mixed": {"model.init.use": "each", "model.reparameterisation": "mpt.prompt.mixture.Mixture"},
+}
+"""Options of a run that starts from several prompts at once, by the use that is made of them."""
+
+
 @dataclass(frozen=True)
 class RetrievedStart:
     """One way in which a run may begin with what is retrieved.
@@ -181,12 +189,11 @@ class StudyLibrary:
         assert method.retrieve is not None
         count = self.count(method, setting, backbone, length)
         words = self._words(method.retrieve, setting, key, seed)
-        ways: dict[str, dict[str, Any]] = {"average": {"top_k": count}, "sum": {"top_k": count, "use": "sum"}}
-        together = ways.get(method.retrieve.use)
+        together = _TOGETHER.get(method.retrieve.use)
         for rank in range(1, count + 1) if together is None else [None]:
-            number = {"rank": rank} if together is None else together
-            named = {f"model.init.{name}": value for name, value in {**words, **number}.items()}
-            yield RetrievedStart(rank, {"model.init": RETRIEVED, **named})
+            number = {"model.init.rank": rank} if together is None else {"model.init.top_k": count, **together}
+            named = {f"model.init.{name}": value for name, value in words.items()}
+            yield RetrievedStart(rank, {"model.init": RETRIEVED, **named, **number})
 
     def data(self, method: Method, setting: Setting, backbone: str, key: str, seed: int) -> dict[str, Any]:
         """What an upstream stage learns on, as options."""

@@ -20,6 +20,7 @@ _USES = {
     "best": "prompt tuning from each of the top_k prompts, and the best of them on dev",
     "average": "prompt tuning from their weighted average",
     "sum": "prompt tuning from a new start plus the sum of what their tasks added to theirs",
+    "mixed": "prompt tuning of a new prompt and the weights of a mixture of it and theirs",
     "tasks": "upstream on the top_k tasks whose prompts come first, each once",
     "mixture": "upstream on these tasks and the target's train examples",
 }
@@ -43,7 +44,7 @@ class Retrieve(FromFile):
 
     Attributes:
         use: ``best`` of the retrieved prompts on dev, their weighted ``average``, the ``sum`` of their task vectors
-            (:mod:`mpt.library.task_vectors`), or an upstream stage on their ``tasks``, or on the ``mixture`` of these
+            (:mod:`mpt.library.task_vectors`) or a learned mixture (``mixed``, :mod:`mpt.prompt.mixture`), or an upstream stage on their ``tasks``, or on the ``mixture`` of these
             and the target's train examples.
         top_k: how many; None for all that there are. Prompts, but for ``tasks`` and ``mixture`` tasks, each counted
             once: where the library has several prompts of a task this is more than the tasks of the first top_k

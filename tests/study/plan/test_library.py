@@ -144,6 +144,19 @@ def test_a_run_says_what_it_starts_from_in_words_that_a_user_could_type(study, t
     assert '--model.init.exclude=["ag_news", "superglue-cb"]' in words and "--model.init.seed=21" in words
     words = one(cells, "Average2/ag_news-21").arguments
     assert "--model.init.top_k=2" in words and "--model.init.by=average_token" in words
+    for use, said in (
+        ("sum", ["--model.init.use=sum"]),
+        ("mixed", ["--model.init.use=each", "--model.reparameterisation=mpt.prompt.mixture.Mixture"]),
+    ):
+        methods = [
+            replace(method, retrieve=replace(method.retrieve, use=use)) if method.name == "Average2" else method
+            for method in study.methods
+        ]
+        words = one(plan(replace(study, methods=methods), tmp_path / "out"), "Average2/ag_news-21").arguments
+        assert (
+            "--model.init.top_k=2" in words
+            and [word for word in words if word.startswith("--model.init.use") or "reparam" in word] == said
+        )
 
 
 def test_an_upstream_run_on_retrieved_tasks_reads_the_targets_own_draw_only_in_a_mixture(study, tmp_path):
@@ -275,7 +288,7 @@ def test_another_library_is_another_study_for_those_that_retrieve_and_for_nobody
     [
         (
             {(*FOUND, "use"): "bset"},
-            "methods.Top2.retrieve.use is one of best, average, sum, tasks, mixture, not 'bset'",
+            "methods.Top2.retrieve.use is one of best, average, sum, mixed, tasks, mixture, not 'bset'",
         ),
         (
             {(*FOUND, "k"): 2, (*FOUND, "top_k"): REMOVED},

@@ -1,0 +1,46 @@
+"""A learned mixture of prompts of other tasks and a new one, after ATTEMPT (Asai et al., EMNLP 2022, arXiv 2205.11961)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mpt.prompt.initialisers import InitContext, SampledVocabulary
+from mpt.prompt.reparameterisation import Reparameterisation
+from mpt.util.errors import UserError
+
+
+class Mixture(Reparameterisation):
+    """``a_0 N + a_1 P_1 + … + a_k P_k``: the prompts P that ``init`` gives stay, N and the weights a are learned.
+
+    The weights are the softmax of k + 1 numbers that start from 0. ATTEMPT (its section 3.2) has them from an attention
+    on each input; here they are one task's. Learned are N ``[P, H]`` and one row for the numbers, whose rest is unused.
+
+    Args:
+        most_common: how many tokens N's rows are drawn from.
+    """
+
+    def __init__(self, most_common: int = 5000) -> None:
+        self._new = SampledVocabulary(most_common)
+        self._prompts = torch.empty(0)
+
+    def start(self, prompt: Tensor, vocabulary: InitContext) -> Tensor:
+        if prompt.dim() != 3:
+            raise UserError(
+                "reparameterisation Mixture mixes several prompts: give --model.init Retrieved with use each"
+            )
+        count, length, width = prompt.shape
+        if count >= width:
+            raise UserError(f"reparameterisation Mixture: {count} prompts are too many for a model of width {width}")
+        self._prompts = prompt.float().cpu()
+        return torch.cat([self._new(length, vocabulary), torch.zeros(1, width)])
+
+    def weights(self, learned: Tensor) -> Tensor:
+        """Of the new prompt and of each of the others, ``[1 + k]``; they sum to 1."""
+        return learned[..., -1, : 1 + len(self._prompts)].softmax(-1)
+
+    def __call__(self, learned: Tensor) -> Tensor:
+        self._prompts = self._prompts.to(learned.device)
+        first, rest = self.weights(learned).split([1, len(self._prompts)], dim=-1)
+        mixed: Tensor = first[..., None] * learned[..., :-1, :] + torch.einsum("...k,kph->...ph", rest, self._prompts)
+        return mixed
