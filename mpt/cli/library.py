@@ -1,4 +1,4 @@
-"""``mpt library add | list | show | search | export | combine | push | pull | rebuild | learn``."""
+"""``mpt library add | list | show | search | export | combine | recycle | push | pull | rebuild | learn``."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ WHERE is a folder, the name of a library that ships with the package, or hub:own
   search WHERE KEY [-k N]        the entries most similar to a key: a prompt folder, an entry's or a run's
   export WHERE NAME FOLDER       one prompt as a plain PEFT folder
   combine WHERE FOLDER A + B - C what tasks added to their start, added to another and taken away: a prompt's folder
+  recycle WHERE FOLDER --to MODEL its prompts for another model of the same tokens
   push WHERE owner/name          to a repository on the Hugging Face hub
   pull owner/name FOLDER         and from there
   rebuild FOLDER                 its index made anew from the folders
@@ -198,6 +199,28 @@ def _terms(words: list[str]) -> list[tuple[int, str]]:
     return [(signs[sign], name) for sign, name in zip(words[::2], words[1::2], strict=True)]
 
 
+def _recycle(rest: list[str]) -> None:
+    parser = _parser(
+        "recycle",
+        "A new library for another model: prompts mapped by what maps the token embeddings of one to the other's. "
+        "They are starts, not ready prompts; whether they help is known when they were tried.",
+    )
+    parser.add_argument("where", help="a library")
+    parser.add_argument("folder", type=Path, help="a new folder for the library")
+    parser.add_argument("--to", required=True, metavar="MODEL", help="the other model: hub name or local folder")
+    parser.add_argument("--backbone", help="where the library's model is now")
+    options = parser.parse_args(rest)
+    library = _open(options.where)
+    from mpt.backbone.loading import BackboneOptions
+    from mpt.backbone.model import FrozenBackbone
+    from mpt.library.recycle import recycle
+
+    loaded = BackboneOptions(chat_template=library.recipe.chat_template)
+    source = FrozenBackbone(options.backbone or library.recipe.backbone, loaded)
+    made = recycle(library, source, FrozenBackbone(options.to, loaded), options.to, options.folder)
+    print(f"{options.folder}: {len(made.entries())} prompts for {options.to}")
+
+
 def _push(rest: list[str]) -> None:
     parser = _parser("push", "Add the entries of a library to a repository on the Hugging Face hub.")
     parser.add_argument("where", help="a library")
@@ -245,6 +268,7 @@ _ACTIONS: dict[str, Callable[[list[str]], None]] = {
     "search": _search,
     "export": _export,
     "combine": _combine,
+    "recycle": _recycle,
     "push": _push,
     "pull": _pull,
     "rebuild": _rebuild,

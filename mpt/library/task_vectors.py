@@ -23,6 +23,7 @@ from mpt.prompt.initialisers import InitContext, SampledVocabulary
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
+_TUNED = "PromptTuning"
 _ALIKE = ("metric", "labels", "input_prefix")
 """What a combination says of itself where all of its parts say the same."""
 
@@ -39,10 +40,10 @@ def task_vector(library: Library, entry: Entry, start: Tensor) -> Tensor:
     Raises:
         UserError: the entry was tuned from another start.
     """
-    if entry.facts.get("method") == "adapt":
+    if entry.facts.get("method", _TUNED) != _TUNED:
         raise UserError(
-            f"entry {entry.name} was adapted, from a start that is not the library's, so that what its task added is "
-            "not known; leave it out"
+            f"entry {entry.name} was {entry.facts['method']}, not tuned from the library's start, so that what its "
+            "task added is not known; leave it out"
         )
     return library.value(entry) - start
 

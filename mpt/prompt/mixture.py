@@ -1,4 +1,4 @@
-"""A learned mixture of prompts of other tasks and a new one, after ATTEMPT (Asai et al., EMNLP 2022, arXiv 2205.11961)."""
+"""A learned mixture of other tasks' prompts and a new one (ATTEMPT; Asai et al., EMNLP 2022, arXiv 2205.11961)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_of_one_task_with_the_librarys_own_seed_it_is_its_prompt(library, key):
 def test_what_was_adapted_from_elsewhere_has_no_vector(library, key):
     facts = {"fingerprint": "f", "task": "own", "method": "adapt"}
     entry = library.add("own", *draw(9), facts, decoder_only=False)
-    with pytest.raises(UserError, match="entry own was adapted, from a start that is not the library's"):
+    with pytest.raises(UserError, match="entry own was adapt, not tuned from the library's start"):
         task_vector(library, entry, torch.zeros(3, WIDTH))
     with pytest.raises(UserError, match="use sum is of the first top_k prompts"):
         Retrieved(str(library.folder), key, rank=1, use="sum")

@@ -126,7 +126,7 @@ def test_a_mixture_of_prompts_that_stay_and_a_new_one():
     learned.requires_grad_()
     kind(learned).square().sum().backward()
     assert (learned.grad[-1, :3] != 0).all() and (learned.grad[-1, 3:] == 0).all() and (learned.grad[:-1] != 0).all()
-    with pytest.raises(UserError, match="give --model.init Retrieved with use each"):
+    with pytest.raises(UserError, match="Retrieved with use each"):
         kind.start(prompts[0], vocabulary())
     with pytest.raises(UserError, match="8 prompts are too many for a model of width 8"):
         kind.start(prompts[0].expand(8, -1, -1), vocabulary())

@@ -44,8 +44,8 @@ class Retrieve(FromFile):
 
     Attributes:
         use: ``best`` of the retrieved prompts on dev, their weighted ``average``, the ``sum`` of their task vectors
-            (:mod:`mpt.library.task_vectors`) or a learned mixture (``mixed``, :mod:`mpt.prompt.mixture`), or an upstream stage on their ``tasks``, or on the ``mixture`` of these
-            and the target's train examples.
+            (:mod:`mpt.library.task_vectors`) or a learned mixture (``mixed``, :mod:`mpt.prompt.mixture`), or an
+            upstream stage on their ``tasks``, or on the ``mixture`` of these and the target's train examples.
         top_k: how many; None for all that there are. Prompts, but for ``tasks`` and ``mixture`` tasks, each counted
             once: where the library has several prompts of a task this is more than the tasks of the first top_k
             prompts, which SPoT takes.

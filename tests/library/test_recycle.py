@@ -1,0 +1,101 @@
+"""A library for another model: maps that are known, and what cannot be mapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from support.small_models import t5
+from support.toy import Mpt
+
+from mpt.backbone.model import FrozenBackbone
+from mpt.library.library import Library
+from mpt.library.recipe import KeyRecipe
+from mpt.library.recycle import embedding_map, recycle, shared_tokens
+from mpt.prompt.files import load_prompt
+from mpt.util.errors import UserError
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_map_is_the_least_squares_one_and_that_of_the_linear_combinations():
+    source, target, prompt = random(50, 6, seed=1), random(50, 9, seed=2), random(3, 6, seed=3)
+    found = embedding_map(source, target)
+    left = source.double() @ found.double() - target.double()
+    assert float((source.double().T @ left).abs().max()) < 1e-4, "what is left is at right angles to the embeddings"
+    weights = prompt.double() @ torch.linalg.pinv(source.double())
+    torch.testing.assert_close(prompt @ found, (weights @ target.double()).float(), rtol=1e-4, atol=1e-4)
+    turn = random(6, 9, seed=4)
+    torch.testing.assert_close(embedding_map(source, source @ turn), turn, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> tuple[Path, Path, torch.Tensor]:
+    """A model, another whose token embeddings are a known map of its, and the map."""
+    one, other = t5(tmp_path / "one"), t5(tmp_path / "other", seed=1)
+    weights, theirs = (load_file(folder / "model.safetensors") for folder in (one, other))
+    turn = random(weights["shared.weight"].shape[1], theirs["shared.weight"].shape[1], seed=5)
+    theirs["shared.weight"] = weights["shared.weight"] @ turn
+    save_file(theirs, other / "model.safetensors", metadata={"format": "pt"})
+    return one, other, turn
+
+
+@pytest.fixture
+def library(tmp_path: Path, models) -> Library:
+    one = FrozenBackbone(str(models[0]))
+    made = Library.create(tmp_path / "library", KeyRecipe(str(models[0]), 3, 20, 0.3, 8, 13))
+    for number in range(2):
+        key, value = (random(3, one.hidden_size, seed=10 * number + part) for part in (1, 2))
+        facts = {
+            "fingerprint": one.fingerprint,
+            "task": f"task{number}",
+            "seed": number,
+            "dev_score": 0.9,
+            "labels": ["a"],
+        }
+        made.add(f"e{number}", key, value, facts, decoder_only=False)
+    return made
+
+
+@pytest.mark.long
+def test_keys_and_values_are_mapped_and_scores_are_not_kept(library, models, tmp_path, capsys):
+    _, other, turn = models
+    ended = Mpt(capsys)("library", "recycle", library.folder, tmp_path / "new", "--to", other)
+    assert ended.code == 0 and "2 prompts" in ended.out, ended.err
+    made, target = Library.open(tmp_path / "new"), FrozenBackbone(str(other))
+    assert made.recipe.backbone == str(other)
+    for before, after in zip(library.entries(), made.entries(), strict=True):
+        torch.testing.assert_close(made.value(after), library.value(before) @ turn, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(made.key(after), library.key(before) @ turn, rtol=1e-3, atol=1e-3)
+        assert (after.name, after.task, after.seed) == (before.name, before.task, before.seed)
+        assert after.dev_score is None and after.fingerprint == target.fingerprint
+        assert after.facts["method"] == "recycled" and after.facts["labels"] == ["a"]
+    assert load_prompt(made.entries()[0].folder).backbone == str(other)
+
+
+@pytest.mark.long
+def test_what_cannot_be_recycled_is_told(library, models, tmp_path, capsys, model_folder):
+    mpt, other = Mpt(capsys), models[1]
+    ended = mpt("library", "recycle", library.folder, tmp_path / "new", "--to", other, "--backbone", other)
+    assert ended.code == 2 and "has no prompt of" in ended.err
+    ended = mpt("library", "recycle", library.folder, library.folder, "--to", other)
+    assert ended.code == 2 and "exists" in ended.err
+    source = FrozenBackbone(str(models[0]))
+    target = FrozenBackbone(str(models[1]))
+    vocabulary = target.tokenizer.get_vocab()
+    target.tokenizer.get_vocab = lambda: {f"{token}?": number for token, number in vocabulary.items()}
+    with pytest.raises(UserError, match="share 0 tokens"):
+        recycle(library, source, target, "x", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_tokens_are_matched_by_their_text_and_special_ones_left_out(load_backbone):
+    one, two = load_backbone("t5"), load_backbone("gpt2")
+    pairs = shared_tokens(one, two)
+    first, second = ({number: token for token, number in b.tokenizer.get_vocab().items()} for b in (one, two))
+    assert len(pairs) > 200 and all(first[a] == second[b] for a, b in pairs)
+    assert not {first[a] for a, _ in pairs} & {*one.tokenizer.all_special_tokens, *two.tokenizer.all_special_tokens}
