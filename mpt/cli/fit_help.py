@@ -5,7 +5,7 @@ from __future__ import annotations
 OPTIONS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "what": (
         ("--config", None, "a method's file, or the name of a shipped one (mpt configs list); several go over another"),
-        ("--model", None, "the learner: PromptTuning, MetaPromptTuning, FineTuning, LoRA, LanguageModeling or yours"),
+        ("--model", None, "the learner: PromptTuning, MetaPromptTuning, FineTuning, LoRA, LanguageModeling, or yours"),
         ("--data", None, "its data: FewShotData, MixtureData, EpisodeData, or one of yours"),
     ),
     "--data FewShotData": (

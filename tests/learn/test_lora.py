@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import peft
 import pytest
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone, FrozenBackbone, token_mean
-from mpt.learn import LoRA
+from mpt.learn import IA3, LoRA
 from mpt.util.errors import UserError
 
 pytestmark = pytest.mark.long
@@ -37,10 +38,11 @@ def words(model, root, folder, **more):
     return [word for name, value in known.items() for word in (f"--{name}", value)]
 
 
-def test_what_is_learned_is_a_folder_that_peft_loads(mpt, model_folder, root, tmp_path):
+@pytest.mark.parametrize(("name", "kind"), [("lora", LoRA), ("ia3", IA3)])
+def test_what_is_learned_is_a_folder_that_peft_loads(name, kind, mpt, model_folder, root, tmp_path):
     model = model_folder("llama")
-    assert mpt("fit", "--config", "lora", *words(model, root, tmp_path / "run")).code == 0
-    learner = LoRA(str(model), backbone_options=BackboneOptions(max_target_length=3))
+    assert mpt("fit", "--config", name, *words(model, root, tmp_path / "run")).code == 0
+    learner = kind(str(model), backbone_options=BackboneOptions(max_target_length=3))
     learner.prepare()
     batch = learner.backbone.encode(TEXTS, TARGETS)
     untouched = Backbone(str(model), BackboneOptions(max_target_length=3)).eval()
@@ -50,7 +52,7 @@ def test_what_is_learned_is_a_folder_that_peft_loads(mpt, model_folder, root, tm
         after = learner.backbone.loss(None, batch)
         plain = untouched.loss(None, batch)
     torch.testing.assert_close(before, plain)  # a change begins as nothing
-    assert (after - before).abs().max() > 1e-5
+    assert (after - before).abs().max() > 1e-6
     theirs = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), tmp_path / "run" / "adapter")
     for row, (text, target) in enumerate(zip(TEXTS, TARGETS, strict=True)):
         one = learner.backbone.encode([text], [target])
@@ -61,12 +63,18 @@ def test_what_is_learned_is_a_folder_that_peft_loads(mpt, model_folder, root, tm
         assert float(loss) == pytest.approx(float(after[row]), rel=1e-4)
 
 
-def test_a_step_is_that_of_peft(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (partial(LoRA, rank=4, alpha=8), peft.LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8)),
+        (IA3, peft.IA3Config(task_type="CAUSAL_LM")),
+    ],
+)
+def test_a_step_is_that_of_peft(kind, config, tmp_path):
     model = llama(tmp_path / "model")
-    learner = LoRA(str(model), rank=4, alpha=8, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1))
+    learner = kind(str(model), optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1))
     learner.seed = 3
     learner.prepare()
-    config = peft.LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8)
     torch.manual_seed(3)
     theirs = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(model), config)
     optimizer = learner.make_optimizer()
