@@ -6,6 +6,7 @@ from mpt.learn.ia3 import IA3
 from mpt.learn.learner import Learner
 from mpt.learn.lora import LoRA
 from mpt.learn.meta_prompt_tuning import MetaPromptTuning
+from mpt.learn.multitask import MultitaskPromptTuning
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
 from mpt.learn.sub_prompt import SubPromptTuning
@@ -17,6 +18,7 @@ __all__ = [
     "Learner",
     "LoRA",
     "MetaPromptTuning",
+    "MultitaskPromptTuning",
     "PromptAdafactor",
     "PromptTuning",
     "SubPromptTuning",
