@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from mpt.analysis.clusters import Clusters, cluster, clusters_csv, draw_clusters
-from mpt.analysis.correlation import Correlation, correlation_table, correlations, draw_correlations, summary
+from mpt.analysis.correlation import Correlation, correlation_table, correlations, draw_correlations, ranking, summary
 from mpt.analysis.matrix import COLUMNS, draw_matrix, matrix_table, transfers_by
-from mpt.analysis.remeasure import largest_difference, measured, read_keys
+from mpt.analysis.remeasure import TaskKeys, largest_difference, measured, read_keys
 from mpt.analysis.search_space import SearchSpaceCut, draw_search_space, rankings, search_space, search_table
 from mpt.analysis.transfers import Transfers
 from mpt.library.library import Library
@@ -20,6 +20,8 @@ from mpt.present.markdown import Block, Figure, bullets, markdown
 from mpt.present.table import Table
 from mpt.util.errors import UserError
 from mpt.util.files import write_text
+
+OnExamples = Callable[[Transfers, Library, TaskKeys], dict[str, Transfers]]
 
 PAGE = "transfer.md"
 _SEARCH = ["k", "removed", "score", "std", "gain", "reduction", "kept", "by_chance", "possible", "possible_kept"]
@@ -57,7 +59,11 @@ class Analysis:
 
 
 def analyse(
-    transfers: Transfers, library: str | None = None, by: str | None = None, ks: Sequence[int] | None = None
+    transfers: Transfers,
+    library: str | None = None,
+    by: str | None = None,
+    ks: Sequence[int] | None = None,
+    on_examples: OnExamples | None = None,
 ) -> Analysis:
     """Analyse one setting of a study.
 
@@ -68,6 +74,7 @@ def analyse(
         library: where the prompts are, if not where the study had them.
         by: the measure that sources are ranked and clustered by; the study's if not given.
         ks: how many of the most similar prompts are tried; SPoT's if not given.
+        on_examples: gives more measures, see :func:`mpt.analysis.on_examples.measured_on_examples`.
 
     Raises:
         UserError: a library or measure that was asked for by name cannot be had.
@@ -77,7 +84,7 @@ def analyse(
     try:
         keys = read_keys(transfers, Library.open(library or transfers.library))
     except UserError as error:
-        if library is not None or by not in (None, transfers.by):
+        if library is not None or by not in (None, transfers.by) or on_examples is not None:
             raise
         notes.append(f"Only the similarities that the study wrote down are used, and no tasks are clustered: {error}.")
     else:
@@ -87,6 +94,8 @@ def analyse(
                 f"Similarities differ by up to {difference:.4f} from those that the study wrote down: its library or "
                 "its targets' keys have changed since."
             )
+        if on_examples is not None:
+            own |= on_examples(own[transfers.by], Library.open(library or transfers.library), keys)
     chosen = own[by or transfers.by]
     if transfers.missing:
         notes.append(f"{transfers.missing} runs have no result yet.")
@@ -164,6 +173,7 @@ def _page(analysis: Analysis, figures: dict[str, Figure]) -> list[Block]:
         "## Does similarity tell transfer?",
         pearson,
         bullets([summary(rows) for rows in analysis.correlations.values()]),
+        ranking(list(analysis.correlations.values())),
         (
             "A point is a source prompt; similarity and scores are means over the target's seeds. Prompts of one task "
             "are not independent of each other, so that p over prompts is too small; over tasks, each is the mean of "

@@ -92,6 +92,20 @@ def summary(found: Sequence[Correlation]) -> str:
     return f"{'; '.join(parts)}; without any relation {chance:.1f} of either sign are expected."
 
 
+def ranking(measures: Sequence[Sequence[Correlation]]) -> str:
+    """Which measure goes with transfer most, by the mean over targets of r over source tasks; empty for one measure."""
+    means = {
+        rows[0].by: mean(defined)
+        for rows in measures
+        if rows and (defined := [row.task_r for row in rows if not math.isnan(row.task_r)])
+    }
+    if len(means) < 2:
+        return ""
+    order = sorted(means.items(), key=lambda pair: -pair[1])
+    told = ", ".join(f"{by} {value:+.2f}" for by, value in order)
+    return f"Which tells transfer best, by mean r over source tasks: {told}."
+
+
 def draw_correlations(path: Path, transfers: Transfers) -> None:
     """SPoT's figure 5: a panel per target, a point per source prompt, the line of least squares, r and p above."""
     from scipy.stats import linregress

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser, at_least, run_action
 from mpt.library.pooling import MEASURES
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
+
+if TYPE_CHECKING:
+    from mpt.analysis.remeasure import TaskKeys
+    from mpt.analysis.transfers import Transfers
+    from mpt.library.library import Library
 
 _USAGE = """usage: mpt transfer ACTION …
 
@@ -43,21 +49,36 @@ def _matrix(words: Sequence[str]) -> None:
     parser.add_argument(
         "--k", type=at_least(1), nargs="+", help="how many of the most similar are tried (default: 1 3 6 …)"
     )
+    parser.add_argument(
+        "--on-examples",
+        action="store_true",
+        help="also measure each source prompt on the target's train examples: its loss, LEEP, and the neurons it wakes",
+    )
     parser.add_argument("--out", type=Path, help="folder to write to (default: report/transfer in the study's)")
     options = parser.parse_args(list(words))
 
     from mpt.study.run.results import REPORT, read_study
 
-    read_study(options.study)  # one that is none is told of before torch is imported
+    facts, _ = read_study(options.study)  # one that is none is told of before torch is imported
     from mpt.analysis.analysis import analyse, write_analysis
-    from mpt.analysis.correlation import summary
+    from mpt.analysis.correlation import ranking, summary
+    from mpt.analysis.on_examples import measured_on_examples
     from mpt.analysis.transfers import read_transfers
+    from mpt.present.progress import CountProgress
     from mpt.present.terminal import console, print_table
+    from mpt.util.quiet import quiet_libraries
 
+    quiet_libraries()
     terminal = console()
+
+    def on_examples(transfers: Transfers, library: Library, keys: TaskKeys) -> dict[str, Transfers]:
+        with CountProgress(terminal, "prompts on targets") as progress:
+            return measured_on_examples(transfers, library, keys, facts, progress.told)
+
     found = read_transfers(options.study, options.method, options.baseline)
     for transfers in found:
-        analysis = analyse(transfers, options.library, options.by, options.k)
+        more = on_examples if options.on_examples else None
+        analysis = analyse(transfers, options.library, options.by, options.k, more)
         folder = options.out or options.study / REPORT / "transfer"
         if len(found) > 1:
             folder = folder / transfers.setting
@@ -68,6 +89,7 @@ def _matrix(words: Sequence[str]) -> None:
             print_table(terminal, table, place + title)
         for rows in analysis.correlations.values():
             terminal.print(summary(rows), markup=False)
+        terminal.print(ranking(list(analysis.correlations.values())), markup=False)
         for note in analysis.notes:
             terminal.print(note, markup=False)
         terminal.print(f"in {folder}: {', '.join(files)}", markup=False)

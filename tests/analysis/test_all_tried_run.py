@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
+import torch
 from support.changes import changed
 from support.small_models import t5
 from support.study_library import DOWN, RETRIEVING, write_library, write_retrieving
 from support.toy import Mpt
 
+from mpt.analysis.on_examples import measured_on_examples
+from mpt.analysis.remeasure import read_keys
 from mpt.analysis.transfers import read_transfers
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
+from mpt.data.fewshot.files import load_fewshot
 from mpt.library.library import Library
 from mpt.library.similarity import per_token
 from mpt.prompt.files import load_prompt
@@ -70,3 +75,19 @@ def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, 
     assert "differ" not in ended.out and "have no result" not in ended.out and "all 3" in ended.out
     rows = list(csv.DictReader((tmp_path / "out/report/transfer/matrix.csv").read_text().splitlines()))
     assert {(row["source"], row["runs"]) for row in rows} == {("emo", "4"), ("trec", "2")}
+
+    before = Path("out/report/transfer/correlation.csv").read_text().splitlines()
+    ended = Mpt(capsys)("transfer", "matrix", "out", "--on-examples")
+    assert ended.code == 0, ended.err
+    found = list(csv.DictReader(Path("out/report/transfer/correlation.csv").read_text().splitlines()))
+    assert [row["by"] for row in found][len(before) - 1 :] == ["train loss", "LEEP", "neurons"]
+    backbone = FrozenBackbone(str(backbone), BackboneOptions(max_input_length=16, max_target_length=2))
+    keys = read_keys(transfers, library)
+    again = measured_on_examples(transfers, library, keys, facts)
+    for trial in again["train loss"].trials:
+        draw = load_fewshot(facts.root, trial.target, trial.seed, facts.k)
+        batch = backbone.encode([one.input for one in draw.train], [one.targets[0] for one in draw.train])
+        with torch.no_grad():
+            losses = backbone.eval().loss(library.value(entries[trial.source]), batch)
+        assert trial.similarity == pytest.approx(-float(losses.sum() / batch.target_lengths.sum()), rel=1e-4)
+    assert all(0 < trial.similarity <= 1 + 1e-6 for trial in again["neurons"].trials)

@@ -1,0 +1,73 @@
+"""Measures of transfer by a frozen model's answers: against their definitions, term by term."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mpt.analysis.on_examples import activities, leep, leep_of, mean_loss
+from mpt.data.tasks.task import Example, FewShot, Task
+
+
+def draw(count: int = 5, labels: tuple[str, ...] = ("yes", "no")) -> FewShot:
+    rows = [Example(f"text {number}", (labels[number % 2] if labels else "some words",)) for number in range(count)]
+    return FewShot(Task("toy", "classification", "ACC", labels=labels), 13, 16, rows, rows[:1], rows[:1])
+
+
+def test_leep_is_its_definition():
+    generator = torch.Generator().manual_seed(1)
+    shares = torch.rand(7, 3, generator=generator, dtype=torch.float64)
+    shares /= shares.sum(1, keepdim=True)
+    right = [0, 1, 1, 0, 2, 2, 1]
+    total = 0.0
+    for i in range(7):
+        likelihood = 0.0
+        for z in range(3):
+            both = sum(float(shares[n, z]) for n in range(7) if right[n] == right[i]) / 7
+            alone = sum(float(shares[n, z]) for n in range(7)) / 7
+            likelihood += both / alone * float(shares[i, z])
+        total += math.log(likelihood)
+    assert leep_of(shares, torch.tensor(right)) == pytest.approx(total / 7)
+    sure = torch.eye(3, dtype=torch.float64)[right]
+    assert leep_of(sure, torch.tensor(right)) == pytest.approx(0), "what tells the label apart leaves nothing"
+    blind = torch.full((7, 3), 1 / 3, dtype=torch.float64)
+    entropy = sum(right.count(label) / 7 * math.log(right.count(label) / 7) for label in range(3))
+    assert leep_of(blind, torch.tensor(right)) == pytest.approx(entropy), "what does not is the labels' entropy"
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_losses_and_labels_are_those_of_each_example_alone(kind, load_backbone):
+    backbone = load_backbone(kind)
+    prompt = torch.randn(3, backbone.hidden_size, generator=torch.Generator().manual_seed(2))
+    total, tokens, rows = 0.0, 0, []
+    for one in draw().train:
+        batch = backbone.encode([one.input], [one.targets[0]])
+        with torch.no_grad():
+            total += float(backbone.loss(prompt, batch)[0])
+        tokens += int(batch.target_lengths.sum())
+        rows.append(backbone.score(prompt, backbone.encode([one.input]), ["red", "blue", "green"])[0].softmax(0))
+    assert mean_loss(backbone, prompt, draw()) == pytest.approx(total / tokens, rel=1e-5)
+    right = torch.tensor([0, 1, 0, 1, 0])
+    wanted = leep_of(torch.stack(rows).double(), right)
+    assert leep(backbone, prompt, draw(), ["red", "blue", "green"]) == pytest.approx(wanted, rel=1e-4)
+    assert math.isnan(leep(backbone, prompt, draw(), ())) and math.isnan(leep(backbone, prompt, draw(labels=()), ["a"]))
+
+
+def test_a_neuron_is_active_where_its_feature_is_above_nothing(load_backbone):
+    """Against the first layer's own arithmetic: norm, projection, ReLU."""
+    backbone = load_backbone("t5")
+    prompts = torch.randn(2, 3, backbone.hidden_size, generator=torch.Generator().manual_seed(3))
+    found = activities(backbone, prompts)
+    layers = backbone.model.get_encoder().block
+    sizes = [block.layer[-1].DenseReluDense.wi.out_features for block in layers]
+    assert found.shape == (2, sum(sizes)) and ((found >= 0) & (found <= 1)).all() and not torch.equal(*found)
+    seen = []
+    part = layers[0].layer[-1]
+    hook = part.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    with torch.no_grad():
+        backbone.loss(prompts[0], backbone.encode([""], [""]))
+        active = part.DenseReluDense.wi(part.layer_norm(seen[0])) > 0
+    hook.remove()
+    torch.testing.assert_close(found[0, : sizes[0]], active.float().flatten(0, 1).mean(0))
