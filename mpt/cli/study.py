@@ -60,6 +60,9 @@ def run_study_command(arguments: list[str]) -> None:
     report.add_argument(
         "--against", metavar="METHOD", help="the method to compare the others with beside the baseline (default: MTL)"
     )
+    report.add_argument(
+        "--seeds", type=seed, nargs="+", default=[], metavar="DRAW", help="of the study's draws only these"
+    )
     shown = actions.add_parser("answers", help="what the methods answered to some test examples, side by side")
     shown.add_argument("folder", type=Path, help="folder of a study")
     shown.add_argument("--task", help="only this target (default: all)")
@@ -160,6 +163,8 @@ def _report(options: argparse.Namespace) -> bool:
                 "--baseline and --out go with --scores; a study's file names the one, its folder has the other"
             )
         read_study(options.folder)  # one that is none is told of before SciPy is imported
+    elif options.seeds:
+        raise UserError("--seeds goes with a study's folder; leave rows out of the file of --scores")
     elif options.out is None:
         raise UserError("--scores needs --out DIR, the folder that the report is written to")
     from mpt.cli.study_view import print_report
@@ -167,7 +172,8 @@ def _report(options: argparse.Namespace) -> bool:
     from mpt.study.report.write import write_report, write_report_of_scores
 
     if options.scores is None:
-        report, folder = write_report(options.folder, options.against), options.folder / REPORT
+        report = write_report(options.folder, options.against, options.seeds)
+        folder = options.folder / REPORT
     else:
         assert options.out is not None  # looked at above
         folder = options.out

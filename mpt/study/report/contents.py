@@ -90,18 +90,36 @@ class Report:
         return replace(self, sections=together(sections)) if sections else None
 
 
-def build_report(out: Path, against: str | None = None) -> Report:
+def build_report(out: Path, against: str | None = None, seeds: Sequence[int] = ()) -> Report:
     """Read a study's folder.
 
     Args:
         against: the method that others are compared with beside the baseline; multi-task learning (a method named
             MTL or SPoT) if not given and there is one.
+        seeds: of the study's draws, those that the report is of; all if empty.
     """
     facts, records = read_study(out)
+    if seeds:
+        facts, records = _of_draws(facts, records, seeds)
     missing = [(record.key, record.failure or "not run yet") for record in records if record.result is None]
     rival = rival_of(facts, against)
     sections = [_section(out, facts, setting, records, rival) for setting in facts.settings]
     return Report(with_oracles(facts), together(sections), records, missing, rival, read_costs(out, facts, records))
+
+
+def _of_draws(
+    facts: StudyFacts, records: Sequence[RunRecord], seeds: Sequence[int]
+) -> tuple[StudyFacts, list[RunRecord]]:
+    """A study as if it had these draws alone, with the upstream runs that they start from."""
+    if strange := [seed for seed in seeds if seed not in facts.seeds]:
+        known = ", ".join(map(str, facts.seeds))
+        raise UserError(f"--seeds {strange[0]}: the study {facts.name} has no such draw; its draws are {known}")
+    own = [record for record in records if record.target is not None and record.seed in seeds]
+    # One that all draws share has a seed that may be none of these.
+    apart = {record.method for record in records if record.target is None and record.seed in seeds}
+    above = [record for record in records if record.target is None]
+    above = [record for record in above if record.seed in seeds or record.method not in apart]
+    return replace(facts, seeds=[seed for seed in facts.seeds if seed in seeds]), [*above, *own]
 
 
 def together(sections: Sequence[Section]) -> list[Section]:

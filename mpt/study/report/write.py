@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,18 +25,18 @@ from mpt.util.files import write_text, writing_to
 HTML, SAMPLES = "report.html", "languages.html"
 
 
-def write_report(out: Path, against: str | None = None) -> Report:
+def write_report(out: Path, against: str | None = None, seeds: Sequence[int] = ()) -> Report:
     """Write ``report/`` into a study's folder from its result files: ``report.html`` (all in one file) and
     ``report.md``; ``arg``, ``significance``, ``relative_gain``, ``scores``, ``costs``, ``convergence`` and ``curves``
     as CSV; ``arg.tex`` and ``scores.tex``; the figures as PNG.
 
     Args:
-        against: as in :func:`mpt.study.report.contents.build_report`.
+        against, seeds: as in :func:`mpt.study.report.contents.build_report`.
 
     Raises:
         UserError: the folder holds no study; no such method.
     """
-    return _write(build_report(out, against), out / REPORT, out)
+    return _write(build_report(out, against, seeds), out / REPORT, out)
 
 
 def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | None = None) -> Report:

@@ -410,3 +410,21 @@ def test_an_outage_of_wandb_is_told_and_stops_nothing(records, tmp_path, monkeyp
     monkeypatch.setattr(wandb, "init", broken)
     write_folder(tmp_path, records)
     assert log_report(write_report(tmp_path), tmp_path) == "OSError: no space left on device"
+
+
+def test_a_report_of_some_draws_is_that_of_their_runs_alone(records, tmp_path, capsys):
+    upstream = [run_of(f"MTL/upstream-{seed}", "MTL", "upstream", None, seed) for seed in (13, 21)]
+    write_folder(tmp_path / "both", [*upstream, *records])
+    own = [row for row in records if row.seed == 21]
+    write_folder(tmp_path / "one", [upstream[1], *own], seeds=[21])
+    with pytest.raises(SystemExit):  # upstream runs without a result are missing
+        run_study_command(["report", str(tmp_path / "both"), "--seeds", "21"])
+    assert "upstream-13" not in capsys.readouterr().out
+    write_report(tmp_path / "one")
+    for name in ("scores.csv", "arg.csv", "relative_gain.csv", "costs.csv"):
+        one, two = (tmp_path / folder / "report" / name for folder in ("one", "both"))
+        assert one.read_text() == two.read_text(), name
+    report = write_report(tmp_path / "both", seeds=(13, 21))
+    assert len(report.sections[0].scores) == len(records)
+    with pytest.raises(UserError, match="no such draw; its draws are 13, 21"):
+        run_study_command(["report", str(tmp_path / "both"), "--seeds", "14"])
