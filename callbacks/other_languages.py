@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +15,9 @@ from mpt.data.modules.few_shot import FewShotData
 from mpt.metrics import by_name as metrics
 from mpt.metrics.generation import ascii_share, empty_share, language_confidence
 from mpt.record.folder import LANGUAGES
+from mpt.record.language_answers import LanguageAnswer, read_answers, write_answers
 from mpt.record.rows import Prediction
 from mpt.util.errors import UserError
-from mpt.util.files import write_text
 
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)?")
 
@@ -73,9 +72,7 @@ class OtherLanguages(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = self._path(trainer)
         if trainer.is_global_zero and path.exists():  # what a resumed run is about to repeat, and what a kill cut
-            lines = [line for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= trainer.global_step]
-            write_text(path, "".join(f"{line}\n" for line in kept))
+            write_answers(path, [row for row in read_answers(path, cut_short=True) if row.step <= trainer.global_step])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
@@ -125,11 +122,10 @@ class OtherLanguages(Callback):
         return self._read[task, split]
 
     def _keep(self, trainer: Trainer, task: str, language: str, split: str, rows: list[Prediction]) -> None:
-        place = {"step": trainer.global_step, "split": split, "task": task, "language": language}
+        place = (trainer.global_step, split, task, language)
         with self._path(trainer).open("a", encoding="utf-8") as file:
             for row in rows:
-                line = {**place, "input": row.input, "references": list(row.references), "prediction": row.prediction}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.write(LanguageAnswer(*place, row.input, list(row.references), row.prediction).line() + "\n")
 
     def _path(self, trainer: Trainer) -> Path:
         return Path(trainer.default_root_dir) / LANGUAGES

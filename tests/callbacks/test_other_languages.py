@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mpt.callbacks import OtherLanguages
 from mpt.data.fewshot.files import load_fewshot
 from mpt.metrics.generation import ascii_share, empty_share, language_confidence, sp_rouge
 from mpt.prompt.files import load_prompt
+from mpt.record.language_answers import read_answers
 from mpt.util.errors import UserError
 
 pytestmark = pytest.mark.long
@@ -87,7 +89,7 @@ def test_a_run_that_goes_on_says_each_once(options, capsys, tmp_path):
     mpt, run = Mpt(capsys), tmp_path / "run"
     assert mpt("fit", *options, "--trainer.max_steps=4").code == 0
     with (run / "languages.jsonl").open("a") as file:  # a kill after an evaluation that the checkpoint does not have
-        file.write('{"step": 6, "split": "dev"}\n{"step": 6, "sp')
+        file.write(replace(read_answers(run / "languages.jsonl")[-1], step=6).line() + '\n{"step": 6, "sp')
     assert mpt("fit", *options, "--ckpt_path", "last").code == 0
     assert [line["step"] for line in json_lines(run / "languages.jsonl")] == [2, 2, 4, 4, 6, 6]
 

@@ -173,6 +173,15 @@ def load_examples(
     return [example for examples in load_splits(root, task, seed, splits, k).values() for example in examples]
 
 
+def load_pool(
+    root: str | Path, task: str, seeds: Iterable[int], splits: Iterable[str], k: Shots | None = None
+) -> list[Example]:
+    """The examples of several draws, each different one once, in the order of their first occurrence."""
+    chosen = list(splits)
+    draws = (load_examples(root, task, seed, chosen, k) for seed in seeds)
+    return list(dict.fromkeys(example for draw in draws for example in draw))
+
+
 def load_splits(
     root: str | Path, task: str, seed: int, splits: Iterable[str], k: Shots | None = None
 ) -> dict[str, list[Example]]:

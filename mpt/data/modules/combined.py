@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch.utils.data import DataLoader
 
-from mpt.data.fewshot.files import load_examples
+from mpt.data.fewshot.files import load_pool
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective
 from mpt.data.modules.streams import MixtureSampler, Placed
@@ -102,8 +102,7 @@ class CombinedData(TextData):
         return []
 
     def _pool(self, task: str) -> list[Example]:
-        draws = [load_examples(self.root, task, seed, ["train"], self.k) for seed in self.seeds]
-        pool = list(dict.fromkeys(example for draw in draws for example in draw))
+        pool = load_pool(self.root, task, self.seeds, ["train"], self.k)
         if not is_text(pool) or not (pool := documents(pool)):
             raise UserError(f"--data.languages: {task} in {self.root} is no unlabelled text of two words or more")
         return pool

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch.utils.data import DataLoader
 
-from mpt.data.fewshot.files import SYNTHETIC, load_examples
+from mpt.data.fewshot.files import SYNTHETIC, load_examples, load_pool
 from mpt.data.fewshot.missing import Missing
 from mpt.data.fewshot.sources import Sources, check_splits, source_labels, source_outputs
 from mpt.data.modules.batch import TextBatch
@@ -147,8 +147,7 @@ class MixtureData(TextData):
 
     def _pool(self, name: str) -> list[Example]:
         """All examples of a task's draws, each different one once, in the order of their first occurrence."""
-        draws = [load_examples(self.given.root, name, seed, self.splits, self.given.k) for seed in self.given.seeds]
-        pool = list(dict.fromkeys(example for draw in draws for example in draw))
+        pool = load_pool(self.given.root, name, self.given.seeds, self.splits, self.given.k)
         if is_text(pool) and not (pool := documents(pool)):
             raise UserError(f"The unlabelled text {name} in {self.given.root} has no document of two words or more.")
         return pool

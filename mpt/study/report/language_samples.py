@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mpt.present.markdown import Block
 from mpt.present.table import Table
 from mpt.record.folder import LANGUAGES
+from mpt.record.language_answers import LanguageAnswer, read_answers
 from mpt.study.report.contents import Report
 from mpt.study.scores.scores import Score
-from mpt.util.errors import UserError
-from mpt.util.reading import LARGEST_DATA, parse_json, read_bytes, why_unread
 
 ABOUT = (
     "The first answers to each task in another language, after every evaluation on dev and at test (of the prompt that "
@@ -33,7 +30,7 @@ def sample_blocks(report: Report, out: Path) -> list[Block]:
             first.setdefault((row.target, row.method), row)
         asked: dict[tuple[str, str], list[Block]] = {}
         for (target, method), row in first.items():
-            for task, lines in _by_task(out / row.folder / LANGUAGES):
+            for task, lines in _by_task(out / row.folder / LANGUAGES).items():
                 own = asked.setdefault((target, task), _questions(lines))
                 own += [f"**{method}**, draw {row.seed}", _answers(lines)]
         for (target, task), parts in asked.items():
@@ -42,17 +39,17 @@ def sample_blocks(report: Report, out: Path) -> list[Block]:
     return [f"# {report.facts.name}: answers in other languages", ABOUT, *blocks] if blocks else []
 
 
-def _questions(lines: list[dict[str, Any]]) -> list[Block]:
+def _questions(lines: list[LanguageAnswer]) -> list[Block]:
     """The examples that are shown, by split."""
-    seen = dict.fromkeys((line["split"], line["input"], " / ".join(line["references"])) for line in lines)
+    seen = dict.fromkeys((line.split, line.input, " / ".join(line.references)) for line in lines)
     return [Table(["split", "input", "right"], [list(row) for row in seen], texts=3)]
 
 
-def _answers(lines: list[dict[str, Any]]) -> Table:
+def _answers(lines: list[LanguageAnswer]) -> Table:
     """A row an evaluation, a column an example."""
     rows: dict[tuple[str, int], list[str]] = {}
     for line in lines:
-        rows.setdefault((line["split"], line["step"]), []).append(line["prediction"])
+        rows.setdefault((line.split, line.step), []).append(line.prediction)
     most = max(map(len, rows.values()))
     head = ["split", "step", *(f"answer {number}" for number in range(1, most + 1))]
     return Table(
@@ -62,33 +59,9 @@ def _answers(lines: list[dict[str, Any]]) -> Table:
     )
 
 
-def _by_task(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The lines of a run's file of answers, by task."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for line in _read(path):
-        found.setdefault(line["task"], []).append(line)
-    yield from found.items()
-
-
-_KINDS = {"step": int, "split": str, "task": str, "input": str, "references": list, "prediction": str}
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    try:
-        lines = read_bytes(path, LARGEST_DATA).decode("utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the answers cannot be read: {why_unread(error)}") from error
-    rows = []
-    for number, line in enumerate(filter(None, lines), start=1):
-        try:
-            row = parse_json(line)
-            if not isinstance(row, dict) or any(type(row.get(name)) is not kind for name, kind in _KINDS.items()):
-                raise ValueError(f"it must have {', '.join(_KINDS)}")
-            if not all(isinstance(text, str) for text in row["references"]):
-                raise ValueError("references must be texts")
-        except ValueError as error:
-            raise UserError(f"{path}, line {number} is no answer of a run: {error}") from error
-        rows.append(row)
-    return rows
+def _by_task(path: Path) -> dict[str, list[LanguageAnswer]]:
+    """The rows of a run's file of answers, by task."""
+    found: dict[str, list[LanguageAnswer]] = {}
+    for row in read_answers(path):
+        found.setdefault(row.task, []).append(row)
+    return found
