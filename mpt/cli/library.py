@@ -184,6 +184,9 @@ def _combine(rest: list[str]) -> None:
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
     from mpt.library.task_vectors import combine
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
 
     recipe = library.recipe
     backbone = FrozenBackbone(options.backbone or recipe.backbone, BackboneOptions(chat_template=recipe.chat_template))
@@ -214,6 +217,9 @@ def _recycle(rest: list[str]) -> None:
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
     from mpt.library.recycle import recycle
+    from mpt.util.quiet import quiet_libraries
+
+    quiet_libraries()
 
     loaded = BackboneOptions(chat_template=library.recipe.chat_template)
     source = FrozenBackbone(options.backbone or library.recipe.backbone, loaded)

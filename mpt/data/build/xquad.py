@@ -57,9 +57,10 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
         UserError: a language that the folder lacks; a task that is there already; a line of another form, by file.
     """
     there = sorted(file.stem for file in folder.glob("*.jsonl")) if folder.is_dir() else []
-    if missing := [language for language in languages or there if language not in there] or (not there and ["any"]):
-        known = f"has {', '.join(there)}" if there else "holds no file <language>.jsonl"
-        raise UserError(f"{folder} {known}; paragraphs in {', '.join(missing)} are not there.")
+    if not there:
+        raise UserError(f"{folder} holds no file <language>.jsonl of paragraphs.")
+    if missing := [language for language in languages if language not in there]:
+        raise UserError(f"{folder} has {', '.join(there)}; paragraphs in {', '.join(missing)} are not there.")
     chosen = list(dict.fromkeys(languages or there))
     names = [f"xquad-{kind}-{language}" for language in chosen for kind in KINDS]
     for name in names:
