@@ -22,7 +22,10 @@ import mpt.data.modules.combined
 import mpt.data.modules.episodes
 import mpt.data.modules.few_shot
 import mpt.data.modules.mixture
-import mpt.prompt.initialisers  # noqa: F401
+import mpt.prompt.initialisers
+import mpt.prompt.mixture
+import mpt.prompt.residual
+import mpt.prompt.superposition  # noqa: F401
 from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.backbone.memory import refuse_too_large
 from mpt.callbacks import KeepBest

@@ -18,11 +18,8 @@ from mpt.library.card import prompt_card
 from mpt.library.retrieved import Retrieved
 from mpt.prompt.files import backbone_facts, check_fits, load_prompt, save_prompt
 from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, SavedPrompt
-from mpt.prompt.mixture import Mixture as Mixture  # known by its name on the command line
 from mpt.prompt.reparameterisation import Reparameterisation
-from mpt.prompt.residual import Residual as Residual
 from mpt.prompt.soft import SoftPrompt
-from mpt.prompt.superposition import Superposition as Superposition
 from mpt.util.errors import UserError
 
 
