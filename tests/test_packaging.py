@@ -148,3 +148,21 @@ def test_the_oldest_versions_are_those_of_every_dependency():
     declared = re.search(r"^dependencies = \[\n(.*?)^\]", text, flags=re.M | re.S)[1]
     assert {line.strip(' ",').split(">=")[0].split("[")[0] for line in declared.splitlines()} <= set(oldest)
     assert f'"torch>={oldest["torch"]}"' in declared and {"optuna", "ray", "higher"} <= set(oldest)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout")
+def test_git_ignores_no_file_that_a_checkout_would_lack():
+    """A folder of a common name (build, dist) below a room would never be committed, nor looked at by a linter."""
+    words = [
+        "git",
+        "ls-files",
+        "--others",
+        "--ignored",
+        "--exclude-standard",
+        "mpt",
+        "callbacks",
+        "experiments",
+        "tests",
+    ]
+    ignored = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert not [path for path in ignored if path.endswith((".py", ".yaml", ".md", ".json", ".toml"))]
