@@ -260,3 +260,35 @@ def test_the_languages_are_those_of_the_committed_study():
         assert f"| {' | '.join(cells)} |" in page
     assert len(methods) == 10
     assert f"PT has {told(scores, 'score', method='PT', target='second-digest')} there" in page
+
+
+def test_the_starts_are_those_of_the_committed_study():
+    results, page = ROOT / "experiments/results/methods_synthetic", (ROOT / "docs/starts.md").read_text("utf-8")
+    rows = list(csv.DictReader((results / "arg.csv").read_text(encoding="utf-8").splitlines()))
+    shown = [line for line in page.splitlines() if re.match(r"\| [\w-]+ \| [+-]\d", line)]
+    assert len(rows) == len(shown) == 14
+    for row, line in zip(sorted(rows, key=lambda row: -float(row["arg"])), shown, strict=True):
+        p = float(row["p"])
+        cells = [
+            row["method"],
+            f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}",
+            f"{float(row['low']):+.1f} to {float(row['high']):+.1f}",
+            "< 0.001" if p < 0.001 else f"{p:.2f}" if p >= 0.1 else f"{p:.3f}",
+            f"{float(row['points']):+.1f}",
+        ]
+        assert [cell.strip() for cell in line.split("|")[1:-1]] == cells
+        assert float(row["arg"]) < 0 or float(row["p_holm"]) > 0.05, "none of the gains is told from zero"
+    gain = {row["method"]: f"{float(row['arg']):+.1f}" for row in rows}
+    for words in (
+        f"({gain['Retrieved']} %)",
+        f"({gain['Average']} and {gain['Mixed']} %)",
+        f"{gain['MTL']} and {gain['Reptile']} %",
+        f"({gain['LoRA']} and {gain['IA3']} %)",
+    ):
+        assert words in page
+    costs = list(csv.DictReader((results / "costs.csv").read_text(encoding="utf-8").splitlines()))
+    spent = {(row["method"], row["part"]): row for row in costs}
+    assert int(spent["Average", "keys"]["examples"]) == 400 * int(spent["Average", "keys"]["runs"])
+    for place in (("MTL", "own"), ("Reptile", "own"), ("Average", "library")):
+        assert f"{int(spent[place]['examples']):,}" in page
+    assert spent["MTL", "own"]["examples"] == spent["Multitask", "own"]["examples"]
