@@ -266,7 +266,7 @@ def test_the_starts_are_those_of_the_committed_study():
     results, page = ROOT / "experiments/results/methods_synthetic", (ROOT / "docs/starts.md").read_text("utf-8")
     rows = list(csv.DictReader((results / "arg.csv").read_text(encoding="utf-8").splitlines()))
     shown = [line for line in page.splitlines() if re.match(r"\| [\w-]+ \| [+-]\d", line)]
-    assert len(rows) == len(shown) == 14
+    assert len(rows) == len(shown) == 15
     for row, line in zip(sorted(rows, key=lambda row: -float(row["arg"])), shown, strict=True):
         p = float(row["p"])
         cells = [
@@ -291,4 +291,30 @@ def test_the_starts_are_those_of_the_committed_study():
     assert int(spent["Average", "keys"]["examples"]) == 400 * int(spent["Average", "keys"]["runs"])
     for place in (("MTL", "own"), ("Reptile", "own"), ("Average", "library")):
         assert f"{int(spent[place]['examples']):,}" in page
-    assert spent["MTL", "own"]["examples"] == spent["Multitask", "own"]["examples"]
+    assert len({spent[name, "own"]["examples"] for name in ("MTL", "Multitask", "Distilled")}) == 1
+
+
+def test_the_first_draw_of_english_is_that_of_the_committed_study():
+    results, page = ROOT / "experiments/results/english/classification", (ROOT / "docs/english.md").read_text("utf-8")
+
+    def table(name: str) -> list[dict[str, str]]:
+        return list(csv.DictReader((results / name).read_text(encoding="utf-8").splitlines()))
+
+    likeliest, written = (
+        {(row["method"], row["target"]): f"{100 * float(row['score']):.1f}" for row in table(name)}
+        for name in ("scores.csv", "scores_written.csv")
+    )
+    gains, gains_written = (
+        {row["method"]: f"{float(row['arg']):+.1f}" for row in table(name)} for name in ("arg.csv", "arg_written.csv")
+    )
+    lines = page.splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("| start | glue-sst2 |"))
+    targets = [cell.strip() for cell in lines[head].split("|")[2:-2]]
+    shown = set()
+    for line in itertools.takewhile(lambda line: line.startswith("|"), lines[head + 2 :]):
+        method, *cells = (cell.strip() for cell in line.split("|")[1:-1])
+        assert cells[:-1] == [f"{likeliest[method, target]} ({written[method, target]})" for target in targets]
+        assert cells[-1] == ("" if method == "PT" else f"{gains[method]} ({gains_written[method]})")
+        shown.add(method)
+    whole = {method for method, _ in likeliest if all((method, target) in likeliest for target in targets)}
+    assert shown == whole and len(targets) == 6 and {row["seed"] for row in table("scores.csv")} == {"13"}
