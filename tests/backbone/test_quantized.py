@@ -120,7 +120,8 @@ def test_eight_bits_on_a_gpu(folder, cuda):
     own, there = own.to("cuda"), prompt.detach().to("cuda").requires_grad_()
     gradient = torch.autograd.grad(own.loss(there, batch.to("cuda")).sum(), there)[0]
     assert gradient.device.type == "cuda" and own.model.get_input_embeddings().weight.device.type == "cuda"
-    torch.testing.assert_close(gradient.cpu(), expected, rtol=1e-3, atol=1e-4)
+    # Of this model's largest gradients float32 itself has three digits against float64, by which kernels differ.
+    torch.testing.assert_close(gradient.cpu(), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
 
 
 @pytest.mark.long

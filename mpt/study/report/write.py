@@ -53,7 +53,8 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
 
 
 def _write(report: Report, folder: Path, out: Path) -> Report:
-    sheets, samples = {**csv_files(report), **_latex(report)}, sample_blocks(report, out)
+    sheets = {**csv_files(report), **_latex(report)}
+    samples = sample_blocks(report, out) if report.records else []
     with writing_to(folder):
         figures = draw_all(report, folder)
         blocks = page(report, out, figures)
