@@ -33,7 +33,8 @@ def folder(request, tmp_path_factory) -> str:
     place = tmp_path_factory.mktemp("wide") / request.param
     if request.param == "llama":
         return str(llama(place, hidden_size=64, intermediate_size=128))
-    return str(t5(place, d_model=64, d_ff=128))
+    # At twice this scale its gradients are so large that float32 has but three digits of them, on some processors.
+    return str(t5(place, d_model=64, d_ff=128, initializer_factor=1.0))
 
 
 def test_loss_and_gradient_are_those_of_the_dequantised_weights(folder):
@@ -120,8 +121,7 @@ def test_eight_bits_on_a_gpu(folder, cuda):
     own, there = own.to("cuda"), prompt.detach().to("cuda").requires_grad_()
     gradient = torch.autograd.grad(own.loss(there, batch.to("cuda")).sum(), there)[0]
     assert gradient.device.type == "cuda" and own.model.get_input_embeddings().weight.device.type == "cuda"
-    # Of this model's largest gradients float32 itself has three digits against float64, by which kernels differ.
-    torch.testing.assert_close(gradient.cpu(), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    torch.testing.assert_close(gradient.cpu(), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.long
