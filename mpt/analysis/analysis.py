@@ -82,7 +82,8 @@ def analyse(
     notes: list[str] = []
     own, keys = {transfers.by: transfers}, None
     try:
-        keys = read_keys(transfers, Library.open(library or transfers.library))
+        opened = Library.open(library or transfers.library)
+        keys = read_keys(transfers, opened)
     except UserError as error:
         if library is not None or by not in (None, transfers.by) or on_examples is not None:
             raise
@@ -95,7 +96,7 @@ def analyse(
                 "its targets' keys have changed since."
             )
         if on_examples is not None:
-            own |= on_examples(own[transfers.by], Library.open(library or transfers.library), keys)
+            own |= on_examples(own[transfers.by], opened, keys)
     chosen = own[by or transfers.by]
     if transfers.missing:
         notes.append(f"{transfers.missing} runs have no result yet.")

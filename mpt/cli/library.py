@@ -14,6 +14,7 @@ from mpt.util.errors import UserError
 from mpt.util.names import printable
 
 if TYPE_CHECKING:
+    from mpt.backbone.model import FrozenBackbone
     from mpt.library.entry import Entry
     from mpt.library.library import Library
 
@@ -181,16 +182,11 @@ def _combine(rest: list[str]) -> None:
     options = parser.parse_args(rest)
     terms = _terms(options.terms)
     library = _open(options.where)
-    from mpt.backbone.loading import BackboneOptions
-    from mpt.backbone.model import FrozenBackbone
     from mpt.library.task_vectors import combine
-    from mpt.util.quiet import quiet_libraries
 
-    quiet_libraries()
-
-    recipe = library.recipe
-    backbone = FrozenBackbone(options.backbone or recipe.backbone, BackboneOptions(chat_template=recipe.chat_template))
-    print(combine(library, terms, backbone, recipe.seed if options.seed is None else options.seed, options.folder))
+    backbone = _backbone(library, options.backbone or library.recipe.backbone)
+    own = library.recipe.seed if options.seed is None else options.seed
+    print(combine(library, terms, backbone, own, options.folder))
 
 
 def _terms(words: list[str]) -> list[tuple[int, str]]:
@@ -214,17 +210,21 @@ def _recycle(rest: list[str]) -> None:
     parser.add_argument("--backbone", help="where the library's model is now")
     options = parser.parse_args(rest)
     library = _open(options.where)
+    from mpt.library.recycle import recycle
+
+    source = _backbone(library, options.backbone or library.recipe.backbone)
+    made = recycle(library, source, _backbone(library, options.to), options.to, options.folder)
+    print(f"{options.folder}: {len(made.entries())} prompts for {options.to}")
+
+
+def _backbone(library: Library, name: str) -> FrozenBackbone:
+    """A model, read as the library's prompts were learned."""
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
-    from mpt.library.recycle import recycle
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-
-    loaded = BackboneOptions(chat_template=library.recipe.chat_template)
-    source = FrozenBackbone(options.backbone or library.recipe.backbone, loaded)
-    made = recycle(library, source, FrozenBackbone(options.to, loaded), options.to, options.folder)
-    print(f"{options.folder}: {len(made.entries())} prompts for {options.to}")
+    return FrozenBackbone(name, BackboneOptions(chat_template=library.recipe.chat_template))
 
 
 def _push(rest: list[str]) -> None:

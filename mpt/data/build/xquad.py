@@ -75,7 +75,7 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
     draws = {seed: _divided(titles, seed) for seed in seeds}
     for language, paragraphs in read.items():
         for kind in KINDS:
-            _write(root, f"xquad-{kind}-{language}", paragraphs, draws)
+            _write(root / f"xquad-{kind}-{language}", paragraphs, draws, unlabelled=kind == "text")
     return names
 
 
@@ -102,9 +102,8 @@ def _divided(titles: Sequence[str], seed: int) -> dict[str, str]:
     }
 
 
-def _write(root: Path, name: str, paragraphs: Sequence[Paragraph], draws: dict[int, dict[str, str]]) -> None:
-    unlabelled = name.startswith("xquad-text-")
-    with new_folder(root / name) as fresh:
+def _write(folder: Path, paragraphs: Sequence[Paragraph], draws: dict[int, dict[str, str]], unlabelled: bool) -> None:
+    with new_folder(folder) as fresh:
         for seed, part in draws.items():
             for split in ("train", "dev", "test"):
                 held = "dev" if unlabelled and split == "test" else split
@@ -114,7 +113,7 @@ def _write(root: Path, name: str, paragraphs: Sequence[Paragraph], draws: dict[i
                     for paragraph in chosen
                     for example in ((Example("", (paragraph.text,)),) if unlabelled else paragraph.questions)
                 ]
-                write_tsv(fresh / f"{name}_all_{seed}_{split}.tsv", examples)
+                write_tsv(fresh / f"{folder.name}_all_{seed}_{split}.tsv", examples)
 
 
 def _paragraphs(path: Path) -> list[Paragraph]:

@@ -117,8 +117,9 @@ def _of_draws(
     own = [record for record in records if record.target is not None and record.seed in seeds]
     # One that all draws share has a seed that may be none of these.
     apart = {record.method for record in records if record.target is None and record.seed in seeds}
-    above = [record for record in records if record.target is None]
-    above = [record for record in above if record.seed in seeds or record.method not in apart]
+    above = [
+        record for record in records if record.target is None and (record.seed in seeds or record.method not in apart)
+    ]
     return replace(facts, seeds=[seed for seed in facts.seeds if seed in seeds]), [*above, *own]
 
 
@@ -173,7 +174,7 @@ def _section(
         varied_scores(varied, scores),
         voted,
         asked,
-        language_points(out, scores),
+        language_points(out, scores) if asked else [],
         varied_measures(varied, asked),
         _section(out, facts, setting, written, rival) if (written := _judged_by_writing(own)) else None,
     )
