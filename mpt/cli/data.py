@@ -22,7 +22,8 @@ from mpt.util.names import nearest
 
 
 def run_data_command(arguments: list[str]) -> None:
-    """Build few-shot files or compare them with CrossFit's sums; exits with 1 if a task failed or a file differs."""
+    """Build few-shot files or compare them with CrossFit's sums; exits with 1 if one of several tasks
+    failed or a file differs."""
     options = parser().parse_args(arguments)
     if other := {"text": _text, "xquad": _xquad, "translate": _translate}.get(options.action):
         other(options)
@@ -146,8 +147,11 @@ def _build(options: argparse.Namespace) -> bool:
             clear_left(options.root)
             if made:
                 _leave_nothing(made)
+    failed = [outcome for outcome in outcomes if outcome.result == "failed"]
+    if failed and len(jobs) == 1:
+        raise UserError(f"{failed[0].job.task.name}: {failed[0].reason}")
     print_outcomes(terminal, outcomes, options.root)
-    return any(outcome.result == "failed" for outcome in outcomes)
+    return bool(failed)
 
 
 def _leave_nothing(made: Sequence[Path]) -> None:

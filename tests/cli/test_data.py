@@ -102,11 +102,11 @@ def test_a_cut_off_download_and_a_changed_schema_leave_nothing(mpt, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     cut = mpt("data", "build", own, "--root", "root")
-    assert cut.code == 1 and re.search(r"failed: own: .*0001\.parquet is no whole Parquet file", cut.out)
+    assert cut.code == 2 and re.search(r"^mpt: error: own: .*0001\.parquet is no whole Parquet file", cut.err)
     path.write_bytes(whole)
     write_branch(snapshot, train=[{"sentence": "a", "label": 1}] * 4)
     changed = mpt("data", "build", own, "--root", "root")
-    assert changed.code == 1 and "has no column text; it has sentence, label" in changed.out
+    assert changed.code == 2 and "has no column text; it has sentence, label" in changed.err
     assert not Path("root").exists()
 
 
