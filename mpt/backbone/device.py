@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 
 import torch
@@ -50,6 +51,20 @@ def few_threads(backbone: FrozenBackbone) -> None:
         torch.set_num_threads(1)
 
 
-def arithmetic_of(precision: str) -> torch.dtype | None:
-    """What a precision as Lightning names it multiplies matrices in; None if in the type of the weights."""
-    return torch.bfloat16 if precision == "bf16-mixed" else None
+def arithmetic_of(precision: str, device: torch.device) -> torch.dtype | None:
+    """What a precision as Lightning names it multiplies matrices in on a device; None if in the type of the weights.
+
+    A CPU without instructions for bfloat16 would take five times as long for it as for float32, and round more: there
+    bf16-mixed is float32.
+    """
+    return torch.bfloat16 if precision == "bf16-mixed" and has_bfloat16(device) else None
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices of bfloat16 by instructions of its own; a GPU is taken to."""
+    if device.type != "cpu":
+        return True
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    # Of an x86, oneDNN says so of any with AVX-512, where it makes do with float32's instructions.
+    return any(getattr(torch.cpu, f"_is_{kind}_supported", lambda: True)() for kind in ("avx512_bf16", "amx_tile"))

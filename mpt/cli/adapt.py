@@ -152,7 +152,7 @@ def _adapt(options: argparse.Namespace) -> None:
         )
     choices, limits = part(AdaptOptions, options), part(BackboneOptions, options)
     device = device_of(options.device)
-    arithmetic = arithmetic_of(options.precision)
+    arithmetic = arithmetic_of(options.precision, device)
     found, backbone = adapt(examples, library, options.backbone, limits, choices, out, terminal, device, arithmetic)
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")

@@ -58,7 +58,7 @@ def run_learn(options: argparse.Namespace) -> bool:
     lesson, recipe, limits = part(LearnOptions, options), part(KeyRecipe, options), part(BackboneOptions, options)
     device, terminal = device_of(options.device), console(markup=False)
     at_once = options.at_once or (16 if device.type == "cuda" else 8)
-    arithmetic = arithmetic_of(options.precision)
+    arithmetic = arithmetic_of(options.precision, device)
     failed = learn(options.out, recipe, lesson, limits, terminal, device, at_once, arithmetic)
     entries = len(Library.open(options.out).entries())
     terminal.print(f"the library {options.out} has {entries} entries" + (f"; {len(failed)} failed" if failed else ""))

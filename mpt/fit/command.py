@@ -14,6 +14,8 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.cli import LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.plugins import Precision
+from pytorch_lightning.utilities import rank_zero_info
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
@@ -27,6 +29,7 @@ import mpt.prompt.mixture
 import mpt.prompt.residual
 import mpt.prompt.superposition  # noqa: F401
 from mpt.backbone.checks import refuse_unsafe_dtype
+from mpt.backbone.device import has_bfloat16
 from mpt.backbone.memory import refuse_too_large
 from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
@@ -133,7 +136,7 @@ class RunCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
         refuse_splitting(config.get("strategy"))
         try:
-            return super()._instantiate_trainer(config, callbacks)
+            return _with_known_arithmetic(super()._instantiate_trainer(config, callbacks))
         except (
             TypeError,
             ValueError,
@@ -338,6 +341,16 @@ def _data_name(data: Any) -> str:
     if 0 < len(tasks) <= 3:  # of more, a name would be too long
         return "+".join(Path(task).stem for task in tasks)
     return str(args.get("partition") or "run")
+
+
+def _with_known_arithmetic(trainer: Trainer) -> Trainer:
+    """The trainer, which computes in float32 where its CPU has no bfloat16: see :mod:`mpt.backbone.device`."""
+    if trainer.precision == "bf16-mixed" and not has_bfloat16(trainer.strategy.root_device):
+        trainer.strategy.precision_plugin = Precision()
+        rank_zero_info(
+            "trainer.precision is 32-true in place of bf16-mixed: this CPU has no bfloat16, and is slow at it"
+        )
+    return trainer
 
 
 def _listed(value: Any) -> list[Any]:

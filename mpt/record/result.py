@@ -62,7 +62,7 @@ class RunResult:
         fingerprint: of the planned run that it is the result of.
         recipe: of the same.
         arguments: what followed ``mpt`` on the command line.
-        environment: versions, commit, device and host.
+        environment: versions, commit, device, precision (not in those of earlier versions) and host.
         side_by_side: how many runs were trained as one batch, it among them; none of a run alone.
         seconds: of computing; its share where it was trained beside others.
     """
@@ -139,11 +139,12 @@ _KINDS: dict[str, _Check] = {
     "arguments": _all(_text),
     "versions": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
     "device": _text,
+    "precision": _text,
     "side_by_side": _count,
     "seconds": lambda value: _number(value) and value >= 0,
 }
 """What a result may say of what."""
-_ENVIRONMENT = ("versions", "commit", "device", "host")
+_ENVIRONMENT = ("versions", "commit", "device", "precision", "host")
 REPORTED = ("seconds", "versions", "device")
 """What a report cannot do without, of each run."""
 JUDGED = ("metric", "score")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.fit.configs import called_as
@@ -269,6 +270,11 @@ def _undefined(report: Report) -> str:
     )
 
 
+def _device(facts: Mapping[str, Any]) -> str:
+    """``cpu (32-true)``; results of earlier versions do not tell the precision."""
+    return facts["device"] + (f" ({facts['precision']})" if "precision" in facts else "")
+
+
 def _again(report: Report, out: Path) -> list[Block]:
     if not report.records:
         against = f" --against {report.rival}" if report.rival is not None else ""
@@ -285,7 +291,7 @@ def _again(report: Report, out: Path) -> list[Block]:
     commits = sorted({facts["commit"] for facts in made_with if facts.get("commit")})
     if commits:
         told += f"; commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
-    devices = ", ".join(sorted({facts["device"] for facts in made_with})) or "none yet"
+    devices = ", ".join(sorted({_device(facts) for facts in made_with})) or "none yet"
     # Whether root and backbone were the file's own or the command line's: this is the same.
     root = f" --root {report.facts.root}" if report.facts.root != SYNTHETIC else ""
     if (report.facts.root, report.facts.backbone) != (SYNTHETIC, "mpt-tiny"):

@@ -17,7 +17,7 @@ from mpt.learn import PromptTuning
 from mpt.record.rows import DEV_SCORE
 
 CALLBACKS = (KeepBest, MetricsFile, PredictionsFile, ResumePoint, EarlyStopping)
-PRECISIONS = {None: None, "32": None, "32-true": None, 32: None, "bf16-mixed": torch.bfloat16}
+PRECISIONS = (None, "32", "32-true", 32, "bf16-mixed")
 IRRELEVANT = {
     "default_root_dir",
     "enable_progress_bar",

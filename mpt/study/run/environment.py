@@ -14,13 +14,15 @@ import mpt
 from mpt.util.distribution import DISTRIBUTION
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Versions, commit, device and host of this process's runs.
+def environment(device: str, precision: str) -> dict[str, Any]:
+    """Versions, commit, device, precision and host of this process's runs.
 
     Args:
         device: as torch names it.
+        precision: of its arithmetic, as Lightning names it; not always what was asked for.
     """
-    return {"versions": dict(versions()), "commit": commit(), "device": device, "host": platform.node()}
+    facts = {"versions": dict(versions()), "commit": commit()}
+    return {**facts, "device": device, "precision": precision, "host": platform.node()}
 
 
 @cache

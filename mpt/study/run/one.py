@@ -108,7 +108,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
         fingerprint=run.fingerprint,
         recipe=run.recipe,
         arguments=run.arguments,
-        environment=environment(str(trainer.strategy.root_device)),
+        environment=environment(str(trainer.strategy.root_device), str(trainer.precision)),
         seconds=getattr(cli.model, "seconds_before", 0.0),  # of training before it was killed
     )
 

@@ -18,6 +18,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from mpt.backbone.checks import refuse_unsafe_dtype
+from mpt.backbone.device import arithmetic_of
 from mpt.backbone.model import FrozenBackbone
 from mpt.callbacks import KeepBest, MetricsFile, PredictionsFile
 from mpt.callbacks.tracker import Tracker
@@ -27,7 +28,7 @@ from mpt.learn.side_by_side import PackedRun, RunProgress, SideBySide
 from mpt.record.result import RunResult
 from mpt.record.rows import MetricsRow, prompt_facts, seven_digits, write_metrics, write_predictions
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.study.run.can_run_side_by_side import PRECISIONS, device, obstacle
+from mpt.study.run.can_run_side_by_side import device, obstacle
 from mpt.study.run.environment import environment
 from mpt.study.run.one import do_run, end_run, retrieved
 from mpt.util.errors import UserError, mistake_behind, one_line
@@ -154,10 +155,16 @@ class _Pack:
             every=trainer["val_check_interval"],
             log_every=trainer["log_every_n_steps"] if trainer["log_every_n_steps"] is not None else 50,
             seed=first.planned.seed,
-            autocast=PRECISIONS[trainer["precision"]],
+            autocast=self._autocast(first),
         )
         side.begun = self.begun
         return side
+
+    @staticmethod
+    def _autocast(run: _Run) -> torch.dtype | None:
+        trainer = run.made.trainer
+        where = device(trainer)
+        return arithmetic_of(str(trainer["precision"]), where) if where is not None else None
 
     def _begin(self, resumed: bool) -> None:
         for run in self.runs:
@@ -219,7 +226,7 @@ class _Pack:
             fingerprint=planned.fingerprint,
             recipe=planned.recipe,
             arguments=planned.arguments,
-            environment=environment(str(done.prompt.device)),
+            environment=environment(str(done.prompt.device), "bf16-mixed" if self._autocast(run) else "32-true"),
             side_by_side=len(self.runs),
             seconds=round(seconds, 2),
         )

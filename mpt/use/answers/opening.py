@@ -70,9 +70,9 @@ def open_predictor(
         loaded.check_lengths(len(one.weight))
     refuse_too_large(loaded, max(len(one.weight) for one in stored.values()))
     few_threads(loaded)
-    loaded.to(device_of(device))
+    loaded.to(place := device_of(device))
     prompts = [_used(name, one, tuple(labels), free) for name, one in zip(names, stored.values(), strict=True)]
-    return Predictor(loaded, prompts, per_token, arithmetic_of(precision))
+    return Predictor(loaded, prompts, per_token, arithmetic_of(precision, place))
 
 
 def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
