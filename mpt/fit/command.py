@@ -347,9 +347,7 @@ def _with_known_arithmetic(trainer: Trainer) -> Trainer:
     """The trainer, which computes in float32 where its CPU has no bfloat16: see :mod:`mpt.backbone.device`."""
     if trainer.precision == "bf16-mixed" and not has_bfloat16(trainer.strategy.root_device):
         trainer.strategy.precision_plugin = Precision()
-        rank_zero_info(
-            "trainer.precision is 32-true in place of bf16-mixed: this CPU has no bfloat16, and is slow at it"
-        )
+        rank_zero_info("trainer.precision is 32-true in place of bf16-mixed: this CPU knows no bfloat16")
     return trainer
 
 

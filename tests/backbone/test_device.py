@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpt.backbone.device import device_of
+from mpt.backbone.device import arithmetic_of, device_of
 from mpt.util.errors import UserError
 
 
@@ -25,3 +25,23 @@ def test_a_gpu_is_taken_if_it_is_there(count, monkeypatch):
         assert device_of("cuda") == torch.device("cuda") and device_of("cuda:1") == torch.device("cuda:1")
     with pytest.raises(UserError, match="cuda:0 to cuda:1" if count else "no GPU here"):
         device_of("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("machine", "known", "fast"),
+    [
+        ("x86_64", (), False),  # AVX-512 without AVX512_BF16: oneDNN says yes, and computes in float32
+        ("x86_64", ("avx512_bf16",), True),
+        ("AMD64", ("amx_tile",), True),
+        ("aarch64", (), True),  # what oneDNN says is so
+    ],
+)
+def test_a_cpu_without_bfloat16_computes_in_float32(machine, known, fast, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: True)
+    monkeypatch.setattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", lambda: True)
+    for kind in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(f"torch.cpu._is_{kind}_supported", lambda kind=kind: kind in known, raising=False)
+    assert arithmetic_of("bf16-mixed", torch.device("cpu")) is (torch.bfloat16 if fast else None)
+    assert arithmetic_of("bf16-mixed", torch.device("cuda")) is torch.bfloat16
+    assert arithmetic_of("32", torch.device("cpu")) is None
