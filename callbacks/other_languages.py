@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,9 +71,16 @@ class OtherLanguages(Callback):
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._leave_out(trainer, lambda row: row.step > trainer.global_step)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._leave_out(trainer, lambda row: row.split == "test")
+
+    def _leave_out(self, trainer: Trainer, repeated: Callable[[LanguageAnswer], bool]) -> None:
+        """Leave out what a run that goes on is about to repeat, and what a kill cut."""
         path = self._path(trainer)
-        if trainer.is_global_zero and path.exists():  # what a resumed run is about to repeat, and what a kill cut
-            write_answers(path, [row for row in read_answers(path, cut_short=True) if row.step <= trainer.global_step])
+        if trainer.is_global_zero and path.exists():
+            write_answers(path, [row for row in read_answers(path, cut_short=True) if not repeated(row)])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:

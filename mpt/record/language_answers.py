@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from mpt.util.errors import UserError
 from mpt.util.files import write_text
-from mpt.util.reading import LARGEST_DATA, parse_json, read_bytes, why_unread
+from mpt.util.reading import read_json_lines
 
 _KINDS = {"step": int, "split": str, "task": str, "language": str, "input": str, "references": list, "prediction": str}
 
@@ -45,23 +45,12 @@ def read_answers(path: Path, cut_short: bool = False) -> list[LanguageAnswer]:
     Raises:
         UserError: a line is not what was written; names file and line.
     """
-    try:
-        lines = read_bytes(path, LARGEST_DATA).decode("utf-8").split("\n")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the answers cannot be read: {why_unread(error)}") from error
-    rows = []
-    for number, line in enumerate(filter(None, lines), start=1):
-        if cut_short and not line.endswith("}"):
-            continue
-        try:
-            row = parse_json(line)
-            if not isinstance(row, dict) or any(type(row.get(name)) is not kind for name, kind in _KINDS.items()):
-                raise ValueError(f"it must have {', '.join(_KINDS)}")
-            if not all(isinstance(text, str) for text in row["references"]):
-                raise ValueError("references must be texts")
-        except ValueError as error:
-            raise UserError(f"{path}, line {number} is no answer of a run: {error}") from error
-        rows.append(LanguageAnswer(**{name: row[name] for name in _KINDS}))
-    return rows
+    return read_json_lines(path, "answer of a run", _answer, cut_short) if path.exists() else []
+
+
+def _answer(row: Any) -> LanguageAnswer:
+    if not isinstance(row, dict) or any(type(row.get(name)) is not kind for name, kind in _KINDS.items()):
+        raise ValueError(f"it must have {', '.join(_KINDS)}")
+    if not all(isinstance(text, str) for text in row["references"]):
+        raise ValueError("references must be texts")
+    return LanguageAnswer(**{name: row[name] for name in _KINDS})

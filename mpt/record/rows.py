@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpt.util.errors import UserError
 from mpt.util.files import write_text
-from mpt.util.reading import LARGEST_DATA, parse_json, read_bytes, why_unread
+from mpt.util.reading import read_json_lines
 
 DEV_SCORE = "dev/score"
 """What the score on dev is called in metrics and in the facts of a run's prompt."""
@@ -52,26 +51,15 @@ def read_metrics(path: Path, cut_short: bool = False) -> list[MetricsRow]:
     Raises:
         UserError: a line is not what was written; names file and line.
     """
-    try:
-        lines = read_bytes(path, LARGEST_DATA).decode("utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no file of a run's evaluations: {why_unread(error)}") from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if cut_short and not line.endswith("}"):
-            continue
-        try:
-            row = parse_json(line)
-            if not isinstance(row, dict) or type(row.get("step")) is not int or row["step"] < 0:
-                raise ValueError("it has no step, a whole number")
-            if wrong := [name for name, value in row.items() if type(value) not in (int, float)]:
-                raise ValueError(f"{wrong[0]} is no number")
-            rows.append(MetricsRow.of(row))
-        except ValueError as error:
-            raise UserError(f"{path}, line {number} is no evaluation of a run: {error}") from error
-    return rows
+    return read_json_lines(path, "evaluation of a run", _measured, cut_short) if path.exists() else []
+
+
+def _measured(row: Any) -> MetricsRow:
+    if not isinstance(row, dict) or type(row.get("step")) is not int or row["step"] < 0:
+        raise ValueError("it has no step, a whole number")
+    if wrong := [name for name, value in row.items() if type(value) not in (int, float)]:
+        raise ValueError(f"{wrong[0]} is no number")
+    return MetricsRow.of(row)
 
 
 def write_metrics(path: Path, rows: Iterable[MetricsRow]) -> None:
@@ -114,24 +102,17 @@ def read_predictions(path: Path) -> list[Prediction]:
     Raises:
         UserError: it is gone, or a line is not what was written; names file and line.
     """
-    try:
-        lines = read_bytes(path, LARGEST_DATA).decode("utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the predictions cannot be read: {why_unread(error)}") from error
-    rows = []
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            row = parse_json(line)
-            if not isinstance(row, dict) or not isinstance(row.get("references"), list):
-                raise ValueError("it has no references, a list")
-            answers = {name: row[name] for name in ("prediction", "written") if name in row}
-            texts = [row.get("input"), row.get("prediction"), *answers.values(), *row["references"]]
-            if not all(isinstance(text, str) for text in texts):
-                raise ValueError("input, prediction and references must be texts")
-            rows.append(Prediction(row["input"], row["references"], **answers))
-        except ValueError as error:
-            raise UserError(f"{path}, line {number} is no prediction of a run: {error}") from error
-    return rows
+    return read_json_lines(path, "prediction of a run", _predicted)
+
+
+def _predicted(row: Any) -> Prediction:
+    if not isinstance(row, dict) or not isinstance(row.get("references"), list):
+        raise ValueError("it has no references, a list")
+    answers = {name: row[name] for name in ("prediction", "written") if name in row}
+    texts = [row.get("input"), row.get("prediction"), *answers.values(), *row["references"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("input, prediction and references must be texts")
+    return Prediction(row["input"], row["references"], **answers)
 
 
 def prompt_facts(learner: object, data: object, step: int | None) -> dict[str, Any]:

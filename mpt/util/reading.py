@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import json
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, AnyStr, BinaryIO
+from typing import IO, Any, AnyStr, BinaryIO, TypeVar
 
 from mpt.util.errors import UserError
+
+Row = TypeVar("Row")
 
 LARGEST = 64 << 20
 """Bytes of a file that is read as a whole."""
@@ -155,3 +157,33 @@ def read_json(path: Path, wrong: str = "delete it, and the same command writes i
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object; {wrong}")
     return content
+
+
+def read_json_lines(
+    path: Path, kind: str, row: Callable[[Any], Row], cut_short: bool = False, way_on: str = ""
+) -> list[Row]:
+    """The rows of a file with JSON in each line.
+
+    Args:
+        kind: of row, for a complaint: ``evaluation of a run``.
+        row: makes a row of what a line holds; raises a ``ValueError`` that ends a sentence where it is none.
+        cut_short: whether a kill may have left a part of a line at the end, which is left out.
+        way_on: the end of a complaint.
+
+    Raises:
+        UserError: the file cannot be read, or a line is no such row; names file and line.
+    """
+    try:
+        content = read_bytes(path, LARGEST_DATA)
+        if cut_short:
+            content = content[: content.rfind(b"\n") + 1]
+        lines = content.decode("utf-8").removesuffix("\n").split("\n") if content else []
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {why_unread(error)}{way_on}") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(row(parse_json(line)))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number} is no {kind}: {error}{way_on}") from error
+    return rows

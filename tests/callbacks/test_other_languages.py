@@ -88,10 +88,14 @@ def test_answers_are_translated_back_before_they_are_measured(options, capsys, t
 def test_a_run_that_goes_on_says_each_once(options, capsys, tmp_path):
     mpt, run = Mpt(capsys), tmp_path / "run"
     assert mpt("fit", *options, "--trainer.max_steps=4").code == 0
-    with (run / "languages.jsonl").open("a") as file:  # a kill after an evaluation that the checkpoint does not have
-        file.write(replace(read_answers(run / "languages.jsonl")[-1], step=6).line() + '\n{"step": 6, "sp')
+    with (run / "languages.jsonl").open("ab") as file:  # a kill after an evaluation that the checkpoint does not have
+        last = replace(read_answers(run / "languages.jsonl")[-1], step=6, prediction="คำถาม}")
+        file.write(f"{last.line()}\n{last.line()}".encode()[:-6])  # inside a letter
     assert mpt("fit", *options, "--ckpt_path", "last").code == 0
     assert [line["step"] for line in json_lines(run / "languages.jsonl")] == [2, 2, 4, 4, 6, 6]
+    for _ in range(2):  # a kill at the test: it trains no more
+        assert mpt("test", *options).code == 0
+    assert [line["split"] for line in json_lines(run / "languages.jsonl")] == ["dev"] * 6 + ["test"] * 3
 
 
 def test_mistakes_are_told(options, capsys, tmp_path):

@@ -9,7 +9,16 @@ import os
 import pytest
 
 from mpt.util.errors import UserError
-from mpt.util.reading import DEEPEST, LONGEST_LINE, lines_of, open_file, parse_json, read_bytes, read_json
+from mpt.util.reading import (
+    DEEPEST,
+    LONGEST_LINE,
+    lines_of,
+    open_file,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_json_lines,
+)
 from mpt.util.yaml_file import parse_yaml
 
 
@@ -68,3 +77,26 @@ def test_aliases_count_as_often_as_they_stand():
     with pytest.raises(UserError, match=rf"more than {DEEPEST} deep"):
         parse_yaml(multiplied(1, DEEPEST + 1), "The file")
     assert parse_yaml(multiplied(1, DEEPEST - 2), "The file")
+
+
+def test_lines_of_json(tmp_path):
+    path = tmp_path / "x.jsonl"
+
+    def number(row):
+        if type(row) is not int:
+            raise ValueError("it must be a number")
+        return row
+
+    for content, rows in (("", []), ("1\n", [1]), ("1\n2", [1, 2]), ("1\n2\n", [1, 2])):
+        path.write_text(content)
+        assert read_json_lines(path, "number", number) == rows
+    for cut in ("3", "{", "é".encode()[:1].decode("latin-1")):
+        path.write_bytes(b"1\n2\n" + cut.encode("latin-1"))
+        assert read_json_lines(path, "number", number, cut_short=True) == [1, 2]
+    for damage, told in (("a", "Expecting value"), ('"a"', "it must be a number"), ("", "Expecting value")):
+        path.write_text(f"1\n{damage}\n2\n")
+        with pytest.raises(UserError, match=rf"x\.jsonl, line 2 is no number: {told}.*; look$"):
+            read_json_lines(path, "number", number, way_on="; look")
+    path.write_bytes(b"1\n\xff\n")
+    with pytest.raises(UserError, match="cannot be read: it is not UTF-8"):
+        read_json_lines(path, "number", number)

@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mpt.data.build.build import check_inside
 from mpt.data.fewshot.files import TaskDraws, write_tsv
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
-from mpt.util.files import held, new_folder
-from mpt.util.reading import lines_of, open_file
+from mpt.util.files import held, new_folder, write_text
+from mpt.util.reading import read_json_lines
 
 Side = Literal["inputs", "outputs"]
 
@@ -58,6 +58,7 @@ def write_translated(
     kept = root / f".{name}.{hashlib.sha256(by.encode()).hexdigest()[:8]}.jsonl"
     with held(root, f"another command writes to {root}; wait for it."):
         said = _before(kept)
+        write_text(kept, "".join(map(_line, said.items())))  # without what a kill cut
         left = [text for text in texts if text not in said]
         with kept.open("a", encoding="utf-8") as file:
             for start in range(0, len(left), AT_ONCE):
@@ -65,7 +66,7 @@ def write_translated(
                 part = left[start : start + AT_ONCE]
                 for text, translation in zip(part, translate(part), strict=True):
                     said[text] = " ".join(translation.split())
-                    file.write(json.dumps([text, said[text]], ensure_ascii=False) + "\n")
+                    file.write(_line((text, said[text])))
                 file.flush()
         told(len(texts), len(texts))
         with new_folder(folder) as fresh:
@@ -85,10 +86,18 @@ def _translated(example: Example, sides: Sequence[Side], said: dict[str, str]) -
     return Example(said[example.input] if "inputs" in sides else example.input, targets)
 
 
+def _line(pair: tuple[str, str]) -> str:
+    return json.dumps(pair, ensure_ascii=False) + "\n"
+
+
 def _before(path: Path) -> dict[str, str]:
     """What a stopped command translated; a line that a kill cut is none."""
     if not path.exists():
         return {}
-    with open_file(path) as file:
-        lines = [line for line in lines_of(file) if line.endswith(b"]\n")]
-    return dict(json.loads(line) for line in lines)
+    return dict(read_json_lines(path, "translation", _pair, True, "; remove the file, and the command begins anew"))
+
+
+def _pair(row: Any) -> tuple[str, str]:
+    if not isinstance(row, list) or len(row) != 2 or not all(isinstance(text, str) for text in row):
+        raise ValueError("it must be a list of two texts")
+    return row[0], row[1]

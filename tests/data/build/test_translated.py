@@ -49,18 +49,34 @@ def test_what_is_stopped_goes_on(root, monkeypatch):
         asked.extend(texts)
         return upper(texts)
 
-    with pytest.raises(KeyboardInterrupt):
-        write_translated(root, "toy", "laut", fails, by="one")
-    assert not (root / "laut").exists()
-    (kept,) = root.glob(".laut.*")
-    with kept.open("a") as file:
-        file.write('["cut')
+    for end in ('["cut', ""):  # a kill in the middle of a line, and a stop after that
+        with pytest.raises(KeyboardInterrupt):
+            write_translated(root, "toy", "laut", fails, by="one")
+        assert not (root / "laut").exists()
+        (kept,) = root.glob(".laut.*")
+        with kept.open("a") as file:
+            file.write(end)
     again = []
     count = write_translated(root, "toy", "laut", lambda texts: again.extend(texts) or upper(texts), by="one")
     assert len(asked) == 4 and len(again) == count - 4 and not set(asked) & set(again)
     assert not list(root.glob(".laut*"))
     write_translated(root, "toy", "leise", upper)
     assert rows(root, "leise") == rows(root, "laut")
+
+
+@pytest.mark.parametrize("damage", ["[1, 2]", "[", '["a"]', "null"])
+def test_a_damaged_file_of_what_is_translated_is_named(root, damage):
+    def stopped(texts):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_translated(root, "toy", "laut", stopped, by="one")
+    (kept,) = root.glob(".laut.*")
+    kept.write_text(f'["a", "b"]\n{damage}\n')
+    with pytest.raises(
+        UserError, match=rf"{kept.name}, line 2 is no translation: .*; remove the file, and the command"
+    ):
+        write_translated(root, "toy", "laut", upper, by="one")
 
 
 def test_another_translator_begins_anew(root, monkeypatch):
