@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mpt.backbone.source import lies_at
 from mpt.data.fewshot.files import SYNTHETIC, load_fewshot
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots
+from mpt.record.options import RunOptions
+from mpt.util.reading import parse_json
 from mpt.util.yaml_file import is_yaml
 
 _KINDS = (".safetensors", ".bin", ".gguf", ".json", ".model", ".txt")
@@ -93,3 +97,26 @@ def sources_digest(root: str, tasks: tuple[str, ...], k: Shots | None = None) ->
         ]
         facts = [f"{path.name} {path.stat().st_size}" for path in files]
     return hashlib.sha256(repr(facts + own).encode()).hexdigest()[:16]
+
+
+def beside_digests(root: str, run: RunOptions) -> list[str]:
+    """Of what a run reads beside its own tasks: what is mixed in, unlabelled text of languages, what is validated or
+    answered too, and the library of its teachers. Of the embedded suite, which does not change, nothing.
+    """
+    named = [*_mapping(run, "data.mixed"), *_mapping(run, "data.languages").values()]
+    named += validation if isinstance(validation := run.said("data.validation"), list) else []
+    named += [name for one in run.callbacks("OtherLanguages") for name in _mapping(one, "callback.tasks")]
+    found = [sources_digest(root, tuple(map(str, named)), run.said("data.k"))] if named and root != SYNTHETIC else []
+    if isinstance(teachers := run.said("model.teachers"), str):
+        from mpt.library.retrieval import digest, open_library
+
+        found.append(digest(open_library(teachers).entries()))
+    return found
+
+
+def _mapping(run: RunOptions, name: str) -> dict[str, Any]:
+    """An option that is a mapping, which may be given as a JSON text in place of a config's."""
+    with contextlib.suppress(ValueError):
+        if isinstance(given := run.said(name), str) and isinstance(content := parse_json(given), dict):
+            return content
+    return {part.removeprefix(f"{name}."): value for part, value in run.given.items() if part.startswith(f"{name}.")}

@@ -111,9 +111,8 @@ class StudyLibrary:
             "model.optimizer.lr": recipe.learning_rate,
             "data.batch_size": recipe.batch_size,
             "trainer.max_steps": recipe.key_steps,
+            "model.backbone_options.chat_template": recipe.chat_template,
         }
-        if recipe.chat_template:
-            by_recipe["model.backbone_options.chat_template"] = True
         kept = {name: value for name, value in options.items() if _is_kept(name) and plain(name) not in by_recipe}
         return kept | by_recipe
 

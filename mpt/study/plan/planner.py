@@ -17,7 +17,7 @@ from mpt.fit.configs import find_config
 from mpt.fit.resolve import ResolvedRun, resolve_run
 from mpt.record.options import as_words
 from mpt.study.plan.epochs import steps_of_epochs
-from mpt.study.plan.fingerprints import draw_digest, sources_digest, weights_digest
+from mpt.study.plan.fingerprints import beside_digests, draw_digest, sources_digest, weights_digest
 from mpt.study.plan.library import RetrievedStart, StudyLibrary
 from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
@@ -220,6 +220,8 @@ class Planner:
         # The config counts by its text, not by the path it was found at, which is the first option; and a user's own
         # tasks by their names and what is read of them.
         named = {name: self._by_name(value) for name, value in options.items() if name not in _ON_WANDB}
+        if read is not None:
+            read = [*read, *beside_digests(self.study.root, resolve_run(config, options))]
         content = [as_words(named)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.study_library import write_library
 from support.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
 
 from mpt.study.plan.fingerprints import read_draw, sources_digest
@@ -159,6 +161,50 @@ def test_data_or_weights_that_changed_change_the_fingerprint(study, tmp_path):
     (model / "model.safetensors").write_bytes(bytes((3 << 20) - 1) + b"1")
     again = prints()
     assert all(again[key] != after[key] for key in after)
+
+
+BESIDE = {
+    "mixed": {"data.mixed": {"text": 0.1}},
+    "mixed, as text": {"data.mixed": '{"text": 0.1}'},
+    "answered": {
+        "trainer.callbacks+": {"class_path": "mpt.callbacks.OtherLanguages", "init_args": {"tasks": {"text": "th"}}}
+    },
+}
+
+
+@pytest.mark.parametrize("beside", [*BESIDE, "validated", "learned as a language"])
+def test_what_a_run_reads_beside_its_task_changes_the_fingerprint(beside, study, tmp_path):
+    pt = replace(study.methods[0], downstream=replace(study.methods[0].downstream, overrides=BESIDE.get(beside, {})))
+    upstream = {"validated": {"data.validation": ["text"]}, "learned as a language": {"data.languages": {"th": "text"}}}
+    mtl = next(method for method in study.methods if method.name == "MTL")
+    assert mtl.upstream is not None
+    mtl = replace(mtl, upstream=replace(mtl.upstream, overrides={**mtl.upstream.overrides, **upstream.get(beside, {})}))
+    study = replace(study, methods=(pt, mtl))
+
+    def prints() -> dict[str, str]:
+        sources_digest.cache_clear()
+        return {cell.key: cell.fingerprint for cell in plan(study, tmp_path)}
+
+    text = tmp_path / "data" / "text" / "text_all_13_train.tsv"
+    text.parent.mkdir()
+    text.write_text("some words\n")
+    before = prints()
+    assert prints() == before
+    text.write_text("some more words\n")
+    after = prints()
+    changed = {key.split("/")[0] for key in before if after[key] != before[key]}
+    assert changed == ({pt.name} if beside in BESIDE else {"MTL"})
+
+
+def test_the_teachers_of_a_run_change_its_fingerprint(study, tmp_path):
+    mtl = next(method for method in study.methods if method.name == "MTL")
+    assert mtl.upstream is not None
+    write_library(tmp_path / "teachers", "print", "mpt-tiny", ("emo", "trec"))
+    taught = replace(mtl.upstream, overrides={**mtl.upstream.overrides, "model.teachers": str(tmp_path / "teachers")})
+    study = replace(study, methods=(study.methods[0], replace(mtl, upstream=taught)))
+    before = one(plan(study, tmp_path), "MTL/upstream-13").fingerprint
+    shutil.rmtree(next((tmp_path / "teachers").rglob("trec-1")))
+    assert one(plan(study, tmp_path), "MTL/upstream-13").fingerprint != before
 
 
 def test_data_that_is_not_there_is_known_before_the_first_run(study, tmp_path):
