@@ -43,8 +43,8 @@ class Section:
     scores: list[Score]
     gains: list[Gain]
     comparisons: list[Comparison]
-    convergence: Convergence
-    stated: dict[str, Stated]
+    convergence: Convergence = field(default_factory=lambda: Convergence([], [], {}))
+    stated: dict[str, Stated] = field(default_factory=dict)
     varied: list[VariedScore] = field(default_factory=list)
     ensembles: list[Ensemble] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
@@ -155,29 +155,43 @@ def _section(
     own = [
         record for record in records if record.target in setting.targets and record.partition in (None, setting.name)
     ]
-    # In the order of the study file, which is that of the report's columns.
-    voted = ensembles(out, facts, own)
+    section = _judged(out, facts, setting, own, rival)
+    scores = [row for row in section.scores if row.method in facts.methods]
+    # Along the way and in other languages each prompt was asked by itself: nobody knows how several would have voted.
+    alone = [row for row in scores if row.method not in facts.ensembles]
+    varied = [Varied(*one) for one in facts.varied]
+    varied = varied if len({one.option for one in varied}) == 1 else []
+    asked = measured(alone, own)
+    written = _judged_by_writing(own)
+    return replace(
+        section,
+        convergence=convergence(out, alone, facts.baseline),
+        stated=stated_of(setting, facts.root, facts.backbone, facts.methods),
+        varied=varied_scores(varied, scores),
+        measured=asked,
+        languages=language_points(out, alone) if asked else [],
+        capacity=varied_measures(varied, asked),
+        written=_judged(out, facts, setting, written, rival, True) if written else None,
+    )
+
+
+def _judged(
+    out: Path,
+    facts: StudyFacts,
+    setting: Setting,
+    own: Sequence[RunRecord],
+    rival: str | None,
+    written: bool = False,
+) -> Section:
+    """The scores of a setting's runs, and who is ahead."""
+    voted = ensembles(out, facts, own, written)
     found = [*choose([record for record in own if record.method not in facts.ensembles]), *(one.vote for one in voted)]
+    # In the order of the study file, which is that of the report's columns.
     scores = sorted(found, key=lambda row: facts.methods.index(row.method))
     oracles = oracle_scores(facts, own)
     gained, comparisons = compared(scores, facts.baseline, rival)
-    varied = [Varied(*one) for one in facts.varied]
-    varied = varied if len({one.option for one in varied}) == 1 else []
-    asked = measured(scores, own)
-    return Section(
-        setting,
-        [*scores, *oracles],
-        [*gained, *gains([*scores, *oracles], facts.baseline)[len(gained) :]],
-        comparisons,
-        convergence(out, scores, facts.baseline),
-        stated_of(setting, facts.root, facts.backbone, facts.methods),
-        varied_scores(varied, scores),
-        voted,
-        asked,
-        language_points(out, scores) if asked else [],
-        varied_measures(varied, asked),
-        _section(out, facts, setting, written, rival) if (written := _judged_by_writing(own)) else None,
-    )
+    gained = [*gained, *gains([*scores, *oracles], facts.baseline)[len(gained) :]]
+    return Section(setting, [*scores, *oracles], gained, comparisons, ensembles=voted)
 
 
 def _judged_by_writing(records: Sequence[RunRecord]) -> list[RunRecord]:

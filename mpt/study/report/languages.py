@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from mpt.present.table import Measured, Table, TableCell
@@ -19,17 +20,18 @@ COLUMNS = ("method", "target", "seed", "task", "measure", "value", "folder")
 
 def language_tables(section: Section) -> list[tuple[str, Table]]:
     """Of each task that was answered so its name, and a row for each target and method."""
-    found: dict[str, dict[tuple[str, str], dict[str, dict[int, float]]]] = {}
+    found: dict[str, dict[tuple[str, str], dict[str, dict[int, list[float]]]]] = {}
     for row in section.measured:
         own = found.setdefault(row.task, {}).setdefault((row.run.target, row.run.method), {})
-        own.setdefault(row.measure, {})[row.run.seed] = 100 * row.value
+        own.setdefault(row.measure, {}).setdefault(row.run.seed, []).append(100 * row.value)
     tables = []
     for task, rows in found.items():
         names = list(dict.fromkeys(name for measured in rows.values() for name in measured))
         several = len({target for target, _ in rows}) > 1
         lines: list[list[TableCell]] = []
         for (target, method), measured in rows.items():
-            values = ([*measured.get(name, {}).values()] for name in names)
+            # Several of a draw are of several prompts learned upstream.
+            values = ([*map(fmean, measured.get(name, {}).values())] for name in names)
             cells = [Measured(*mean_std(own)) if own else "missing" for own in values]
             lines.append([*([target] if several else []), method, *cells])
         head = [*(["learned"] if several else []), "method", *names]

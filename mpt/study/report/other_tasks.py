@@ -23,7 +23,9 @@ READING = (
 
 def elsewhere(report: Report, section: Section) -> list[ScoreElsewhere]:
     """The scores on other tasks of a setting's chosen runs, and those on the tasks that they were learned on."""
-    return scores_elsewhere(section.scores, report.records)
+    # Each prompt was tested by itself: nobody knows how several would have voted.
+    alone = [row for row in section.scores if row.method not in report.facts.ensembles]
+    return scores_elsewhere(alone, report.records)
 
 
 def elsewhere_table(report: Report, section: Section) -> Table | None:

@@ -32,7 +32,7 @@ class Ensemble:
     vote: Score
 
 
-def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) -> list[Ensemble]:
+def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord], written: bool = False) -> list[Ensemble]:
     """For each method that is an ensemble, target, seed and upstream seed what its prompts are worth, alone and
     together.
 
@@ -41,6 +41,7 @@ def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) -> lis
     Args:
         out: the study's folder.
         records: of one setting, as for :func:`mpt.study.scores.scores.choose`.
+        written: whether they vote by what they write, where an answer is the likeliest label.
 
     Raises:
         UserError: a run's predictions are gone, or are not of the others' examples.
@@ -52,7 +53,7 @@ def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord]) -> lis
             for score in choose([record for record in own if _member(record.key) == member]):
                 found.setdefault((method, score.target, score.seed, score.upstream_seed), []).append(score)
     whole = [scores for (method, *_), scores in found.items() if len(scores) == facts.ensembles[method]]
-    return [Ensemble(scores, _vote(out, scores)) for scores in whole]
+    return [Ensemble(scores, _vote(out, scores, written)) for scores in whole]
 
 
 def _member(key: str) -> int | None:
@@ -60,7 +61,7 @@ def _member(key: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _vote(out: Path, members: Sequence[Score]) -> Score:
+def _vote(out: Path, members: Sequence[Score], written: bool) -> Score:
     answers = [read_predictions(out / one.folder / PREDICTIONS) for one in members]
     asked = [[(row.input, tuple(row.references)) for row in rows] for rows in answers]
     if other := next((one for one, own in zip(members, asked, strict=True) if own != asked[0]), None):
@@ -68,6 +69,7 @@ def _vote(out: Path, members: Sequence[Score]) -> Score:
             f"{out / other.folder / PREDICTIONS} has other examples than {members[0].folder}: they cannot vote; delete "
             "both folders to have the runs done again"
         )
-    texts = [one.text for one in ensemble([[Answer(row.prediction) for row in rows] for rows in answers])]
+    said = [[Answer((row.written or "") if written else row.prediction) for row in rows] for rows in answers]
+    texts = [one.text for one in ensemble(said)]
     score = metrics.score(members[0].metric, texts, [row.references for row in answers[0]])
     return replace(members[0], score=score, dev_score=None)

@@ -12,7 +12,11 @@ from support.study_command import study
 from support.toy import json_lines
 from support.toy_study import write_study
 
-from mpt.study.report.contents import build_report
+from mpt.study.report.contents import Section, build_report
+from mpt.study.report.languages import language_tables
+from mpt.study.scores.languages import Measured
+from mpt.study.scores.scores import Score
+from mpt.study.spec.settings import Setting
 
 pytestmark = pytest.mark.long
 
@@ -79,3 +83,11 @@ def test_the_measures_of_each_method(tmp_path, model_folder):
     assert samples.count("<table>") == 3 and all(escape(line["input"]) in samples for line in kept)
     page = (out / "report" / "report.md").read_text()
     assert "## In other languages" in page and "### emo" in page and "| PT-3 |" in page.split("### emo")[1]
+
+
+def test_several_upstream_seeds_of_a_draw_count_as_their_mean():
+    runs = [Score("MTL", "a", 13, "ACC", 0.5, None, None, f"MTL/a-13-up{up}", upstream_seed=up) for up in (1, 2)]
+    rows = [Measured(run, "b", "ASCII", value) for run, value in zip(runs, (0.0, 1.0), strict=True)]
+    section = Section(Setting("p", "p.yaml", ("a",), ("s",)), [], [], [], measured=rows)
+    ((task, table),) = language_tables(section)
+    assert (task, [list(map(str, row)) for row in table.rows]) == ("b", [["MTL", "50.0"]])
