@@ -1,10 +1,11 @@
-"""``mpt data build | verify``."""
+"""``mpt data build | text | xquad | translate | verify``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mpt.cli.options import Distinct, Parser, at_least, seed, shots
@@ -22,7 +23,7 @@ from mpt.util.names import nearest
 
 
 def run_data_command(arguments: list[str]) -> None:
-    """Build few-shot files or compare them with CrossFit's sums; exits with 1 if one of several tasks
+    """Make few-shot files, or compare them with CrossFit's sums; exits with 1 if one of several tasks
     failed or a file differs."""
     options = parser().parse_args(arguments)
     if other := {"text": _text, "xquad": _xquad, "translate": _translate}.get(options.action):
@@ -33,7 +34,7 @@ def run_data_command(arguments: list[str]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of both."""
+    """The options of all of them."""
     options = Parser(prog="mpt data", description="CrossFit's few-shot files: made, and verified.")
     actions = options.add_subparsers(dest="action", required=True)
     build = actions.add_parser(
@@ -138,20 +139,27 @@ def _build(options: argparse.Namespace) -> bool:
     if unknown:
         terminal.print(f"left out, for the catalogue does not know them: {', '.join(unknown)}", markup=False)
     workers = options.workers or cores()
-    made = [folder for folder in (options.root, *options.root.parents) if not folder.exists()]
-    with only_one(options.root, f"another mpt data build is at work in {options.root}; wait for it."):
-        clear_left(options.root)
-        try:
-            outcomes = list(watched(build_all(jobs, workers), len(jobs), terminal))
-        finally:
-            clear_left(options.root)
-            if made:
-                _leave_nothing(made)
+    with _alone(options.root):
+        outcomes = list(watched(build_all(jobs, workers), len(jobs), terminal))
     failed = [outcome for outcome in outcomes if outcome.result == "failed"]
     if failed and len(jobs) == 1:
         raise UserError(f"{failed[0].job.task.name}: {failed[0].reason}")
     print_outcomes(terminal, outcomes, options.root)
     return bool(failed)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Be the only one that writes tasks to a data folder; one that is made for it goes if nothing was made in it."""
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    with only_one(root, f"another mpt data is at work in {root}; wait for it."):
+        clear_left(root)
+        try:
+            yield
+        finally:
+            clear_left(root)
+            if made:
+                _leave_nothing(made)
 
 
 def _leave_nothing(made: Sequence[Path]) -> None:
@@ -165,14 +173,17 @@ def _leave_nothing(made: Sequence[Path]) -> None:
 def _text(options: argparse.Namespace) -> None:
     from mpt.data.build.text_files import write_texts
 
-    count = write_texts(options.root, options.name, options.files, options.seeds)
+    with _alone(options.root):
+        count = write_texts(options.root, options.name, options.files, options.seeds)
     print(f"{options.root / options.name}: {count:,} documents")
 
 
 def _xquad(options: argparse.Namespace) -> None:
     from mpt.data.build.xquad import write_questions
 
-    for task in write_questions(options.folder, options.root, options.languages, options.seeds):
+    with _alone(options.root):
+        tasks = write_questions(options.folder, options.root, options.languages, options.seeds)
+    for task in tasks:
         print(options.root / task)
 
 
@@ -189,7 +200,7 @@ def _translate(options: argparse.Namespace) -> None:
     translator = Translator(**{name: getattr(options, name) for name in names})
     sides: tuple[Side, ...] = (options.only,) if options.only else ("inputs", "outputs")
     where = f" on {device_words(device_of(options.device))}"
-    with CountProgress(console(markup=False, stderr=True), "texts", where=where) as progress:
+    with _alone(options.root), CountProgress(console(markup=False, stderr=True), "texts", where=where) as progress:
         count = write_translated(
             options.root, options.task, options.name, translator, sides, repr((translator, sides)), progress.told
         )

@@ -38,7 +38,7 @@ _TABLE = (
      "mpt.cli.push", "run_push_command"),
     ("export ENGINE PROMPT… OUT", "prompts for engines that serve models: many in one model, mixed in a batch",
      "mpt.cli.export", "run_export_command"),
-    ("data build | verify", "CrossFit's few-shot files made from the hub or raw files, checked by their sums",
+    ("data build | verify …", "CrossFit's few-shot files made from the hub or raw files, checked by their sums",
      "mpt.cli.data", "run_data_command"),
     ("configs list | show | copy …", "the experiment files that come with the package",
      "mpt.cli.configs", "run_configs_command"),

@@ -242,7 +242,8 @@ def _tell(
     from mpt.present.terminal import duration
 
     common = ", ".join(f"{text!r} {count:,}" for text, count in done.counts.most_common(_SHOWN))
-    more = f" and {len(done.counts) - _SHOWN:,} others" if len(done.counts) > _SHOWN else ""
+    least = "at least " if done.uncounted else ""
+    more = f" and {least}{len(done.counts) - _SHOWN:,} others" if len(done.counts) > _SHOWN else ""
     terminal.print(f"{done.rows:,} rows in {duration(seconds)}: {common}{more}")
     if before:
         terminal.print(f"{before:,} of them were done before it was stopped")

@@ -204,13 +204,20 @@ def test_a_mistake_in_what_to_build_is_answered_before_anything_is_written(mpt, 
     assert not Path("root").exists() and list(Path("raw").iterdir()) == []
 
 
-def test_a_second_build_in_the_same_root_is_refused(mpt, tmp_path):
+@pytest.mark.parametrize(
+    "words",
+    ["build trec", "text new new.txt", "xquad xquad", "translate toy new --model mpt-tiny"],
+    ids=lambda w: w.split()[0],
+)
+def test_a_second_command_that_writes_to_the_same_root_is_refused(words, mpt, tmp_path):
+    Path("new.txt").write_text("some words\n")
+    Path("xquad").mkdir()
     fcntl = pytest.importorskip("fcntl")
     Path("root").mkdir()
     with Path("root/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ended = mpt("data", "build", "trec", "--root", "root")
-    assert ended.code == 2 and "another mpt data build is at work in root" in ended.err
+        ended = mpt("data", *words.split(), "--root", "root")
+    assert ended.code == 2 and "another mpt data is at work in root" in ended.err
 
 
 def test_verify_tells_what_differs_by_its_exit_code(mpt, tmp_path):

@@ -12,7 +12,7 @@ from mpt.data.build.build import check_inside
 from mpt.data.fewshot.files import TaskDraws, write_tsv
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
-from mpt.util.files import held, new_folder, write_text
+from mpt.util.files import new_folder, write_text
 from mpt.util.reading import read_json_lines
 
 Side = Literal["inputs", "outputs"]
@@ -56,24 +56,23 @@ def write_translated(
     texts = list(dict.fromkeys(text for examples in read.values() for one in examples for text in _texts(one, sides)))
     # Beside the folder, which appears when it is whole.
     kept = root / f".{name}.{hashlib.sha256(by.encode()).hexdigest()[:8]}.jsonl"
-    with held(root, f"another command writes to {root}; wait for it."):
-        said = _before(kept)
-        write_text(kept, "".join(map(_line, said.items())))  # without what a kill cut
-        left = [text for text in texts if text not in said]
-        with kept.open("a", encoding="utf-8") as file:
-            for start in range(0, len(left), AT_ONCE):
-                told(len(texts) - len(left) + start, len(texts))
-                part = left[start : start + AT_ONCE]
-                for text, translation in zip(part, translate(part), strict=True):
-                    said[text] = " ".join(translation.split())
-                    file.write(_line((text, said[text])))
-                file.flush()
-        told(len(texts), len(texts))
-        with new_folder(folder) as fresh:
-            for (k, seed, split), examples in read.items():
-                translated = [_translated(one, sides, said) for one in examples]
-                write_tsv(fresh / f"{name}_{k}_{seed}_{split}.tsv", translated)
-        kept.unlink()
+    said = _before(kept)
+    write_text(kept, "".join(map(_line, said.items())))  # without what a kill cut
+    left = [text for text in texts if text not in said]
+    with kept.open("a", encoding="utf-8") as file:
+        for start in range(0, len(left), AT_ONCE):
+            told(len(texts) - len(left) + start, len(texts))
+            part = left[start : start + AT_ONCE]
+            for text, translation in zip(part, translate(part), strict=True):
+                said[text] = " ".join(translation.split())
+                file.write(_line((text, said[text])))
+            file.flush()
+    told(len(texts), len(texts))
+    with new_folder(folder) as fresh:
+        for (k, seed, split), examples in read.items():
+            translated = [_translated(one, sides, said) for one in examples]
+            write_tsv(fresh / f"{name}_{k}_{seed}_{split}.tsv", translated)
+    kept.unlink()
     return len(texts)
 
 

@@ -16,7 +16,8 @@ from mpt.util.errors import UserError
 from mpt.util.names import nearest
 from mpt.util.yaml_file import is_yaml
 
-_STARTS = ("model.init", "model.start")
+_STARTS = ("model.init", "model.start", "model.reparameterisation")
+"""What a test does not take over: what is tested is a prompt as it was kept, or a model."""
 
 
 def tests_on_other_tasks(planner: Planner, downstream: Sequence[PlannedRun]) -> Iterator[PlannedRun]:
@@ -25,7 +26,8 @@ def tests_on_other_tasks(planner: Planner, downstream: Sequence[PlannedRun]) -> 
     It is the ``mpt test`` of a run that starts from the other's dev-best prompt, or model, and learns nothing.
 
     Raises:
-        UserError: the study names tests of a task that is no target; a task that is not there; other label words.
+        UserError: the study names tests of a task that is no target; a task that is not there; other label words; a
+            method's prompt stands behind another's rows.
     """
     study = planner.study
     targets = {target for setting in planner.settings for target in setting.targets}
@@ -66,6 +68,13 @@ def _test(planner: Planner, run: PlannedRun, task: str) -> PlannedRun:
     options = {
         name: value for name, value in run.options.items() if ".".join(plain(name).split(".")[:2]) not in _STARTS
     }
+    if run.resolved.class_name("model") == "SubPromptTuning":
+        raise UserError(
+            f"{study.file}: test_on: what SubPromptTuning learned (methods.{run.method}) stands behind the rows of "
+            "another prompt, and is not tested on other tasks; leave out the method or test_on"
+        )
+    if run.resolved.said("model.reparameterisation") is not None:
+        options["model.reparameterisation"] = None
     options |= start_options(f"{PLACE}/{run.key}", run.resolved, run.resolved, study.file)
     options |= {"data.task": study.reference(task), "trainer.default_root_dir": f"{PLACE}/{key}"}
     if "trainer.logger.name" in options:

@@ -104,9 +104,9 @@ def run_all(
 
 def _check(pool: Workers, left: Sequence[PlannedRun]) -> None:
     """Have one run of each kind parsed: a wrong option should be known now, not after the upstream runs."""
-    kinds: dict[tuple[str, str], PlannedRun] = {}
+    kinds: dict[tuple[str, str, str | None], PlannedRun] = {}
     for run in left:
-        kinds.setdefault((run.method, run.stage), run)
+        kinds.setdefault((run.method, run.stage, run.partition), run)
     if wrong := pool.check(list(kinds.values())):
         raise UserError(wrong)
 
@@ -127,8 +127,9 @@ class _Grid:
         side_by_side: int,
     ) -> None:
         todo = {run.key for run in left}
-        self.left: list[Unit] = [unit for unit in units(runs, side_by_side) if any(run.key in todo for run in unit)]
-        self.left.sort(key=lambda unit: unit[0].stage != "upstream")  # stable: a run comes after those that it needs
+        todo_units = [unit for unit in units(runs, side_by_side) if any(run.key in todo for run in unit)]
+        # Stable: a run comes after those that it needs.
+        self.left = dict.fromkeys(sorted(todo_units, key=lambda unit: unit[0].stage != "upstream"))
         self.elsewhere: dict[Unit, float] = {}  # when to look again
         self.deaths: Counter[Unit] = Counter()
         self.finished = {run.key for run in runs} - todo
@@ -159,7 +160,7 @@ class _Grid:
             if self.elsewhere.get(unit, 0) > time.monotonic() or unit not in self.left:
                 continue
             if all(self.finished.issuperset(run.needs) for run in unit) and not self.settle(unit):
-                self.left.remove(unit)
+                del self.left[unit]
                 self.elsewhere.pop(unit, None)
                 worker.send("run", unit)
                 return
@@ -178,7 +179,7 @@ class _Grid:
         with claim(unit) as held:  # another process may have taken it over already
             if held and self.deaths[unit] > retries:
                 if len(unit) > 1:  # perhaps one of them is at fault, or all together take too much memory
-                    self.left[:0] = [(run,) for run in unit]
+                    self.left = {**dict.fromkeys((run,) for run in unit), **self.left}
                     return
                 for run in unit:
                     if settled(run, self.past) is None:
@@ -187,7 +188,7 @@ class _Grid:
             self.later(unit)
 
     def later(self, unit: Unit) -> None:
-        self.left.insert(0, unit)  # its turn had come
+        self.left = {unit: None, **self.left}  # its turn had come
         self.elsewhere[unit] = time.monotonic() + LOOK_EVERY
 
     def settle(self, unit: Unit) -> bool:
@@ -196,8 +197,7 @@ class _Grid:
         if None in states.values():
             return False
         self.elsewhere.pop(unit, None)
-        if unit in self.left:
-            self.left.remove(unit)
+        self.left.pop(unit, None)
         for run, state in states.items():
             self.take(run, state)
         return True
@@ -214,19 +214,25 @@ class _Grid:
             self.lose(run, failure.reason if failure is not None else "it does not say why")
 
     def lose(self, run: PlannedRun, reason: str) -> None:
-        self.lost[run.key] = run
-        self.watcher.failed(run, reason)
-        for whole in [unit for unit in self.left if any(run.key in other.needs for other in unit)]:
-            unit = tuple(other for other in whole if run.key in other.needs)
-            rest = tuple(other for other in whole if run.key not in other.needs)
-            self.left[self.left.index(whole)] = rest
-            self.left = [unit for unit in self.left if unit]
+        """A run has failed, and with it all that needs it, which comes behind it."""
+        self._tell(run, reason)
+        left: dict[Unit, None] = {}
+        for whole in self.left:
+            unit = tuple(other for other in whole if not self.lost.keys().isdisjoint(other.needs))
+            if rest := tuple(other for other in whole if other not in unit):
+                left[rest] = None
+            if not unit:
+                continue
             self.elsewhere.pop(whole, None)
-            why = f"not started: it needs {run.key}, which failed"
             with claim(unit) as held:
                 for other in unit:
+                    needed = next(key for key in other.needs if key in self.lost)
+                    why = f"not started: it needs {needed}, which failed"
                     if held and settled(other, self.past) is None:
                         other.files.fail(why, other.arguments)
-            for other in unit:
-                if other.key not in self.lost:
-                    self.lose(other, why)
+                    self._tell(other, why)
+        self.left = left
+
+    def _tell(self, run: PlannedRun, reason: str) -> None:
+        self.lost[run.key] = run
+        self.watcher.failed(run, reason)

@@ -22,6 +22,8 @@ Answering = Callable[[Sequence[TextRow]], Sequence[Answer]]
 """From rows with texts to their answers."""
 
 _PART = 256
+_COUNTED = 256
+"""Different answers that are counted: more than a task has labels, while of free text there may be millions."""
 _STATE, _ROWS = "state.json", "rows"
 
 
@@ -32,12 +34,21 @@ class Predicted:
     Attributes:
         rows: of the file.
         blank: of these, without a text, and so without an answer.
-        counts: of the answers.
+        counts: of the answers, the first so many different ones.
+        uncounted: rows whose answers came after these.
     """
 
     rows: int = 0
     blank: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    uncounted: int = 0
+
+    def count(self, answer: str) -> None:
+        """A row has an answer."""
+        if answer in self.counts or len(self.counts) < _COUNTED:
+            self.counts[answer] += 1
+        else:
+            self.uncounted += 1
 
 
 def predict_rows(rows: AnswerRows, answer: Answering, file: TextIO, told: Callable[[int], None]) -> Predicted:
@@ -87,8 +98,7 @@ def predict_file(
                 for text in _parts(rows, answer, done):
                     file.write(text)
                     file.flush()
-                    state = {"digest": digest, "bytes": file.tell(), "rows": done.rows, "blank": done.blank}
-                    write_json(work / _STATE, state | {"counts": done.counts})
+                    write_json(work / _STATE, {"digest": digest, "bytes": file.tell(), **vars(done)})
                     told(done.rows)
             os.replace(work / _ROWS, out)
         except OSError as error:
@@ -105,7 +115,8 @@ def _parts(rows: AnswerRows, answer: Answering, done: Predicted) -> Iterator[str
         found = dict(zip((row.line for row in texts), answer(texts), strict=True))
         done.rows += len(part)
         done.blank += len(part) - len(texts)
-        done.counts.update(one.text for one in found.values())
+        for one in found.values():
+            done.count(one.text)
         yield "".join(rows.row(row, found.get(row.line, Answer(""))) for row in part)
 
 
@@ -114,7 +125,8 @@ def _before(work: Path, digest: str) -> tuple[Predicted, int]:
     try:
         state = read_json(work / _STATE)
         if state["digest"] == digest and (work / _ROWS).stat().st_size >= state["bytes"] > 0:
-            return Predicted(int(state["rows"]), int(state["blank"]), Counter(state["counts"])), int(state["bytes"])
+            rows, blank, uncounted = (int(state[name]) for name in ("rows", "blank", "uncounted"))
+            return Predicted(rows, blank, Counter(state["counts"]), uncounted), int(state["bytes"])
     except (UserError, OSError, KeyError, TypeError, ValueError):
         pass
     return Predicted(), 0

@@ -196,3 +196,19 @@ def test_the_difference_is_paired_by_draw(tmp_path):
     assert {row.target for row in read_study(tmp_path)[1]} == {"a", "b"}
     scores = (tmp_path / "report/scores.csv").read_text(encoding="utf-8")
     assert "-on-b" not in scores and scores.count("\n") == 5
+
+
+def test_what_is_tested_is_the_prompt_as_it_was_kept(tmp_path):
+    overrides = {"model.prompt_length": 3, "model.reparameterisation": "Residual"}
+    own = {"PT": {"downstream": {"config": "prompt_tuning", "overrides": overrides}}}
+    runs = planned(tmp_path, methods=own, test_on={BLOG: [POST]})
+    learned, tested = runs
+    assert learned.resolved.class_name("model.reparameterisation") == "Residual"
+    assert tested.stage == "test" and tested.resolved.said("model.reparameterisation") is None
+    assert tested.resolved.class_name("model.init") == "SavedPrompt"
+
+
+def test_a_prompt_behind_anothers_rows_is_not_tested_on_other_tasks(tmp_path):
+    own = {"Behind": {"downstream": {"config": "xgen/sub_prompt", "overrides": {"model.before": "some/prompt"}}}}
+    with pytest.raises(UserError, match=r"test_on: what SubPromptTuning learned \(methods.Behind\) stands behind"):
+        planned(tmp_path, methods=own, baseline="Behind", test_on={BLOG: [POST]})

@@ -1,0 +1,42 @@
+"""A file of any number of rows and of different answers: what is kept of it stays small."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from mpt.data.tables.texts import TextRow
+from mpt.use.answers import predict_file as module
+from mpt.use.answers.predict_file import predict_file
+from mpt.use.answers.predictor import Answer
+
+ROWS = 5000
+
+
+def test_free_answers_are_counted_up_to_a_bound_and_the_work_goes_on(tmp_path, monkeypatch):
+    texts = [TextRow(line, {}, f"text {line}") for line in range(ROWS)]
+    rows = SimpleNamespace(
+        table=SimpleNamespace(rows=lambda: iter(texts)), head=str, row=lambda row, answer: f"{answer.text}\n"
+    )
+    sizes = []
+
+    def answer(part, stop_at=None):
+        if (state := tmp_path / ".out.predicting" / "state.json").exists():
+            sizes.append(state.stat().st_size)
+        if part[0].line == stop_at:
+            raise KeyboardInterrupt
+        # Half of the answers are one and the same, the others all different.
+        return [Answer("same" if row.line % 2 else row.text) for row in part]
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(rows, lambda part: answer(part, 256 * 10), out, "digest", lambda rows: None)
+    state = json.loads((tmp_path / ".out.predicting" / "state.json").read_text())
+    assert state["rows"] == 2560 and len(state["counts"]) == module._COUNTED
+    done, before = predict_file(rows, answer, out, "digest", lambda rows: None)
+    assert (done.rows, before) == (ROWS, 2560)
+    assert done.counts["same"] == ROWS // 2 and sum(done.counts.values()) + done.uncounted == ROWS
+    assert out.read_text().splitlines() == ["same" if line % 2 else f"text {line}" for line in range(ROWS)]
+    assert max(sizes) < 40 * module._COUNTED
