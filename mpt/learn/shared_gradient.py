@@ -39,16 +39,12 @@ class SharedGradient:
     Lightning's DDP reduces what a backward pass left; meta-gradients come from none, and higher-order ones it
     does not support. Sums are kept in float64, so that how episodes are dealt out does not show in float32.
 
-    Attributes:
-        batches: how many meta-batches are in the sum; for whoever adds them to count.
-
     Args:
         parameters: what the gradients are of.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = parameters
-        self.batches = 0
         # Apple's GPUs have no float64.
         kinds = [torch.float32 if weight.device.type == "mps" else torch.float64 for weight in parameters]
         self.sums = [torch.zeros_like(weight, dtype=kind) for weight, kind in zip(parameters, kinds, strict=True)]
@@ -65,4 +61,3 @@ class SharedGradient:
                 torch.distributed.all_reduce(total)
             weight.grad = total.to(weight.dtype)
             total.zero_()
-        self.batches = 0

@@ -138,7 +138,8 @@ def sources_and_similarities(hits: Sequence[SearchHit], names: Sequence[str]) ->
 
 def candidates(library: Library, exclude: Collection[str]) -> list[Entry]:
     """The entries that may be retrieved, by name."""
-    return sorted((entry for entry in library.entries() if entry.task not in exclude), key=lambda entry: entry.name)
+    left_out = set(exclude)
+    return sorted((entry for entry in library.entries() if entry.task not in left_out), key=lambda entry: entry.name)
 
 
 def digest(entries: Sequence[Entry]) -> str:

@@ -38,6 +38,7 @@ def search(
     index: Index, key: Tensor, k: int, by: str, fingerprint: str, exclude_tasks: Collection[str]
 ) -> list[SearchHit]:
     """See :meth:`mpt.library.library.Library.search`; the index is up to date with the folders' names."""
+    exclude_tasks = set(exclude_tasks)
     if by not in POOLS:
         index.update(thorough=True)  # every key will be read
     while True:

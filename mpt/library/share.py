@@ -109,10 +109,10 @@ def _push(api: HfApi, library: Library, entries: list[Entry], repo: str, private
         info: Any = api.repo_info(repo, timeout=TIMEOUT, files_metadata=True)
         theirs = {file.rfilename: _their_sum(file) for file in info.siblings or []}
         _check_library(api, library, repo, theirs)
-        left = _missing(entries, theirs, str(library.folder), repo)
-        if not left and FILE in theirs:
+        entries = _missing(entries, theirs, str(library.folder), repo)  # what is there stays there
+        if not entries and FILE in theirs:
             return done
-        part = left[:_AT_ONCE]
+        part = entries[:_AT_ONCE]
         paths = [path for entry in part for path in files_of(entry.folder)]
         operations = [
             CommitOperationAdd(path.relative_to(library.folder).as_posix(), published(path)) for path in paths
@@ -142,14 +142,15 @@ def _check_library(api: HfApi, library: Library, repo: str, theirs: Mapping[str,
 
 
 def _missing(entries: list[Entry], theirs: Mapping[str, str], ours: str, repo: str) -> list[Entry]:
+    there: dict[str, dict[str, str]] = {}
+    for path, value in theirs.items():
+        folder, _, rest = path.removeprefix(f"{PROMPTS}/").partition("/")
+        there.setdefault(folder, {})[rest] = value
     missing = []
     for entry in entries:
-        begin = f"{PROMPTS}/{entry.name}/"
-        stored = {path.removeprefix(begin): value for path, value in theirs.items() if path.startswith(begin)}
-        own = _sums(entry.folder)
-        if not stored:
+        if not (stored := there.get(entry.name)):
             missing.append(entry)
-        elif any(stored.get(path) not in sums for path, sums in own.items()):
+        elif any(stored.get(path) not in sums for path, sums in _sums(entry.folder).items()):
             raise UserError(_two_of_a_name(entry.name, ours, repo))
     return missing
 

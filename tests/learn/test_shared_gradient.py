@@ -27,11 +27,9 @@ def test_the_sum_is_weighted_handed_over_and_begun_anew():
     shared = SharedGradient(learned)
     for number in range(2):
         shared.add(episode(number), 0.5)
-    shared.batches = 1
     shared.hand_over()
     for weight, *parts in zip(learned, episode(0), episode(1), strict=True):
         torch.testing.assert_close(weight.grad, (parts[0] + parts[1]) / 2)
-    assert shared.batches == 0
     shared.add(episode(2), 1.0)
     shared.hand_over()
     assert torch.equal(learned[0].grad, episode(2)[0])

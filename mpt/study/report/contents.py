@@ -187,7 +187,8 @@ def _judged(
     voted = ensembles(out, facts, own, written)
     found = [*choose([record for record in own if record.method not in facts.ensembles]), *(one.vote for one in voted)]
     # In the order of the study file, which is that of the report's columns.
-    scores = sorted(found, key=lambda row: facts.methods.index(row.method))
+    place = {method: number for number, method in enumerate(facts.methods)}
+    scores = sorted(found, key=lambda row: place[row.method])
     oracles = oracle_scores(facts, own)
     gained, comparisons = compared(scores, facts.baseline, rival)
     gained = [*gained, *gains([*scores, *oracles], facts.baseline)[len(gained) :]]

@@ -9,6 +9,9 @@ from mpt.study.report.contents import Report, Section
 from mpt.study.run.results import RunRecord, several_upstream
 from mpt.study.scores.scores import Score
 
+Place = tuple[str, str | None, str | None]
+"""Method, target and partition."""
+
 READING = (
     "The prompts that each score's run started from, or the tasks that its upstream stage learned on, with the "
     "similarity of their keys to the target's. Where several prompts were tried, it is the one of the best dev score; "
@@ -26,12 +29,17 @@ def retrieved_table(report: Report, section: Section) -> Table | None:
     if not retrieves(report):
         return None
     by_key = {record.key: record for record in report.records}
+    upstream: dict[Place, list[RunRecord]] = {}
+    for record in report.records:
+        if record.stage == "upstream":
+            upstream.setdefault((record.method, record.target, record.partition), []).append(record)
     several = several_upstream(report.records)
     found: dict[tuple[str, str], dict[int, list[str]]] = {}
     for score in section.scores:
         record = by_key[score.folder]
         start = f"upstream {score.upstream_seed}: " if score.method in several else ""
-        if text := _told(record) or _told(_upstream(score, record, report.records)):
+        before = upstream.get((score.method, score.target, record.partition), [])
+        if text := _told(record) or _told(_upstream(score, before)):
             found.setdefault((score.method, score.target), {}).setdefault(score.seed, []).append(start + text)
     if not found:
         return None
@@ -44,14 +52,8 @@ def retrieved_table(report: Report, section: Section) -> Table | None:
     return Table(["method", "target", *(f"seed {seed}" for seed in seeds)], rows, texts=2 + len(seeds), rules=rules)
 
 
-def _upstream(score: Score, downstream: RunRecord, records: Sequence[RunRecord]) -> RunRecord | None:
-    """The upstream run that was for this target; in a folder that does not say which, the same seed's or the one."""
-    own = [
-        record
-        for record in records
-        if (record.stage, record.method, record.target, record.partition)
-        == ("upstream", score.method, score.target, downstream.partition)
-    ]
+def _upstream(score: Score, own: Sequence[RunRecord]) -> RunRecord | None:
+    """Of the upstream runs for this target the one; in a folder that does not say which, the same seed's or the one."""
     seed = score.seed if score.upstream_seed is None else score.upstream_seed
     return next((record for record in own if record.seed == seed), own[0] if len(own) == 1 else None)
 

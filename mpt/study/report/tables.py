@@ -117,7 +117,8 @@ def pace_table(facts: StudyFacts, section: Section) -> Table | None:
     runs left no evaluations.
     """
     found = {(row.method, row.share): row for row in section.convergence.reached}
-    methods = [method for method in facts.methods if any(place[0] == method for place in found)]
+    there = {row.method for row in section.convergence.reached}
+    methods = [method for method in facts.methods if method in there]
     rows: list[list[TableCell]] = []
     bold: set[tuple[int, int]] = set()
     for method in methods:

@@ -240,8 +240,9 @@ def begun_with(study: Study, out: Path) -> dict[str, Setting]:
     """The settings by name that the study of a folder began with; none if it has not, or had another data folder."""
     if not (out / STUDY).is_file():
         return {}
-    facts, _ = read_study(out)
-    return {setting.name: setting for setting in facts.settings} if facts.root == study.root else {}
+    refuse_strange(out)
+    found = _read(out)
+    return {setting.name: setting for setting in found.settings} if found.root == study.root else {}
 
 
 def is_finished(run: PlannedRun) -> bool:

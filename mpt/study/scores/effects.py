@@ -55,7 +55,8 @@ def effects(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
     fewer than two. What was learned once, or once for each draw, is the same in every layer.
     """
     table: dict[str, dict[tuple[str, int], dict[int | None, float]]] = {}
-    for row in scores:
+    asked = {baseline, method, other}
+    for row in (row for row in scores if row.method in asked):
         table.setdefault(row.method, {}).setdefault((row.target, row.seed), {})[row.upstream_seed] = 100 * row.score
     base, one, two = (table.get(name, {}) for name in (baseline, method, other))
     places = [place for place in one if place in two and place in base]

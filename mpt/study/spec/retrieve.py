@@ -12,7 +12,7 @@ from mpt.util.schema import Checked, FromFile, one_of, whole
 EMBEDDING = "embedding"
 """Config of the runs that make the targets' keys, and the folder of these."""
 
-# As mpt.transfer has them, without the seconds that importing it takes.
+# As mpt.library has them, without the seconds that importing it takes.
 ORDERS = ("highest", "random", "lowest")
 MEASURES = ("per_token", "average_token", "subspace")
 
