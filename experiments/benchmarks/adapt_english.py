@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from mpt.data.modules.few_shot import FewShotData
+from mpt.library.library import Library
 from mpt.metrics import crossfit as metrics
 
 TASKS = ("glue-sst2", "tweet_eval-emotion", "sms_spam")
@@ -70,7 +71,9 @@ def with_library(data: FewShotData, options: argparse.Namespace, folder: Path) -
 
 
 def from_own_starts(data: FewShotData, options: argparse.Namespace, folder: Path) -> tuple[float, float]:
-    return _adapt(data, options, folder, "none", "--rate", "0.01")
+    # Inputs are read as with the library, whatever that is.
+    chat = ["--chat-template"] if Library.open(options.library).recipe.chat_template else []
+    return _adapt(data, options, folder, "none", "--rate", "0.01", *chat)
 
 
 def _adapt(
