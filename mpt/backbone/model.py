@@ -35,7 +35,8 @@ class Answers(NamedTuple):
 
     Attributes:
         texts: B of them.
-        losses: of the rows' targets as :meth:`Backbone.loss` gives them in evaluation, ``[B]``; None without targets.
+        losses: of the rows' targets as :meth:`Backbone.loss` gives them in evaluation, ``[B]``, or of candidates,
+            ``[B, n]``; None without either.
     """
 
     texts: list[str]
@@ -119,17 +120,27 @@ class Backbone(nn.Module):
         return self.layout.logits(self._rows(prompt, batch, owners), batch.labels).float().log_softmax(-1)
 
     @torch.no_grad()
-    def answer(self, prompt: Prompts, batch: Batch, owners: Tensor | None = None) -> Answers:
-        """The B answers in evaluation mode, and the losses where the batch has targets.
+    def answer(
+        self, prompt: Prompts, batch: Batch, owners: Tensor | None = None, options: Candidates | None = None
+    ) -> Answers:
+        """The B answers in evaluation mode, and the losses where the batch has targets or candidates are given.
 
-        Decoding is greedy unless the options ask for beams or a penalty, and then the input is read once for both.
+        Decoding is greedy unless the options of the backbone ask for beams or a penalty, and then the input is read
+        once for both.
 
         Args:
             prompt, owners: see :meth:`loss`.
             batch: B rows.
+            options: candidates that are weighed in place of the targets, see :meth:`score`.
         """
-        rows = self._rows(prompt, batch, owners)
-        weighed = None if batch.labels is None else Weighed(batch.labels)
+        if options is not None:
+            weighed: Weighed | None = self._candidates(batch, options)
+        else:
+            weighed = None if batch.labels is None else Weighed(batch.labels)
+        texts, losses = self._answer(self._rows(prompt, batch, owners), weighed)
+        return Answers(texts, losses if losses is None or options is None else losses.view(len(batch), -1))
+
+    def _answer(self, rows: Rows, weighed: Weighed | None) -> Answers:
         with self.in_mode(training=False):
             if self.options.is_greedy:
                 if isinstance(self.layout, EncoderDecoder):
@@ -155,10 +166,8 @@ class Backbone(nn.Module):
             batch: inputs; targets are not used.
             options: ``n`` answers for all rows, or ``n`` for each of the ``B`` rows.
         """
-        each = _per_row(options, len(batch))
-        labels = self.encode.labels([text for row in each for text in row]).to(batch.input_ids.device)
         with self.in_mode(training=False):
-            losses = self._losses(self._rows(prompt, batch, owners), Weighed(labels, len(each[0])))
+            losses = self._losses(self._rows(prompt, batch, owners), self._candidates(batch, options))
         return -losses.view(len(batch), -1)
 
     # What callers ask of the model --------------------------------------------------------------------------
@@ -264,6 +273,11 @@ class Backbone(nn.Module):
             )
         return Rows.of(prompt, owners, batch, self.model.get_input_embeddings())
 
+    def _candidates(self, batch: Batch, options: Candidates) -> Weighed:
+        each = _per_row(options, len(batch))
+        labels = self.encode.labels([text for row in each for text in row])
+        return Weighed(labels.to(batch.input_ids.device), len(each[0]))
+
     def _losses(self, rows: Rows, weighed: Weighed) -> Tensor:
         """Of each answer, ``[B * n]``."""
         one = self.one_sequence
@@ -277,7 +291,7 @@ class Backbone(nn.Module):
         if len(groups) == 1:
             return one.losses(rows, weighed)
         found = [one.losses(rows.select(group), weighed.select(group)) for group in groups]
-        return _in_order(torch.cat(found).view(len(rows), -1), groups).flatten()
+        return _in_order(torch.cat(found), groups)
 
     def _answered(self, one: OneSequence, rows: Rows, weighed: Weighed | None, groups: list[list[int]]) -> Answers:
         if len(groups) == 1:
@@ -347,9 +361,11 @@ def token_mean(losses: Tensor, batch: Batch) -> Tensor:
 
 
 def _in_order(values: Tensor, groups: list[list[int]]) -> Tensor:
-    """Values of the rows of all groups, one group after the other, as values of the rows in their own order."""
+    """Values of the rows of all groups, n of each, one group after the other, as values of the rows in their order."""
     order = [row for group in groups for row in group]
-    return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
+    if order == sorted(order):
+        return values
+    return values.view(len(order), -1)[torch.tensor(order, device=values.device).argsort()].flatten()
 
 
 def _per_row(options: Candidates, rows: int) -> list[list[str]]:

@@ -199,8 +199,7 @@ class Learner(LightningModule, ABC):
 
     def test_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> None:
         text, tensors = batch
-        said = self._answers(text, tensors)
-        written = self._written(text, tensors) if self.answers == "labels" else None
+        said, written = self._answers_both_ways(text, tensors)
         self.outputs += answered(text, said, written=written)
 
     def predict_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> list[str]:
@@ -362,6 +361,14 @@ class Learner(LightningModule, ABC):
         if self.answers == "labels":
             return self._likeliest(self.prompt_for(text), tensors, self.labels)[0]
         return self._written(text, tensors)
+
+    def _answers_both_ways(self, text: TextBatch, tensors: Batch) -> tuple[list[str], list[str] | None]:
+        """What counts as the answers, and what is written where that is another thing; the inputs are read once."""
+        if self.answers == "written":
+            return self._written(text, tensors), None
+        given = self.backbone.answer(self.prompt_for(text), tensors, options=self.labels)
+        assert given.losses is not None
+        return likeliest(-given.losses, self.labels, len(self.labels), ())[0], given.texts
 
     def _written(self, text: TextBatch, tensors: Batch, prompt: Tensor | None = None) -> list[str]:
         prompt = self.prompt_for(text) if prompt is None else prompt

@@ -26,6 +26,25 @@ def test_answers_and_losses_are_the_backbones(kind, load_backbone):
     torch.testing.assert_close(losses, backbone.loss(prompt, batch).detach())
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["t5", "bart", "gpt2", "llama"])
+@pytest.mark.parametrize("wanted", [{}, {"num_beams": 2}])
+@pytest.mark.parametrize("least", [1, 10_000])
+def test_candidates_are_weighed_beside_what_is_written(kind, wanted, least, load_backbone, monkeypatch):
+    monkeypatch.setattr("mpt.backbone.one_sequence._LEAST", {False: least, True: least})
+    backbone = load_backbone(kind, **wanted)
+    prompt, batch = rows(backbone, prompts=2)
+    owners = torch.tensor([1, 0, 0, 1, 1, 0])
+    each = [["yes", f"no {number}", "a long answer"] for number in range(len(batch))]
+    own = backbone.encode(TEXTS, ["yes"] * 6)
+    for options in (["yes", "no"], each):
+        both = backbone.answer(prompt, batch, owners, options)
+        assert both.texts == backbone.answer(prompt, batch, owners).texts
+        assert both.losses is not None
+        torch.testing.assert_close(-both.losses, backbone.score(prompt, batch, options, owners), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(both.losses[:, 0], backbone.loss(prompt, own, owners).detach(), rtol=1e-5, atol=1e-5)
+
+
 def test_rows_that_end_at_different_places_leave_one_by_one(load_backbone, monkeypatch):
     backbone = load_backbone("t5")
     prompt, batch = rows(backbone)
