@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mpt.library.entry import FILES, KEY, amount
-from mpt.library.recipe import KeyRecipe
+from mpt.library.recipe import OPTIONS, KeyRecipe
 from mpt.prompt.files import StoredPrompt, is_prompt, load_prompt
 from mpt.prompt.initialisers import SampledVocabulary
 from mpt.record.folder import CONFIG, EARLY, METRICS, RESULT, RunFolder
@@ -81,10 +81,10 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
         backbone=_of(options, path, "model.backbone", str),
         prompt_length=len(value.weight),
         key_steps=step,
-        learning_rate=float(_of(options, path, "model.optimizer.lr", int | float)),
-        batch_size=_of(options, path, "data.batch_size", int),
-        seed=_of(options, path, "seed_everything", int),
-        chat_template=options.said("model.backbone_options.chat_template") is True,
+        learning_rate=float(_of(options, path, OPTIONS["learning_rate"], int | float)),
+        batch_size=_of(options, path, OPTIONS["batch_size"], int),
+        seed=_of(options, path, OPTIONS["seed"], int),
+        chat_template=options.said(OPTIONS["chat_template"]) is True,
     )
     _check_plain(options, path)
     steps = _steps(files, options, value.facts)

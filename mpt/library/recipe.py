@@ -19,6 +19,16 @@ _FORMAT = 1
 _LAST_SEED = 2**32 - 1
 """The largest that ``seed_everything`` of a run takes."""
 
+OPTIONS = {
+    "seed": "seed_everything",
+    "prompt_length": "model.prompt_length",
+    "learning_rate": "model.optimizer.lr",
+    "batch_size": "data.batch_size",
+    "key_steps": "trainer.max_steps",
+    "chat_template": "model.backbone_options.chat_template",
+}
+"""What a run that makes a key, and nothing else, calls the parts of a recipe."""
+
 Count = Annotated[int, whole(1, 2**31 - 1)]
 
 

@@ -104,15 +104,9 @@ class StudyLibrary:
             options: as for any run of the study; what they say of learning (accumulated or clipped gradients,
                 precision, callbacks) is not the study's to say here.
         """
-        recipe = self.library.recipe
-        by_recipe = {
-            "seed_everything": recipe.seed,
-            "model.prompt_length": recipe.prompt_length,
-            "model.optimizer.lr": recipe.learning_rate,
-            "data.batch_size": recipe.batch_size,
-            "trainer.max_steps": recipe.key_steps,
-            "model.backbone_options.chat_template": recipe.chat_template,
-        }
+        from mpt.library.recipe import OPTIONS
+
+        by_recipe = {option: getattr(self.library.recipe, name) for name, option in OPTIONS.items()}
         kept = {name: value for name, value in options.items() if _is_kept(name) and plain(name) not in by_recipe}
         return kept | by_recipe
 
