@@ -294,27 +294,74 @@ def test_the_starts_are_those_of_the_committed_study():
     assert len({spent[name, "own"]["examples"] for name in ("MTL", "Multitask", "Distilled")}) == 1
 
 
-def test_the_first_draw_of_english_is_that_of_the_committed_study():
-    results, page = ROOT / "experiments/results/english/classification", (ROOT / "docs/english.md").read_text("utf-8")
+ENGLISH = ("glue-sst2", "tweet_eval-emotion", "trec", "sms_spam", "tweet_eval-hate", "google_wellformed_query")
 
-    def table(name: str) -> list[dict[str, str]]:
-        return list(csv.DictReader((results / name).read_text(encoding="utf-8").splitlines()))
 
+def english(folder: str, name: str) -> list[dict[str, str]]:
+    text = (ROOT / "experiments/results/english" / folder / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def rows_below(page: str, head: str) -> list[list[str]]:
+    """The cells of the rows of the table that begins so."""
+    lines = page.splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith(head))
+    shown = itertools.takewhile(lambda line: line.startswith("|"), lines[first + 2 :])
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown]
+
+
+def test_the_starts_of_english_are_those_of_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
     likeliest, written = (
-        {(row["method"], row["target"]): f"{100 * float(row['score']):.1f}" for row in table(name)}
-        for name in ("scores.csv", "scores_written.csv")
+        {(row["method"], row["target"], int(row["seed"])): 100 * float(row["score"]) for row in english(*name)}
+        for name in (("classification", "scores.csv"), ("classification", "scores_written.csv"))
     )
     gains, gains_written = (
-        {row["method"]: f"{float(row['arg']):+.1f}" for row in table(name)} for name in ("arg.csv", "arg_written.csv")
+        {row["method"]: row for row in english("classification", name)} for name in ("arg.csv", "arg_written.csv")
     )
-    lines = page.splitlines()
-    head = next(place for place, line in enumerate(lines) if line.startswith("| start | glue-sst2 |"))
-    targets = [cell.strip() for cell in lines[head].split("|")[2:-2]]
-    shown = set()
-    for line in itertools.takewhile(lambda line: line.startswith("|"), lines[head + 2 :]):
-        method, *cells = (cell.strip() for cell in line.split("|")[1:-1])
-        assert cells[:-1] == [f"{likeliest[method, target]} ({written[method, target]})" for target in targets]
-        assert cells[-1] == ("" if method == "PT" else f"{gains[method]} ({gains_written[method]})")
-        shown.add(method)
-    whole = {method for method, _ in likeliest if all((method, target) in likeliest for target in targets)}
-    assert shown == whole and len(targets) == 6 and {row["seed"] for row in table("scores.csv")} == {"13"}
+    draws = {method: {seed for name, _, seed in likeliest if name == method} for method, *_ in likeliest}
+    shown = rows_below(page, "| start, three draws |")
+    for method, *cells in shown:
+        own = [[likeliest[method, target, seed] for seed in (13, 21, 42)] for target in ENGLISH]
+        assert cells[:6] == [f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in own]
+    assert [row[0] for row in shown] == [name for name, seeds in draws.items() if len(seeds) == 3]
+    sure = rows_below(page, "| against PT, three draws |")
+    assert [row[0] for row in sure] == [row[0] for row in shown if row[0] != "PT"]
+    for method, *cells in sure:
+        told = [
+            [
+                f"{float(row['arg']):+.1f}",
+                f"{float(row['low']):+.1f} to {float(row['high']):+.1f}",
+                f"{float(row['p']):.2f}",
+            ]
+            for row in (gains[method], gains_written[method])
+        ]
+        assert cells == [*told[0], *told[1]] and float(gains[method]["p"]) > 0.05
+
+    first = rows_below(page, "| start, first draw |")
+    for method, *cells in first:
+        wanted = [f"{likeliest[method, target, 13]:.1f} ({written[method, target, 13]:.1f})" for target in ENGLISH]
+        assert cells[:-1] == wanted
+        gained = [
+            statistics.fmean(
+                100 * (scores[method, target, 13] - scores["PT", target, 13]) / scores["PT", target, 13]
+                for target in ENGLISH
+            )
+            for scores in (likeliest, written)
+        ]
+        assert cells[-1] == ("" if method == "PT" else f"{gained[0]:+.1f} ({gained[1]:+.1f})")
+    whole = {method for method in draws if all((method, target, 13) in likeliest for target in ENGLISH)}
+    assert {row[0] for row in first} == whole
+
+
+def test_how_far_rounding_reaches_in_english():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    one, other = (
+        {(row["method"], row["target"], row["seed"]): f"{100 * float(row['score']):.1f}" for row in english(*name)}
+        for name in (("classification", "scores.csv"), ("quickstart", "scores.csv"))
+    )
+    rows = rows_below(page, "| run, draw 13 |")
+    assert len(rows) == 6
+    for run, *scores in rows:
+        method, target = run.split(", ")
+        assert scores == [one[method, target, "13"], other[method, target, "13"]]
