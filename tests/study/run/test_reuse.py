@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_study_of_more_draws_takes_what_a_smaller_one_has_done(tmp_path):
         assert (copy.files.prompt / "adapter_model.safetensors").read_text() == run.key
         assert not (copy.folder / "started.json").exists()
     assert take_over(large, tmp_path / "one") == 0  # what is there is left as it is
+
+
+def test_what_others_start_from_is_taken_with_its_prompt_or_done_again(tmp_path):
+    runs = planned(tmp_path / "a", tmp_path / "one", seeds=[13])
+    finish(runs)
+    for run in runs:
+        shutil.rmtree(run.files.prompt)
+    again = planned(tmp_path / "a", tmp_path / "two", seeds=[13])
+    assert take_over(again, tmp_path / "one") == len(runs) - 1
+    assert [run.key for run in unfinished(again)] == ["MTL/upstream-13"]
 
 
 def test_another_runs_result_is_not_taken(tmp_path):
