@@ -70,6 +70,14 @@ class OtherLanguages(Callback):
             raise UserError(f"OtherLanguages: back names {unknown[0]}, which is none of tasks: {', '.join(tasks)}")
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Read what is asked, so that what cannot be is told before anything is learned."""
+        self._check(pl_module)
+        for task in self.tasks:
+            self._rows(trainer, task, "dev")
+        for translate in self.back.values():
+            translate([])
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._leave_out(trainer, lambda row: row.step > trainer.global_step)
 
@@ -90,8 +98,7 @@ class OtherLanguages(Callback):
         self._answer(trainer, pl_module, "test")
 
     def _answer(self, trainer: Trainer, learner: Any, split: Literal["dev", "test"]) -> None:
-        if self.recombine and not hasattr(learner, "behind"):
-            raise UserError(f"OtherLanguages: recombine goes with SubPromptTuning, not with {type(learner).__name__}")
+        self._check(learner)
         for task, language in self.tasks.items():
             metric, text = self._rows(trainer, task, split)
             rows: list[Prediction] = []
@@ -111,6 +118,10 @@ class OtherLanguages(Callback):
                 learner.log(f"{split}/{task}/{name}", value, batch_size=len(rows))
             if trainer.is_global_zero:
                 self._keep(trainer, task, language, split, rows[: self.shown])
+
+    def _check(self, learner: object) -> None:
+        if self.recombine and not hasattr(learner, "behind"):
+            raise UserError(f"OtherLanguages: recombine goes with SubPromptTuning, not with {type(learner).__name__}")
 
     def _rows(self, trainer: Any, task: str, split: Literal["dev", "test"]) -> tuple[str, TextBatch]:
         if (task, split) not in self._read:

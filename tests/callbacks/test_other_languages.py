@@ -107,3 +107,10 @@ def test_mistakes_are_told(options, capsys, tmp_path):
         OtherLanguages({"a": "de"}, back={"b": Translator("t5")})
     wrong = Mpt(capsys)("fit", *[str(word).replace("andere", "nowhere") for word in options])
     assert wrong.code == 2 and "nowhere" in wrong.err and wrong.err.count("\n") == 1
+    for option, told in (
+        ("--trainer.callbacks.recombine=true", "recombine goes with SubPromptTuning, not with PromptTuning"),
+        ('--trainer.callbacks.back={"andere": {"model": "nowhere"}}', "nowhere"),
+    ):
+        wrong = Mpt(capsys)("fit", *options, option)
+        assert wrong.code == 2 and told in wrong.err
+        assert not (tmp_path / "run" / "metrics.jsonl").exists(), "before anything is learned"
