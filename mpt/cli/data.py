@@ -12,6 +12,7 @@ from mpt.cli.options import Distinct, Parser, at_least, seed, shots
 from mpt.data.build.build import SEEDS, BuildJob
 from mpt.data.build.raw import raw_tasks
 from mpt.data.build.translated import Side
+from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.known import catalogue, read_task
 from mpt.data.tasks.mixtures import load_mixture
 from mpt.data.tasks.partitions import load_partition
@@ -88,7 +89,15 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("name", help="of the task")
     text.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".txt, .jsonl or .json, perhaps with .gz")
     text.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
-    text.add_argument("--seeds", type=seed, nargs="+", default=list(SEEDS), metavar="SEED", help="draws, all the same")
+    text.add_argument(
+        "--seeds",
+        type=seed,
+        nargs="+",
+        action=Distinct,
+        default=list(SEEDS),
+        metavar="SEED",
+        help="draws, all the same",
+    )
     xquad = actions.add_parser(
         "xquad",
         help="make tasks of questions in twelve languages",
@@ -99,7 +108,9 @@ def parser() -> argparse.ArgumentParser:
     xquad.add_argument("folder", type=Path, metavar="FOLDER", help="of the paragraphs")
     xquad.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
     xquad.add_argument("--languages", nargs="+", default=[], metavar="LANGUAGE", help="such as en th (default: all)")
-    xquad.add_argument("--seeds", type=seed, nargs="+", default=list(SEEDS), metavar="SEED", help="draws")
+    xquad.add_argument(
+        "--seeds", type=seed, nargs="+", action=Distinct, default=list(SEEDS), metavar="SEED", help="draws"
+    )
     translate = actions.add_parser(
         "translate",
         help="make a task in another language of one, by a translation model",
@@ -151,6 +162,11 @@ def _build(options: argparse.Namespace) -> bool:
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Be the only one that writes tasks to a data folder; one that is made for it goes if nothing was made in it."""
+    if str(root) == SYNTHETIC:
+        raise UserError(
+            f"--root {root} means the tasks that ship with the package; name another folder, or ./{root} if one is "
+            "called so"
+        )
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     with only_one(root, f"another mpt data is at work in {root}; wait for it."):
         clear_left(root)

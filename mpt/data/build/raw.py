@@ -58,6 +58,8 @@ def raw_records(path: Path, task: Task) -> Iterator[Record]:
                     ) from None
                 if number == 1 and text.startswith("\ufeff"):
                     raise UserError(f"{path} begins with a byte order mark; save it as UTF-8 without one.")
+                if "\0" in text:
+                    raise UserError(f"{path}, line {number} holds a null byte, which no task's file can.")
                 input, tab, output = text.partition("\t")
                 if not tab:
                     begun = text + "\n"

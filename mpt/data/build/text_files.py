@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mpt.data.tasks.sampling import draw
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder
-from mpt.util.reading import lines_of, open_file, parse_json
+from mpt.util.reading import is_writable, lines_of, open_file, parse_json
 
 
 def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[int]) -> int:
@@ -62,8 +63,13 @@ def _texts(path: Path) -> Iterator[str]:
             begun: list[str] = []
             for line in lines_of(file):
                 number += 1
+                if not is_writable(line):
+                    raise UserError(f"{path}, line {number} holds a null byte, which no task's file can.")
                 if kind != ".txt":
-                    yield _text(parse_json(line))
+                    text = _text(parse_json(line))
+                    if not is_writable(text):
+                        raise UserError(f"{path}, line {number} holds a null byte or half a sign, which no file can.")
+                    yield text
                 elif line.strip():
                     begun.append(line)
                 elif begun:
@@ -73,7 +79,7 @@ def _texts(path: Path) -> Iterator[str]:
                 yield "".join(begun)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}, line {number} is no JSON object with the key text.") from error

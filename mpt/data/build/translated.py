@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from mpt.data.fewshot.files import TaskDraws, write_tsv
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder, write_text
-from mpt.util.reading import read_json_lines
+from mpt.util.reading import is_writable, read_json_lines
 
 Side = Literal["inputs", "outputs"]
 
@@ -57,9 +58,10 @@ def write_translated(
     # Beside the folder, which appears when it is whole.
     kept = root / f".{name}.{hashlib.sha256(by.encode()).hexdigest()[:8]}.jsonl"
     said = _before(kept)
-    write_text(kept, "".join(map(_line, said.items())))  # without what a kill cut
+    if said:
+        write_text(kept, "".join(map(_line, said.items())))  # without what a kill cut
     left = [text for text in texts if text not in said]
-    with kept.open("a", encoding="utf-8") as file:
+    with kept.open("a", encoding="utf-8") as file, _nothing_left(kept):
         for start in range(0, len(left), AT_ONCE):
             told(len(texts) - len(left) + start, len(texts))
             part = left[start : start + AT_ONCE]
@@ -68,6 +70,9 @@ def write_translated(
                 file.write(_line((text, said[text])))
             file.flush()
     told(len(texts), len(texts))
+    outputs = [text for examples in read.values() for one in examples for text in one.targets if "outputs" in sides]
+    if blank := next((text for text in outputs if text.strip() and not said[text]), None):
+        raise UserError(f"the translation of the output {blank!r:.80} is empty; try another --model, or --ask")
     with new_folder(folder) as fresh:
         for (k, seed, split), examples in read.items():
             translated = [_translated(one, sides, said) for one in examples]
@@ -85,6 +90,16 @@ def _translated(example: Example, sides: Sequence[Side], said: dict[str, str]) -
     return Example(said[example.input] if "inputs" in sides else example.input, targets)
 
 
+@contextmanager
+def _nothing_left(path: Path) -> Iterator[None]:
+    """Remove a file that nothing came into."""
+    try:
+        yield
+    finally:
+        if not path.stat().st_size:
+            path.unlink()
+
+
 def _line(pair: tuple[str, str]) -> str:
     return json.dumps(pair, ensure_ascii=False) + "\n"
 
@@ -97,6 +112,10 @@ def _before(path: Path) -> dict[str, str]:
 
 
 def _pair(row: Any) -> tuple[str, str]:
-    if not isinstance(row, list) or len(row) != 2 or not all(isinstance(text, str) for text in row):
+    if (
+        not isinstance(row, list)
+        or len(row) != 2
+        or not all(isinstance(text, str) and is_writable(text) for text in row)
+    ):
         raise ValueError("it must be a list of two texts")
     return row[0], row[1]

@@ -18,7 +18,7 @@ from mpt.data.tasks.sampling import shuffled
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder
-from mpt.util.reading import lines_of, open_file, parse_json, why_unread
+from mpt.util.reading import is_writable, lines_of, open_file, parse_json, why_unread
 
 KINDS = ("questions", "text")
 
@@ -129,16 +129,22 @@ def _paragraphs(path: Path) -> list[Paragraph]:
             f"{path}, line {len(found) + 1} is no paragraph of XQuAD: title, context and qas, each of these with "
             "question, answer and answer_start, where the answer stands in the context."
         ) from error
+    if not found:
+        raise UserError(f"{path} holds no paragraph.")
     return found
 
 
 def _paragraph(record: Any) -> Paragraph:
     text = record["context"]
+    if not clean(text) or not is_writable(text):
+        raise ValueError
     questions = []
     for asked in record["qas"]:
         answer, start = asked["answer"], asked["answer_start"]
         if type(start) is not int or start < 0 or not answer or not text.startswith(answer, start):
             raise ValueError
         sentence = sentence_around(text, start, start + len(answer))
+        if not clean(asked["question"]) or not is_writable(asked["question"]):
+            raise ValueError
         questions.append(Example(f"answer: {clean(answer)} context: {sentence}", (clean(asked["question"]),)))
     return Paragraph(clean(record["title"]), clean(text), tuple(questions))

@@ -69,7 +69,7 @@ class CombinedData(TextData):
             raise UserError(
                 "CombinedData needs a language and an objective, or more: --data.languages, --data.objectives"
             )
-        if wrong := next((name for name in languages if "/" in name or not name), None):
+        if (wrong := next((name for name in languages if "/" in name or not name), None)) is not None:
             raise UserError(f"--data.languages: {wrong!r} names no language; give a code such as th")
         self.objectives: tuple[DenoisingObjective, ...] = tuple(objectives or OBJECTIVES)  # type: ignore[arg-type]
         for objective in self.objectives:

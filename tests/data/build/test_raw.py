@@ -50,6 +50,7 @@ def test_crossfits_raw_files_come_back_byte_for_byte():
     ("content", "complaint"),
     [
         ("", "is empty"),
+        ("a\tyes\ni\0n\tyes\n", "line 2 holds a null byte"),
         ("in\tyes", "looks cut off: line 1, its last, does not end with a line feed"),
         ("in\tyes\nin", "looks cut off: line 2"),
         ("in\tyes\nin\n", "looks cut off: line 2, its last, has no tab"),

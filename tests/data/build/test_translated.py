@@ -64,13 +64,25 @@ def test_what_is_stopped_goes_on(root, monkeypatch):
     assert rows(root, "leise") == rows(root, "laut")
 
 
-@pytest.mark.parametrize("damage", ["[1, 2]", "[", '["a"]', "null"])
-def test_a_damaged_file_of_what_is_translated_is_named(root, damage):
-    def stopped(texts):
-        raise KeyboardInterrupt
+def test_an_output_that_comes_out_empty_is_told_and_nothing_is_left_of_a_translator_that_fails(root):
+    with pytest.raises(UserError, match=r"translation of the output 'yes' is empty; try another --model"):
+        write_translated(root, "toy", "laut", lambda texts: ["" if text == "yes" else text for text in texts])
+    assert not (root / "laut").exists()
 
-    with pytest.raises(KeyboardInterrupt):
-        write_translated(root, "toy", "laut", stopped, by="one")
+    def fails(texts):
+        raise UserError("no such model")
+
+    with pytest.raises(UserError, match="no such model"):
+        write_translated(root, "toy", "leise", fails)
+    assert not list(root.glob(".leise*"))
+
+
+@pytest.mark.parametrize("damage", ["[1, 2]", "[", '["a"]', "null", r'["a", "\ud800"]'])
+def test_a_damaged_file_of_what_is_translated_is_named(root, damage, monkeypatch):
+    monkeypatch.setattr(translated, "AT_ONCE", 2)
+    parts = iter([["A", "B"]])
+    with pytest.raises(StopIteration):
+        write_translated(root, "toy", "laut", lambda _: next(parts), by="one")
     (kept,) = root.glob(".laut.*")
     kept.write_text(f'["a", "b"]\n{damage}\n')
     with pytest.raises(

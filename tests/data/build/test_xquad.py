@@ -99,6 +99,9 @@ def spoiled(**changes: object) -> str:
         spoiled(answer_start="2"),
         spoiled(answer=""),
         spoiled(question=None),
+        spoiled(question=" "),
+        spoiled(question="\ud800"),
+        json.dumps({"title": "t", "context": "\ud800", "qas": []}),
     ],
 )
 def test_a_line_of_another_form_is_named(line, tmp_path):
@@ -117,6 +120,9 @@ def test_what_is_not_there_and_what_is_already(tmp_path):
     for empty in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UserError, match=r"holds no file <language>\.jsonl"):
             write_questions(empty, tmp_path / "out", [], (13,))
+    (write(tmp_path / "none", "en") / "th.jsonl").touch()
+    with pytest.raises(UserError, match=r"th\.jsonl holds no paragraph"):
+        write_questions(tmp_path / "none", tmp_path / "out", [], (13,))
     with pytest.raises(UserError, match="of 2 articles"):
         write_questions(write(tmp_path / "few", "en", articles=2), tmp_path / "out", [], (13,))
     assert not (tmp_path / "out").exists()

@@ -161,13 +161,22 @@ def test_mpt_data_text(tmp_path, capsys, monkeypatch):
         (["new", "odd.jsonl"], "odd.jsonl, line 1 is no JSON object"),
         (["new", "few.txt"], "few.txt: 1 documents are too few"),
         (["a/b", "few.txt"], "cannot be the name of a folder"),
+        (["new", "null.jsonl"], "null.jsonl, line 1 holds a null byte"),
+        (["new", "half.jsonl"], "half.jsonl, line 1 holds a null byte or half a sign"),
+        (["new", "null.txt"], "null.txt, line 2 holds a null byte"),
+        (["new", "cut.txt.gz"], "Cannot read cut.txt.gz"),
     ]:
+        Path("null.jsonl").write_text('{"text": "a \\u0000 b"}\n')
+        Path("half.jsonl").write_text('{"text": "a \\ud800 b"}\n')
+        Path("null.txt").write_text("a b\nc \0 d\n")
+        packed = gzip.compress(b"some words")
+        Path("cut.txt.gz").write_bytes(packed[:10] + b"\xff" * 4 + packed[14:])
         Path("bad.jsonl").write_text('{"text": "a b"}\n{"txt": "a b"}\n')
         Path("odd.jsonl").write_text('{"text": 3}\n')
         Path("few.txt").write_text("a b\n")
         ended = mpt("data", "text", *arguments, "--root", "root")
         assert ended.code == 2 and complaint in ended.err and ended.err.count("\n") == 1
-    assert sorted(path.name for path in Path("root").iterdir()) == ["c4"]
+    assert [path.name for path in Path("root").glob("[!.]*")] == ["c4"]
 
 
 @pytest.mark.long
