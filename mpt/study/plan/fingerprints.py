@@ -99,14 +99,14 @@ def sources_digest(root: str, tasks: tuple[str, ...], k: Shots | None = None) ->
     return hashlib.sha256(repr(facts + own).encode()).hexdigest()[:16]
 
 
-def beside_digests(root: str, run: RunOptions) -> list[str]:
+def beside_digests(root: str, run: RunOptions, k: Shots | None) -> list[str]:
     """Of what a run reads beside its own tasks: what is mixed in, unlabelled text of languages, what is validated or
     answered too, and the library of its teachers. Of the embedded suite, which does not change, nothing.
     """
     named = [*_mapping(run, "data.mixed"), *_mapping(run, "data.languages").values()]
     named += validation if isinstance(validation := run.said("data.validation"), list) else []
     named += [name for one in run.callbacks("OtherLanguages") for name in _mapping(one, "callback.tasks")]
-    found = [sources_digest(root, tuple(map(str, named)), run.said("data.k"))] if named and root != SYNTHETIC else []
+    found = [sources_digest(root, tuple(map(str, named)), k)] if named and root != SYNTHETIC else []
     if isinstance(teachers := run.said("model.teachers"), str):
         from mpt.library.retrieval import digest, open_library
 

@@ -106,9 +106,11 @@ class StudyLibrary:
         """
         from mpt.library.recipe import OPTIONS
 
-        by_recipe = {option: getattr(self.library.recipe, name) for name, option in OPTIONS.items()}
-        kept = {name: value for name, value in options.items() if _is_kept(name) and plain(name) not in by_recipe}
-        return kept | by_recipe
+        told = set(OPTIONS.values())
+        kept = {name: value for name, value in options.items() if _is_kept(name) and plain(name) not in told}
+        # Not that there was no chat: nothing else says that there is one, and finished runs were not told either.
+        said = {option: getattr(self.library.recipe, name) for name, option in OPTIONS.items()}
+        return kept | {option: value for option, value in said.items() if value is not False}
 
     def excluded(self, retrieve: Retrieve, setting: Setting) -> list[str]:
         """Tasks whose prompts are not retrieved: the setting's targets, and what are no source tasks of it."""

@@ -110,7 +110,7 @@ class Planner:
             options |= _last("trainer.max_steps", steps, options)
         read = None
         if len(there) == len(setting.sources):
-            k = self.resolved(context.stage, options).said("data.k")
+            k = self.shots(self.resolved(context.stage, options))
             read = [*setting.sources, sources_digest(study.root, there, k)]
         return self.run(context, options, read)
 
@@ -170,7 +170,18 @@ class Planner:
         if target in self.absent:
             return None
         target = self.study.reference(target)
-        return [draw_digest(self.study.root, target, seed, run.said("data.k"), run.said("data.metric"))]
+        return [draw_digest(self.study.root, target, seed, self.shots(run), run.said("data.metric"))]
+
+    def shots(self, run: ResolvedRun) -> Shots | None:
+        """The ``data.k`` that is given for a run.
+
+        Raises:
+            UserError: it is none.
+        """
+        k = run.said("data.k")
+        if k is None or k == "all" or (type(k) is int and k > 0):
+            return k
+        raise UserError(f"{self.study.file}: data.k must be a whole number above 0, or all, not {k!r:.100}")
 
     def given(self, stage: Stage, setting: Setting) -> dict[str, Any]:
         """The options that the study's file gives to all runs of a stage in a setting."""
@@ -221,7 +232,7 @@ class Planner:
         # tasks by their names and what is read of them.
         named = {name: self._by_name(value) for name, value in options.items() if name not in _ON_WANDB}
         if read is not None:
-            read = [*read, *beside_digests(self.study.root, resolve_run(config, options))]
+            read = [*read, *beside_digests(self.study.root, run := resolve_run(config, options), self.shots(run))]
         content = [as_words(named)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(

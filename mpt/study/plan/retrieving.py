@@ -94,7 +94,7 @@ class RetrievingPlanner:
         read = None
         if not planner.absent.intersection(tasks):
             named = tuple(map(planner.study.reference, tasks))
-            read = [*tasks, sources_digest(planner.study.root, named, run.said("data.k"))]
+            read = [*tasks, sources_digest(planner.study.root, named, planner.shots(run))]
             if mixed:
                 draw = planner.draw(target, seed, ResolvedRun({"data.k": k}))
                 read = None if draw is None else read + draw

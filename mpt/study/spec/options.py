@@ -27,8 +27,14 @@ _GRID = (
 
 def _overrides(value: Any, validate: Callable[[Any], Any]) -> Any:
     """Options by dotted name, whether the file nests them or writes the dots."""
+    if isinstance(value, dict):
+        names = [name for name, _ in _flat(value)]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"set {twice} twice, nested and with dots; leave one of them out")
     options = validate(dict(_flat(value)) if isinstance(value, dict) else value)
     _check_free(options)
+    if any(plain(name) == "trainer.fast_dev_run" for name in options):
+        raise ValueError("must not set trainer.fast_dev_run, by which a run keeps nothing; lower trainer.max_steps")
     return options
 
 

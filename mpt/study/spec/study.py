@@ -12,6 +12,7 @@ from mpt.data.fewshot.missing import MISSING
 from mpt.data.tasks.mixtures import is_task_file
 from mpt.study.spec.methods import Method, MethodFile
 from mpt.study.spec.options import Epochs, K, Names, Overrides, Seeds, StudyPart
+from mpt.study.spec.references import refuse_growth
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
 from mpt.util.reading import read_text
@@ -178,7 +179,10 @@ class StudyFile(_Common):
         content = super().prepared(content)
         for key in {"settings", "methods"} & content.keys():
             if isinstance(content[key], dict):
-                content[key] = {str(name): value for name, value in content[key].items()}
+                named = {str(name): value for name, value in content[key].items()}
+                if len(named) < len(content[key]):
+                    raise ValueError(f": {key} has two of one name, a number and a text; rename one")
+                content[key] = named
         if isinstance(settings := content.get("settings"), dict):
             for name, given in settings.items():
                 if given is None or isinstance(given, dict):
@@ -261,11 +265,15 @@ def load_study(path: Path) -> Study:
 
 
 def _resolved(content: Any, where: str) -> Any:
+    import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    refuse_growth(content, where)
     try:
         return OmegaConf.to_container(OmegaConf.create(content), resolve=True)
+    except yaml.YAMLError:
+        raise UserError(f"{where} is no mapping of keys to values.") from None
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
 

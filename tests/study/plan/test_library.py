@@ -96,14 +96,13 @@ def test_a_key_is_made_by_the_librarys_recipe_and_not_by_the_study(study, tmp_pa
         "--model.optimizer.lr=0.3",
         "--data.batch_size=4",
         "--trainer.max_steps=4",
-        "--model.backbone_options.chat_template=false",
     ]
 
 
 def test_a_key_is_made_as_plain_text_if_the_librarys_were_whatever_the_study_reads(study, tmp_path):
     chat = {**study.overrides, "model.backbone_options.chat_template": True}
     key = one(plan(replace(study, overrides=chat), tmp_path), "embedding/ag_news-21")
-    assert key.resolved["model.backbone_options.chat_template"] is False
+    assert not key.resolved.said("model.backbone_options.chat_template")
 
 
 def test_what_a_study_says_of_learning_is_not_said_of_the_runs_that_make_keys(study, tmp_path):

@@ -195,7 +195,15 @@ def test_k_is_a_number_or_all(k, tmp_path):
     assert load(tmp_path, replaced(GOOD, "methods:", f"k: {k}\nmethods:", count=1)).k == k
 
 
-@pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "{unclosed"])
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "{unclosed", "'{[${x}'"])
 def test_a_file_that_is_no_mapping_is_refused(text, tmp_path):
     with pytest.raises(UserError, match=r"study\.yaml"):
+        load(tmp_path, text)
+
+
+def test_methods_of_one_name_are_refused_though_one_is_a_number(tmp_path):
+    text = replaced(
+        GOOD, "methods:", "methods:\n  5: {downstream: {config: a}}\n  '5': {downstream: {config: b}}", count=1
+    )
+    with pytest.raises(UserError, match="methods has two of one name, a number and a text"):
         load(tmp_path, text)
