@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +22,23 @@ from mpt.data.fewshot.files import find_task, load_fewshot
 from mpt.data.tasks.task import FewShot
 from mpt.library.library import Library
 from mpt.prompt.files import load_prompt
-from mpt.study.run.results import StudyFacts
+from mpt.record.folder import RunFolder
+from mpt.record.options import RunOptions, said_in
 from mpt.util.errors import UserError
+from mpt.util.reading import read_text
 
 LOSS, LEEP, NEURONS = "train loss", "LEEP", "neurons"
 _ROWS = 32
 """Examples that are read at once."""
 
+_READ = ("max_input_length", "max_target_length", "chat_template")
+"""What a key's facts say of how the model reads."""
+
 Told = Callable[[int, int], None]
 
 
 def measured_on_examples(
-    transfers: Transfers, library: Library, keys: TaskKeys, facts: StudyFacts, told: Told = lambda done, all: None
+    transfers: Transfers, library: Library, keys: TaskKeys, told: Told = lambda done, all: None
 ) -> dict[str, Transfers]:
     """The same trials with each of three measures in the similarities' place, larger where more transfer is expected.
 
@@ -47,12 +54,18 @@ def measured_on_examples(
         UserError: the targets' data or the backbone are gone.
     """
     first = load_prompt(transfers.keys[keys.targets[0]])
-    known = {name: value for name, value in first.facts.items() if name in BackboneOptions.__dataclass_fields__}
-    backbone = FrozenBackbone(first.backbone, BackboneOptions(**known))
+    data = {place: _data(transfers.keys[place]) for place in keys.targets}
+    known = {name: first.facts[name] for name in _READ if name in first.facts}
+    try:
+        backbone = FrozenBackbone(first.backbone, BackboneOptions(**known))
+    except TypeError:
+        raise UserError(
+            f"{transfers.keys[keys.targets[0]]}: mpt.json says of the backbone what cannot be: {known}"
+        ) from None
     if backbone.fingerprint != first.facts.get("fingerprint"):
         raise UserError(f"{first.backbone} has other weights than those that the study's keys were learned on")
     entries = {entry.name: entry for entry in library.entries()}
-    labels = [_labels(facts.root, entries[name].task) for name in keys.sources]
+    labels = [_labels(data[keys.targets[0]]["root"], entries[name].task) for name in keys.sources]
     found: dict[str, dict[tuple[str, int, str], float]] = {LOSS: {}, LEEP: {}, NEURONS: {}}
     activity = activities(backbone, keys.all)
     overlap = torch.nn.functional.normalize(activity, dim=1)
@@ -60,7 +73,7 @@ def measured_on_examples(
     count = len(keys.targets) * len(keys.sources)
     values = [library.value(entries[name]) for name in keys.sources]
     for i, (target, seed) in enumerate(keys.targets):
-        draw = load_fewshot(facts.root, target, seed, facts.k)
+        draw = load_fewshot(**data[target, seed])
         for j, (name, value) in enumerate(zip(keys.sources, values, strict=True)):
             place = (target, seed, name)
             found[LOSS][place] = -mean_loss(backbone, value, draw)
@@ -68,6 +81,14 @@ def measured_on_examples(
             found[NEURONS][place] = float(between[i, j])
             told(i * len(values) + j + 1, count)
     return {by: transfers.with_similarities(by, table) for by, table in found.items()}
+
+
+def _data(key: Path) -> dict[str, Any]:
+    """What the run of a target's key learned on, for :func:`mpt.data.fewshot.files.load_fewshot`."""
+    config = RunFolder(key.parent).config
+    options = RunOptions(said_in(read_text(config, "run's config")))
+    names = ("root", "task", "seed", "k", "metric")
+    return {name: options.said(f"data.{name}") for name in names}
 
 
 def _labels(root: str, task: str) -> Sequence[str]:

@@ -60,10 +60,17 @@ def read_keys(transfers: Transfers, library: Library) -> TaskKeys:
     if len(targets) < len(wanted):
         raise UserError("the study's results do not say where the targets' keys are")
     keys = [load_prompt(transfers.keys[place]).weight for place in targets]
+    source_keys = library.keys(chosen)
+    for place, key in zip(targets, keys, strict=True):
+        if key.shape != source_keys.shape[1:]:
+            raise UserError(
+                f"the key {transfers.keys[place]} is {list(key.shape)}, and those of {library.folder} are "
+                f"{list(source_keys.shape[1:])}; delete its run's folder, and mpt study run makes it anew"
+            )
     return TaskKeys(
         sources=transfers.sources,
         source_tasks=[entry.task for entry in chosen],
-        source_keys=library.keys(chosen),
+        source_keys=source_keys,
         targets=targets,
         target_keys=torch.stack(keys),
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mpt.library.pooling import MEASURES
 from mpt.study.plan.planned_run import PLACE
 from mpt.study.run.results import RunRecord, StudyFacts, read_study
 from mpt.study.scores.scores import Score, choose
@@ -192,13 +193,15 @@ def _setting(
         for row in choose(group):
             if (row.target, row.seed) in base:
                 trials.append(_trial(row, source, similarities[row.folder], tasks))
+    if (by := options.get("model.init.by", "per_token")) not in MEASURES:
+        raise UserError(f"{out}: its runs say --model.init.by={by}, which is no similarity; {nearest(by, MEASURES)}")
     seen = {trial.target for trial in trials}
     return Transfers(
         study=facts.name,
         setting=setting.name,
         method=method,
         baseline=baseline,
-        by=options.get("model.init.by", "per_token"),
+        by=by,
         targets=[target for target in setting.targets if target in seen],
         base=base,
         trials=sorted(trials, key=lambda row: (setting.targets.index(row.target), row.seed, row.source)),

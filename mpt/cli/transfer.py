@@ -59,7 +59,7 @@ def _matrix(words: Sequence[str]) -> None:
 
     from mpt.study.run.results import REPORT, read_study
 
-    facts, _ = read_study(options.study)  # one that is none is told of before torch is imported
+    read_study(options.study)  # one that is none is told of before torch is imported
     from mpt.analysis.analysis import analyse, write_analysis
     from mpt.analysis.correlation import ranking, summary
     from mpt.analysis.on_examples import measured_on_examples
@@ -73,7 +73,7 @@ def _matrix(words: Sequence[str]) -> None:
 
     def on_examples(transfers: Transfers, library: Library, keys: TaskKeys) -> dict[str, Transfers]:
         with CountProgress(terminal, "prompts on targets") as progress:
-            return measured_on_examples(transfers, library, keys, facts, progress.told)
+            return measured_on_examples(transfers, library, keys, progress.told)
 
     found = read_transfers(options.study, options.method, options.baseline)
     for transfers in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,12 @@ def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, 
     fingerprint = FrozenBackbone(str(backbone), BackboneOptions()).fingerprint
     library = write_library(tmp_path / "library", fingerprint, backbone, ("emo", "trec", "emo", "ag_news", "other"))
     changes = {"targets": ["ag_news"], ("overrides", "trainer.logger"): False, ("overrides", "trainer.max_steps"): 2}
+    changes |= {("overrides", "data.k"): 4}  # not what the study itself says, nor the only size that is there
     every = {"retrieve": {"use": "best", "top_k": "all"}, "downstream": DOWN}
     methods = {"methods": {"PT": RETRIEVING["methods"]["PT"], "All-on-dev": every}}
     file = write_retrieving(tmp_path, backbone, changed(RETRIEVING, {**methods, **changes}))
+    for path in (tmp_path / "data" / "ag_news").glob("*_16_*"):
+        path.with_name(path.name.replace("_16_", "_4_")).write_text("".join(path.read_text().splitlines(True)[:4]))
     study, out = load_study(file), tmp_path / "out"
     cells = plan(study, out)
     write_study(study, settings(study), cells, out)
@@ -83,11 +87,22 @@ def test_a_study_that_tries_every_source_is_done_and_analysed(tmp_path, capsys, 
     assert [row["by"] for row in found][len(before) - 1 :] == ["train loss", "LEEP", "neurons"]
     backbone = FrozenBackbone(str(backbone), BackboneOptions(max_input_length=16, max_target_length=2))
     keys = read_keys(transfers, library)
-    again = measured_on_examples(transfers, library, keys, facts)
+    again = measured_on_examples(transfers, library, keys)
     for trial in again["train loss"].trials:
-        draw = load_fewshot(facts.root, trial.target, trial.seed, facts.k)
+        draw = load_fewshot(facts.root, trial.target, trial.seed, 4)
+        assert len(draw.train) == 4
         batch = backbone.encode([one.input for one in draw.train], [one.targets[0] for one in draw.train])
         with torch.no_grad():
             losses = backbone.eval().loss(library.value(entries[trial.source]), batch)
         assert trial.similarity == pytest.approx(-float(losses.sum() / batch.target_lengths.sum()), rel=1e-4)
     assert all(0 < trial.similarity <= 1 + 1e-6 for trial in again["neurons"].trials)
+
+    for name, value, told in (
+        ("prompt/mpt.json", {"max_input_length": "x"}, "mpt.json says of the backbone what cannot be"),
+        ("result.json", None, "is no similarity; did you mean"),
+    ):
+        for path in Path("out").glob(f"embedding/*/{name}" if value else f"All-on-dev/*/{name}"):
+            text = path.read_text().replace("model.init.by=per_token", "model.init.by=per_tokn")
+            path.write_text(json.dumps(json.loads(text) | value) if value else text)
+        ended = Mpt(capsys)("transfer", "matrix", "out", "--on-examples")
+        assert ended.code == 2 and told in ended.err, ended.err
