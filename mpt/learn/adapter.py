@@ -71,6 +71,10 @@ class Adapter(ExampleLearner):
                 adapted = peft.get_peft_model(self.backbone.model, config)
             except ValueError as error:  # no layer of that name, or none known for the architecture
                 raise UserError(f"model.target_modules: {one_line(error)}") from error
+        if all("embedding" in part for part, weight in adapted.named_parameters() if weight.requires_grad):
+            raise UserError(
+                "model.target_modules: only embeddings are changed, which are read before; name other layers"
+            )
         self._adapted = (adapted,)  # the backbone's own layers, which Lightning must not meet twice
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from mpt.backbone.loading import BackboneOptions
 from mpt.learn.adapter import Adapter
 from mpt.learn.answering import Answering
+from mpt.util.errors import UserError
 
 
 class IA3(Adapter):
@@ -36,6 +37,8 @@ class IA3(Adapter):
         answers: Answering = "written",
     ) -> None:
         super().__init__(backbone, optimizer, lr_scheduler, backbone_options, answers)
+        if odd := sorted({*(feedforward_modules or [])} - {*(target_modules or [])}):
+            raise UserError(f"model.feedforward_modules: {odd[0]} is not among model.target_modules, which it must be")
         self.target_modules, self.feedforward_modules = target_modules, feedforward_modules
 
     def peft_config(self, peft: Any, **common: Any) -> Any:

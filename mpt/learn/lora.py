@@ -43,6 +43,8 @@ class LoRA(Adapter):
         super().__init__(backbone, optimizer, lr_scheduler, backbone_options, answers)
         if rank < 1:
             raise UserError(f"model.rank must be at least 1, not {rank}")
+        if alpha < 1:
+            raise UserError(f"model.alpha must be at least 1, not {alpha}: a change of nothing learns nothing")
         if not 0 <= dropout < 1:
             raise UserError(f"model.dropout must be from 0 to below 1, not {dropout:g}")
         self.rank, self.alpha, self.dropout, self.target_modules = rank, alpha, dropout, target_modules

@@ -82,7 +82,12 @@ class MultitaskPromptTuning(PromptLearner, ExampleLearner):
                 f"model.teachers: the library {self.teachers} has no prompt of {', '.join(missing[:5])} on "
                 f"{self.backbone_name}; learn them (mpt library learn), or leave out their tasks"
             )
-        return torch.stack([library.value(best[task]) for task in self._places])
+        taught = library.values([best[task] for task in self._places])
+        if taught.shape[-1] != self.backbone.hidden_size:
+            raise UserError(
+                f"model.teachers: the prompts of {self.teachers} are not of the width of {self.backbone_name}"
+            )
+        return taught
 
     def parameter_groups(self) -> Iterable[Any]:
         # A decay would draw the scales to nothing.

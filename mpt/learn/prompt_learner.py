@@ -71,13 +71,13 @@ class PromptLearner(Learner):
         refuse_too_large(self.backbone, self.prompt_length)
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
         start = self.init(self.learned_rows, vocabulary)
-        if self.reparameterisation is not None:
-            start = self.reparameterisation.start(start, vocabulary)
-        elif start.dim() != 2:
+        if start.dim() != 2 and not (self.reparameterisation and self.reparameterisation.takes_several):
             raise UserError(
                 f"init {type(self.init).__name__} gives {len(start)} prompts: --model.reparameterisation "
                 "Mixture learns a mixture of them"
             )
+        if self.reparameterisation is not None:
+            start = self.reparameterisation.start(start, vocabulary)
         self.prompt = SoftPrompt(start)
 
     def made(self, learned: Tensor) -> Tensor:

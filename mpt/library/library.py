@@ -274,9 +274,23 @@ class Library:
         """``[N, P, H]``: the keys of entries of one backbone."""
         if len({entry.fingerprint for entry in entries}) > 1:
             raise UserError("keys of several backbones cannot be compared; choose entries by fingerprint")
+        return self._together(entries, self.key)
+
+    def values(self, entries: Sequence[Entry]) -> Tensor:
+        """``[N, P, H]``: the values of entries of one backbone."""
+        return self._together(entries, self.value)
+
+    def _together(self, entries: Sequence[Entry], read: Callable[[Entry], Tensor]) -> Tensor:
         import torch
 
-        return torch.stack([self.key(entry) for entry in entries])
+        found = [read(entry) for entry in entries]
+        for entry, tensor in zip(entries, found, strict=True):
+            if tensor.shape != found[0].shape:
+                raise UserError(
+                    f"library {self.folder}: {entry.name} is {list(tensor.shape)}, and {entries[0].name} of the same "
+                    f"weights {list(found[0].shape)}; one of them is not what was added: remove its folder"
+                )
+        return torch.stack(found)
 
     def search(
         self, key: Tensor, k: int, by: str = "per_token", *, fingerprint: str, exclude_tasks: Collection[str] = ()

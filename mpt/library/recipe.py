@@ -30,6 +30,8 @@ OPTIONS = {
 """What a run that makes a key, and nothing else, calls the parts of a recipe."""
 
 Count = Annotated[int, whole(1, 2**31 - 1)]
+Rows = Annotated[int, whole(1, 100_000)]
+"""Of a prompt; more would be made, and fill the memory, before anything is compared with them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class KeyRecipe(FromFile):
     """
 
     backbone: Text
-    prompt_length: Count
+    prompt_length: Rows
     key_steps: Count
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     batch_size: Count

@@ -57,6 +57,11 @@ def recycle(library: Library, source: FrozenBackbone, target: FrozenBackbone, na
     entries = library.entries(source.fingerprint)
     if not entries:
         raise UserError(f"library {library.folder} has no prompt of {source.name} (weights {source.fingerprint})")
+    keys, values = library.keys(entries), library.values(entries)
+    if (width := keys.shape[-1]) != source.hidden_size:
+        raise UserError(
+            f"library {library.folder}: prompts of {source.name} have {width} columns, and the model others"
+        )
     pairs = shared_tokens(source, target)
     if len(pairs) < source.hidden_size:
         raise UserError(
@@ -65,11 +70,13 @@ def recycle(library: Library, source: FrozenBackbone, target: FrozenBackbone, na
         )
     rows = torch.tensor(pairs)
     mapped = embedding_map(source.embeddings[rows[:, 0]].cpu(), target.embeddings[rows[:, 1]].cpu())
+    keys, values = keys @ mapped, values @ mapped
+    if not (keys.isfinite().all() and values.isfinite().all()):
+        raise UserError(f"library {library.folder}: mapped to {target.name}, some of its prompts are no finite numbers")
     made = Library.create(folder, replace(library.recipe, backbone=name))
-    for entry in entries:
+    for entry, key, value in zip(entries, keys, values, strict=True):
         facts: dict[str, Any] = {name: value for name, value in entry.facts.items() if name in _KEPT}
         facts |= {"method": "recycled", "recycled_from": entry.backbone, "fingerprint": target.fingerprint}
         facts |= target.options.remembered | backbone_facts(target.config)
-        key, value = library.key(entry) @ mapped, library.value(entry) @ mapped
         made.add(entry.name, key, value, facts, decoder_only=target.decoder_only)
     return made

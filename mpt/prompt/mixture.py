@@ -20,6 +20,8 @@ class Mixture(Reparameterisation):
         most_common: how many tokens N's rows are drawn from.
     """
 
+    takes_several = True
+
     def __init__(self, most_common: int = 5000) -> None:
         self._new = SampledVocabulary(most_common)
         self._prompts = torch.empty(0)

@@ -35,6 +35,8 @@ def load_parts(folder: Path | str, names: Sequence[str]) -> tuple[Tensor, Stored
     Raises:
         UserError: no such prompt; it has no parts, or none of a name.
     """
+    if not names:
+        raise UserError(f"no part of the prompt {folder} is named; name one or more")
     stored = load_prompt(folder)
     places = _places(stored.facts.get(PARTS), len(stored.weight))
     if places is None:

@@ -14,7 +14,12 @@ class Reparameterisation(ABC):
 
     Since it is one matrix, whatever learns a prompt learns it: an optimiser, or a meta-learner's inner and outer steps.
     A run stores the prompt that it makes, and nothing of it is left after training.
+
+    Attributes:
+        takes_several: whether it starts from several prompts, ``[k, P, H]``.
     """
+
+    takes_several = False
 
     @abstractmethod
     def start(self, prompt: Tensor, vocabulary: InitContext) -> Tensor:

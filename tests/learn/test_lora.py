@@ -110,10 +110,14 @@ def test_mistakes_are_sentences(mpt, model_folder, root, tmp_path):
         ("model.rank", 0, "model.rank must be at least 1, not 0"),
         ("model.dropout", 1, "model.dropout must be from 0 to below 1, not 1"),
         ("model.target_modules", "[nowhere]", "model.target_modules: "),
+        ("model.target_modules", "[embed_tokens]", "model.target_modules: only embeddings"),
+        ("model.alpha", 0, "model.alpha must be at least 1, not 0"),
     ):
         given = words(model_folder("llama"), root, tmp_path / "bad", **{option: value})
         found = mpt("fit", "--config", "lora", *given)
         assert found.code == 2 and told in found.err, found.err
+    with pytest.raises(UserError, match=r"model.feedforward_modules: b is not among model.target_modules"):
+        IA3(str(model_folder("llama")), target_modules=["a"], feedforward_modules=["b"])
     learner = LoRA(str(model_folder("llama")))
     learner.prepare()
     with pytest.raises(UserError, match=r"adapter_model.safetensors is missing; a run of LoRA leaves it"):

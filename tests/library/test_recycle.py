@@ -91,6 +91,14 @@ def test_what_cannot_be_recycled_is_told(library, models, tmp_path, capsys, mode
     with pytest.raises(UserError, match="share 0 tokens"):
         recycle(library, source, target, "x", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+    library.add("wide", *torch.zeros(2, 3, 7), {"fingerprint": source.fingerprint}, decoder_only=False)
+    for words in (
+        ("library", "recycle", library.folder, tmp_path / "new", "--to", other),
+        ("transfer", "clusters", library.folder),
+    ):
+        ended = mpt(*words)
+        assert ended.code == 2 and "wide is [3, 7], and e0 of the same weights [3, 32]" in ended.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_tokens_are_matched_by_their_text_and_special_ones_left_out(load_backbone):
