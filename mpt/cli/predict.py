@@ -186,6 +186,8 @@ def _predict(options: argparse.Namespace) -> None:
         raise UserError("--ensemble is for several prompts that all answer each row; name them, and no --prompt-column")
     usual = usual_input(folders)
     table = open_texts(path, options.input, options.header, options.encoding, usual)
+    if options.prompt_column is not None and table.names.count(options.prompt_column) > 1:
+        raise UserError(f"{path} has several columns {options.prompt_column!r} for --prompt-column; rename all but one")
     if options.prompt_column is not None and options.prompt_column not in table.names:
         near = nearest(options.prompt_column, table.names)
         raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")

@@ -34,7 +34,9 @@ def _words(words: Sequence[str]) -> None:
     )
     parser.add_argument("prompts", metavar="PROMPT", nargs="+", help="folder of a prompt or a run, or LIBRARY:ENTRY")
     parser.add_argument("--by", choices=("cosine", "euclid"), default="cosine", help="nearness (default: cosine)")
-    parser.add_argument("--top", type=at_least(1), default=5, metavar="N", help="tokens of a row (default: 5)")
+    parser.add_argument(
+        "--top", type=at_least(1, 100), default=5, metavar="N", help="tokens of a row, up to 100 (default: 5)"
+    )
     parser.add_argument(
         "--start",
         metavar="PROMPT",

@@ -37,15 +37,20 @@ def refuse_numbers(config: Mapping[str, Any]) -> None:
     for name, value in _numbers(config):
         last = name.rpartition(".")[2]
         most = _LAST_SEED if "seed" in last else _MOST.get(name, _LARGEST)
-        if not math.isfinite(value):
-            raise UserError(f"{name} must be a finite number, not {value}")
         if isinstance(value, int) and value > most:
-            raise UserError(f"{name} must be a whole number of at most {most}, not {str(value)[:40]}")
-        least = 0 if last in _RATES else _LEAST.get(name)
+            raise UserError(f"{name} must be a whole number of at most {most}, not {_short(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{name} must be a finite number, not {value}")
+        least = 0 if last in _RATES or "seed" in last else _LEAST.get(name)
         if least is not None and value < least:
-            raise UserError(f"{name} must be at least {least:g}, not {value}")
+            raise UserError(f"{name} must be at least {least:g}, not {_short(value)}")
         if name == "trainer.val_check_interval" and value <= 0:
-            raise UserError(f"{name} must be a number of batches of at least 1, not {value}")
+            raise UserError(f"{name} must be a number of batches of at least 1, not {_short(value)}")
+
+
+def _short(value: int | float) -> str:
+    # Python itself refuses to write a whole number of thousands of digits.
+    return str(value) if abs(value) < 10**40 else "a number of more than 40 digits"
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, int | float]]:

@@ -77,6 +77,11 @@ def lines_of(file: IO[AnyStr]) -> Iterator[AnyStr]:
         yield line
 
 
+def is_writable(text: str) -> bool:
+    """Whether a file of lines of text can hold it: no null byte, and no half of a sign (JSON can name one)."""
+    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 def why_unread(error: OSError | ValueError) -> str:
     """Why bytes could not be read, or were no text: the end of a sentence."""
     if isinstance(error, OSError):

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from support.bad_input import NO_JSON, NO_JSON_FILE, NO_TEXT_FILE, NO_YAML_FILE, Damage, without
 
-from mpt.util.files import write_json
-
 NO_BINARY_FILE = {**without(NO_TEXT_FILE, "UTF-16"), "half": NO_JSON["half"]}
 FIT = "fit --config prompt_tuning --data.root data --data.task toy --data.metric ACC --model.backbone mpt-tiny"
 
@@ -118,7 +116,9 @@ def test_tensors_that_are_no_prompt(damage, here, refused):
         *(("adapter_config.json", "peft_type", value) for value in (None, 7, ["PROMPT_TUNING"], "LORA", "\x1b[2J\n")),
         *(("adapter_config.json", "base_model_name_or_path", value)
           for value in (None, 7, {}, "no/such/model", "\x1b[2J\nroot", "x" * 5000, "a\0b", "..", "http://x/y")),
-        *(("mpt.json", "labels", value) for value in ("yes", ["yes"], ["a", "a"], [1, 2], {"a": 1}, ["", "b"])),
+        *(("mpt.json", "labels", value)
+          for value in ("yes", ["yes"], ["a", "a"], [1, 2], {"a": 1}, ["", "b"], ["\ud800", "b"], ["a\0", "b"])),
+        ("mpt.json", "input_prefix", "\ud800 "),
         *(("mpt.json", "max_input_length", value) for value in (-1, 0, 1.5, math.nan, math.inf, "9", True, 10**12)),
         *(("mpt.json", "max_target_length", value) for value in (-1, 0, math.nan, [], 10**25)),
         *(("mpt.json", "metric", value) for value in ("acc", 7, [], "\x1b[2J")),
@@ -157,7 +157,7 @@ def change(path: Path, name: str, value: Any) -> None:
     for part in above:
         place = place[part]
     place[last] = value
-    write_json(path, content)
+    path.write_text(json.dumps(content))  # which can name half a sign
 
 
 ARRAYS: dict[str, Callable[[], Any]] = {

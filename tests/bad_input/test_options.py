@@ -9,7 +9,7 @@ from support.changes import changed_file
 from support.toy import small_fit
 
 FIT: dict[str, tuple[object, ...]] = {
-    "seed_everything": (-1, 2**32, 1.5, "nan", "x", 10**30),
+    "seed_everything": (-1, 2**32, 1.5, "nan", "x", 10**30, 10**400),
     "trainer.max_steps": (-2, 1.5, "nan", "inf", "x", -1, 10**30),
     "trainer.max_epochs": (-2, 1.5, "nan", "inf"),
     "trainer.val_check_interval": (0, -1, "nan", "inf", 10**30),
@@ -44,6 +44,7 @@ FIT: dict[str, tuple[object, ...]] = {
     "data.eval_batch_size": (0, -1, 1.5, "nan", 10**30),
     "data.num_workers": (-1, 1.5, 10**6),
     "data.seed": (-1, 1.5, "nan", 10**30),
+    "model.reparameterisation": ("Mixture",),
     "data.k": (0, -1, 1.5, "nan", "some"),
     "data.metric": ("acc", ""),
     "data.task": ("", "..", "a/b", "x\x1b[2J", "x" * 5000, "\n", "toy.csv"),
@@ -214,6 +215,11 @@ OTHERS = (
     "partitions show none", "mixtures show none", "configs show none", "configs copy none",
     "configs copy prompt_tuning rows.csv/x", "configs copy prompt_tuning /proc/x", "completion fish", "nonesuch",
     "fit --config nowhere", "fit --config", "fit --config /dev/zero", "fit --config prompt",
+    "fit --config spot --data.seeds [-1]", "fit --config fomaml --data.seeds [13,-1]",
+    "fit --config xgen/sub_prompt --model.before prompt --model.before_parts []",
+    "data text new rows.txt --root o --seeds 13 13", "data text new rows.txt --root synthetic",
+    "data translate toy made --root synthetic --model mpt-tiny", "data xquad data --root synthetic",
+    "prompt words prompt --top 101", "prompt words prompt --top 99999999",
 )  # fmt: skip
 
 
@@ -231,6 +237,11 @@ STUDY: dict[str, tuple[object, ...]] = {
     "workers": (0, -1, 1.5, 10**30, "x"),
     "side_by_side": (0, -1, 1.5, "x", float("nan")),
     "k": (0, -1, 1.5, "x", float("nan")),
+    "overrides": (*({"data.k": k} for k in (0, 1.5, "x", [4])), *({"trainer.fast_dev_run": on} for on in (True, 3)),
+                  {"model.prompt_length": 2, "model": {"prompt_length": 3}}),
+    "variables": ({f"v{i}": f"${{variables.v{i + 1}}}${{variables.v{i + 1}}}" for i in range(40)} | {"v40": "x" * 10},
+                  {f"v{i}": f"${{variables.v{i + 1}}}" for i in range(2000)} | {"v2000": "x"},
+                  {"a": "${variables.b}", "b": "${variables.a}"}),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
 from mpt.use.answers.folders import prompt_folder
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
+from mpt.util.reading import is_writable
 
 _REMEMBERED = ("max_input_length", "max_target_length", "chat_template", "quantization")
 """Options of a backbone that a prompt's folder knows, for with others it was not learned."""
@@ -114,7 +115,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and is_writable(value)
 
 
 def _is_labels(value: Any) -> bool:

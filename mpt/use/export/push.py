@@ -17,7 +17,7 @@ from mpt.prompt.files import CARD, read_prompt
 from mpt.record.folder import PREDICTIONS
 from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
-from mpt.util.reading import read_json
+from mpt.util.reading import read_json, read_text
 
 _TRIED = "tried.json"
 _LEFT = {KEY, _TRIED, f"dev_{PREDICTIONS}", f"test_{PREDICTIONS}"}
@@ -93,5 +93,5 @@ def _there(api: Any, repo: str, private: bool) -> dict[str, str]:
 
 def _card(folder: Path, config: dict[str, Any], facts: dict[str, Any], repo: str) -> bytes:
     """The folder's own card, if a person wrote in it."""
-    own = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else ""
+    own = read_text(folder / CARD, "card") if (folder / CARD).is_file() else ""
     return (own if own not in ("", prompt_card(config, facts)) else prompt_card(config, facts, repo)).encode()

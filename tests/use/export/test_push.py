@@ -86,6 +86,9 @@ def test_what_cannot_be_pushed_is_told_and_nothing_is_uploaded(hub, folder, tmp_
     (strange / "notes.pkl").touch()
     assert "holds notes.pkl, which is no file of a prompt" in refused(capsys, "push", strange, "me/mine")
     assert "no such folder" in refused(capsys, "push", tmp_path / "none", "me/mine")
+    binary = shutil.copytree(folder, tmp_path / "binary")
+    (binary / "README.md").write_bytes(b"\xff\xfe")
+    assert "it is not UTF-8" in refused(capsys, "push", binary, "me/mine")
     assert "owner/name" in refused(capsys, "push", folder, "mine")
     hub.repos["me/model"] = {"model.safetensors": b""}
     assert "me/model is no prompt: it holds model.safetensors" in refused(capsys, "push", folder, "me/model")
