@@ -365,3 +365,16 @@ def test_how_far_rounding_reaches_in_english():
     for run, *scores in rows:
         method, target = run.split(", ")
         assert scores == [one[method, target, "13"], other[method, target, "13"]]
+
+
+def test_adapting_to_english_files_is_as_in_the_committed_table():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = {(row["task"], row["way"]): row for row in english("adapt", "adapt.csv")}
+    rows = rows_below(page, "| task | TF-IDF |")
+    ways = ["TF-IDF", "zero-shot", "own starts", "library", "LoRA"]
+    for task, *cells in rows:
+        for way, cell in zip(ways, cells, strict=True):
+            row = found.pop((task, way), None)
+            spent = f", {float(row['cpu_seconds']) / 60:.1f} min" if row and way != "TF-IDF" else ""
+            assert cell == (f"{row['test']}{spent}" if row else "not done")
+    assert not found
