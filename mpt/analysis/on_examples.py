@@ -23,9 +23,7 @@ from mpt.data.tasks.task import FewShot
 from mpt.library.library import Library
 from mpt.prompt.files import load_prompt
 from mpt.record.folder import RunFolder
-from mpt.record.options import RunOptions, said_in
 from mpt.util.errors import UserError
-from mpt.util.reading import read_text
 
 LOSS, LEEP, NEURONS = "train loss", "LEEP", "neurons"
 _ROWS = 32
@@ -85,8 +83,7 @@ def measured_on_examples(
 
 def _data(key: Path) -> dict[str, Any]:
     """What the run of a target's key learned on, for :func:`mpt.data.fewshot.files.load_fewshot`."""
-    config = RunFolder(key.parent).config
-    options = RunOptions(said_in(read_text(config, "run's config")))
+    options = RunFolder(key.parent).options()
     names = ("root", "task", "seed", "k", "metric")
     return {name: options.said(f"data.{name}") for name in names}
 

@@ -69,15 +69,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="K",
         help="examples per label for tasks sampled by label (default: 16), in all for others (default: 32), or all",
     )
-    build.add_argument(
-        "--seeds",
-        type=seed,
-        nargs="+",
-        action=Distinct,
-        default=list(SEEDS),
-        metavar="SEED",
-        help=f"draws (default: {' '.join(map(str, SEEDS))})",
-    )
+    _add_seeds(build, f"draws (default: {' '.join(map(str, SEEDS))})")
     build.add_argument("--workers", type=at_least(1), metavar="N", help="processes, a task each (default: one a core)")
     build.add_argument("--overwrite", action="store_true", help="make files anew that are there")
     text = actions.add_parser(
@@ -89,15 +81,7 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("name", help="of the task")
     text.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".txt, .jsonl or .json, perhaps with .gz")
     text.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
-    text.add_argument(
-        "--seeds",
-        type=seed,
-        nargs="+",
-        action=Distinct,
-        default=list(SEEDS),
-        metavar="SEED",
-        help="draws, all the same",
-    )
+    _add_seeds(text, "draws, all the same")
     xquad = actions.add_parser(
         "xquad",
         help="make tasks of questions in twelve languages",
@@ -108,9 +92,7 @@ def parser() -> argparse.ArgumentParser:
     xquad.add_argument("folder", type=Path, metavar="FOLDER", help="of the paragraphs")
     xquad.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
     xquad.add_argument("--languages", nargs="+", default=[], metavar="LANGUAGE", help="such as en th (default: all)")
-    xquad.add_argument(
-        "--seeds", type=seed, nargs="+", action=Distinct, default=list(SEEDS), metavar="SEED", help="draws"
-    )
+    _add_seeds(xquad, "draws")
     translate = actions.add_parser(
         "translate",
         help="make a task in another language of one, by a translation model",
@@ -133,6 +115,12 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("tasks", metavar="TASK", nargs="*", help="tasks in it (default: all)")
     verify.add_argument("--only-differing", action="store_true", help="leave out tasks in which nothing differs")
     return options
+
+
+def _add_seeds(parser: argparse.ArgumentParser, told: str) -> None:
+    parser.add_argument(
+        "--seeds", type=seed, nargs="+", action=Distinct, default=list(SEEDS), metavar="SEED", help=told
+    )
 
 
 def _build(options: argparse.Namespace) -> bool:

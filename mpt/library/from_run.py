@@ -16,11 +16,11 @@ from mpt.library.recipe import OPTIONS, KeyRecipe
 from mpt.prompt.files import StoredPrompt, is_prompt, load_prompt
 from mpt.prompt.initialisers import SampledVocabulary
 from mpt.record.folder import CONFIG, EARLY, METRICS, RESULT, RunFolder
-from mpt.record.options import RunOptions, said_in
+from mpt.record.options import RunOptions
 from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import links_below, refuse_links
-from mpt.util.reading import read_json, read_text
+from mpt.util.reading import read_json
 from mpt.util.schema import checked
 from mpt.util.yaml_file import called
 
@@ -72,7 +72,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
         return _adapted(folder)
     if not os.path.lexists(path):
         raise UserError(f"{folder} is no run's folder: it has no {CONFIG}")
-    options = RunOptions(said_in(read_text(path, "run's config")))
+    options = files.options()
     step = _kept(files, key_steps)
     key, value = load_prompt(files.early_prompt(step)), load_prompt(files.prompt)
     if key.facts.get("step", step) != step:

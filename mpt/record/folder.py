@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpt.record.options import RunOptions, said_in
 from mpt.record.result import RunResult, read_result
 from mpt.util.checkpoints import LAST
 from mpt.util.errors import UserError
 from mpt.util.files import write_json
-from mpt.util.reading import read_json
+from mpt.util.reading import read_json, read_text
 
 CONFIG, METRICS, PREDICTIONS, LANGUAGES = "config.yaml", "metrics.jsonl", "predictions.jsonl", "languages.jsonl"
 PROMPT, EARLY, MODEL, ADAPTER = "prompt", "early", "model", "adapter"
@@ -82,6 +83,14 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / FAILED).unlink(missing_ok=True)
         write_json(self.path / STARTED, {"fingerprint": fingerprint, "recipe": recipe})
+
+    def options(self) -> RunOptions:
+        """What its configuration says.
+
+        Raises:
+            UserError: it is gone, cannot be read, or is none.
+        """
+        return RunOptions(said_in(read_text(self.config, "run's config")))
 
     @property
     def is_started(self) -> bool:

@@ -63,12 +63,10 @@ def _texts(path: Path) -> Iterator[str]:
             begun: list[str] = []
             for line in lines_of(file):
                 number += 1
-                if not is_writable(line):
-                    raise UserError(f"{path}, line {number} holds a null byte, which no task's file can.")
+                text = line if kind == ".txt" else _text(parse_json(line))
+                if not is_writable(text):
+                    raise UserError(f"{path}, line {number} holds a null byte or half a sign, which no file can.")
                 if kind != ".txt":
-                    text = _text(parse_json(line))
-                    if not is_writable(text):
-                        raise UserError(f"{path}, line {number} holds a null byte or half a sign, which no file can.")
                     yield text
                 elif line.strip():
                     begun.append(line)

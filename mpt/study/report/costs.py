@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpt.record.folder import RunFolder
-from mpt.record.options import RunOptions, said_in
+from mpt.record.options import RunOptions
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
-from mpt.util.reading import parse_json, read_text
+from mpt.util.reading import parse_json
 
 if TYPE_CHECKING:
     from mpt.present.table import Table, TableCell
@@ -230,7 +230,7 @@ def _with_examples(out: Path, record: RunRecord) -> RunRecord:
     if result is None or record.stage != "upstream" or result.examples is not None or result.steps is None:
         return record
     try:
-        run = RunOptions(said_in(read_text(RunFolder(out / record.key).config, "run's config")))
+        run = RunFolder(out / record.key).options()
     except UserError:
         return record
     return replace(record, result=replace(result, examples=examples_of(run, result.steps)))
