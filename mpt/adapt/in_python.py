@@ -48,8 +48,8 @@ def adapt_examples(
 
     Args:
         train, dev, test: examples; without dev it is split off train.
-        library: one that is open, a folder, the name of a shipped one, or ``hub:owner/name``; without one the starts
-            are sampled vocabulary, label words and the instruction.
+        library: one that is open, a folder, the name of a shipped one, or ``hub:owner/name``; its prompts are
+            tried beside the task's own starts: sampled vocabulary, label words and the instruction.
         out: the prompt's folder, new; has to be given.
         backbone: hub name, folder or ``mpt-tiny``; the library's if not given, or mpt-tiny.
         options: of the backbone.

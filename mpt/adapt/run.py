@@ -158,8 +158,9 @@ def adapt(
 ) -> tuple[AdaptResult, FrozenBackbone]:
     """Find the best prompt for a task and write it to a folder.
 
-    Without a library the starts are sampled vocabulary and, for a classification, its label words; an instruction is
-    one more, with a library or without. The backbone is the library's, or mpt-tiny, if none is named.
+    The starts are sampled vocabulary and, for a classification, its label words; an instruction and a library's prompts
+    are more. So a library adds to what dev chooses from and takes nothing away. The backbone is the library's, or
+    mpt-tiny, if none is named.
 
     A run that was stopped goes on where it was, if it is started with the same files and options again; its state lies
     beside ``out`` in a hidden folder until then.
@@ -180,7 +181,7 @@ def adapt(
     few_threads(backbone)
     if library is not None:
         _check_backbone(library, backbone)
-    starts = own_starts(backbone, length, recipe.seed, () if library else examples.task.labels, choices.instruction)
+    starts = own_starts(backbone, length, recipe.seed, examples.task.labels, choices.instruction)
     starts += [given_start(backbone, length, name) for name in choices.starts]
     if twice := next((one.name for one in starts if [other.name for other in starts].count(one.name) > 1), None):
         raise UserError(f"--start {twice} is named twice; name each start once")

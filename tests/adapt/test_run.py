@@ -102,7 +102,9 @@ def test_the_prompt_in_plain_peft_reproduces_the_dev_and_test_scores(adapt, file
         ]
         assert [row["prediction"] for row in told] == [text.strip() for text in said]
     assert facts["dev_score"] > 0.6  # by chance 0.5
-    assert facts["tried"][0]["start"] == "sampled vocabulary" and len(facts["tried"]) == 3
+    # The task's own starts are among what dev chooses from, and the library's beside them.
+    assert [one["start"] for one in facts["tried"]][:2] == ["sampled vocabulary", "label words"]
+    assert [one["task"] != "" for one in facts["tried"]] == [False, False, True, True]
     best = max(facts["tried"], key=lambda one: (one["dev_score"], -one["dev_loss"]))
     assert facts["start"] == best["start"] and facts["dev_score"] == best["dev_score"]
     assert f"{facts['dev_score']:.3f}" in done.out and f"{facts['test_score']:.3f}" in done.out
@@ -136,7 +138,7 @@ def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path, capsy
     assert found.facts["fingerprint"] == fingerprint and list(found.weight.shape) == [20, 96]
     hits = own.search(found.weight, 2, by="average_token", fingerprint=fingerprint)
     facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
-    assert [hit.entry.name for hit in hits] == [one["start"] for one in facts["tried"]][1:]
+    assert [hit.entry.name for hit in hits] == [one["start"] for one in facts["tried"] if one["task"]]
     more = shutil.copytree(library, tmp_path / "more")
     assert Mpt(capsys)("library", "add", more, tmp_path / "found").out.startswith("train-13")
     entry = Library.open(more).entry("train-13")
