@@ -58,6 +58,14 @@ class Section:
         seen = {row.target for row in self.scores}
         return [target for target in self.setting.targets if target in seen]
 
+    @property
+    def places(self) -> dict[str, set[tuple[str, int]]]:
+        """Method to the (target, draw) that it has a score of."""
+        found: dict[str, set[tuple[str, int]]] = {}
+        for row in self.scores:
+            found.setdefault(row.method, set()).add((row.target, row.seed))
+        return found
+
     def against(self, method: str, other: str) -> Comparison | None:
         """The comparison of two methods, if there is one."""
         return next((row for row in self.comparisons if (row.method, row.other) == (method, other)), None)

@@ -19,21 +19,23 @@ PAPER = "Qin et al."
 
 def score_table(facts: StudyFacts, section: Section) -> Table:
     """A row per target of a setting, a column per method, then ARG and the mean difference in points; the best of each
-    in bold, other than oracles. Of many methods (a search) it is the other way round.
+    in bold, other than oracles and methods that have fewer scores there than another. Of many methods (a search) it is
+    the other way round.
     """
     fair = [method for method in facts.methods if not is_oracle(facts, method)]  # the oracles come after them
-    scored = target_scores(section.scores)
+    scored, places = target_scores(section.scores), section.places
     metric = {row.target: row.metric for row in section.scores}
     lines: list[list[TableCell]] = []
     best: list[list[int]] = []
     for target in section.targets:
         found = [scored.get((method, target)) for method in facts.methods]
-        best.append(_best([cell[0] if cell else math.nan for cell in found[: len(fair)]]))
         lines.append([Measured(*cell) if cell else "missing" for cell in found])
+        draws = [sum(place[0] == target for place in places.get(method, ())) for method in fair]
+        best.append(_best(lines[-1], draws))
     own = {row.method: row for row in section.gains}
     for cell in (_arg, _points):
         cells = [cell(own.get(method)) for method in facts.methods]
-        best.append(_best_args(cells[: len(fair)]))
+        best.append(_best(cells, _counts(section, fair)))
         lines.append(["baseline" if m == facts.baseline else c for m, c in zip(facts.methods, cells, strict=True)])
     averages = ["ARG (%)", "mean difference (points)"]
     if facts.is_crowded:
@@ -63,13 +65,17 @@ def arg_table(report: Report) -> Table:
     own = [{row.method: row for row in section.gains} for section in report.sections]
     columns = [[_arg(found.get(method)) for method in methods] for found in own]
     rows: list[list[TableCell]] = [[method, *cells] for method, *cells in zip(methods, *columns, strict=True)]
-    fair = len(methods) - len(report.facts.oracles)
-    bold = {(i, 1 + j) for j, cells in enumerate(columns) for i in _best_args(cells[:fair])}
+    fair = [method for method in methods if not is_oracle(report.facts, method)]
+    bold = {
+        (i, 1 + j)
+        for j, (cells, section) in enumerate(zip(columns, report.sections, strict=True))
+        for i in _best(cells, _counts(section, fair))
+    }
     rules = set()
     if any(section.stated for section in report.sections):
         rules = {len(rows)}
         theirs = [[_stated(section, method) for method in methods] for section in report.sections]
-        bold |= {(len(rows) + i, 1 + j) for j, cells in enumerate(theirs) for i in _best_args(cells)}
+        bold |= {(len(rows) + i, 1 + j) for j, cells in enumerate(theirs) for i in _best(cells, [1] * len(cells))}
         rows += [[f"{method}, {PAPER}", *cells] for method, *cells in zip(methods, *theirs, strict=True)]
     return Table(
         ["method", *(section.setting.name for section in report.sections)],
@@ -121,13 +127,15 @@ def pace_table(facts: StudyFacts, section: Section) -> Table | None:
     methods = [method for method in facts.methods if method in there]
     rows: list[list[TableCell]] = []
     bold: set[tuple[int, int]] = set()
+    most = max((row.runs for row in found.values()), default=0)
     for method in methods:
         steps = [found[method, share] for share in SHARES]
         cells = [str(row.step) if row.step is not None else f"> {section.convergence.last[method]}" for row in steps]
         rows.append([method, *cells, f"{steps[-1].there} of {steps[-1].runs}"])
     for j, share in enumerate(SHARES):
-        taken = {i: step for i, m in enumerate(methods) if (step := found[m, share].step) is not None}
-        bold |= {(i, 1 + j) for i, step in taken.items() if step == min(taken.values())}
+        taken = [(i, row.step) for i, m in enumerate(methods) if (row := found[m, share]).runs == most]
+        least = min((step for _, step in taken if step is not None), default=None)
+        bold |= {(i, 1 + j) for i, step in taken if step is not None and step == least}
     head = ["method", *(f"{share:.0%}" for share in SHARES), "runs that reach 100%"]
     return Table(head, rows, bold=frozenset(bold)) if rows else None
 
@@ -150,11 +158,16 @@ def _stated(section: Section, method: str) -> TableCell:
     return Measured(row.mean, math.nan, signed=True) if row is not None else ""
 
 
-def _best_args(cells: Sequence[TableCell]) -> list[int]:
-    return _best([cell.mean if isinstance(cell, Measured) else math.nan for cell in cells])
+def _counts(section: Section, methods: Sequence[str]) -> list[int]:
+    """How many scores each has, a target in a draw being one."""
+    return [len(section.places.get(method, ())) for method in methods]
 
 
-def _best(values: Sequence[float]) -> list[int]:
-    """Where the highest is, of several equal ones all."""
-    found = [value for value in values if not math.isnan(value)]
-    return [i for i, value in enumerate(values) if found and value == max(found)]
+def _best(cells: Sequence[TableCell], counts: Sequence[int]) -> list[int]:
+    """Where the highest is, of several equal ones all, among the first cells: those with as many scores as any."""
+    found = {
+        i: cell.mean
+        for i, (cell, count) in enumerate(zip(cells, counts, strict=False))
+        if isinstance(cell, Measured) and count == max(counts) and not math.isnan(cell.mean)
+    }
+    return [i for i, value in found.items() if value == max(found.values())]

@@ -188,7 +188,20 @@ def _reading(report: Report) -> str:
         "stands the sample standard deviation over the draws (for ARG: of the mean over the targets of a draw's score "
         f"- {base}'s of the same draw, over {base}'s mean), and a 95 % interval is made so that in 95 of 100 such "
         "studies it holds the value that ever more draws and targets like these would give."
-        f"{shared} The CSV files hold ARG in percent and scores in fractions."
+        f"{shared}{_incomplete(report)} The CSV files hold ARG in percent and scores in fractions."
+    )
+
+
+def _incomplete(report: Report) -> str:
+    """What the figures of methods with missing scores are of."""
+    places = [section.places for section in report.sections]
+    counts = {method: sum(len(own.get(method, ())) for own in places) for method in report.facts.methods}
+    most = max(counts.values(), default=0)
+    if not (less := [f"{method} ({count} of {most})" for method, count in counts.items() if 0 < count < most]):
+        return ""
+    return (
+        f" Methods with fewer scores than others are compared with {report.facts.baseline} on the targets and draws that "
+        f"they have, and are in bold only where they have as many: {', '.join(less)}."
     )
 
 

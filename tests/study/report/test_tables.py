@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.by_hand import one_partition, record
@@ -13,6 +14,7 @@ from mpt.present.table import Measured, Table, p_value
 from mpt.study.report.contents import Report, Section
 from mpt.study.report.paper import Stated
 from mpt.study.report.tables import arg_table, draw_table, interval, pace_table, score_table, sure_table
+from mpt.study.report.text import page
 from mpt.study.run.results import StudyFacts
 from mpt.study.scores.convergence import SHARES, Convergence, Reached
 from mpt.study.scores.gains import gains
@@ -56,6 +58,24 @@ def test_of_many_methods_each_has_a_row(section):
     assert table.head == ["method", "a (ACC)", "b (ACC)", "ARG (%)", points] and len(table.rows) == 10
     assert [str(cell) for cell in table.rows[0]] == ["PT", "65.0 ± 21.2", "30.0 ± 14.1", "baseline", "baseline"]
     assert bold(table) == {("FT", "a (ACC)"), ("MTL", "b (ACC)"), ("MTL", "ARG (%)"), ("MTL", points)}
+
+
+def test_a_method_with_fewer_scores_than_others_is_the_best_of_nothing_they_share(section):
+    """X is best by far, of the one target in the one draw that it has; Y has both draws of a alone."""
+    rows = [row for row in one_partition() if row.method == "PT"]
+    more = [record("X", row.target, row.seed, 0.9) for row in rows if (row.target, row.seed) == ("b", 13)]
+    more += [record("Y", row.target, row.seed, 0.8) for row in rows if row.target == "a"]
+    scores = [*section.scores, *choose(more)]
+    own = replace(section, scores=scores, gains=gains(scores, "PT"))
+    facts = replace(FACTS, methods=[*FACTS.methods, "Y"])
+    points = "mean difference (points)"
+    best = {("a (ACC)", "Y"), ("b (ACC)", "MTL"), ("ARG (%)", "MTL"), (points, "MTL")}
+    assert bold(score_table(facts, own)) == best
+    report = Report(facts, [own], [], [])
+    assert bold(arg_table(report)) == {("MTL", "p")}
+    (told,) = [block for block in page(report, Path("out"), []) if isinstance(block, str) and "fewer scores" in block]
+    assert "only where they have as many: X (1 of 4), Y (2 of 4)." in told
+    assert not any("fewer" in str(block) for block in page(Report(FACTS, [section], [], []), Path("out"), []))
 
 
 def test_equal_methods_are_both_the_best(section):
