@@ -200,8 +200,8 @@ def _incomplete(report: Report) -> str:
     if not (less := [f"{method} ({count} of {most})" for method, count in counts.items() if 0 < count < most]):
         return ""
     return (
-        f" Methods with fewer scores than others are compared with {report.facts.baseline} on the targets and draws that "
-        f"they have, and are in bold only where they have as many: {', '.join(less)}."
+        f" Methods with fewer scores than others are compared with {report.facts.baseline} on the targets and draws "
+        f"that they have, and are in bold only where they have as many: {', '.join(less)}."
     )
 
 
