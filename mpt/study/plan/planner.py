@@ -15,7 +15,7 @@ from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Shots
 from mpt.fit.configs import find_config
 from mpt.fit.resolve import ResolvedRun, resolve_run
-from mpt.record.options import as_words
+from mpt.record.options import as_words, plain
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import beside_digests, draw_digest, sources_digest, weights_digest
 from mpt.study.plan.library import RetrievedStart, StudyLibrary
@@ -143,6 +143,7 @@ class Planner:
         rank = None if retrieved is None else retrieved.rank
         own = start.seed if start is not None and method.upstream is not None else None
         is_one_of_several = method.upstream is not None and len(method.upstream.seeds) > 1
+        # It takes the place of what the file says of a start, whole: another initialiser has other options.
         init: Mapping[str, Any] = {} if retrieved is None else retrieved.options
         if start is not None and retrieved is None:
             init = self.start(method, start)
@@ -153,6 +154,7 @@ class Planner:
             name += f"-member{member}" if member is not None else ""
             name += f"-lr{rate:g}" if rate is not None else ""
             options = self.options(context, name, {"data.task": self.study.reference(target)}, setting.target_k)
+            options = {option: value for option, value in options.items() if _root(option) not in init}
             own_start = [("seed_everything", seed + _APART * member)] if member else []
             rates = [] if rate is None else [("model.optimizer.lr", rate)]
             for option, value in [*own_start, *init.items(), *rates]:
@@ -287,6 +289,11 @@ def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The option as the last word: it goes over an earlier one, however that is spelt."""
     options.pop(name, None)
     return {name: value}
+
+
+def _root(option: str) -> str:
+    """The option that it belongs to: ``model.init`` of ``model.init.text``."""
+    return ".".join(plain(option).split(".")[:2])
 
 
 def _config(config: str, study: Study) -> tuple[str, str]:

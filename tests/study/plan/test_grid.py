@@ -36,6 +36,19 @@ def one(cells: list[PlannedRun], key: str) -> PlannedRun:
     return next(cell for cell in cells if cell.key == key)
 
 
+def test_what_is_learned_upstream_takes_the_place_of_a_start_with_all_its_options(study, tmp_path):
+    """One downstream stage may serve PT and MTL; label words' own options would be none of a saved prompt's."""
+    given = {"model.init": "ClassLabels", "model.init.backoff": "Uniform", "model.init_args.init.backoff.bound": 0.3}
+    cells = plan(replace(study, overrides={**study.overrides, **given}), tmp_path / "out")
+    said = {cell.key: [word for word in cell.arguments if "init" in word] for cell in cells if cell.seed == 13}
+    alone = [f"--{name}={value}" for name, value in given.items()]
+    assert said[next(key for key in said if key.startswith("PT/"))] == alone == said["MTL/upstream-13"]
+    assert said["MTL/ag_news-13"] == [
+        "--model.init=mpt.prompt.initialisers.SavedPrompt",
+        f"--model.init.path={tmp_path}/out/MTL/upstream-13/prompt",
+    ]
+
+
 def test_the_grid_is_methods_by_targets_by_seeds_by_rates_and_upstream_comes_first(study, tmp_path):
     cells = plan(study, tmp_path / "out")
     assert Counter((cell.method, cell.stage) for cell in cells) == {
