@@ -15,6 +15,7 @@ from mpt.data.tasks.partitions import load_partition
 from mpt.data.tasks.task import Shots
 from mpt.fit.configs import find_config
 from mpt.fit.resolve import ResolvedRun, resolve_run
+from mpt.record.folder import PROMPT
 from mpt.record.options import as_words, plain
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import beside_digests, draw_digest, sources_digest, weights_digest
@@ -277,12 +278,17 @@ def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, w
             ", but both must learn a prompt (prompt_tuning, spot) or both the whole model (fine_tuning, "
             "fine_tuning_mixture)"
         )
+    if (keeper := upstream.callback("KeepBest")) is None:
+        raise UserError(
+            f"{where}: upstream keeps nothing that downstream could start from; its trainer.callbacks need "
+            "mpt.callbacks.KeepBest"
+        )
+    kept = f"{folder}/{keeper.get('callback.folder') or PROMPT}"
     if then in _WHOLE:
-        keeper = upstream.callback("KeepBest")
-        return {"model.start": f"{folder}/{keeper['callback.folder'] if keeper else 'model'}"}
+        return {"model.start": kept}
     if then == "SubPromptTuning":
-        return {"model.before": f"{folder}/prompt"}
-    return {"model.init": "mpt.prompt.initialisers.SavedPrompt", "model.init.path": f"{folder}/prompt"}
+        return {"model.before": kept}
+    return {"model.init": "mpt.prompt.initialisers.SavedPrompt", "model.init.path": kept}
 
 
 def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:

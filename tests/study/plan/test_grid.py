@@ -141,7 +141,7 @@ def test_a_changed_config_file_or_partition_changes_the_fingerprint(study, tmp_p
     fewer = one(plan(study, tmp_path), "MTL/upstream-13").fingerprint
     assert fewer != before
     # A config beside the study's file goes before the shipped one of that name.
-    (tmp_path / "spot").write_text("model: {}\n", encoding="utf-8")
+    (tmp_path / "spot").write_text("trainer: {callbacks: [mpt.callbacks.KeepBest]}\n", encoding="utf-8")
     beside = one(plan(study, tmp_path), "MTL/upstream-13")
     assert beside.fingerprint != fewer and f"--config={tmp_path}/spot" in beside.arguments
 

@@ -110,7 +110,7 @@ def test_what_a_study_says_of_learning_is_not_said_of_the_runs_that_make_keys(st
         "trainer.accumulate_grad_batches": 4,
         "trainer.gradient_clip_val": 1.0,
         "trainer.precision": "bf16-mixed",
-        "trainer.callbacks": [],
+        "trainer.callbacks": ["mpt.callbacks.KeepBest"],
         "trainer.callbacks+": "mpt.callbacks.ResumePoint",
         "trainer.max_epochs": 1,
         "trainer.limit_train_batches": 1,

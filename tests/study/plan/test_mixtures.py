@@ -118,6 +118,10 @@ def test_a_prompt_cannot_start_a_model_nor_a_model_a_prompt(tmp_path):
     assert start_options("up", resolve_run(own), then, "x") == {"model.start": "up/w"}
     unsaid = own.replace("KeepBest, init_args: {folder: w}", "mpt.callbacks.KeepBest")
     assert start_options("up", resolve_run(unsaid), then, "x") == {"model.start": "up/prompt"}
+    for callbacks in ("[]", "[{class_path: mpt.callbacks.MetricsFile}]", "null"):
+        none = own.partition("callbacks")[0] + f"callbacks: {callbacks}}}"
+        with pytest.raises(UserError, match=r"x: upstream keeps nothing .* need mpt\.callbacks\.KeepBest"):
+            start_options("up", resolve_run(none), then, "x")
 
 
 @pytest.mark.long
