@@ -98,7 +98,12 @@ def sentence(text: str, words: Sequence[str], options: Iterable[str]) -> str:
 
 def class_names(group: str) -> set[str]:
     """The classes that ``--model`` or another group may name, as far as they are imported."""
-    return {kind.__name__ for kind in _family(_GROUPS[group])} - _ABSTRACT
+    return _named(_family(_GROUPS[group]))
+
+
+def _named(kinds: Iterable[type]) -> set[str]:
+    """The names of those that can be made."""
+    return {kind.__name__ for kind in kinds if not inspect.isabstract(kind)} - _ABSTRACT
 
 
 def _not_accepted(match: re.Match[str], about: _Complaint) -> str:
@@ -111,12 +116,23 @@ def _no_option(name: str, about: _Complaint) -> str:
     known = sorted({option for kind in classes for option in _parameters(kind)} - {name})
     whose = f" of {classes[0].__name__}" if len(classes) == 1 else ""
     named = ".".join(filter(None, [about.group, *parts]))
+    if about.group == "trainer.callbacks" and (
+        owners := [kind.__name__ for kind in classes if name in _parameters(kind)]
+    ):
+        owner = " or ".join(sorted(owners))
+        return f"--{named} belongs to the callback named before it: --{about.group}+={owner} --{named}=…"
     return f"--{named} is not an option{whose}; {nearest(name, known)}"
 
 
 def _no_class(match: re.Match[str], about: _Complaint) -> str:
-    known = {kind.__name__ for kind in reached(about.group, about.inside, ())} - _ABSTRACT
-    return f"--{about.place} {match[1]}: there is no class of that name; {nearest(match[1], known)}"
+    known = _named(reached(about.group, about.inside, ()))
+    near = f"; {nearest(match[1], known)}" if known else ""
+    return f"--{about.place} {match[1]}: there is no class of that name{near}"
+
+
+def _class_wanted(match: re.Match[str], about: _Complaint) -> str:
+    known = _named(reached(about.group, about.inside, about.words))
+    return f"--{about.place} takes the name of a class; {nearest('', known)}"
 
 
 def _not_imported(match: re.Match[str], about: _Complaint) -> str:
@@ -197,7 +213,9 @@ def _no_value(match: re.Match[str], about: _Complaint) -> str:
 _KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
     (r"^Problem with given class_path '([^']+)':", _not_imported),
     (r"^Option '([^']+)' is not accepted", _not_accepted),
+    (r"^Expected a <class '(?:float|int)'>$", _wrong_value),
     (r"^Expected a dot import path string: (.*)$", _no_class),
+    (r"^Not a valid subclass of (\w+)$", _class_wanted),
     (r"does not accept (?:option|nested key) '([^']+)'", _not_a_key),
     (r"^unrecognized arguments: (.*)$", _unrecognised),
     (r"arguments? (?:are|is) required: (.*)$", _required),

@@ -254,7 +254,7 @@ def sentence(error: ValidationError, where: str, lines: Lines) -> str:
     if place[-1:] == ["[key]"]:
         del place[-2:]
         told = f": the key {shown(given)} {told}"
-    key = ".".join(str(part) for part in place if not isinstance(part, int))
+    key = ".".join(str(part) for part in place if not isinstance(part, int) and part != "")
     if place and isinstance(place[-1], int):
         key = f"each of {key}"
     if key:

@@ -115,6 +115,7 @@ def test_vary_downstream_makes_methods_too(tmp_path):
         ("config: spot,", "confg: spot,", "methods.MTL.upstream has the unknown key confg; did you mean config?"),
         ("[13, 21]", "13", "seeds must be a list of whole numbers, not 13"),
         ("[13, 21]", "[13, 13]", "seeds names 13 twice"),
+        ("seeds: [13, 21]", "seeds: [13, 21]\ntest_on: [emo, emo]", ": test_on names 'emo' twice"),
         ("[13, 21]", "[]", "seeds is empty"),
         ("[13, 21]", "[13, x]", "seeds must be a whole number from 0 to 4294967295, not 'x'"),
         ("  PT:", "  P:", "the baseline PT is not among the methods (P, MTL)"),
