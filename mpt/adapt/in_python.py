@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from rich.console import Console
 
 from mpt.adapt.examples import ExampleFiles, read_examples
-from mpt.adapt.run import AdaptOptions, AdaptResult, adapt
+from mpt.adapt.result import AdaptResult
+from mpt.adapt.run import AdaptOptions, adapt
 from mpt.backbone.device import device_of
 from mpt.backbone.loading import BackboneOptions
 from mpt.library.library import Library

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -15,8 +16,10 @@ from torch import Tensor
 from mpt.adapt.defaults import DEFAULTS
 from mpt.adapt.examples import Examples
 from mpt.adapt.progress import TuningProgress
+from mpt.adapt.result import AdaptResult, Together, TriedStart, ranked
+from mpt.adapt.saving import save
 from mpt.adapt.starts import Start, cut, given_start, more_starts, own_starts
-from mpt.adapt.tuning import Tuned, TuningJob, answers, early_prompts, tune
+from mpt.adapt.tuning import TuningJob, answers, early_prompts, tune
 from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.memory import refuse_too_large
@@ -24,22 +27,14 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example
 from mpt.learn.targets import check_targets
-from mpt.library.card import prompt_card
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 from mpt.metrics import by_name as metrics
-from mpt.prompt.files import backbone_facts, save_prompt
-from mpt.record.folder import PREDICTIONS
-from mpt.record.rows import Prediction, write_predictions
+from mpt.record.rows import Prediction
 from mpt.use.answers.ensemble import ensemble
 from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
-from mpt.util.files import new_folder, only_one, write_json
-
-ENSEMBLE = "ensemble"
-"""The folder in a prompt's, of the prompts that answer together."""
-
-_OF_THE_CHOSEN = ("tried", "test_score", "test_score_from_sampled_vocabulary")
+from mpt.util.files import only_one
 
 
 @dataclass(frozen=True)
@@ -77,72 +72,6 @@ class AdaptOptions:
     batch_size: int | None = None
     seed: int = 13
     ensemble: int = 1
-
-
-@dataclass
-class TriedStart:
-    """A start and what tuning from it came to.
-
-    Attributes:
-        start: its name, see :class:`mpt.adapt.starts.Start`.
-        task: that a library's entry was learned on; empty for the others.
-        similarity: of the entry's key to the task's.
-        tuned: what became of it.
-    """
-
-    start: str
-    task: str
-    similarity: float | None
-    tuned: Tuned
-
-    @property
-    def first(self) -> float:
-        """Dev score of the start itself."""
-        return float(self.tuned.history[0]["dev/score"]) if self.tuned.history else float("nan")
-
-
-@dataclass
-class Together:
-    """Some prompts that answer together.
-
-    Attributes:
-        members: the best on dev, best first.
-        dev, test: the score of their vote; of test, if there is one, and the members' own, in their order.
-    """
-
-    members: list[TriedStart]
-    dev: float = 0.0
-    test: tuple[float, list[float]] | None = None
-
-
-@dataclass
-class AdaptResult:
-    """The result of an adaptation.
-
-    Attributes:
-        tries: the one from sampled vocabulary first, a library's last, by similarity.
-        chosen: the best of them on dev.
-        key: the task's, ``[P, H]``; None without a library where the tuning is shorter than that.
-        test: with a test file, the scores of the chosen prompt and of the one from sampled vocabulary.
-        outputs: of the chosen prompt, by split, of each example.
-        labels: of which the likeliest was the answer; empty where the model wrote.
-        inputs_cut: how many inputs were longer than the backbone was told to read.
-        together: the vote of several prompts, if it was asked for.
-    """
-
-    tries: list[TriedStart]
-    chosen: TriedStart
-    key: Tensor | None
-    test: tuple[float, float] | None = None
-    outputs: dict[str, list[Prediction]] = field(default_factory=dict)
-    labels: tuple[str, ...] = ()
-    inputs_cut: int = 0
-    together: Together | None = None
-
-    @property
-    def plain(self) -> TriedStart:
-        """The tuning that started from sampled vocabulary, which the others are compared with."""
-        return self.tries[0]
 
 
 def adapt(
@@ -197,7 +126,9 @@ def adapt(
             backbone.to(device)
             adaptation = _Adaptation(examples, library, recipe, starts, backbone, choices, terminal, autocast)
             found = adaptation.search(work)
-            adaptation.save(found, out)
+            how: dict[str, Any] = {"seed": choices.seed, "steps": choices.steps, "learning_rate": adaptation.rate}
+            how["library"] = library.folder.name if library is not None else None
+            save(found, examples, backbone, recipe, how, out)
         except UserError:
             shutil.rmtree(work, ignore_errors=True)  # the same command would fail again
             raise
@@ -280,9 +211,9 @@ class _Adaptation:
         starts = [*starts, *more_starts(self.backbone, len(starts[0].prompt), self.recipe.seed, missing)]
         data = self.examples.data(self.choices.batch_size or self.recipe.batch_size, self.choices.seed)
         tries = self._tune(data, starts, work)
-        found = AdaptResult(tries, _best(tries), tries[0].tuned.key if key is None else key, labels=self.labels)
+        found = AdaptResult(tries, ranked(tries)[0], tries[0].tuned.key if key is None else key, labels=self.labels)
         if self.choices.ensemble > 1:
-            found.together = Together(_ranked(tries)[: self.choices.ensemble])
+            found.together = Together(ranked(tries)[: self.choices.ensemble])
         self._score(found, data)
         return found
 
@@ -360,69 +291,3 @@ class _Adaptation:
         references = [row.targets for row in rows]
         score = metrics.score(self.examples.task.metric, [one.text for one in told], references, self.backbone.pieces)
         return score, [score for score, _ in own]
-
-    def save(self, found: AdaptResult, out: Path) -> None:
-        examples, backbone, chosen = self.examples, self.backbone, found.chosen
-        assert chosen.tuned.value is not None
-        known = backbone_facts(backbone.config)
-        facts = known | {
-            "fingerprint": backbone.fingerprint,
-            "method": "adapt",
-            "task": examples.task.name,
-            "metric": examples.task.metric,
-            "labels": list(examples.task.labels),
-            "answers": "labels" if self.labels else "free",
-            "seed": self.choices.seed,
-            "step": chosen.tuned.best_step,
-            "dev_score": chosen.tuned.dev_score,
-            "start": chosen.start,
-            "similarity": chosen.similarity,
-            "library": self.library.folder.name if self.library else None,
-            "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
-            **backbone.options.remembered,
-            "steps": self.choices.steps,
-            "learning_rate": self.rate,
-            "tried": [
-                {
-                    "start": one.start,
-                    "task": one.task,
-                    "similarity": one.similarity,
-                    "dev_score": one.tuned.dev_score,
-                    "dev_loss": one.tuned.dev_loss,
-                    "step": one.tuned.best_step,
-                }
-                for one in found.tries
-            ],
-        }
-        if examples.template:
-            facts["template"] = examples.template
-        if found.test is not None:
-            facts |= {"test_score": found.test[0], "test_score_from_sampled_vocabulary": found.test[1]}
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with new_folder(out) as fresh:
-            save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts, prompt_card)
-            if found.key is not None:
-                of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
-                of_key["recipe"] = asdict(self.recipe)
-                save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
-            for number, one in enumerate(found.together.members if found.together else (), start=1):
-                assert one.tuned.value is not None
-                own = {name: value for name, value in facts.items() if name not in _OF_THE_CHOSEN}
-                own |= {"start": one.start, "similarity": one.similarity, "step": one.tuned.best_step}
-                own["dev_score"] = one.tuned.dev_score
-                save_prompt(fresh / ENSEMBLE / str(number), one.tuned.value, backbone.name, backbone.decoder_only, own)
-            for split, rows in found.outputs.items():
-                write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
-            write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
-
-
-def _best(tries: list[TriedStart]) -> TriedStart:
-    return _ranked(tries)[0]
-
-
-def _ranked(tries: list[TriedStart]) -> list[TriedStart]:
-    """The highest dev score first; of equal ones the lowest dev loss, which tells more on a few examples."""
-    good = [one for one in tries if one.tuned.value is not None]
-    if not good:
-        raise UserError(f"no tuning came to an end; from {tries[0].start}: {tries[0].tuned.ended}")
-    return sorted(good, key=lambda one: (-one.tuned.dev_score, one.tuned.dev_loss))

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.run import ENSEMBLE, AdaptResult, Together
+from mpt.adapt.result import AdaptResult, Together
+from mpt.adapt.saving import ENSEMBLE
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.usage import command, plain_lines
 from mpt.backbone.model import FrozenBackbone

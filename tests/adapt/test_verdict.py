@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.run import AdaptResult, TriedStart, _best
+from mpt.adapt.result import AdaptResult, TriedStart, ranked
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.tuning import Tuned
 from mpt.adapt.verdict import foreign, verdict
@@ -33,7 +33,7 @@ def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Exampl
 
 
 def said(*tries: TriedStart, test: tuple[float, float] | None = None, **options: Any) -> str:
-    found = AdaptResult(list(tries), _best(list(tries)), torch.zeros(2, 3), test)
+    found = AdaptResult(list(tries), ranked(tries)[0], torch.zeros(2, 3), test)
     return "\n".join(verdict(found, examples(test=2 if test else 0, **options), BACKBONE))
 
 
@@ -56,8 +56,8 @@ def test_sampled_vocabulary_may_be_best_and_then_there_is_no_gain():
 
 
 def test_equal_scores_are_decided_by_the_loss():
-    assert _best([attempt(SAMPLED, 0.9, 0.3), attempt("one", 0.9, 0.2)]).start == "one"
-    assert _best([attempt(SAMPLED, 0.9, 0.2), attempt("one", 0.9, 0.2)]).start == SAMPLED
+    assert ranked([attempt(SAMPLED, 0.9, 0.3), attempt("one", 0.9, 0.2)])[0].start == "one"
+    assert ranked([attempt(SAMPLED, 0.9, 0.2), attempt("one", 0.9, 0.2)])[0].start == SAMPLED
     assert "the lower dev loss decided" in said(attempt(SAMPLED, 0.9, 0.3), attempt("one", 0.9, 0.2))
 
 
