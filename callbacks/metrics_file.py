@@ -13,7 +13,7 @@ from mpt.util.files import check_below
 
 class MetricsFile(Callback):
     """Appends one JSON line per evaluation, ``{"step": …, "dev/score": …}``, to a file in the run's folder; where there
-    is none, one line every ``log_every_n_steps`` with the training loss.
+    is none, one line every ``log_every_n_steps`` with the training loss. What is evaluated without a fit is not in it.
 
     A resumed run drops the lines of steps it is about to repeat, and a test that comes to the same is not told twice,
     so the file reads as if nothing had happened.
@@ -41,7 +41,8 @@ class MetricsFile(Callback):
             self._append(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
+        # An evaluation by itself (mpt validate) is no step of the run.
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._append(trainer)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -129,7 +129,14 @@ class OtherLanguages(Callback):
             if not isinstance(own, FewShotData):
                 raise UserError(f"OtherLanguages goes with FewShotData, not with {type(own).__name__}")
             data = FewShotData(
-                task, own.root, own.seed, own.k, own.metric, test_examples=self.test_examples, test_choice="spread"
+                task,
+                own.root,
+                own.seed,
+                own.k,
+                own.metric,
+                task_prefix=own.task_prefix,
+                test_examples=self.test_examples,
+                test_choice="spread",
             )
             data.setup()
             assert data.task is not None

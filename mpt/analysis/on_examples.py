@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +19,19 @@ from mpt.analysis.transfers import Transfers
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.fewshot.files import find_task, load_fewshot
+from mpt.data.modules.text_data import prefix_of
 from mpt.data.tasks.task import FewShot
 from mpt.library.library import Library
 from mpt.prompt.files import load_prompt
 from mpt.record.folder import RunFolder
+from mpt.record.options import RunOptions
 from mpt.util.errors import UserError
 
 LOSS, LEEP, NEURONS = "train loss", "LEEP", "neurons"
 _ROWS = 32
 """Examples that are read at once."""
 
-_READ = ("max_input_length", "max_target_length", "chat_template")
+_READ = ("max_input_length", "max_target_length", "chat_template", "quantization", "revision")
 """What a key's facts say of how the model reads."""
 
 Told = Callable[[int, int], None]
@@ -52,7 +54,6 @@ def measured_on_examples(
         UserError: the targets' data or the backbone are gone.
     """
     first = load_prompt(transfers.keys[keys.targets[0]])
-    data = {place: _data(transfers.keys[place]) for place in keys.targets}
     known = {name: first.facts[name] for name in _READ if name in first.facts}
     try:
         backbone = FrozenBackbone(first.backbone, BackboneOptions(**known))
@@ -63,7 +64,8 @@ def measured_on_examples(
     if backbone.fingerprint != first.facts.get("fingerprint"):
         raise UserError(f"{first.backbone} has other weights than those that the study's keys were learned on")
     entries = {entry.name: entry for entry in library.entries()}
-    labels = [_labels(data[keys.targets[0]]["root"], entries[name].task) for name in keys.sources]
+    root = _options(transfers.keys[keys.targets[0]]).said("data.root")
+    labels = [_labels(root, entries[name].task) for name in keys.sources]
     found: dict[str, dict[tuple[str, int, str], float]] = {LOSS: {}, LEEP: {}, NEURONS: {}}
     activity = activities(backbone, keys.all)
     overlap = torch.nn.functional.normalize(activity, dim=1)
@@ -71,7 +73,7 @@ def measured_on_examples(
     count = len(keys.targets) * len(keys.sources)
     values = [library.value(entries[name]) for name in keys.sources]
     for i, (target, seed) in enumerate(keys.targets):
-        draw = load_fewshot(**data[target, seed])
+        draw = _draw(transfers.keys[target, seed])
         for j, (name, value) in enumerate(zip(keys.sources, values, strict=True)):
             place = (target, seed, name)
             found[LOSS][place] = -mean_loss(backbone, value, draw)
@@ -81,11 +83,20 @@ def measured_on_examples(
     return {by: transfers.with_similarities(by, table) for by, table in found.items()}
 
 
-def _data(key: Path) -> dict[str, Any]:
-    """What the run of a target's key learned on, for :func:`mpt.data.fewshot.files.load_fewshot`."""
-    options = RunFolder(key.parent).options()
+def _options(key: Path) -> RunOptions:
+    """Of the run that made a target's key."""
+    return RunFolder(key.parent).options()
+
+
+def _draw(key: Path) -> FewShot:
+    """What the run of a target's key learned on, its inputs behind the task's name where they were so there."""
+    options = _options(key)
     names = ("root", "task", "seed", "k", "metric")
-    return {name: options.said(f"data.{name}") for name in names}
+    draw = load_fewshot(**{name: options.said(f"data.{name}") for name in names})
+    if not options.said("data.task_prefix"):
+        return draw
+    before = prefix_of(draw.task.name)
+    return replace(draw, train=[replace(one, input=before + one.input) for one in draw.train])
 
 
 def _labels(root: str, task: str) -> Sequence[str]:

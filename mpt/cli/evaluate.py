@@ -60,7 +60,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         terminal.print(f"{table.file.name}: {sentence}")
     predictor = open_prompts(folders, options, terminal, usual)
     prompts = predictor.prompts
-    check_together(prompts)
+    check_together(prompts, options.ensemble)
     metric = options.metric or prompts[0].metric
     if metric is None:
         raise UserError(f"prompt {folders[0]} does not say its task's metric; give --metric")

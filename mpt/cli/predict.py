@@ -158,14 +158,20 @@ def labelled_rows(path: Path, options: argparse.Namespace, usual: str | None = N
     Args:
         usual: see :func:`usual_input`.
     """
+    from mpt.data.tables.labelled import labelled
     from mpt.data.tables.own_task import read_own_task
     from mpt.data.tables.rows import RowTable, column_names, read_rows
+    from mpt.data.tables.texts import open_texts
     from mpt.util.yaml_file import is_yaml
 
     if is_yaml(path):
         own = read_own_task(path)
         return RowTable(path, list(own.told), own.rows("test"))
     column = options.input
+    if set(column or usual or "") & set("{}"):
+        table = open_texts(path, column, options.header, options.encoding, usual)
+        if not table.input.is_cell:  # as mpt predict reads such a file
+            return labelled(table, options.output)
     if column is None and usual and usual in column_names(path, options.encoding):
         column = usual
     return read_rows(path, column, options.output, options.header, options.encoding)
@@ -191,7 +197,7 @@ def _predict(options: argparse.Namespace) -> None:
     if options.prompt_column is not None and options.prompt_column not in table.names:
         near = nearest(options.prompt_column, table.names)
         raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")
-    rows = sum(1 for _ in table.rows())  # whatever is wrong with a row is told now, not after hours
+    table, rows = table.looked_through()  # whatever is wrong with a row is told now, not after hours
     begin = time.monotonic()
     from mpt.backbone.device import device_words
     from mpt.present.progress import CountProgress
@@ -209,7 +215,7 @@ def _predict(options: argparse.Namespace) -> None:
     if options.prompt_column is not None:
         check_named(predictor, table, options.prompt_column)
     else:
-        check_together(predictor.prompts)
+        check_together(predictor.prompts, options.ensemble)
     labels = {prompt.labels for prompt in predictor.prompts}
     kind = _KINDS[out.suffix.lower()] if out else "csv" if table.kind == "text" else table.kind
     columns = AnswerRows(table, kind, next(iter(labels)) if len(labels) == 1 else (), any(labels))

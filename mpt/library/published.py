@@ -8,7 +8,7 @@ from typing import Any
 
 from mpt.util.reading import read_json
 
-_MODELS = ("base_model_name_or_path", "backbone")
+_MODELS = ("base_model_name_or_path", "backbone", "recycled_from")
 """Keys by which the JSON files of prompts and libraries name a model, which may be a folder."""
 
 

@@ -65,10 +65,16 @@ class RunFolder:
         """Rename the folder of an earlier run, if it is one, so that a new one neither mixes with it nor loses it."""
         if not self.config.is_file():
             return False
-        name, number = self.path.name, 1
-        while self.path.with_name(f"{name}.{number}").exists():
+        place, number = Path(os.path.abspath(self.path)), 1
+        if Path.cwd().is_relative_to(place.resolve()):
+            raise UserError(
+                f"{self.path} holds an earlier run and is the folder that you are in, which cannot be renamed; name "
+                "another by --trainer.default_root_dir"
+            )
+        name = place.name
+        while place.with_name(f"{name}.{number}").exists():
             number += 1
-        os.rename(self.path, self.path.with_name(f"{name}.{number}"))
+        os.rename(place, place.with_name(f"{name}.{number}"))
         print(f"an earlier run in {self.path} was kept as {name}.{number}")
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mpt.present.csv_text import csv_text
 from mpt.present.heatmap import draw_heatmap
@@ -29,8 +31,8 @@ def best_of(outcomes: Sequence[TrialOutcome]) -> TrialOutcome | None:
 
 
 def as_options(values: Values) -> str:
-    """Values as options of ``mpt fit``."""
-    return " ".join(f"--{name}={_word(value)}" for name, value in values.items())
+    """Values as options of ``mpt fit``, as a shell takes them."""
+    return shlex.join(f"--{name}={_word(value)}" for name, value in values.items())
 
 
 def sheet(outcomes: Sequence[TrialOutcome], notes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
@@ -119,7 +121,7 @@ def show(
     console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], names: Sequence[str]
 ) -> None:
     """Print the trials, best first: number, options, ARG and its deviation, seconds, what is to be said."""
-    shown = Table(title=title, title_justify="left", title_style="bold")
+    shown = Table(title=Text(title), title_justify="left", title_style="bold")
     for column in (*names, "ARG (%)", "s", ""):
         shown.add_column(column, justify="left" if column == "" else "right", no_wrap=column != "")
     place = {column: i for i, column in enumerate(columns)}
@@ -127,7 +129,7 @@ def show(
         arg, std = row[place["arg"]], row[place["arg_std"]]
         text = "-" if arg is None else f"{arg:+.1f}" + ("" if std is None else f" ± {std:.1f}")
         cells = [*(row[place[name]] for name in names), text, f"{row[place['seconds']]:.0f}", row[place["note"]]]
-        shown.add_row(*cells, style="bold" if number == 0 and arg is not None else None)
+        shown.add_row(*(Text(str(cell)) for cell in cells), style="bold" if number == 0 and arg is not None else None)
     console.print(shown)
 
 

@@ -21,6 +21,7 @@ from mpt.study.run.results import read_record, refuse_strange
 from mpt.study.scores.gains import gains, target_gains
 from mpt.study.scores.scores import choose
 from mpt.study.spec.methods import Method
+from mpt.study.spec.settings import settings
 from mpt.study.spec.study import Study, Variant, load_study
 from mpt.sweep.sampling import Values
 from mpt.util.errors import UserError
@@ -62,7 +63,8 @@ class TrialSetup:
                     f"{self.study.file}: the setting {variant.name} sets {fixed[0]} itself, over any trial's"
                 )
         overrides = {**upstream.overrides, **values}
-        return Method(self.name(values), self.method.downstream, replace(upstream, overrides=overrides))
+        own_upstream = replace(upstream, overrides=overrides)
+        return replace(self.method, name=self.name(values), upstream=own_upstream, family="", varied={})
 
     def name(self, values: Values) -> str:
         """A trial's name and folder: the method and the last word and value of each option."""
@@ -142,21 +144,22 @@ def prepare(
     once = (chosen.upstream.seeds or tuple(seeds) or study.seeds)[:1]
     chosen = replace(chosen, upstream=replace(chosen.upstream, seeds=once))
     given, variants = _setting(study, setting)
+    sources = _sources(study, given, variants)
     out = out or Path("runs") / "sweeps" / (study.name if not setting else f"{study.name}-{setting}")
     refuse_strange(out)
     if tuple(tasks) == (TARGETS,):
         tasks = study.targets or load_partition(given).target
-        validation = _written(given, tasks, out)
+        validation = _written(given, sources, tasks, out)
     else:
-        validation = _validation(given, tasks, out)
+        validation = _validation(given, sources, tasks, out)
     study = replace(
         study,
         name=f"{study.name}-validation",
         partitions=(str(validation),),
-        variants=tuple(replace(variant, partition=str(validation)) for variant in variants),
+        variants=tuple(replace(variant, partition=str(validation), sources=()) for variant in variants),
         targets=(),
         # By name, so that the runs do not know the file just written, and a moved folder is still the same.
-        sources=study.sources or load_partition(given).source,
+        sources=load_partition(str(validation)).source,
         only=(),
         seeds=tuple(seeds) or study.seeds,
         methods=(methods[study.baseline],),
@@ -195,7 +198,14 @@ def _setting(study: Study, setting: str) -> tuple[str, tuple[Variant, ...]]:
     return names[setting or next(iter(names))]
 
 
-def _validation(given: str, tasks: Sequence[str], out: Path) -> Path:
+def _sources(study: Study, given: str, variants: Sequence[Variant]) -> Sequence[str]:
+    """What the method learns on in the study itself: of mixtures, all but the study's own targets."""
+    variants = variants or [Variant("", given)]
+    (own,) = settings(replace(study, variants=tuple(variants), only=()), strict=False)
+    return own.sources
+
+
+def _validation(given: str, sources: Sequence[str], tasks: Sequence[str], out: Path) -> Path:
     """A partition in the sweep's folder whose targets are another's validation tasks, or tasks of no part of it."""
     partition = load_partition(given)
     tasks = tuple(tasks) or partition.validation
@@ -209,14 +219,14 @@ def _validation(given: str, tasks: Sequence[str], out: Path) -> Path:
             f"{used[0]} is a {partition.part_of(used[0])} task of {partition.name}; rates chosen on it would be chosen "
             "on what is learned or measured: validate on tasks that are neither"
         )
-    return _written(given, tasks, out)
+    return _written(given, sources, tasks, out)
 
 
-def _written(given: str, tasks: Sequence[str], out: Path) -> Path:
-    """The partition with other targets, in the sweep's folder."""
+def _written(given: str, sources: Sequence[str], tasks: Sequence[str], out: Path) -> Path:
+    """The partition with other targets and without them among its sources, in the sweep's folder."""
     partition = load_partition(given)
     path = out / f"{partition.name}-validation.yaml"
-    content = {"source": list(partition.source), "target": list(tasks)}
+    content = {"source": [task for task in sources if task not in tasks], "target": list(tasks)}
     head = f"# Validation tasks of {partition.name} in the place of its targets; written by mpt sweep\n"
     write_text(path, head + yaml.safe_dump(content, sort_keys=False))
     return path

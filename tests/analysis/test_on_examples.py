@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+import yaml
 
-from mpt.analysis.on_examples import activities, leep, leep_of, mean_loss
+from mpt.analysis.on_examples import _draw, activities, leep, leep_of, mean_loss
+from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example, FewShot, Task
 
 
@@ -53,6 +55,18 @@ def test_losses_and_labels_are_those_of_each_example_alone(kind, load_backbone):
     wanted = leep_of(torch.stack(rows).double(), right)
     assert leep(backbone, prompt, draw(), ["red", "blue", "green"]) == pytest.approx(wanted, rel=1e-4)
     assert math.isnan(leep(backbone, prompt, draw(), ())) and math.isnan(leep(backbone, prompt, draw(labels=()), ["a"]))
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_examples_are_read_as_the_targets_key_was_learned(prefix, tmp_path):
+    said = {"task": "syn-age-post", "root": "synthetic", "seed": 13, "task_prefix": prefix}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": {"class_path": "FewShotData", "init_args": said}}))
+    data = FewShotData(**said)
+    data.setup()
+    batch = next(iter(data.train_dataloader()))
+    inputs = [one.input for one in _draw(tmp_path / "prompt").train]
+    assert all(one.startswith("[syn-age-post] ") == prefix for one in inputs)
+    assert set(batch.inputs) <= set(inputs) and len(inputs) == len(data.fewshot.train)
 
 
 def test_a_neuron_is_active_where_its_feature_is_above_nothing(load_backbone):

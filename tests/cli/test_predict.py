@@ -195,6 +195,51 @@ def test_a_column_of_that_name_is_kept(folders, tmp_path):
     assert row[:2] == ['he said "no"', "old"] and row[2] in task_data(TASKS[0]).labels
 
 
+def test_answers_to_answers_keep_every_column_and_key(folders, tmp_path):
+    path = tmp_path / "new.jsonl"
+    rows = [{"text": "one", "n": 1}, {"text": "two", "prediction": "mine", "note": None}, {"text": "three", "n": "x"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for times in range(1, 4):
+        run(["predict", folders[0], str(path), "--out", str(tmp_path / f"{times}.jsonl"), "--input", "text"])
+        path = tmp_path / f"{times}.jsonl"
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+        assert all({**now, **then} == now for now, then in zip(found, rows, strict=True))
+        rows = found
+        assert all(row["mpt_" * times + "prediction"] for row in found)
+    run(["predict", folders[0], str(tmp_path / "new.jsonl"), "--out", str(tmp_path / "new.csv"), "--input", "text"])
+    cells = [(row["n"], row["prediction"], row["note"]) for row in read(tmp_path / "new.csv")]
+    assert cells == [("1", "", ""), ("", "mine", ""), ("x", "", "")]
+    run(["predict", folders[0], str(tmp_path / "new.csv"), "--out", str(tmp_path / "again.csv"), "--input", "text"])
+    head = (tmp_path / "again.csv").read_text().splitlines()[0].split(",")
+    assert len(set(head)) == len(head) and "mpt_mpt_prediction" in head
+
+
+def test_half_a_sign_in_any_key_is_told_before_a_row_is_answered(folders, tmp_path, capsys):
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"text": "one", "note": "x"}\n{"text": "two", "note": ["\\ud83d"]}\n')
+    assert "new.jsonl, line 2 holds half of a sign" in refused(["predict", folders[0], path], capsys)
+
+
+def test_evaluate_and_calibrate_read_the_texts_that_the_prompt_was_learned_on(tmp_path, monkeypatch, capsys):
+    """Against predict on the same file, which reads them by the prompt's template over two columns."""
+    folder = str(labelled(tmp_path, TASKS[2], template="{title} {text}"))
+    monkeypatch.chdir(tmp_path)
+    examples = task_data(TASKS[2]).fewshot.test[:30]
+    parts = [(*one.input.split(" ", 1), one.targets[0]) for one in examples]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["title", "text", "label"], *parts])
+    run(["predict", folder, "a.csv", "--out", "out.csv"])
+    right = [row["prediction"] == row["label"] for row in read(tmp_path / "out.csv")]
+    for number, more in enumerate(([], ["--input", "{title} {text}"])):
+        run(["evaluate", folder, "a.csv", "--metric", "ACC", "--out", f"{number}.json", *more])
+        assert json.loads((tmp_path / f"{number}.json").read_text())["score"] == sum(right) / len(right)
+    run(["evaluate", folder, "a.csv", "--input", "text", "--metric", "ACC", "--out", "other.json"])
+    capsys.readouterr()
+    run(["evaluate", folder, "a.csv", "--calibrate", "a.csv"])
+    told = capsys.readouterr().out
+    assert "the texts are '{title} {text}'" in told and "temperature" in told
+
+
 def test_evaluate_tells_what_predict_got_right(folders, tmp_path, capsys):
     path, report = tmp_path / "test.csv", tmp_path / "report.json"
     examples = task_data(TASKS[1]).fewshot.test[:40]
@@ -272,6 +317,7 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
         (["predict", "FOLDER", "OTHER", "FILE"], "no vote can join them"),
         (["predict", "FOLDER", "FILE", "--labels", "a", "b", "--free"], "--labels and --free contradict one another"),
         (["predict", "FOLDER", "FILE", "--backbone", "nowhere"], "nowhere"),
+        (["predict", "FOLDER", "OTHER", "FILE", "--free", "--ensemble", "mean"], "what is written has none; give vote"),
         (["predict", "FOLDER", "FILE", "--free", "--contextual"], "has no labels, whose probabilities"),
         (["predict", "FOLDER", "FILE", "--max-input-length", "0"], "--max-input-length must be at least 1"),
         (["predict", "FOLDER", "FILE", "--prompt-column", ""], "has no column '' for --prompt-column"),

@@ -117,6 +117,23 @@ def test_a_second_fit_in_a_folder_is_refused(how, mpt, done, model_folder):
     assert files(done / "run") == before and [path.name for path in done.glob("run*")] == ["run"]
 
 
+def test_the_folder_that_one_is_in_is_not_renamed_under_ones_feet(mpt, done, model_folder, monkeypatch):
+    before = files(done / "run")
+    monkeypatch.chdir(done / "run")
+    for here in (".", "../run"):
+        ended = mpt("fit", *CONFIG, *small_fit(model_folder("t5"), done / "data", here))
+        assert ended.code == 2 and "is the folder that you are in, which cannot be renamed" in ended.err
+    assert files(done / "run") == before and [path.name for path in done.glob("run*")] == ["run"]
+
+
+def test_an_evaluation_by_itself_is_no_step_of_the_run(mpt, done, model_folder, tmp_path):
+    shutil.copytree(done / "run", tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_text()
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run")
+    assert mpt("validate", *CONFIG, *options).code == 0
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
+
+
 def test_a_hold_ends_with_its_process(tmp_path):
     code = "import os, sys; from pathlib import Path; from mpt.util.files import held\n"
     code += "with held(Path(sys.argv[1]), 'x'): print('held', flush=True); input()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mpt.library import download
 from mpt.library import share as hub_module
 from mpt.library.entry import Entry
 from mpt.library.library import Library
+from mpt.library.published import published
 from mpt.library.recipe import KeyRecipe
 from mpt.library.share import pull, push
 from mpt.util.errors import UserError
@@ -57,6 +59,12 @@ def test_a_path_of_this_machine_stays_here(model, hub, tmp_path):
     assert found(Library.open("hub:me/prompts")) == found(library)
     assert len(push(library, "me/prompts").there) == len(pull("me/prompts", library.folder).there) == 5
     assert Library.open(library.folder).recipe.backbone == model
+
+
+def test_where_a_prompt_was_recycled_from_is_told_without_the_path(tmp_path):
+    facts = {"backbone": "t5", "recycled_from": "/home/jane/models/old-t5"}
+    (tmp_path / "mpt.json").write_text(json.dumps(facts))
+    assert json.loads(published(tmp_path / "mpt.json")) == {"backbone": "t5", "recycled_from": "old-t5"}
 
 
 def test_a_pull_does_not_compare_all_entries_with_all(hub, tmp_path, monkeypatch):

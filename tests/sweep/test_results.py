@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mpt.present.terminal import console
 from mpt.sweep import results
-from mpt.sweep.results import as_options, best_of, draw
+from mpt.sweep.results import as_options, best_of, draw, show
 from mpt.sweep.trial import TrialOutcome
 
 BENCH: Any = SimpleNamespace(study=SimpleNamespace(baseline="PT"))
@@ -70,3 +72,17 @@ def test_the_best_is_the_first_of_the_highest_that_have_arg():
     rows = [trial(1, a=1), trial(math.nan, "it diverged", a=2), trial(3, a=3e-05, b="x"), trial(3, a=4)]
     assert best_of(rows) is rows[2] and best_of(rows[1:2]) is None
     assert as_options(rows[2].values) == "--a=3e-05 --b=x"
+    assert shlex.split(as_options({"a": ["x", "y"], "b": "c d"})) == ['--a=["x", "y"]', "--b=c d"]
+
+
+def test_what_is_said_of_a_trial_is_shown_as_it_is(capsys):
+    row = {
+        "x": 1,
+        "arg": None,
+        "arg_std": None,
+        "seconds": 2.0,
+        "note": "shape [batch, rows] of [/tmp/a.yaml] is wrong",
+    }
+    show(console(), "[/sweep]", list(row), [list(row.values())], ["x"])
+    told = capsys.readouterr().out
+    assert row["note"] in told and "[/sweep]" in told

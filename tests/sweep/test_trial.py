@@ -180,6 +180,42 @@ def test_targets_that_were_made_for_choosing(file, tmp_path):
     assert {cell.target for cell in plan(bench.with_trials([RATES]), bench.out)} == {None, "ag_news"}
 
 
+SMALL = {
+    "name": "small",
+    "backbone": "mpt-tiny",
+    "root": "synthetic",
+    "partition": "part.yaml",
+    "sources": ["mix.yaml"],
+    "seeds": [13],
+    "methods": {
+        "PT": {"downstream": {"config": "prompt_tuning"}},
+        "FoMAML": {"upstream": {"config": "fomaml"}, "downstream": {"config": "prompt_tuning"}},
+    },
+}
+
+
+def test_of_a_mixture_neither_validation_tasks_nor_the_studys_targets_are_learned_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = {"source": ["syn-size-ad"], "target": ["syn-age-post"], "validation": ["syn-size-caption"]}
+    mixed = ["syn-size-ad", "syn-colour-poem", "syn-age-post", "syn-size-caption"]
+    for name, content in (("part", parts), ("mix", {"tasks": mixed}), ("small", SMALL)):
+        Path(f"{name}.yaml").write_text(yaml.safe_dump(content))
+    for tasks in ([], ["targets"]):
+        bench = prepare(Path("small.yaml"), "FoMAML", Path("out"), tasks=tasks)
+        first, *others = plan(bench.with_trials([RATES]), bench.out)
+        learned = '["syn-size-ad", "syn-colour-poem"' + (', "syn-size-caption"]' if tasks else "]")
+        assert f"--data.tasks={learned}" in first.arguments
+        assert {cell.target for cell in others} == {"syn-age-post" if tasks else "syn-size-caption"}
+
+
+def test_a_trial_of_a_method_that_retrieves_retrieves(tmp_path):
+    file = find_config("studies/synthetic_retrieved_sources")
+    bench = prepare(file, "MAML-lowest", tmp_path / "out")
+    cells = plan(bench.with_trials([{"model.optimizer.lr": 0.5}]), bench.out)
+    first = next(cell for cell in cells if cell.key.startswith("MAML-lowest-lr0.5/upstream-"))
+    assert "--data.retrieved.order=lowest" in first.arguments and first.needs[0].startswith("embedding/")
+
+
 def test_workers_know_of_no_agent(monkeypatch):
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     monkeypatch.setenv("WANDB_RUN_ID", "r")

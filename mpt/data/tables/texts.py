@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mpt.data.tables.records import FileRecord, FileRecords, blocks, stream_reco
 from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, key_paths, like_names
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
+from mpt.util.reading import is_writable
 
 _USUAL = "template in the prompt's mpt.json"
 _NAME = re.compile(r"[^\W\d][\w.-]{0,29}")
@@ -40,7 +42,7 @@ class TextTable:
     Attributes:
         file: where it is.
         kind: ``csv``, ``tsv``, ``json``, or ``text``: a text a line.
-        names: of a table's columns.
+        names: of a table's columns; the keys of a JSON file's first object, or of all (:meth:`looked_through`).
         input: the texts, as columns or keys make them.
         told: what was made of the file, a sentence each.
         delimiter: of a CSV.
@@ -73,6 +75,24 @@ class TextTable:
         places = {} if self.kind == "json" else {name: self.names.index(name) for name in self.input.columns}
         for record in records:
             yield self._object(record) if self.kind == "json" else self._row(record, places)
+
+    def looked_through(self) -> tuple[TextTable, int]:
+        """The same with the keys of all objects for names, and how many rows there are.
+
+        Raises:
+            UserError: whatever is wrong with a row, before any is answered.
+        """
+        names, count = dict.fromkeys(self.names), 0
+        for row in self.rows():
+            count += 1
+            if isinstance(row.cells, dict):
+                names |= dict.fromkeys(row.cells)
+                if not is_writable(json.dumps(row.cells, ensure_ascii=False)):
+                    raise UserError(
+                        f"{self.file}, line {row.line} holds half of a sign such as an emoji (\\ud800 to \\udfff), "
+                        "which is no text; give the whole sign, or none"
+                    )
+        return replace(self, names=list(names)), count
 
     def _row(self, record: FileRecord, places: Mapping[str, int]) -> TextRow:
         cells, width = record.cells, len(self.names)

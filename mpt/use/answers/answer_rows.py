@@ -33,8 +33,11 @@ class AnswerRows:
 
     @cached_property
     def prefix(self) -> str:
-        """What stands before the new names, where one of them is a column's already."""
-        return "mpt_" if set(self.table.names) & set(self._new("")) else ""
+        """What stands before the new names, where one of them is a column's already: ``mpt_``, or more of it."""
+        prefix = ""
+        while set(self.table.names) & set(self._new(prefix)):
+            prefix += "mpt_"
+        return prefix
 
     def head(self) -> str:
         """The first line; none of JSON lines."""
@@ -62,8 +65,7 @@ class AnswerRows:
     def _cells(self, row: TextRow) -> list[str]:
         if not isinstance(row.cells, dict):
             return row.cells
-        values = (row.cells.get(name) for name in self.table.names)
-        return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
+        return [_cell(row.cells.get(name)) for name in self.table.names]
 
     def _line(self, cells: Sequence[str]) -> str:
         if self.kind == "tsv" and self.table.kind in ("tsv", "text") and not self.table.quoted:
@@ -72,6 +74,13 @@ class AnswerRows:
         text = io.StringIO()
         csv.writer(text, delimiter="\t" if self.kind == "tsv" else delimiter, lineterminator="\n").writerow(cells)
         return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """A value of JSON in a table; null as what is not there."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _rounded(value: float | None) -> Any:

@@ -43,13 +43,15 @@ def all_together(predictor: Predictor, texts: Sequence[str], joining: Joining) -
     return ensemble([found[at * len(texts) : (at + 1) * len(texts)] for at in range(number)], joining)
 
 
-def check_together(prompts: Sequence[UsedPrompt]) -> None:
+def check_together(prompts: Sequence[UsedPrompt], joining: Joining | None = None) -> None:
     """Refuse an ensemble whose prompts could not give the same answers.
 
     Raises:
-        UserError: their labels differ.
+        UserError: their labels differ, or there are none whose probabilities a mean could be of.
     """
     first = prompts[0]
+    if joining == "mean" and len(prompts) > 1 and not first.labels:
+        raise UserError("--ensemble mean is of labels' probabilities, and what is written has none; give vote")
     if other := next((one for one in prompts if set(one.labels) != set(first.labels)), None):
         said = [f"{one.name} knows {', '.join(one.labels) or 'no labels'}" for one in (first, other)]
         raise UserError(

@@ -17,20 +17,18 @@ def ensemble(answers: Sequence[Sequence[Answer]], by: Joining = "vote") -> list[
     Args:
         answers: of each prompt its B.
         by: ``vote`` takes what most prompts answer, of equally many votes what is likelier in the mean, or else what
-            the first of the prompts answers, and a probability is a share of the votes; ``mean`` takes the label whose
-            probability is highest in the mean.
+            the first of the prompts answers, and a label's probability is its share of the votes; ``mean`` takes the
+            label whose probability is highest in the mean.
     """
-    rows = zip(*answers, strict=True)
-    return [_vote(each) if by == "vote" or not each[0].probabilities else _mean(each) for each in rows]
+    return [_vote(each) if by == "vote" else _mean(each) for each in zip(*answers, strict=True)]
 
 
 def _vote(answers: Sequence[Answer]) -> Answer:
     votes = Counter(answer.text for answer in answers)
     mean = _mean(answers).probabilities if answers[0].probabilities else {}
     best = max(votes, key=lambda text: (votes[text], mean.get(text, 0.0)))
-    labels = answers[0].probabilities or votes
-    shares = {label: votes[label] / len(answers) for label in labels}
-    return Answer(best, shares[best], shares if answers[0].probabilities else {})
+    shares = {label: votes[label] / len(answers) for label in answers[0].probabilities}
+    return Answer(best, shares.get(best), shares)
 
 
 def _mean(answers: Sequence[Answer]) -> Answer:

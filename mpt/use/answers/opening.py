@@ -61,7 +61,8 @@ def open_predictor(
         if name not in known and (value := _agreed(stored, name)) is not None:
             known[name] = value
     first = next(iter(stored.values()))
-    known.setdefault("revision", first.facts.get("revision"))
+    if backbone is None:  # elsewhere the commit may have another name; the weights are compared below
+        known.setdefault("revision", first.facts.get("revision"))
     where = backbone or first.backbone
     if not where:
         raise UserError(f"prompt {folders[0]} does not say which model it was learned on; name it by --backbone")
@@ -77,22 +78,28 @@ def open_predictor(
 
 
 def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
-    """What all folders say of an option; None where none says anything."""
+    """What all folders say of an option; None where none says anything.
+
+    One that we wrote and that says nothing of a chat template was learned without.
+    """
     said = {folder: one.facts[name] for folder, one in stored.items() if name in one.facts}
+    if name == "chat_template":
+        said |= {folder: False for folder, one in stored.items() if "fingerprint" in one.facts and folder not in said}
     if len(set(said.values())) > 1:
         one, its = next(iter(said.items()))
         other, others = next((folder, value) for folder, value in said.items() if value != its)
         option = f"--{name.replace('_', '-')}"
+        way = "" if name == "chat_template" else f"say by {option} what holds for all, or "
         raise UserError(
-            f"prompt {one} was learned with {option} {its}, but {other} with {others}; say by {option} what holds for "
-            "all, or use them one after the other"
+            f"prompt {one} was learned with {option} {its}, but {other} with {others}; {way}use them one after the "
+            "other"
         )
     return next(iter(said.values()), None)
 
 
 def _names(folders: Sequence[str]) -> list[str]:
     """The last parts of folders, as many as tell them apart."""
-    parts = [Path(folder.rpartition(":")[2]).expanduser().absolute().parts for folder in folders]
+    parts = [_parts(folder) for folder in folders]
     if twice := next((folder for folder, each in zip(folders, parts, strict=True) if parts.count(each) > 1), None):
         raise UserError(f"prompt {twice} is named twice; name each once")
     names: list[str] = []
@@ -101,6 +108,14 @@ def _names(folders: Sequence[str]) -> list[str]:
         count += 1
         names = ["/".join(each[-count:]) for each in parts]
     return names
+
+
+def _parts(folder: str) -> tuple[str, ...]:
+    """Of a path; of ``LIBRARY:ENTRY`` the library's, and the entry's name."""
+    library, _, name = folder.rpartition(":")
+    if library and not Path(folder).expanduser().exists():
+        return (*Path(library).expanduser().absolute().parts, name)
+    return Path(folder).expanduser().absolute().parts
 
 
 def _check_facts(folder: str, facts: dict[str, Any]) -> None:

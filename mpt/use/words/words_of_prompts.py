@@ -89,7 +89,8 @@ class PromptReader:
         stored = load_prompt(folder)
         words = self._words_of(folder, stored)
         task = str(stored.facts.get("task") or "")
-        known = tuple(labels) or tuple(stored.facts.get("labels") or ()) or _labels(task)
+        own = tuple(stored.facts.get("labels") or ()) or _labels(task)
+        known = tuple(labels) or own
         begun = None if start is None else load_prompt(start).weight
         if begun is not None and begun.shape != stored.weight.shape:
             raise UserError(
@@ -97,7 +98,7 @@ class PromptReader:
                 "prompt has the shape of its start"
             )
         if start is None:
-            begun = start_of(folder, stored, words.vocabulary, known)
+            begun = start_of(folder, stored, words.vocabulary, own or known)
         near = {LEARNED: words.near(stored.weight, known)}
         if begun is not None:
             near[START] = words.near(begun, known)

@@ -13,7 +13,8 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import run
 from mpt.prompt.files import load_prompt
-from mpt.use.answers.opening import open_predictor
+from mpt.use.answers import opening
+from mpt.use.answers.opening import _names, open_predictor
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 
@@ -121,6 +122,28 @@ def test_options_that_prompts_do_not_share_must_be_said(folders, tmp_path):
     with pytest.raises(UserError, match=r"--max-input-length 64, but .* with 32; say by --max-input-length"):
         open_predictor([folders[0], other])
     assert open_predictor([folders[0], other], max_input_length=48).backbone.options.max_input_length == 48
+
+
+def test_with_and_without_a_chat_is_told_though_only_one_says_so(tmp_path):
+    plain, chat = labelled(tmp_path, TASKS[0]), labelled(tmp_path, TASKS[1], chat_template=True)
+    with pytest.raises(UserError, match=r"with --chat-template True, but .* with False; use them one after the other"):
+        open_predictor([plain, chat])
+
+
+def test_entries_of_one_name_in_two_libraries_are_two_prompts():
+    assert _names(["synthetic:a-13", "own/lib:a-13", "own/lib:b-13"]) == ["synthetic/a-13", "lib/a-13", "lib/b-13"]
+    with pytest.raises(UserError, match="prompt lib:a-13 is named twice"):
+        _names(["lib:a-13", "lib:a-13"])
+
+
+def test_a_commit_is_asked_for_where_the_folder_names_it_alone(tmp_path, monkeypatch):
+    folder = labelled(tmp_path, TASKS[0], revision="abc")
+    asked = []
+    monkeypatch.setattr(opening, "FrozenBackbone", lambda name, options: asked.append(options.revision) or 1 / 0)
+    for backbone in (None, "a/copy"):
+        with pytest.raises(ZeroDivisionError):
+            open_predictor([folder], backbone)
+    assert asked == ["abc", None]
 
 
 def test_what_stood_before_every_input_does_so_still(folders, tmp_path):

@@ -122,6 +122,9 @@ def test_the_start_is_the_one_that_the_run_had(init, mpt, tmp_path):
     read = PromptReader().read(tmp_path / "run/prompt", labels=["yes", "no"])
     assert read.init == init and read.moved is not None and read.moved.abs().max() == 0
     assert read.near[START].tokens == read.near[LEARNED].tokens
+    # Words that one asks about are none of the start's.
+    read = PromptReader().read(tmp_path / "run/prompt", labels=["maybe", "never"])
+    assert read.labels == ("maybe", "never") and read.moved is not None and read.moved.abs().max() == 0
     (tmp_path / "run/config.yaml").unlink()
     assert PromptReader().read(tmp_path / "run/prompt", labels=["yes", "no"]).moved is None
 
