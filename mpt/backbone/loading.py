@@ -36,7 +36,8 @@ class BackboneOptions:
         num_beams: 1 is greedy decoding.
         early_stopping: end a search with beams as soon as there are as many ended answers as beams.
         repetition_penalty: divides the positive scores of tokens that an answer holds already, and multiplies the
-            negative ones (Keskar et al. 2019); 1 is none.
+            negative ones (Keskar et al. 2019); 1 is none. As in transformers, what an encoder-decoder's
+            answer begins with is one of them.
         revision: branch, tag or commit of a hub model or a hub's GGUF file.
     """
 

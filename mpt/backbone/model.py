@@ -196,7 +196,10 @@ class Backbone(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Digest of a sample of every weight: one checkpoint's, wherever it lies and in whatever type."""
+        """Digest of a sample of every weight: one checkpoint's, wherever it lies, in float32 or bfloat16.
+
+        Through float16 numbers are rounded twice, and some end elsewhere.
+        """
         digest = hashlib.sha256()
         for name, weight in sorted(self.model.named_parameters()):
             sample = weight.detach().flatten()[:: max(1, weight.numel() // 64)]

@@ -49,12 +49,17 @@ def quantize_loaded(model: Any, quantization: str | None, name: str) -> None:
         to_eight_bits(model, name)
 
 
-def refuse_quantized(quantization: str | None, learner: str) -> None:
+def refuse_rounded(quantization: str | None, dtype: str, learner: str) -> None:
     """Refuse weights that are to be learned.
 
     Raises:
-        UserError: they are quantised.
+        UserError: they are quantised, or of a type in whose rounding most steps are lost.
     """
+    if dtype != "float32":
+        raise UserError(
+            f"{learner} learns the backbone's weights, and most steps are less than what {dtype} rounds off; leave out "
+            "backbone_options.dtype, and for arithmetic in bfloat16 set trainer.precision bf16-mixed"
+        )
     if quantization is not None:
         raise UserError(
             f"{learner} learns the backbone's weights, and quantised ones cannot be learned; leave out "

@@ -178,7 +178,7 @@ class RunCLI(LightningCLI):
                 rows = getattr(self.datamodule, "batch_size", 1)
                 device = self.trainer.strategy.root_device
                 refuse_too_large(self.model.backbone, self.model.prompt_length, rows, device)
-            self.model.make_optimizer()
+            self.model.make_scheduler(self.model.make_optimizer())
             # Asked, not what Lightning made of it: on a CPU it turns 16-mixed into bf16-mixed by itself.
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))

@@ -15,6 +15,7 @@ from mpt.learn.answering import Answering
 from mpt.learn.example_learner import ExampleLearner
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import new_folder
+from mpt.util.reading import read_json
 
 _WEIGHTS = "adapter_model.safetensors"
 
@@ -91,8 +92,16 @@ class Adapter(ExampleLearner):
             raise UserError(f"{folder}: {_WEIGHTS} is missing; a run of {name} leaves it in its folder adapter")
         try:
             weights = load_file(path)
+        except SafetensorError as error:
+            raise UserError(f"{path} does not fit {self.shape}, or is damaged: {one_line(error)}") from error
+        theirs, ours = read_json(folder / "adapter_config.json"), self._adapted[0].peft_config["default"].to_dict()
+        for part in ("peft_type", "lora_alpha", "target_modules", "feedforward_modules"):
+            learned, given = (_plain(config.get(part)) for config in (theirs, ours))
+            if learned != given:
+                raise UserError(f"{folder} was learned with {part} {learned}, not {given}; give what it had")
+        try:
             found: Any = peft.set_peft_model_state_dict(self._adapted[0], weights)
-        except (RuntimeError, SafetensorError) as error:
+        except RuntimeError as error:
             raise UserError(f"{path} does not fit {self.shape}, or is damaged: {one_line(error)}") from error
         if found.unexpected_keys:
             raise UserError(f"{path} changes {found.unexpected_keys[0]}, which {self.backbone_name} does not have")
@@ -101,3 +110,8 @@ class Adapter(ExampleLearner):
     def shape(self) -> str:
         """What a folder's weights must fit, in words."""
         return type(self).__name__
+
+
+def _plain(value: Any) -> Any:
+    """As in a file: PEFT holds names of layers as a set."""
+    return sorted(value) if isinstance(value, set | list) else getattr(value, "value", value)

@@ -53,9 +53,9 @@ def score_predictions(metric: str, rows: Sequence[Prediction], pieces: Tokenize 
     return metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows], pieces)
 
 
-def score_written(metric: str, rows: Sequence[Prediction]) -> dict[str, float]:
+def score_written(metric: str, rows: Sequence[Prediction], pieces: Tokenize | None = None) -> dict[str, float]:
     """``score_written``, a task's metric of what the model wrote, where that is not the prediction anyway."""
     if not rows or any(row.written is None for row in rows):
         return {}
     written = [row.written or "" for row in rows]
-    return {"score_written": metrics.score(metric, written, [row.references for row in rows])}
+    return {"score_written": metrics.score(metric, written, [row.references for row in rows], pieces)}

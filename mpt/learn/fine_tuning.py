@@ -9,7 +9,7 @@ from safetensors.torch import load_model
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone
-from mpt.backbone.quantized import refuse_quantized
+from mpt.backbone.quantized import refuse_rounded
 from mpt.backbone.saving import save_backbone
 from mpt.learn.answering import Answering
 from mpt.learn.example_learner import ExampleLearner
@@ -50,7 +50,7 @@ class FineTuning(ExampleLearner):
         self.start = start
 
     def build(self, labels: tuple[str, ...]) -> None:
-        refuse_quantized(self.backbone_options.quantization, "FineTuning")
+        refuse_rounded(self.backbone_options.quantization, self.backbone_options.dtype, "FineTuning")
         self.backbone = Backbone(self.backbone_name, self.backbone_options)
         self.backbone.check_lengths(0)
         if self.start is not None:

@@ -10,7 +10,7 @@ from transformers.activations import ACT2FN
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone
-from mpt.backbone.quantized import refuse_quantized
+from mpt.backbone.quantized import refuse_rounded
 from mpt.learn.fine_tuning import FineTuning
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.util.errors import UserError
@@ -61,7 +61,7 @@ class LanguageModeling(FineTuning):
     def build(self, labels: tuple[str, ...]) -> None:
         # The same first weights whatever was drawn before.
         torch.manual_seed(self.seed)
-        refuse_quantized(self.backbone_options.quantization, "LanguageModeling")
+        refuse_rounded(self.backbone_options.quantization, self.backbone_options.dtype, "LanguageModeling")
         self.backbone = Backbone(self.backbone_name, self.backbone_options, random_weights=self.from_scratch)
         self.backbone.check_lengths(0)
         if self.positional_heads:

@@ -175,9 +175,11 @@ class Learner(LightningModule, ABC):
         data = getattr(self.trainer, "datamodule", None)
         self.prepare(*known_of(data))
         self.check_targets(data)
-        task = getattr(data, "task", None)
-        if self.answers == "labels" and task is not None and not self.labels:
-            raise UserError(f"model.answers labels: {task.name} has no labels; leave it out")
+        judged = [*getattr(data, "validation_tasks", {}).values()]
+        if (task := getattr(data, "task", None)) is not None:
+            judged.append(replace(task, labels=self.labels))
+        if self.answers == "labels" and (without := [one.name for one in judged if not one.labels]):
+            raise UserError(f"model.answers labels: {without[0]} has no labels; leave it out")
         precision = str(self.trainer.precision)
         refuse_unsafe_dtype(self.backbone.config.model_type, precision)
         if precision.endswith("-true") and precision != "32-true":
@@ -190,7 +192,22 @@ class Learner(LightningModule, ABC):
         optimizer = self.make_optimizer()
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"}}
+        scheduler = self.make_scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def make_scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
+        """The schedule, which is stepped at every step of the optimiser; None if there is none.
+
+        Raises:
+            UserError: it is one that follows a score.
+        """
+        scheduler = None if self.lr_scheduler is None else self.lr_scheduler(optimizer)
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            raise UserError(
+                "model.lr_scheduler ReduceLROnPlateau follows a score, and a learner's schedule its steps; take one "
+                "that does, such as mpt.learn.schedules.WarmupLinear"
+            )
+        return scheduler
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if not isinstance(batch, TextBatch):
@@ -341,8 +358,8 @@ class Learner(LightningModule, ABC):
 
     def _judge(self, prompt: Tensor | None, text: TextBatch, tensors: Batch, task: str | None = None) -> Tensor:
         """Keep a prompt's answers to rows of a dev set, of one task of several or the only one, and log its loss."""
-        if self.answers == "labels":
-            labels = self.labels if task is None else self._data.validation_tasks[task].labels
+        labels = self.labels if task is None else self._data.validation_tasks[task].labels
+        if self.answers == "labels" and labels:
             said, losses = self._likeliest(prompt, tensors, labels, text.targets)
         else:
             answers = self.backbone.answer(prompt, tensors)
@@ -401,7 +418,7 @@ class Learner(LightningModule, ABC):
         if scored is None:
             return {}
         metric, value = scored
-        return {metric: value, "score": value, **score_written(metric, self.outputs)}
+        return {metric: value, "score": value, **score_written(metric, self.outputs, self.backbone.pieces)}
 
     def _report_cut(self) -> None:
         encode = self.backbone.encode

@@ -26,6 +26,7 @@ from mpt.learn.shared_gradient import stop_together
 from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
 from mpt.prompt.reparameterisation import Reparameterisation
+from mpt.prompt.residual import Residual
 from mpt.util.errors import UserError
 from mpt.util.random_state import seed_generators
 
@@ -116,6 +117,8 @@ class MetaPromptTuning(PromptLearner):
     def build_on(self, backbone: FrozenBackbone, labels: tuple[str, ...]) -> None:
         super().build_on(backbone, labels)
         self.algorithm.check_backbone(backbone)
+        if isinstance(self.reparameterisation, Residual):
+            self.algorithm.warn_of_kinks("the reparameterisation Residual")
         if self.learn_inner_lr:
             rows = self.prompt.length if self.learn_inner_lr == "token" else 1
             self.log_inner_lr = nn.Parameter(torch.full((rows,), self.algorithm.inner_lr).log())
@@ -139,7 +142,18 @@ class MetaPromptTuning(PromptLearner):
         known["inner_lr"] = self.algorithm.inner_lr if rate is None else rate.flatten().tolist()
         super().save_learned(folder, known | facts)
 
+    def identity(self, data: Any) -> dict[str, Any]:
+        known = {"algorithm": type(self.algorithm).__name__, "inner steps": self.algorithm.inner_steps}
+        # A rate that is learned is in the checkpoint.
+        rate = {} if self.learn_inner_lr else {"inner rate": self.algorithm.inner_lr}
+        return {**super().identity(data), **known, **rate}
+
     def load_learned(self, folder: Path) -> None:
+        if self.reparameterisation is not None and self.trainer.state.fn == "validate":
+            raise UserError(
+                "mpt validate takes inner steps on what was learned, of which a prompt's folder holds only the prompt "
+                f"that {type(self.reparameterisation).__name__} made of it; what dev scored is in metrics.jsonl"
+            )
         super().load_learned(folder)
         if not self.learn_inner_lr:
             return
@@ -162,6 +176,7 @@ class MetaPromptTuning(PromptLearner):
         for option, value in (
             ("gradient_clip_val", trainer.gradient_clip_val),
             ("accumulate_grad_batches", trainer.accumulate_grad_batches),
+            ("gradient_clip_algorithm", trainer.gradient_clip_algorithm),
         ):
             if value not in (None, 1) or (option == "gradient_clip_val" and value):
                 raise UserError(

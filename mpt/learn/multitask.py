@@ -108,7 +108,9 @@ class MultitaskPromptTuning(PromptLearner, ExampleLearner):
         return each[tensors.labels != IGNORED].mean()
 
     def prompt_for(self, batch: TextBatch) -> Tensor:
-        """The prompt of each row's task, ``[B, P, H]``."""
+        """The prompt of each row's task, ``[B, P, H]``; of tasks that are none of the mixture's, a new task's start."""
+        if not self._places.keys() >= set(batch.tasks):
+            return self.whole
         tasks = self._of(batch)
         scaled: Tensor = self.prompt() * (self.rows[tasks][:, :, None] * self.columns[tasks][:, None, :])
         return scaled

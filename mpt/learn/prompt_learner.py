@@ -1,5 +1,6 @@
 """Base of the learners of one soft prompt: a frozen backbone, the prompt's start, its folder."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,13 @@ class PromptLearner(Learner):
     def identity(self, data: Any) -> dict[str, Any]:
         # The weights decide, not what they are called.
         known = {name: value for name, value in super().identity(data).items() if name != "backbone"}
-        return {**known, "weights": self.backbone.fingerprint, "prompt length": self.prompt_length}
+        known |= {"weights": self.backbone.fingerprint, "prompt length": self.prompt_length}
+        return known if (fixed := self.fixed) is None else {**known, "fixed rows": _digest(fixed)}
+
+    @property
+    def fixed(self) -> Tensor | None:
+        """What the prompt is made of beside what is learned; no checkpoint holds it."""
+        return None if self.reparameterisation is None else self.reparameterisation.fixed
 
     def load_learned(self, folder: Path) -> None:
         stored = load_prompt(folder)
@@ -131,3 +138,8 @@ class PromptLearner(Learner):
     @property
     def starts_learned(self) -> bool:
         return isinstance(self.init, SavedPrompt | Retrieved)
+
+
+def _digest(value: Tensor) -> str:
+    numbers = value.detach().float().cpu().contiguous().numpy()
+    return hashlib.sha256(numbers.tobytes()).hexdigest()[:16]

@@ -64,6 +64,10 @@ class SubPromptTuning(PromptTuning):
     def whole(self) -> Tensor:
         return torch.cat([self.stays, self.prompt()])
 
+    @property
+    def fixed(self) -> Tensor:
+        return self.stays
+
     def behind(self, part: str) -> Tensor:
         """What was learned behind another part of the prompt that was given: a recombination, ``[P, H]``."""
         rows, _ = load_parts(self.before, [part])

@@ -14,7 +14,8 @@ class Mixture(Reparameterisation):
     """``a_0 N + a_1 P_1 + … + a_k P_k``: the prompts P that ``init`` gives stay, N and the weights a are learned.
 
     The weights are the softmax of k + 1 numbers that start from 0. ATTEMPT (its section 3.2) has them from an attention
-    on each input; here they are one task's. Learned are N ``[P, H]`` and one row for the numbers, whose rest is unused.
+    on each input, here they are one task's; and it adds N whole beside the mixture, where here N has its share in it
+    alone. Learned are N ``[P, H]`` and one row for the numbers, whose rest is unused.
 
     Args:
         most_common: how many tokens N's rows are drawn from.
@@ -36,6 +37,10 @@ class Mixture(Reparameterisation):
             raise UserError(f"reparameterisation Mixture: {count} prompts are too many for a model of width {width}")
         self._prompts = prompt.float().cpu()
         return torch.cat([self._new(length, vocabulary), torch.zeros(1, width)])
+
+    @property
+    def fixed(self) -> Tensor:
+        return self._prompts
 
     def weights(self, learned: Tensor) -> Tensor:
         """Of the new prompt and of each of the others, ``[1 + k]``; they sum to 1."""

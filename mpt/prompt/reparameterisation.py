@@ -21,6 +21,11 @@ class Reparameterisation(ABC):
 
     takes_several = False
 
+    @property
+    def fixed(self) -> Tensor | None:
+        """What it holds beside what is learned, if anything: a run that goes on must have the same."""
+        return None
+
     @abstractmethod
     def start(self, prompt: Tensor, vocabulary: InitContext) -> Tensor:
         """What is learned at the start, ``[R, C]``.

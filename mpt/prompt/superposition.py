@@ -13,8 +13,9 @@ from mpt.util.errors import UserError
 class Superposition(Reparameterisation):
     """Each row a learned mixture of the same frozen embeddings: ``W E``, with W ``[P, mixed]`` learned.
 
-    E ``[mixed, H]`` holds the rows that the prompt starts from and, behind them, embeddings of other tokens, drawn
-    among the most common. W starts from the identity, so that the prompt starts where ``init`` says.
+    E ``[mixed, H]`` holds the rows that the prompt starts from and, behind them, embeddings of tokens that are drawn
+    among the most common, some of those rows perhaps among them again. W starts from the identity, so that the prompt
+    starts where ``init`` says.
 
     Args:
         mixed: how many embeddings, m; at least the prompt's rows.
@@ -37,6 +38,10 @@ class Superposition(Reparameterisation):
         drawn = [self._others(others, vocabulary)] if others else []
         self._basis = torch.cat([prompt.float().cpu(), *drawn])
         return torch.eye(len(prompt), self.mixed)
+
+    @property
+    def fixed(self) -> Tensor:
+        return self._basis
 
     def __call__(self, learned: Tensor) -> Tensor:
         self._basis = self._basis.to(learned.device)

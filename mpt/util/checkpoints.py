@@ -97,7 +97,7 @@ def check_same(content: dict[str, Any], now: dict[str, Any], shapes: dict[str, l
         UserError: names all that differs.
     """
     before = content.get("of", {})
-    names = [name for name in now if training or name in ("backbone", "weights", "prompt length")]
+    names = [name for name in now if training or name in ("backbone", "weights", "prompt length", "fixed rows")]
     told = [
         f"{name} {_shown(before[name])} (now {_shown(now[name])})"
         for name in names

@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import load_file
 from support.small_models import t5
 
+from mpt.backbone.loading import BackboneOptions
 from mpt.learn import FineTuning
+from mpt.learn.language_modeling import LanguageModeling
 from mpt.util.errors import UserError
 
 
@@ -50,6 +52,13 @@ def test_from_a_mixture_to_a_target(mpt, root, model_folder, tmp_path):
     # What a start has learned can be tested before anything is tuned.
     untuned = options(model, root, tmp_path / "untuned", **target)
     assert mpt("test", "--config", "fine_tuning", *untuned).code == 0
+
+
+@pytest.mark.parametrize("kind", [FineTuning, LanguageModeling])
+def test_weights_whose_rounding_swallows_the_steps_are_not_learned(kind, model_folder):
+    learner = kind(str(model_folder("t5")), backbone_options=BackboneOptions(dtype="bfloat16"))
+    with pytest.raises(UserError, match=r"most steps are less than what bfloat16 rounds off; leave out .*precision bf16-mixed"):
+        learner.prepare()
 
 
 @pytest.mark.long

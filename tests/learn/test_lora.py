@@ -105,6 +105,14 @@ def test_without_a_step_the_model_itself_is_tested(mpt, model_folder, root, tmp_
         assert row["prediction"] == ["g", "b"][int(scores.argmax())]
 
 
+def test_a_change_is_read_at_the_strength_that_it_was_learned_at(mpt, model_folder, root, tmp_path):
+    run = words(model_folder("llama"), root, tmp_path / "run")
+    assert mpt("fit", "--config", "lora", *run).code == 0
+    ended = mpt("test", "--config", "lora", *run, "--model.alpha", 64)
+    assert ended.code == 2 and "was learned with lora_alpha 16, not 64; give what it had" in ended.err
+    assert mpt("test", "--config", "lora", *run).code == 0
+
+
 def test_mistakes_are_sentences(mpt, model_folder, root, tmp_path):
     for option, value, told in (
         ("model.rank", 0, "model.rank must be at least 1, not 0"),

@@ -153,6 +153,14 @@ def test_no_logging_leaves_no_lines(run, tmp_path):
 
 MISTAKES = {
     "trainer's clipping": ({"trainer__gradient_clip_val": 1.0}, ["trainer.gradient_clip_val", "model.gradient_clip"]),
+    "trainer's way of clipping": (
+        {"trainer__gradient_clip_algorithm": "value"},
+        ["trainer.gradient_clip_algorithm", "meta-gradients"],
+    ),
+    "a schedule that follows a score": (
+        {"model__lr_scheduler": "torch.optim.lr_scheduler.ReduceLROnPlateau"},
+        ["model.lr_scheduler ReduceLROnPlateau", "WarmupLinear"],
+    ),
     "trainer's accumulation": (
         {"trainer__accumulate_grad_batches": 2},
         ["trainer.accumulate_grad_batches", "model.accumulate_grad_batches"],

@@ -132,6 +132,20 @@ def test_inner_rates_of_another_kind_are_not_taken_over(mpt, tmp_path):
 
 
 @pytest.mark.long
+def test_what_was_learned_in_a_prompts_place_is_not_validated_as_a_prompt(mpt, tmp_path):
+    options = tiny_fit(tmp_path / "run", model__reparameterisation="Residual", data__validation="[syn-list-reverse]")
+    assert mpt("fit", "--config", "fomaml", *options).code == 0
+    ended = mpt("validate", "--config", "fomaml", *options)
+    assert ended.code == 2 and "holds only the prompt that Residual made of it" in ended.err
+
+
+def test_a_task_without_labels_is_not_judged_by_the_likeliest(mpt, tmp_path):
+    options = tiny_fit(tmp_path / "run", model__answers="labels", data__validation="[syn-rewrite-past]")
+    ended = mpt("fit", "--config", "fomaml", *options)
+    assert ended.code == 2 and "model.answers labels: syn-rewrite-past has no labels; leave it out" in ended.err
+
+
+@pytest.mark.long
 def test_inference_mode_is_refused_where_it_forbids_gradients(mpt, tmp_path):
     """Lightning leaves it off within fit, whatever it is asked."""
     options = tiny_fit(tmp_path / "run", trainer__max_steps=2, trainer__inference_mode="true")

@@ -72,6 +72,11 @@ def test_it_begins_with_one_prompt_for_all(model_folder):
     assert torch.equal(made.whole, made.prompt.weight)
 
 
+def test_a_task_of_no_scale_has_the_start_of_a_new_one(learner):
+    batch = TextBatch(["a"] * 2, ["b"] * 2, [["b"]] * 2, ["four", "four"])
+    assert torch.equal(learner.prompt_for(batch), learner.whole)
+
+
 @pytest.mark.long
 def test_what_a_run_stores_is_a_start(mpt, model_folder, root, tmp_path):
     words = small_fit(

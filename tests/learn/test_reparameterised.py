@@ -50,6 +50,19 @@ def test_a_stopped_run_goes_on_to_the_same_prompt(capsys, tmp_path, monkeypatch,
     assert torch.equal(whole, halves)
 
 
+def test_a_run_does_not_go_on_among_other_fixed_rows(capsys, tmp_path, monkeypatch, model_folder):
+    """Superposition's embeddings are drawn by the seed, and no checkpoint holds them."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    mpt, root = Mpt(capsys), write_toy(tmp_path / "data")
+    known = {"model__reparameterisation": "Superposition", "model__reparameterisation__mixed": 8}
+    fit = small_fit(model_folder("t5"), root, tmp_path / "run", **known)
+    assert mpt("fit", "--config", "prompt_tuning", *fit).code == 0
+    more = ["--trainer.max_steps", 8, "--ckpt_path", "last"]
+    ended = mpt("fit", "--config", "prompt_tuning", *fit, *more, "--seed_everything", 99)
+    assert ended.code == 2 and "is of another run: it has fixed rows" in ended.err
+    assert mpt("fit", "--config", "prompt_tuning", *fit, *more).code == 0
+
+
 @pytest.fixture(scope="module")
 def still(tmp_path_factory):
     return t5(tmp_path_factory.mktemp("models") / "t5", dropout_rate=0.0, feed_forward_proj="gelu_new")
@@ -77,6 +90,13 @@ def test_a_meta_learner_takes_its_steps_in_what_is_learned(algorithm, kind, stil
         gradients.append(algorithm(loss, start, support, query, None).gradient)
     moved = start - 0.5 * torch.stack(gradients).mean(0)
     torch.testing.assert_close(module.prompt.weight.detach(), moved, rtol=1e-5, atol=1e-6)
+
+
+def test_a_kink_in_what_is_learned_is_told(still, caplog):
+    for algorithm, told in ((MAML(RATE, 2), True), (MAML(RATE, 2, hessian="exact"), False), (FoMAML(RATE, 2), False)):
+        caplog.clear()
+        learner(still, algorithm, reparameterisation=Residual(3)).prepare()
+        assert ("the reparameterisation Residual has ReLU layers" in caplog.text) == told
 
 
 def test_side_by_side_runs_are_not_made_of_them(model_folder, tmp_path):

@@ -92,6 +92,8 @@ class FewShotData(TextData):
         check_objective(objective)
         if wrong := [f"{name} {share}" for name, share in self.mixed.items() if not 0 < share < 1]:
             raise UserError(f"--data.mixed {wrong[0]}: a share of the training rows is between 0 and 1")
+        if self.task_name in self.mixed:
+            raise UserError(f"--data.mixed {self.task_name}: that is the task itself; name others")
         if sum(self.mixed.values()) >= 1:
             raise UserError(f"--data.mixed leaves nothing of {task}: its shares sum to {sum(self.mixed.values()):g}")
         self.fewshot: FewShot | None = None
@@ -118,11 +120,13 @@ class FewShotData(TextData):
 
     @property
     def demonstrations(self) -> list[tuple[str, str]]:
-        """The train examples, each with the first of its outputs; none of unlabelled text."""
+        """The train examples as they are read, each with the first of its outputs; none of unlabelled text."""
         self.setup()
         assert self.fewshot is not None
         examples = self.fewshot.train
-        return [] if is_text(examples) else [(one.input, one.targets[0]) for one in examples]
+        if is_text(examples):
+            return []
+        return [(one.input, one.targets[0]) for one in self._read(self.task_name, examples)]
 
     def outputs(self) -> list[Outputs]:
         self.setup()

@@ -111,6 +111,9 @@ class MetaAlgorithm(ABC):
         """The prompt after ``steps`` (``inner_steps``) gradient steps on the support batches, ``[P, H]``, detached."""
         return descend(loss, prompt, support, self.resolve_rate(rate), steps or self.inner_steps)[1]
 
+    def warn_of_kinks(self, where: str) -> None:  # noqa: B027 (most have nothing to say)
+        """Tell what they do to the gradient, if anything, where the loss has kinks in the prompt."""
+
     def check_backbone(self, backbone: Backbone) -> None:
         """Refuse a model whose loss it cannot differentiate as it needs to, before anything is learned.
 

@@ -60,17 +60,21 @@ class MAML(MetaAlgorithm):
         super().check_backbone(backbone)
         if self.hessian != "finite_difference":
             return
+        if "relu" in (getattr(backbone.config, name, None) for name in ACTIVATIONS):
+            self.warn_of_kinks(backbone.name)
         weights = next(backbone.model.parameters()).dtype
         if weights != torch.float32:
             raise UserError(
                 f"finite differences drown in the rounding of {weights} weights; "
                 "set model.algorithm.hessian exact, or backbone_options.dtype float32 (with precision bf16-mixed)"
             )
-        if "relu" in (getattr(backbone.config, name, None) for name in ACTIVATIONS):
+
+    def warn_of_kinks(self, where: str) -> None:
+        if self.hessian == "finite_difference":
             log.warning(
                 "%s has ReLU layers, whose kinks a finite difference steps over: its second-order term can be off by "
                 "25 %% and more from double backward's; set model.algorithm.hessian exact",
-                backbone.name,
+                where,
             )
 
     def __call__(

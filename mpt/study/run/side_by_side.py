@@ -266,7 +266,7 @@ class _Pack:
 def _packed(run: _Run) -> PackedRun:
     learner, data = run.made.learner, run.made.data
     optimizer = learner.make_optimizer()
-    scheduler = None if learner.lr_scheduler is None else learner.lr_scheduler(optimizer)
+    scheduler = learner.make_scheduler(optimizer)
     stopper = run.made.callback(EarlyStopping)
     labels = data.labels if learner.answers == "labels" else ()
     return PackedRun(run.planned.key, data, learner.prompt.weight, optimizer, scheduler, stopper, labels)

@@ -26,6 +26,17 @@ def batches(data: FewShotData, number: int) -> list[tuple[str, str, str]]:
     return [row for text in found for row in zip(text.tasks, text.inputs, text.targets, strict=True)]
 
 
+def test_a_task_is_not_mixed_with_itself(root):
+    with pytest.raises(UserError, match=r"--data\.mixed toy: that is the task itself; name others"):
+        FewShotData("toy", root, metric="ACC", mixed={"toy": 0.1})
+
+
+def test_what_is_demonstrated_is_what_is_read(root):
+    data = FewShotData("toy", root, metric="ACC", task_prefix=True)
+    shown, read = data.demonstrations, next(iter(data.train_dataloader()))
+    assert set(read.inputs) <= {text for text, _ in shown} and all(text.startswith("[toy] ") for text, _ in shown)
+
+
 def test_each_task_has_its_share_of_the_rows(root):
     data = FewShotData("toy", root, metric="ACC", mixed={"text": 0.25, "other": 0.1}, objective="span-corruption")
     rows = batches(data, 500)
