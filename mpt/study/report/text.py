@@ -128,7 +128,9 @@ def _costs_reading(report: Report) -> str:
 
 
 def _what(facts: StudyFacts) -> str:
-    places = ", ".join(f"{setting.given} ({len(setting.targets)} targets)" for setting in facts.settings)
+    places = ", ".join(
+        f"{one.given} ({len(one.targets)} target{'s' * (len(one.targets) != 1)})" for one in facts.settings
+    )
     parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
     parts += [f"backbone {facts.backbone}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
     parts += [f"k = {facts.k}"] if facts.k is not None else []
