@@ -128,9 +128,8 @@ def _costs_reading(report: Report) -> str:
 
 
 def _what(facts: StudyFacts) -> str:
-    places = ", ".join(
-        f"{one.given} ({len(one.targets)} target{'s' * (len(one.targets) != 1)})" for one in facts.settings
-    )
+    counts = [(one.given, len(one.targets)) for one in facts.settings]
+    places = ", ".join(f"{given} ({count} target{'' if count == 1 else 's'})" for given, count in counts)
     parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
     parts += [f"backbone {facts.backbone}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
     parts += [f"k = {facts.k}"] if facts.k is not None else []
