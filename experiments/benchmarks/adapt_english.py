@@ -71,9 +71,13 @@ def with_library(data: FewShotData, options: argparse.Namespace, folder: Path) -
 
 
 def from_own_starts(data: FewShotData, options: argparse.Namespace, folder: Path) -> tuple[float, float]:
-    # Inputs are read as with the library, whatever that is.
-    chat = ["--chat-template"] if Library.open(options.library).recipe.chat_template else []
+    chat = ["--chat-template"] if _reads_chats(options) else []
     return _adapt(data, options, folder, "none", "--rate", "0.01", *chat)
+
+
+def _reads_chats(options: argparse.Namespace) -> bool:
+    """Whether inputs are turns of a chat with the library, and so in every way."""
+    return Library.open(options.library).recipe.chat_template
 
 
 def _adapt(
@@ -122,6 +126,7 @@ def _lora(data: FewShotData, options: argparse.Namespace, folder: Path, steps: i
     words += ["--data.root", data.root, "--data.seed", data.seed, "--data.test_examples", options.test]
     words += ["--trainer.max_steps", steps, "--trainer.val_check_interval", options.every]
     words += ["--trainer.logger", "false", "--trainer.default_root_dir", folder / "run"]
+    words += ["--model.backbone_options.chat_template", str(_reads_chats(options)).lower()]
     for command in ("fit", "test"):
         _mpt(command, *words)
     lines = (folder / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
