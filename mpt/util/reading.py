@@ -79,7 +79,11 @@ def lines_of(file: IO[AnyStr]) -> Iterator[AnyStr]:
 
 def is_writable(text: str) -> bool:
     """Whether a file of lines of text can hold it: no null byte, and no half of a sign (JSON can name one)."""
-    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def why_unread(error: OSError | ValueError) -> str:
