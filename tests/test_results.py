@@ -379,6 +379,30 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
     assert f"ahead by {float(mtl['arg']):.1f} % over three draws" in " ".join(page.split())
 
 
+def test_how_often_alike_keys_are_of_like_tasks():
+    import torch
+
+    from mpt.library.library import Library
+    from mpt.library.similarity import SIMILARITIES
+
+    names = r"syn-([a-z]+)-|(ethos)-|(tweet_eval-stance)_|(blimp)-"
+    shown: dict[str, list[str]] = {}
+    for library in (Library.open("synthetic"), Library.open("english")):
+        entries = library.entries()
+        keys = library.keys(entries)
+        groups = [found[0] if (found := re.match(names, entry.task)) else entry.task for entry in entries]
+        for name, measure in SIMILARITIES.items():
+            similar = measure(keys, keys).fill_diagonal_(-torch.inf)
+            nearest = similar.topk(3).indices.tolist()
+            near = [[groups[j] == group for j in line] for group, line in zip(groups, nearest, strict=True)]
+            first = [line[0] for group, line in zip(groups, near, strict=True) if groups.count(group) > 1]
+            three = [same for group, line in zip(groups, near, strict=True) if groups.count(group) > 3 for same in line]
+            shown.setdefault(name, []).append(f"{sum(first)} of {len(first)}")
+            shown[name].append(f"{100 * statistics.fmean(three):.0f} %")
+    page = (ROOT / "docs/guides/library.md").read_text("utf-8")
+    assert {name: cells for name, *cells in rows_below(page, "| similarity | synthetic, nearest |")} == shown
+
+
 def test_how_far_rounding_reaches_in_english():
     page = (ROOT / "docs/english.md").read_text("utf-8")
     one, other = (

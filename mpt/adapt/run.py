@@ -63,7 +63,7 @@ class AdaptOptions:
     starts: tuple[str, ...] = ()
     free: bool = False
     top: int = 3
-    by: str = "average_token"
+    by: str = "centred"
     exclude: tuple[str, ...] = ()
     steps: int = 300
     every: int = 25

@@ -87,9 +87,9 @@ def run_adapt_command(arguments: list[str]) -> None:
     search.add_argument(
         "--by",
         metavar="NAME",
-        default="average_token",
-        help="similarity: average_token (default: finds like tasks more often in the synthetic suite), per_token "
-        "(SPoT's choice, and the default of studies and mpt library search), subspace",
+        default="centred",
+        help="similarity: centred (default: finds like tasks most often), per_token (SPoT's choice, and the default of "
+        "studies), average_token, subspace",
     )
     search.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose prompts are not tried")
     search.add_argument("--steps", type=count, default=300, help="of each tuning (default: 300; more for large models)")

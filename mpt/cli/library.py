@@ -133,8 +133,8 @@ def _search(rest: list[str]) -> None:
     parser.add_argument("where", help="a library")
     parser.add_argument("key", type=Path, help="prompt folder of the key, or the folder of an entry or run that has it")
     parser.add_argument("-k", type=at_least(1), default=5, metavar="N", help="how many (default: 5)")
-    told = "default: per_token, SPoT's choice; mpt adapt goes by average_token"
-    parser.add_argument("--by", default="per_token", help=f"{', '.join(MEASURES)} ({told})")
+    told = "default: centred, as mpt adapt; studies go by per_token, SPoT's choice"
+    parser.add_argument("--by", default="centred", help=f"{', '.join(MEASURES)} ({told})")
     parser.add_argument("--exclude", nargs="+", default=[], metavar="TASK", help="tasks whose entries are left out")
     options = parser.parse_args(rest)
     library = _open(options.where)

@@ -101,7 +101,7 @@ def _clusters(words: Sequence[str]) -> None:
     )
     parser.add_argument("library", help="a folder, the name of a shipped library, or hub:owner/name")
     parser.add_argument("--backbone", metavar="NAME", help="of a library of several backbones, the one to look at")
-    parser.add_argument("--by", choices=MEASURES, default="per_token", help="similarity (default: per_token)")
+    parser.add_argument("--by", choices=MEASURES, default="centred", help="similarity (default: centred)")
     parser.add_argument("--out", type=Path, help="folder to write to (default: runs/clusters/<name of the library>)")
     options = parser.parse_args(list(words))
 

@@ -300,8 +300,8 @@ class Library:
         Args:
             key: ``[P, H]``, made by the recipe of this library.
             k: how many; fewer if there are no more.
-            by: one of :data:`mpt.library.pooling.MEASURES`. The index has what the cosines need; ``subspace``
-                reads every key, which takes a minute where there are 100,000.
+            by: one of :data:`mpt.library.pooling.MEASURES`. The index has what the cosines of pooled keys
+                need; ``subspace`` and ``centred`` read every key, which takes a minute where there are 100,000.
             fingerprint: of the backbone that the key was made on.
             exclude_tasks: tasks whose entries are left out.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
-Measure = Literal["average_token", "per_token", "subspace"]
+Measure = Literal["average_token", "per_token", "subspace", "centred"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 """Names of the similarities in :mod:`mpt.library.similarity`."""
 

@@ -36,9 +36,9 @@ class Retrieval:
         key: prompt folder of the target's key, made by the library's recipe (``mpt fit --config embedding``).
         top_k: how many source tasks are retrieved, each once and with the place of its first prompt in the ranking.
             SPoT takes the tasks of the first top_k prompts, which are fewer where a task has several prompts.
-        by: the measure of similarity. ``per_token`` is the choice of SPoT (section 3.3), and what studies and
-            ``mpt library search`` go by; ``average_token`` found the same skill in another style more often among the
-            synthetic tasks (first for 13 of 14 keys, per_token for 11), so that ``mpt adapt`` goes by it.
+        by: the measure of similarity. ``per_token`` is the choice of SPoT (section 3.3), and what studies go by;
+            ``centred`` finds like tasks more often (docs/guides/library.md), so that ``mpt adapt`` and ``mpt library
+            search`` go by it.
         order: ``highest`` similarity first, ``lowest`` first, or ``random``.
         exclude: tasks whose prompts are never retrieved.
         seed: of the random order, with the target's name.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,11 +76,17 @@ def _whole(index: Index, rows: Sequence[IndexRow], key: Tensor, by: str) -> npt.
     """``[rows]``: similarities of whole keys, which are read from their folders."""
     import torch
 
-    from mpt.library.similarity import SIMILARITIES
+    from mpt.library.similarity import SIMILARITIES, around, centre_of
     from mpt.prompt.files import load_prompt
 
-    parts = []
-    for start in range(0, len(rows), _AT_ONCE):
-        keys = [load_prompt(index.prompts / row.name / KEY).weight for row in rows[start : start + _AT_ONCE]]
-        parts.append(SIMILARITIES[by](key[None], torch.stack(keys))[0].numpy())
-    return np.concatenate(parts) if parts else np.empty(0)
+    if not rows:
+        return np.empty(0)
+
+    def pieces() -> Iterator[Tensor]:
+        for start in range(0, len(rows), _AT_ONCE):
+            keys = [load_prompt(index.prompts / row.name / KEY).weight for row in rows[start : start + _AT_ONCE]]
+            yield torch.stack(keys)
+
+    # The centre is that of all keys, not of a piece of them.
+    measure = partial(around, centre_of(pieces())) if by == "centred" else SIMILARITIES[by]
+    return np.concatenate([measure(key[None], piece)[0].numpy() for piece in pieces()])

@@ -7,7 +7,7 @@ seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -103,7 +103,46 @@ def subspace(a: Tensor, b: Tensor, energy: float = 0.95) -> Tensor:
     return shared.to(_result_type(a))
 
 
-SIMILARITIES: dict[str, Similarity] = {"average_token": average_token, "per_token": per_token, "subspace": subspace}
+def centred(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine of whole prompts less the mean of ``b``: cos(a_i - c, b_j - c), their tokens in a row each.
+
+    Keys that start alike and all learn to answer are alike for that, whatever their tasks: of a cosine between them
+    nearly all is what they share. What is left without it is what each task taught, token by token. (Without the common
+    start alone it would be the cosine of task vectors; the mean takes off too what every task teaches.)
+
+    Args:
+        a, b: prompts, ``[N, P, H]`` and ``[M, P, H]``; ``b`` is the library's, where a key is sought in one.
+
+    Returns:
+        ``[N, M]``, from -1 to 1; zero for a prompt that is the mean, as the only one of ``b`` is.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    _check(a, b)
+    return around(centre_of(_pieces(b)), a, b)
+
+
+def centre_of(pieces: Iterable[Tensor]) -> Tensor:
+    """The mean ``[P, H]`` of prompts ``[n, P, H]`` that come in pieces, at least one of them; float64."""
+    parts = [(piece.double().sum(0), len(piece)) for piece in pieces]
+    return torch.stack([total for total, _ in parts]).sum(0) / max(1, sum(count for _, count in parts))
+
+
+def around(centre: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """:func:`centred` about a centre ``[P, H]`` that is known."""
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"prompts must be [N, P, H] and [M, P, H], not {list(a.shape)} and {list(b.shape)}")
+    rows = [torch.cat([one @ other.T for other in _around(centre, b)], 1) for one in _around(centre, a)]
+    return torch.cat(rows).to(_result_type(a))
+
+
+SIMILARITIES: dict[str, Similarity] = {
+    "average_token": average_token,
+    "per_token": per_token,
+    "subspace": subspace,
+    "centred": centred,
+}
 """Every measure by its name."""
 
 
@@ -203,6 +242,12 @@ def _pieces(prompts: Tensor) -> Iterator[Tensor]:
 
 def _pooled(prompts: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([pool(part) for part in _pieces(prompts)]).to(_result_type(prompts))
+
+
+def _around(centre: Tensor, prompts: Tensor) -> Iterator[Tensor]:
+    """``[n, P * H]``, each of length one."""
+    for part in _pieces(prompts):
+        yield directions((part - centre).flatten(1))
 
 
 def _bases(prompts: Tensor, energy: float) -> Tensor:

@@ -136,7 +136,7 @@ def test_what_is_found_is_an_entry_for_a_library(adapt, library, tmp_path, capsy
     own = Library.open(library)
     fingerprint = FrozenBackbone("mpt-tiny").fingerprint
     assert found.facts["fingerprint"] == fingerprint and list(found.weight.shape) == [20, 96]
-    hits = own.search(found.weight, 2, by="average_token", fingerprint=fingerprint)
+    hits = own.search(found.weight, 2, by="centred", fingerprint=fingerprint)
     facts = json.loads((tmp_path / "found" / "mpt.json").read_text(encoding="utf-8"))
     assert [hit.entry.name for hit in hits] == [one["start"] for one in facts["tried"] if one["task"]]
     more = shutil.copytree(library, tmp_path / "more")

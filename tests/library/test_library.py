@@ -35,11 +35,13 @@ def test_what_was_added_comes_back_bit_for_bit(tmp_path):
     assert torch.equal(library.keys(entries[1:3]), torch.stack([draw(1)[0], draw(2)[0]]))
 
 
-@pytest.mark.parametrize("by", ["average_token", "per_token", "subspace"])
-def test_a_search_finds_the_most_similar_first(by, tmp_path):
+@pytest.mark.parametrize("by", SIMILARITIES)
+def test_a_search_finds_the_most_similar_first(by, tmp_path, monkeypatch):
+    monkeypatch.setattr("mpt.library.search._AT_ONCE", 2)
     library = filled(tmp_path / "library")
     sought = draw(7)[0]
-    direct = {f"f{i}": float(SIMILARITIES[by](sought[None], draw(i)[0][None])) for i in range(5)}
+    similar = SIMILARITIES[by](sought[None], torch.stack([draw(i)[0] for i in range(5)]))[0]
+    direct = {f"f{i}": float(value) for i, value in enumerate(similar)}
     hits = library.search(sought, 3, by, fingerprint="f")
     assert [hit.entry.name for hit in hits] == sorted(direct, key=lambda name: -direct[name])[:3]
     assert [hit.similarity for hit in hits] == pytest.approx([direct[hit.entry.name] for hit in hits], abs=1e-6)

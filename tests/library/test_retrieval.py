@@ -186,4 +186,4 @@ def test_the_help_says_why_the_default_similarity_is_what_it_is(words, capsys):
         main(words)
     assert ended.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "SPoT's choice" in told and "average_token" in told
+    assert "SPoT's choice" in told and "centred" in told

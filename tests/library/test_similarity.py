@@ -11,6 +11,7 @@ import torch
 from mpt.library.similarity import (
     SIMILARITIES,
     average_token,
+    centred,
     over_runs,
     per_token,
     pool_average,
@@ -59,9 +60,10 @@ def subspace_by_hand(a: list[list[float]], b: list[list[float]], energy: float =
 
 
 BY_HAND = {"average_token": average_by_hand, "per_token": per_token_by_hand, "subspace": subspace_by_hand}
+"""Those of two prompts alone."""
 
 
-@pytest.mark.parametrize("name", SIMILARITIES)
+@pytest.mark.parametrize("name", BY_HAND)
 @pytest.mark.parametrize(("length", "other", "width"), [(6, 6, 9), (3, 7, 5), (12, 4, 6), (1, 2, 8)])
 def test_similarities_are_those_of_a_direct_loop(name, length, other, width):
     a, b = draw(4, length, width, 1), draw(5, other, width, 2)
@@ -75,6 +77,26 @@ def test_similarities_are_those_of_a_direct_loop(name, length, other, width):
             assert found[i, j].item() == pytest.approx(BY_HAND[name](one, two), abs=1e-6)
 
 
+def test_what_prompts_have_in_common_does_not_make_them_alike():
+    a, b = draw(4, 5, 7, 17), draw(6, 5, 7, 18)
+    found = centred(a, b)
+    centre = [[sum(prompt[i][h] for prompt in b.tolist()) / 6 for h in range(7)] for i in range(5)]
+    for i, one in enumerate(a.tolist()):
+        for j, two in enumerate(b.tolist()):
+            taught = [[k[t][h] - centre[t][h] for t in range(5) for h in range(7)] for k in (one, two)]
+            assert found[i, j].item() == pytest.approx(cosine(*taught), abs=1e-9)
+    start = 100 * draw(1, 5, 7, 19)
+    torch.testing.assert_close(centred(a + start, b + start), found, atol=1e-9, rtol=0)
+    assert (average_token(a + start, b + start) > 0.999).all()  # what hides the tasks from a cosine of whole keys
+
+
+def test_the_only_prompt_is_its_own_centre():
+    a = draw(3, 4, 6, 20)
+    assert centred(a, a[:1]).tolist() == [[0.0]] * 3
+    with pytest.raises(ValueError, match=r"\[3, 4, 6\] and \[2, 5, 6\]"):
+        centred(a, draw(2, 5, 6))
+
+
 @pytest.mark.parametrize("energy", [0.3, 0.8, 0.9, 0.9999, 1.0])
 def test_the_subspace_has_the_directions_that_the_energy_asks_for(energy):
     a, b = draw(2, 5, 8, 3), draw(3, 6, 8, 4)
@@ -85,7 +107,7 @@ def test_the_subspace_has_the_directions_that_the_energy_asks_for(energy):
 
 
 def test_many_prompts_are_compared_in_pieces(monkeypatch):
-    a, b = draw(7, 5, 8, 5), draw(6, 4, 8, 6)
+    a, b = draw(7, 5, 8, 5), draw(6, 5, 8, 6)
     whole = {name: measure(a, b) for name, measure in SIMILARITIES.items()}
     monkeypatch.setattr("mpt.library.similarity._AT_ONCE", 200)
     for name, measure in SIMILARITIES.items():
@@ -137,7 +159,7 @@ def test_prompts_of_fewer_digits_are_compared_to_as_many_as_they_have(name, dtyp
 
 @pytest.mark.long
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", SIMILARITIES)
+@pytest.mark.parametrize("name", BY_HAND)
 def test_a_thousand_are_compared_with_a_thousand(name):
     """A loop takes minutes, and a tensor with the tokens of both 1.6 GB."""
     a, b = (draw(1000, 20, 96, seed, torch.float32) for seed in (15, 16))

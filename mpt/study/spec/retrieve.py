@@ -14,7 +14,7 @@ EMBEDDING = "embedding"
 
 # As mpt.library has them, without the seconds that importing it takes.
 ORDERS = ("highest", "random", "lowest")
-MEASURES = ("per_token", "average_token", "subspace")
+MEASURES = ("per_token", "average_token", "subspace", "centred")
 
 _USES = {
     "best": "prompt tuning from each of the top_k prompts, and the best of them on dev",

@@ -305,7 +305,7 @@ def test_another_library_is_another_study_for_those_that_retrieve_and_for_nobody
         ({FOUND: {"top_k": "most"}}, "top_k must be a whole number of at least 1, or the word all, not 'most'"),
         ({(*FOUND, "use"): "mixture"}, "use mixture is .*, so the method needs an upstream stage"),
         ({(*MIXTURE, "retrieve", "use"): "average"}, "methods.Mixture.retrieve: use average is .*; leave out upstream"),
-        ({(*AVERAGE2, "retrieve", "by"): "cosine"}, "by is one of per_token, average_token, subspace, not 'cosine'"),
+        ({(*AVERAGE2, "retrieve", "by"): "cosine"}, "by is one of per_token, .*, centred, not 'cosine'"),
         ({(*LOWEST, "retrieve", "order"): "last"}, "order is one of highest, random, lowest, not 'last'"),
         ({(*MIXTURE, "retrieve"): {"from": "library", "top_k": 2}}, "from library is for prompts"),
         ({(*MIXTURE, "upstream", "seed"): 13}, "a mixture learns on one draw of the target"),
