@@ -52,12 +52,12 @@ def test_similarities_are_measured_again_from_the_keys(made):
     (transfers,) = read_transfers(made.study)
     found = measured(transfers, read_keys(transfers, Library.open(made.library)))
     assert set(found) == set(SIMILARITIES)
+    sources = torch.stack([load_prompt(made.library / "prompts" / name / "key").weight for name in transfers.sources])
     for by, again in found.items():
         assert again.by == by and len(again.trials) == len(transfers.trials)
         for trial in again.trials:
             key = load_prompt(made.study / f"embedding/{trial.target}-{trial.seed}/prompt").weight
-            source = load_prompt(made.library / "prompts" / trial.source / "key").weight
-            expected = SIMILARITIES[by](key[None], source[None]).item()
+            expected = SIMILARITIES[by](key[None], sources)[0, transfers.sources.index(trial.source)].item()
             assert trial.similarity == pytest.approx(expected, abs=1e-6)
 
 
