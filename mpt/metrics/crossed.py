@@ -105,7 +105,11 @@ def crossed_mean(effects: ArrayLike) -> Estimate:
     squares[-1] *= _freedom(table.shape)[-1] / (_freedom(table.shape)[-1] - missing.sum())
     if squares.max() <= 1e-24 * max(mean * mean, 1e-300):
         return Estimate(mean, why="the effects do not vary")
+    if squares[: table.ndim].max() <= 1e-20 * squares.max():
+        return Estimate(mean, why="all targets have the same mean gain, and all draws, which leaves nothing to tell by")
     se, df = (float(value) for value in student(squares, table.shape))
+    if table.ndim == 3 and df <= math.exp(_LOG_DF[0]) * (1 + 1e-9):
+        return Estimate(mean, why=f"{table.shape[2]} upstream seeds that differ so much do not suffice; take more")
     reach = se * float(stdtrit(df, (1 + LEVEL) / 2))
     return Estimate(mean, mean - reach, mean + reach, 2 * float(stdtr(df, -abs(mean) / se)), se, df)
 

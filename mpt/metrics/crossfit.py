@@ -256,8 +256,12 @@ def average_relative_gain(scores: Mapping[str, float], pt_scores: Mapping[str, f
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
-def _pairs(predictions: Predictions, references: References) -> list[tuple[str, list[str]]]:
-    """Each prediction with its gold answers, stripped, and blank answers dropped where there are others."""
+def paired(predictions: Predictions, references: References) -> list[tuple[str, list[str]]]:
+    """Each prediction with its gold answers, stripped, and blank answers dropped where there are others.
+
+    Raises:
+        ValueError: no predictions, as many as there are no references, or one without gold answers.
+    """
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions cannot be scored against {len(references)} references.")
     if not len(predictions):
@@ -276,12 +280,12 @@ def _pairs(predictions: Predictions, references: References) -> list[tuple[str, 
 
 
 def _mean_of_best(compare: Callable[[str, str], float], predictions: Predictions, references: References) -> float:
-    pairs = _pairs(predictions, references)
+    pairs = paired(predictions, references)
     return math.fsum(max(compare(text, gold) for gold in golds) for text, golds in pairs) / len(pairs)
 
 
 def _first_of(predictions: Predictions, references: References) -> tuple[list[str], list[str]]:
-    pairs = _pairs(predictions, references)
+    pairs = paired(predictions, references)
     return [text for text, _ in pairs], [golds[0] for _, golds in pairs]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mpt.metrics.crossfit import Predictions, References
+from mpt.metrics.crossfit import Predictions, References, paired
 from mpt.util.distribution import install
 from mpt.util.errors import UserError
 
@@ -43,6 +43,9 @@ def sp_rouge(
     by it, and 1 here. There is no stemming. Sentences, of which ``rougeLsum`` takes the union of longest common
     subsequences, end at a line's end or at `` . ``, as in the authors' evaluation.
 
+    Raises:
+        ValueError: no predictions, or predictions and references that do not match.
+
     >>> sp_rouge(["สวัสดี ครับ"], [["สวัสดี ครับ"]], str.split)
     1.0
     >>> sp_rouge(["a b"], [["a c"]], str.split)
@@ -53,7 +56,7 @@ def sp_rouge(
     def f1(text: str, gold: str) -> float:
         return float(scorer.score(_sentences(gold), _sentences(text))[kind].fmeasure)
 
-    pairs = zip(predictions, references, strict=True)
+    pairs = paired(predictions, references)
     return float(np.mean([max(f1(text, gold) for gold in golds) for text, golds in pairs]))
 
 

@@ -46,3 +46,10 @@ def test_a_run_and_evaluate_score_alike(capsys, tmp_path, monkeypatch, model_fol
     found = json.loads((tmp_path / "told.json").read_text())
     assert found["metric"] == "SP-ROUGE" and found["score"] == pytest.approx(wanted, abs=1e-4)
     assert found["interval_95"][0] <= found["score"] <= found["interval_95"][1]
+
+
+def test_nothing_to_score_and_gold_answers_that_are_a_text_are_refused_alike():
+    for metric in ("Rouge-L", "SP-ROUGE"):
+        for predictions, references in (([], []), (["a"], ["ab"]), (["a"], [])):
+            with pytest.raises(ValueError):
+                by_name.score(metric, predictions, references, str.split)

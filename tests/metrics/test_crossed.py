@@ -91,6 +91,22 @@ def test_effects_that_do_not_vary_have_no_test():
     assert found.mean == 10 and math.isnan(found.p) and "do not vary" in found.why
 
 
+def test_effects_whose_means_are_all_the_same_have_no_test():
+    """One more of a target in one draw is one less in another: the variance of the mean would be taken for zero."""
+    swapped = np.array([[0.1, -0.1, 0.0], [-0.1, 0.1, 0.0], [0.1, -0.1, 0.0], [-0.1, 0.1, 0.0]])
+    for effects in (swapped, swapped + 0.3, np.stack([swapped, -swapped, swapped - swapped], axis=-1)):
+        found = crossed_mean(effects)
+        assert math.isnan(found.p) and "same mean gain" in found.why
+
+
+def test_two_upstream_seeds_that_differ_say_that_they_do_not_suffice():
+    rng = np.random.default_rng(3)
+    table = 3.3 + rng.normal(0, 0.3, (8, 5, 2)) + np.array([-8.0, 8.0])
+    found = crossed_mean(table)
+    assert math.isnan(found.low) and "2 upstream seeds that differ so much" in found.why
+    assert found.mean == pytest.approx(table.mean())
+
+
 def test_a_few_missing_scores_change_little_and_too_many_are_refused():
     whole = table(8, 5) + 1
     holes = whole.copy()
