@@ -139,6 +139,7 @@ _KINDS: dict[str, _Check] = {
     "arguments": _all(_text),
     "versions": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
     "device": _text,
+    "commit": lambda value: value is None or _text(value),
     "precision": _text,
     "side_by_side": _count,
     "seconds": lambda value: _number(value) and value >= 0,

@@ -83,17 +83,12 @@ def write_folder(out: Path, records: list[RunRecord], **facts: object) -> None:
         "methods": ["PT", "MTL", "FT"],
         "seeds": [13, 21],
     }
-    names = ("key", "method", "stage", "target", "seed", "learning_rate", "partition")
-    runs = [{name: getattr(record, name) for name in names} | _other(record) for record in records]
+    runs = [{"key": record.key, **record.identity} for record in records]
     write_json(out / "study.json", {**content, **facts, "runs": runs})
     for row in records:
         if row.result is not None:
             told = {name: value for name, value in row.result.as_json().items() if value is not None}
             write_json(out / row.key / "result.json", told)
-
-
-def _other(record: RunRecord) -> dict[str, str]:
-    return {} if record.trained_on is None else {"trained_on": record.trained_on}
 
 
 def write_curves(out: Path, curves: dict[tuple[str, str, int], list[float]], every: int = 10) -> list[Score]:

@@ -17,6 +17,7 @@ from mpt.study.scores.oracle import oracle_scores, with_oracles
 from mpt.study.scores.scores import Score, choose
 from mpt.study.scores.significance import Comparison, compare, corrected
 from mpt.study.scores.varied import Varied, VariedScore, varied_scores
+from mpt.study.spec.retrieve import EMBEDDING
 from mpt.study.spec.settings import Setting
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -118,17 +119,25 @@ def build_report(out: Path, against: str | None = None, seeds: Sequence[int] = (
 def _of_draws(
     facts: StudyFacts, records: Sequence[RunRecord], seeds: Sequence[int]
 ) -> tuple[StudyFacts, list[RunRecord]]:
-    """A study as if it had these draws alone, with the upstream runs that they start from."""
+    """A study as if it had these draws alone, with the upstream runs that they start from and the keys they went by."""
     if strange := [seed for seed in seeds if seed not in facts.seeds]:
         known = ", ".join(map(str, facts.seeds))
         raise UserError(f"--seeds {strange[0]}: the study {facts.name} has no such draw; its draws are {known}")
-    own = [record for record in records if record.target is not None and record.seed in seeds]
-    # One that all draws share has a seed that may be none of these.
-    apart = {record.method for record in records if record.target is None and record.seed in seeds}
-    above = [
-        record for record in records if record.target is None and (record.seed in seeds or record.method not in apart)
-    ]
+    own = [record for record in records if record.stage != "upstream" and record.seed in seeds]
+    above = [record for record in records if record.stage == "upstream" and _is_above(record, records, own, seeds)]
     return replace(facts, seeds=[seed for seed in facts.seeds if seed in seeds]), [*above, *own]
+
+
+def _is_above(record: RunRecord, records: Sequence[RunRecord], own: Sequence[RunRecord], seeds: Sequence[int]) -> bool:
+    """Whether an upstream run or a key is of some draws' runs; one that all draws share has a seed of its own."""
+    if record.method == EMBEDDING:
+        return record.seed in {*seeds, *(one.upstream_seed for one in own)}
+    starts = {one.upstream_seed for one in own if one.method == record.method}
+    if starts != {None}:
+        return record.seed in starts
+    # In a folder from before runs told it.
+    learned = {one.seed for one in records if one.stage == "upstream" and one.method == record.method}
+    return record.seed in (learned & {*seeds} or learned)
 
 
 def together(sections: Sequence[Section]) -> list[Section]:
@@ -192,7 +201,7 @@ def _judged(
     written: bool = False,
 ) -> Section:
     """The scores of a setting's runs, and who is ahead."""
-    voted = ensembles(out, facts, own, written)
+    voted = ensembles(out, replace(facts, backbone=setting.backbone or facts.backbone), own, written)
     found = [*choose([record for record in own if record.method not in facts.ensembles]), *(one.vote for one in voted)]
     # In the order of the study file, which is that of the report's columns.
     place = {method: number for number, method in enumerate(facts.methods)}

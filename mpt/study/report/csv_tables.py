@@ -20,6 +20,17 @@ from mpt.study.scores.languages import LanguagePoint
 
 SCORE_COLUMNS = ["method", "target", "seed", "metric", "score", "dev_score", "learning_rate", "folder"]
 
+SOMETIMES = (
+    "ensembles.csv",
+    "other_tasks.csv",
+    "languages.csv",
+    "language_curves.csv",
+    "arg_written.csv",
+    "significance_written.csv",
+    "scores_written.csv",
+)
+"""Files that not every report has; those of an earlier one would stay."""
+
 Rows = tuple[list[str], list[list[Any]]]
 """Head and rows."""
 

@@ -31,13 +31,9 @@ def ensemble_table(found: Sequence[Ensemble]) -> Table:
         places.setdefault((one.vote.method, one.vote.target, one.vote.metric), []).append(one)
     lines: list[list[TableCell]] = []
     for (method, target, metric), own in places.items():
-        lines.append([method, f"{target} ({metric})", *(Measured(*mean_std(_scores(own, kind))) for kind in _KINDS)])
-    methods = list(dict.fromkeys(method for method, *_ in places))
-    for method in methods:
-        seeds = sorted({one.vote.seed for one in found})
-        draws = [[one for one in found if (one.vote.method, one.vote.seed) == (method, seed)] for seed in seeds]
-        means = [[statistics.fmean(_scores(draw, kind)) for draw in draws if draw] for kind in _KINDS]
-        lines.append([method, "mean of the targets", *(Measured(*mean_std(one)) for one in means)])
+        lines.append([method, f"{target} ({metric})", *_over_draws(own)])
+    for method in dict.fromkeys(method for method, *_ in places):
+        lines.append([method, "mean of the targets", *_over_draws([one for one in found if one.vote.method == method])])
     rule = frozenset({len(places)})
     return Table(["method", "target", "average", "best", "ensemble"], lines, texts=2, rules=rule)
 
@@ -50,5 +46,10 @@ def ensemble_rows(found: Sequence[Ensemble]) -> list[list[Any]]:
     ]
 
 
-def _scores(found: Sequence[Ensemble], kind: Callable[[Ensemble], float]) -> list[float]:
-    return [100 * kind(one) for one in found]
+def _over_draws(found: Sequence[Ensemble]) -> list[TableCell]:
+    """Each kind's mean and deviation over the draws, over all of whose scores a mean is taken first."""
+    draws: dict[int, list[Ensemble]] = {}
+    for one in found:
+        draws.setdefault(one.vote.seed, []).append(one)
+    means = [[100 * statistics.fmean(map(kind, own)) for own in draws.values()] for kind in _KINDS]
+    return [Measured(*mean_std(scores)) for scores in means]

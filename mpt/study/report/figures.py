@@ -132,7 +132,7 @@ def _scores(facts: StudyFacts, section: Section) -> Chart:
         method: [Bar(*scored[method, target]) if (method, target) in scored else Bar() for target in section.targets]
         for method in facts.methods
     }
-    names = [f"{target}\n({metric[target]})" for target in section.targets]
+    names = [f"{target}\n({metric[target]})" if metric[target] else target for target in section.targets]
     return Chart(_title(facts, section, "test scores"), f"test score (%){_spread(facts)}", names, bars)
 
 
@@ -165,8 +165,10 @@ def _spread(facts: StudyFacts) -> str:
 
 
 def _title(facts: StudyFacts, section: Section | None, what: str) -> str:
-    kind = "synthetic tasks" if facts.is_synthetic else f"data in {Path(facts.root).name}"
+    data = f"data in {Path(facts.root).name}" if facts.root else ""  # a file of scores alone says nothing of it
+    kind = "synthetic tasks" if facts.is_synthetic else data
     settings = facts.settings if section is None else [section.setting]
     backbones = dict.fromkeys(Path(setting.backbone or facts.backbone).name for setting in settings)
     places = [section.setting.name] if section is not None else []
-    return f"{facts.name}: {what}\n{', '.join([*places, *backbones, kind])}"
+    told = ", ".join(part for part in (*places, *backbones, kind) if part)
+    return f"{facts.name}: {what}" + (f"\n{told}" if told else "")

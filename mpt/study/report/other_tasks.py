@@ -9,6 +9,8 @@ from typing import Any
 
 from mpt.present.table import Measured, Table, TableCell
 from mpt.study.report.contents import Report, Section
+from mpt.study.report.tables import best_of
+from mpt.study.scores.oracle import is_oracle
 from mpt.study.scores.other_tasks import ScoreElsewhere, scores_elsewhere
 from mpt.study.scores.scores import mean_std
 
@@ -47,8 +49,8 @@ def elsewhere_table(report: Report, section: Section) -> Table | None:
     for i, (trained, tested, metric) in enumerate(places):
         found = {method: _by_seed(own.get((trained, tested, method), {})) for method in facts.methods}
         cells = [Measured(*mean_std(list(found[method].values()))) for method in facts.methods]
-        best = max((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
-        bold |= {(i, 2 + j) for j, cell in enumerate(cells) if cell.mean == best}
+        fair = [len(found[method]) for method in facts.methods if not is_oracle(facts, method)]  # the others come last
+        bold |= {(i, 2 + j) for j in best_of(cells, fair)}
         differences = [_difference(found[facts.baseline], found[other]) for other in others]
         lines.append([trained, f"{tested} ({metric})", *map(_shown, cells), *map(_shown, differences)])
         rules |= {i} if i and trained != places[i - 1][0] else set()

@@ -31,11 +31,11 @@ def score_table(facts: StudyFacts, section: Section) -> Table:
         found = [scored.get((method, target)) for method in facts.methods]
         lines.append([Measured(*cell) if cell else "missing" for cell in found])
         draws = [sum(place[0] == target for place in places.get(method, ())) for method in fair]
-        best.append(_best(lines[-1], draws))
+        best.append(best_of(lines[-1], draws))
     own = {row.method: row for row in section.gains}
     for cell in (_arg, _points):
         cells = [cell(own.get(method)) for method in facts.methods]
-        best.append(_best(cells, _counts(section, fair)))
+        best.append(best_of(cells, _counts(section, fair)))
         lines.append(["baseline" if m == facts.baseline else c for m, c in zip(facts.methods, cells, strict=True)])
     averages = ["ARG (%)", "mean difference (points)"]
     if facts.is_crowded:
@@ -69,13 +69,13 @@ def arg_table(report: Report) -> Table:
     bold = {
         (i, 1 + j)
         for j, (cells, section) in enumerate(zip(columns, report.sections, strict=True))
-        for i in _best(cells, _counts(section, fair))
+        for i in best_of(cells, _counts(section, fair))
     }
     rules = set()
     if any(section.stated for section in report.sections):
         rules = {len(rows)}
         theirs = [[_stated(section, method) for method in methods] for section in report.sections]
-        bold |= {(len(rows) + i, 1 + j) for j, cells in enumerate(theirs) for i in _best(cells, [1] * len(cells))}
+        bold |= {(len(rows) + i, 1 + j) for j, cells in enumerate(theirs) for i in best_of(cells, [1] * len(cells))}
         rows += [[f"{method}, {PAPER}", *cells] for method, *cells in zip(methods, *theirs, strict=True)]
     return Table(
         ["method", *(section.setting.name for section in report.sections)],
@@ -163,7 +163,7 @@ def _counts(section: Section, methods: Sequence[str]) -> list[int]:
     return [len(section.places.get(method, ())) for method in methods]
 
 
-def _best(cells: Sequence[TableCell], counts: Sequence[int]) -> list[int]:
+def best_of(cells: Sequence[TableCell], counts: Sequence[int]) -> list[int]:
     """Where the highest is, of several equal ones all, among the first cells: those with as many scores as any."""
     found = {
         i: cell.mean

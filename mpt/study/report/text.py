@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpt.data.fewshot.files import SYNTHETIC
-from mpt.fit.configs import called_as
+from mpt.fit.configs import called_as, find_config
 from mpt.present.markdown import Block, Figure, bullets, code
-from mpt.study.report.contents import Report, Section
+from mpt.study.report.contents import Report, Section, rival_of
 from mpt.study.report.costs import READING as COSTS
 from mpt.study.report.costs import costs_table
 from mpt.study.report.ensembles import READING as ENSEMBLES_READING
@@ -24,8 +24,11 @@ from mpt.study.report.retrieved import READING, retrieved_table, retrieves
 from mpt.study.report.tables import arg_table, draw_table, pace_table, score_table, sure_table
 from mpt.study.report.varied import READING as VARIED_READING
 from mpt.study.report.varied import varied_table
-from mpt.study.run.results import StudyFacts
+from mpt.study.run.results import StudyFacts, read_study
 from mpt.study.scores.significance import METHOD
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import load_study
+from mpt.util.errors import UserError
 
 WRITTEN_READING = (
     "The scores above are of the likeliest label, the one whose tokens and end have the highest likelihood. Here the "
@@ -175,12 +178,13 @@ def _reading(report: Report) -> str:
         if report.records
         else ""
     )
-    shared = (
-        " Bold is the best of a column. A method that learns nothing upstream has one run for each target and "
-        "draw, which counts in every setting that has the target."
-        if facts.has_several and report.records
-        else f" Bold is the best of a {'column' if facts.has_several else 'row'}."
-    )
+    by_row = "column here, of a row in a setting's own table" if facts.has_several else "row"
+    shared = f" Bold is the best of a {'column' if facts.is_crowded else by_row}."
+    if facts.has_several and any(one.stage == "downstream" and one.partition is None for one in report.records):
+        shared += (
+            " A method that learns nothing upstream has one run for each target and draw, which counts in every "
+            "setting that has the target."
+        )
     base = facts.baseline
     return (
         f"Test scores are in percent (correlations times 100), means over the draws.{chosen} ARG is the mean over the "
@@ -221,7 +225,8 @@ def _sure_reading(report: Report) -> str:
             f"p is two-sided, for no difference in ARG; p (Holm) is corrected for the {told} in this report, so that "
             "the chance of a single false alarm among them stays below the level that is chosen."
         )
-    for why in dict.fromkeys(row.arg.why for s in report.sections for row in s.comparisons if row.arg.why):
+    every = [*report.sections, *(report.written.sections if report.written is not None else [])]
+    for why in dict.fromkeys(row.arg.why for s in every for row in s.comparisons if row.arg.why):
         sentences.append(f"Where there is neither interval nor p: {why}.")
     if once := _learned_once(report):
         sentences.append(
@@ -275,13 +280,15 @@ def _pace_reading(report: Report) -> str:
 
 
 def _undefined(report: Report) -> str:
-    found = dict.fromkeys(target for section in report.sections for row in section.gains for target in row.undefined)
-    if not found:
-        return ""
-    return (
-        f"The mean score of {report.facts.baseline} is zero or less on {', '.join(found)}: no relative gain is "
-        "defined there, and ARG leaves it out. The mean difference in points has it."
-    )
+    told = []
+    for one, how in ((report, ""), (report.written, " by what is written")):
+        sections = one.sections if one is not None else []
+        if found := dict.fromkeys(target for section in sections for row in section.gains for target in row.undefined):
+            told.append(
+                f"The mean score of {report.facts.baseline}{how} is zero or less on {', '.join(found)}: no relative "
+                "gain is defined there, and ARG leaves it out. The mean difference in points has it."
+            )
+    return " ".join(told)
 
 
 def _device(facts: Mapping[str, Any]) -> str:
@@ -289,11 +296,30 @@ def _device(facts: Mapping[str, Any]) -> str:
     return facts["device"] + (f" ({facts['precision']})" if "precision" in facts else "")
 
 
+def _changes(facts: StudyFacts) -> list[str]:
+    """What was said on the command line over the study's file: root, backbone, and some of its settings alone."""
+    try:
+        study = load_study(find_config(facts.file, "studies"))
+        places = [setting.name for setting in settings(study, strict=False)]
+    except UserError:  # it is elsewhere by now
+        return ["--root", facts.root, "--backbone", facts.backbone]
+    own = [setting.name for setting in facts.settings]
+    return [
+        *(["--root", facts.root] if facts.root != study.root else []),
+        *(["--backbone", facts.backbone] if facts.backbone != study.backbone else []),
+        *(["--settings", *own] if own != places else []),
+    ]
+
+
+def _draws_of(out: Path) -> list[int]:
+    return read_study(out)[0].seeds
+
+
 def _again(report: Report, out: Path) -> list[Block]:
+    against = ["--against", report.rival] if report.rival is not None else []
     if not report.records:
-        against = f" --against {report.rival}" if report.rival is not None else ""
-        base = report.facts.baseline
-        return [code(f"mpt study report --scores {report.facts.file} --baseline {base}{against} --out {out}")]
+        scores = ["--scores", report.facts.file, "--baseline", report.facts.baseline, *against, "--out", str(out)]
+        return [code(shlex.join(["mpt", "study", "report", *scores]))]
     results = [record.result for record in report.records if record.result is not None]
     made_with = [result.environment for result in results]
     seconds = sum(result.seconds for result in results)
@@ -306,12 +332,13 @@ def _again(report: Report, out: Path) -> list[Block]:
     if commits:
         told += f"; commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
     devices = ", ".join(sorted({_device(facts) for facts in made_with})) or "none yet"
-    # Whether root and backbone were the file's own or the command line's: this is the same.
-    root = f" --root {report.facts.root}" if report.facts.root != SYNTHETIC else ""
-    if (report.facts.root, report.facts.backbone) != (SYNTHETIC, "mpt-tiny"):
-        root += f" --backbone {report.facts.backbone}"
+    commands = [["mpt", "study", "run", called_as(report.facts.file), *_changes(report.facts), "--out", str(out)]]
+    draws, rival = _draws_of(out), rival_of(report.facts, None)
+    some = ["--seeds", *map(str, report.facts.seeds)] if report.facts.seeds != draws else []
+    if some or report.rival != rival:
+        commands.append(["mpt", "study", "report", str(out), *some, *(against if report.rival != rival else [])])
     return [
-        code(f"mpt study run {called_as(report.facts.file)}{root} --out {out}"),
+        code("\n".join(map(shlex.join, commands))),
         (
             f"{len(results)} of {len(report.records)} runs are finished, {seconds:.0f} s of computing in all, "
             f"on: {devices}. Versions: {told or 'none yet'}."

@@ -12,7 +12,7 @@ from mpt.present.html import html_page
 from mpt.present.latex import latex_table
 from mpt.present.markdown import markdown
 from mpt.study.report.contents import Report, build_report
-from mpt.study.report.csv_tables import SCORE_COLUMNS, csv_files, gain_rows, score_rows, sure_rows
+from mpt.study.report.csv_tables import SCORE_COLUMNS, SOMETIMES, csv_files, gain_rows, score_rows, sure_rows
 from mpt.study.report.figures import draw_all
 from mpt.study.report.language_samples import sample_blocks
 from mpt.study.report.score_file import report_of_scores
@@ -63,6 +63,8 @@ def _write(report: Report, folder: Path, out: Path) -> Report:
             texts |= {SAMPLES: html_page(samples, folder)}
         for name, text in texts.items():
             write_text(folder / name, text)
+        for name in {SAMPLES, *SOMETIMES} - texts.keys():
+            (folder / name).unlink(missing_ok=True)
     return replace(report, files=(*texts, *(figure.file for figure in figures)))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+from mpt.backbone.source import locate
 from mpt.metrics import by_name as metrics
 from mpt.record.folder import PREDICTIONS
-from mpt.record.rows import read_predictions
+from mpt.record.rows import Prediction, read_predictions
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.scores.scores import Score, choose
 from mpt.use.answers.ensemble import ensemble
@@ -53,7 +55,7 @@ def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord], writte
             for score in choose([record for record in own if _member(record.key) == member]):
                 found.setdefault((method, score.target, score.seed, score.upstream_seed), []).append(score)
     whole = [scores for (method, *_), scores in found.items() if len(scores) == facts.ensembles[method]]
-    return [Ensemble(scores, _vote(out, scores, written)) for scores in whole]
+    return [Ensemble(scores, _score(out, facts, scores, written)) for scores in whole]
 
 
 def _member(key: str) -> int | None:
@@ -61,7 +63,12 @@ def _member(key: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _vote(out: Path, members: Sequence[Score], written: bool) -> Score:
+def vote(out: Path, members: Sequence[Score], written: bool = False) -> list[Prediction]:
+    """The test examples of an ensemble's prompts, each with the answer that most of them give.
+
+    Raises:
+        UserError: as for :func:`ensembles`.
+    """
     answers = [read_predictions(out / one.folder / PREDICTIONS) for one in members]
     asked = [[(row.input, tuple(row.references)) for row in rows] for rows in answers]
     if other := next((one for one, own in zip(members, asked, strict=True) if own != asked[0]), None):
@@ -71,5 +78,26 @@ def _vote(out: Path, members: Sequence[Score], written: bool) -> Score:
         )
     said = [[Answer((row.written or "") if written else row.prediction) for row in rows] for rows in answers]
     texts = [one.text for one in ensemble(said)]
-    score = metrics.score(members[0].metric, texts, [row.references for row in answers[0]])
+    return [Prediction(row.input, row.references, text) for row, text in zip(answers[0], texts, strict=True)]
+
+
+def _score(out: Path, facts: StudyFacts, members: Sequence[Score], written: bool) -> Score:
+    rows = vote(out, members, written)
+    if not rows:
+        raise UserError(
+            f"{out / members[0].folder / PREDICTIONS} is empty; delete that folder to have the run done again"
+        )
+    metric = members[0].metric
+    pieces = _pieces(facts.backbone) if metric == metrics.SP_ROUGE else None
+    score = metrics.score(metric, [row.prediction for row in rows], [row.references for row in rows], pieces)
     return replace(members[0], score=score, dev_score=None)
+
+
+@cache
+def _pieces(backbone: str) -> Callable[[str], list[str]]:
+    """As :meth:`mpt.backbone.model.FrozenBackbone.pieces`, without the weights."""
+    from transformers import AutoTokenizer
+
+    source, common = locate(backbone, None)
+    pieces: Callable[[str], list[str]] = AutoTokenizer.from_pretrained(source, **common).tokenize
+    return pieces

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.by_hand import one_partition, write_folder
+from support.by_hand import one_partition, record, setting, write_folder
 
 from mpt.cli.study import run_study_command
 from mpt.record.rows import Prediction, write_predictions
@@ -17,12 +18,12 @@ def folder(tmp_path) -> Path:
     """PT answers x to every example, MTL y, of which it wrote z to the first."""
     records = one_partition()
     write_folder(tmp_path, records)
-    for record in records:
-        said = "x" if record.method == "PT" else "y"
-        rows = [Prediction(f"{record.target} text {i}", ["y"], said, written=said) for i in range(10)]
+    for run in records:
+        said = "x" if run.method == "PT" else "y"
+        rows = [Prediction(f"{run.target} text {i}", ["y"], said, written=said) for i in range(10)]
         if said == "y":
-            rows[0] = Prediction(f"{record.target} text 0", ["y"], "y", written="z")
-        write_predictions(tmp_path / record.key / "predictions.jsonl", rows)
+            rows[0] = Prediction(f"{run.target} text 0", ["y"], "y", written="z")
+        write_predictions(tmp_path / run.key / "predictions.jsonl", rows)
     return tmp_path
 
 
@@ -51,3 +52,22 @@ def test_what_is_not_there(folder, tmp_path):
             run_study_command(["answers", str(folder), *words])
     with pytest.raises(UserError, match="nowhere"):
         run_study_command(["answers", str(tmp_path / "nowhere")])
+
+
+def test_an_ensemble_says_what_most_of_its_prompts_say(tmp_path, capsys):
+    records = [record("PT", "a", 13, 0.5)]
+    for member, said in enumerate(("x", "y", "y")):
+        records.append(replace(record("Vote", "a", 13, 0.5), key=f"Vote/a-13-member{member}"))
+        write_predictions(tmp_path / records[-1].key / "predictions.jsonl", [Prediction("text 0", ["y"], said)])
+    write_predictions(tmp_path / records[0].key / "predictions.jsonl", [Prediction("text 0", ["y"], "x")])
+    write_folder(tmp_path, records, methods=["PT", "Vote"], seeds=[13], ensembles={"Vote": 3})
+    (line,) = [line for line in shown(capsys, tmp_path).splitlines() if "text 0" in line]
+    assert line.replace("│", "").split() == ["text", "0", "y", "x", "y"]
+
+
+def test_each_of_several_settings_is_named_and_a_draw_without_answers_refused(folder, tmp_path, capsys):
+    write_folder(folder, one_partition(), settings=[setting("p", "a"), setting("q", "a")], seeds=[13, 21, 42])
+    told = shown(capsys, folder)
+    assert "p: a, draw 13" in told and "q: a, draw 13" in told
+    with pytest.raises(UserError, match="no run of draw 42 on a has answers yet"):
+        shown(capsys, folder, "--seed", 42, "--task", "a")

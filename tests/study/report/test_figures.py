@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -12,8 +13,10 @@ from support.by_hand import one_partition, record, write_folder
 
 from mpt.present.bars import _lines
 from mpt.present.figure_style import BASELINE, COLOURS, colours
+from mpt.study.report.figures import _title
 from mpt.study.report.write import write_report
-from mpt.study.run.results import RunRecord
+from mpt.study.run.results import RunRecord, StudyFacts
+from mpt.study.spec.settings import Setting
 
 
 def evaluations(folder: Path, records: list[RunRecord]) -> None:
@@ -78,3 +81,9 @@ def test_a_search_has_a_bar_for_each_method_and_curves_of_the_best(tmp_path):
 )
 def test_long_names_are_broken_where_they_are_joined(name, lines):
     assert _lines(name) == lines
+
+
+def test_a_title_says_nothing_of_what_a_file_of_scores_does_not_tell():
+    facts = StudyFacts("s", "s.csv", "", "", [Setting("p", "p", ("a",), ())], "PT", ["PT"], [13])
+    assert _title(facts, None, "test scores") == "s: test scores"
+    assert _title(replace(facts, backbone="b", root="x/y"), None, "test scores") == "s: test scores\nb, data in y"

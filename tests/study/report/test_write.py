@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.by_hand import one_partition, record, run_of, setting, write_folder
+from support.toy_study import write_study
 from support.wandb_file import read, settle
 
 from mpt.cli.study import run_study_command
 from mpt.cli.study_view import print_report
 from mpt.data.tasks.partitions import load_partition
 from mpt.present.terminal import console
+from mpt.study.report.contents import build_report
 from mpt.study.report.write import log_report, write_report
 from mpt.study.run.results import RunRecord
 from mpt.util.errors import UserError
@@ -428,3 +430,57 @@ def test_a_report_of_some_draws_is_that_of_their_runs_alone(records, tmp_path, c
     assert len(report.sections[0].scores) == len(records)
     with pytest.raises(UserError, match="no such draw; its draws are 13, 21"):
         run_study_command(["report", str(tmp_path / "both"), "--seeds", "14"])
+
+
+def test_a_report_of_some_draws_has_what_they_start_from_and_nothing_else(records, tmp_path):
+    shared = [replace(row, upstream_seed=7) if row.method == "MTL" else row for row in records if row.method != "FT"]
+    own = [replace(row, method="FT", upstream_seed=row.seed) for row in records if row.method == "MTL"]
+    above = [run_of(f"{method}/up-{seed}", method, "upstream", None, seed) for method, seed in
+             (("MTL", 7), ("MTL", 8), ("FT", 13), ("FT", 21))]  # fmt: skip
+    keys = [run_of(f"embedding/a-{seed}", "embedding", "upstream", "a", seed) for seed in (13, 21)]
+    write_folder(tmp_path, [*keys, *above, *shared, *own])
+    found = build_report(tmp_path, seeds=(13,)).records
+    kept = {record.key for record in found if record.stage == "upstream"}
+    assert kept == {"MTL/up-7", "FT/up-13", "embedding/a-13"}
+
+
+def test_files_that_a_report_no_longer_has_go(records, tmp_path):
+    write_folder(tmp_path, records)
+    (tmp_path / "report").mkdir()
+    for name in ("other_tasks.csv", "scores_written.csv", "languages.html", "mine.csv"):
+        (tmp_path / "report" / name).write_text("old")
+    write_report(tmp_path)
+    assert {path.name for path in (tmp_path / "report").iterdir() if path.read_bytes() == b"old"} == {"mine.csv"}
+
+
+def test_it_says_how_to_have_it_again_as_it_was(records, tmp_path, monkeypatch):
+    """What the command line said over the file, and which draws and rival were asked for."""
+    file = write_study(tmp_path / "of two", "mpt-tiny")
+    root = str(tmp_path / "of two/data")
+    one = [{"name": "toys", "given": "toys", "targets": ["a", "b"], "sources": ["s"]}]
+    facts = {"file": str(file), "root": root, "settings": one}
+    write_folder(tmp_path / "x y", records, **facts)
+
+    def commands(**facts: object) -> list[str]:
+        write_folder(tmp_path / "x y", records, **facts)
+        write_report(tmp_path / "x y", *asked)
+        page = (tmp_path / "x y/report/report.md").read_text("utf-8")
+        return page.partition("## How to have it again")[2].partition("```")[2].partition("```")[0].split("\n")[1:-1]
+
+    asked: tuple[object, ...] = ()
+    run = f"mpt study run '{file}'"
+    out = f"--out '{tmp_path / 'x y'}'"
+    assert commands(**facts) == [f"{run} {out}"]
+    assert commands(**facts, backbone="tiny") == [f"{run} --backbone tiny {out}"]
+    assert commands(**{**facts, "root": "synthetic"}) == [f"{run} --root synthetic {out}"]
+    asked = ("FT", (21,))
+    assert commands(**facts)[1:] == [f"mpt study report '{tmp_path / 'x y'}' --seeds 21 --against FT"]
+
+
+def test_what_is_undefined_by_writing_is_told(tmp_path):
+    rows = [replace(row, result=replace(row.result, score_written=0.0 if row.target == "b" else 0.5))
+            for row in one_partition()]  # fmt: skip
+    write_folder(tmp_path, rows)
+    write_report(tmp_path)
+    page = (tmp_path / "report/report.md").read_text("utf-8")
+    assert "The mean score of PT by what is written is zero or less on b" in page

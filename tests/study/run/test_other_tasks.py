@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.by_hand import record, write_folder
+from support.by_hand import record, setting, write_folder
 from support.changes import write_yaml
 from support.study_command import results, study
 from transformers import AutoTokenizer, T5ForConditionalGeneration
@@ -212,3 +212,16 @@ def test_a_prompt_behind_anothers_rows_is_not_tested_on_other_tasks(tmp_path):
     own = {"Behind": {"downstream": {"config": "xgen/sub_prompt", "overrides": {"model.before": "some/prompt"}}}}
     with pytest.raises(UserError, match=r"test_on: what SubPromptTuning learned \(methods.Behind\) stands behind"):
         planned(tmp_path, methods=own, baseline="Behind", test_on={BLOG: [POST]})
+
+
+def test_what_is_best_on_another_task_has_as_many_draws_as_any(tmp_path):
+    def tested(method: str, seed: int, score: float):
+        one = record(method, "b", seed, score)
+        return replace(one, key=f"{method}/a-{seed}-None-on-b", stage="test", trained_on="a")
+
+    rows = [record(method, "a", seed, 0.5) for method in ("PT", "FT") for seed in (13, 21)][:3]
+    rows += [tested("PT", 13, 0.5), tested("PT", 21, 0.5), tested("FT", 13, 0.9)]
+    write_folder(tmp_path, rows, methods=["PT", "FT"], settings=[setting("p", "a")])
+    write_report(tmp_path)
+    page = (tmp_path / "report/report.md").read_text(encoding="utf-8")
+    assert "| a | b (ACC) | **50.0 ± 0.0** | 90.0 |" in page
