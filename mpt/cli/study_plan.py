@@ -142,6 +142,8 @@ def _grid(runs: Sequence[PlannedRun]) -> str:
     parts.append(_count(len({run.seed for run in runs}), "seed"))
     parts += [_count(len(starts), "upstream seed")] if starts else []
     parts += [_count(len(rates), "rate")] if rates else []
+    members = {run.options["seed_everything"] - run.seed for run in runs}
+    parts += [_count(len(members), "prompt")] if len(members) > 1 else []
     ranks = {run.rank for run in runs if run.rank is not None}
     parts += [_count(len(ranks), "prompt")] if ranks else []
     return " × ".join(parts)
@@ -158,8 +160,8 @@ def _order(runs: Sequence[PlannedRun]) -> str:
         return tested if tests else "No run waits for another."
     after = f", {late:,} of them after others" if late else ""
     return (
-        f"{_count(upstream, 'upstream run')} first{after}; {_count(waiting, 'downstream run')} start from one of their "
-        f"prompts each, {free:,} wait for none." + (f" {tested}" if tests else "")
+        f"{_count(upstream, 'upstream run')} first{after}; {_count(waiting, 'downstream run')} wait for one of them "
+        f"each, {free:,} for none." + (f" {tested}" if tests else "")
     )
 
 
@@ -187,10 +189,12 @@ def _kinds(left: Sequence[PlannedRun], seconds: Seconds) -> Table:
         steps, every = (run.said(f"trainer.{name}") for name in ("max_steps", "val_check_interval"))
         steps = 0 if runs[0].stage == "test" else steps
         judged = runs[0].stage == "downstream" or bool(run.said("data.validation"))
-        evaluations = steps // every if judged and type(every) is int and type(steps) is int else 0
+        known = type(steps) is int and steps >= 0
+        evaluations = steps // every if judged and type(every) is int and known else 0
         took = seconds.of(kind)
         told = ["?", "?"] if took is None else [duration(took), duration(took * len(runs))]
-        shown.add_row(_name(runs), f"{len(runs):,}", f"{steps:,}", f"{evaluations:,}", *told)
+        counts = [f"{steps:,}", f"{evaluations:,}"] if known else ["?", "?"]
+        shown.add_row(_name(runs), f"{len(runs):,}", *counts, *told)
     return shown
 
 

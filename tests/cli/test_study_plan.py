@@ -50,7 +50,11 @@ def test_runs_by_method_and_stage_and_what_waits_for_what(mpt, tmp_path):
         ["MTL", "downstream", "4", "2 targets × 2 seeds", "0", "2 upstream runs"],
         ["FT", "downstream", "4", "2 targets × 2 seeds", "0", ""],
     ]
-    assert "18 runs" in ended.out and "2 upstream runs first; 4 downstream runs" in ended.out and "12 wait" in ended.out
+    assert (
+        "18 runs" in ended.out
+        and "2 upstream runs first; 4 downstream runs" in ended.out
+        and "12 for none" in ended.out
+    )
     assert not out.exists()
 
 

@@ -106,7 +106,9 @@ def beside_digests(root: str, run: RunOptions, k: Shots | None) -> list[str]:
     named = [*_mapping(run, "data.mixed"), *_mapping(run, "data.languages").values()]
     named += validation if isinstance(validation := run.said("data.validation"), list) else []
     named += [name for one in run.callbacks("OtherLanguages") for name in _mapping(one, "callback.tasks")]
-    found = [sources_digest(root, tuple(map(str, named)), k)] if named and root != SYNTHETIC else []
+    # Those of the embedded suite do not change; a user's own may.
+    named = [name for name in map(str, named) if root != SYNTHETIC or is_yaml(name)]
+    found = [sources_digest(root, tuple(named), k)] if named else []
     if isinstance(teachers := run.said("model.teachers"), str):
         from mpt.library.retrieval import digest, open_library
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -74,7 +75,13 @@ def plan(
                     context = RunContext(method, "downstream", setting, partition, target, seed)
                     for own in method.upstream.seeds or (seed,):
                         downstream += planner.downstream(context, starts[own])
-    return [*retrieving.keys.values(), *upstream, *downstream, *tests_on_other_tasks(planner, downstream)]
+    runs = [*retrieving.keys.values(), *upstream, *downstream, *tests_on_other_tasks(planner, downstream)]
+    if twice := [key for key, count in Counter(run.key for run in runs).items() if count > 1]:
+        raise UserError(
+            f"{study.file}: two different runs would be in the folder {twice[0]}; take learning rates that differ in "
+            "six digits, and rename a task that is called as a run that learns upstream"
+        )
+    return runs
 
 
 def _count(study: Study, places: Sequence[Setting]) -> None:

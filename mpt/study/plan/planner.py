@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from mpt.record.folder import PROMPT
 from mpt.record.options import as_words, plain
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import beside_digests, draw_digest, sources_digest, weights_digest
+from mpt.study.plan.kinds import check_kinds
 from mpt.study.plan.library import RetrievedStart, StudyLibrary
 from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
@@ -149,7 +150,7 @@ class Planner:
         if start is not None and retrieved is None:
             init = self.start(method, start)
         members = range(method.ensemble) if method.ensemble else (None,)
-        for member, rate in itertools.product(members, method.downstream.learning_rates or (None,)):
+        for member, rate in product(members, method.downstream.learning_rates or (None,)):
             name = f"{target}-{seed}" + (f"-up{own}" if is_one_of_several else "")
             name += f"-rank{rank}" if rank is not None else ""
             name += f"-member{member}" if member is not None else ""
@@ -188,11 +189,19 @@ class Planner:
 
     def given(self, stage: Stage, setting: Setting) -> dict[str, Any]:
         """The options that the study's file gives to all runs of a stage in a setting."""
-        return {**self.study.overrides, **stage.overrides, **setting.overrides}
+        options: dict[str, Any] = {}
+        said = (self.study.overrides, stage.overrides, setting.overrides)
+        for name, value in chain(*(part.items() for part in said)):
+            if name not in options:
+                _last(name, value, options)  # it may be there by another spelling
+            options[name] = value
+        return options
 
     def resolved(self, stage: Stage, options: Mapping[str, Any]) -> ResolvedRun:
-        """A stage's run with some options."""
-        return resolve_run(self.config(stage.config)[1], options)
+        """A stage's run with some options, those that are counted with of their kind."""
+        run = resolve_run(self.config(stage.config)[1], options)
+        check_kinds(run, f"{self.study.file}, config {stage.config}")
+        return run
 
     def options(self, context: RunContext, name: str, data: Mapping[str, Any], k: Shots | None) -> dict[str, Any]:
         """The options of a run by name: the study's own, and over them those of its file."""
@@ -210,6 +219,11 @@ class Planner:
             "data.seed": context.seed,
         }
         if k is not None:
+            sized = any(variant.source_k or variant.target_k for variant in study.variants)
+            if sized and any(plain(option) == "data.k" for option in given):
+                raise UserError(
+                    f"{study.file}: overrides say data.k, which settings say by source_k or target_k; leave out one"
+                )
             options["data.k"] = k
         if self.resolved(stage, given).class_name("trainer.logger") in ("Tracker", "WandbLogger"):
             options |= {"trainer.logger.group": study.name, "trainer.logger.job_type": context.method.name}
@@ -229,13 +243,14 @@ class Planner:
             start: the run that it needs.
         """
         config = self.config(context.stage.config)[1]
-        backbone = options["model.backbone"]
+        said = self.resolved(context.stage, options)
+        backbone = said["model.backbone"]
         weights = self.weights[backbone] = self.weights.get(backbone) or weights_digest(backbone)
         # The config counts by its text, not by the path it was found at, which is the first option; and a user's own
         # tasks by their names and what is read of them.
         named = {name: self._by_name(value) for name, value in options.items() if name not in _ON_WANDB}
         if read is not None:
-            read = [*read, *beside_digests(self.study.root, run := resolve_run(config, options), self.shots(run))]
+            read = [*read, *beside_digests(self.study.root, said, self.shots(said))]
         content = [as_words(named)[1:], config, read, weights, start.fingerprint if start else None]
         known = read is not None and not (start is not None and not start.fingerprint)
         return PlannedRun(
@@ -293,7 +308,8 @@ def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, w
 
 def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The option as the last word: it goes over an earlier one, however that is spelt."""
-    options.pop(name, None)
+    for earlier in [option for option in options if option == name or plain(option) == plain(name)]:
+        del options[earlier]
     return {name: value}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mpt.record.result import JUDGED, REPORTED, RunIdentity, RunResult
 from mpt.study.plan.library import changed_library
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.retrieve import EMBEDDING
-from mpt.study.spec.settings import Setting
+from mpt.study.spec.settings import Setting, settings
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
 from mpt.util.files import inside, is_folder_name, links_below, refuse_links, write_json
@@ -145,10 +146,34 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
     content = {**asdict(facts), "runs": [_told(run) for run in runs]}
     if study.only and (out / STUDY).is_file():
         before = _read(out)
-        settings = [asdict(setting) for setting in before.settings]
-        for part, name, known in (("settings", "name", settings), ("runs", "key", list(map(_told, before.runs)))):
-            content[part] = list({one[name]: one for one in (*known, *content[part])}.values())
+        now, named = {setting.name for setting in places}, settings(replace(study, only=()), strict=False)
+        others = {setting.name: setting for setting in before.settings if setting.name not in now}
+        both = {**others, **{setting.name: setting for setting in places}}
+        content["settings"] = [asdict(both[setting.name]) for setting in named if setting.name in both]
+        planned = {run.key for run in runs}
+        known = [run for run in before.runs if run.key in planned or _is_of(run, study, list(others.values()))]
+        content["runs"] = list({run["key"]: run for run in (*map(_told, known), *content["runs"])}.values())
     write_json(out / STUDY, content)
+
+
+def _is_of(run: _ToldRun, study: Study, others: Sequence[Setting]) -> bool:
+    """Whether a run of earlier is one of the study as its file is now, in settings that are not looked at now."""
+    targets = {target for setting in others for target in setting.targets}
+    if run.partition not in (None, *(setting.name for setting in others)):
+        return False
+    if run.partition is None and run.target is not None and not {run.target, run.trained_on} & targets:
+        return False
+    if run.method == EMBEDDING:
+        above = [method.upstream.seeds for method in study.methods if method.upstream is not None]
+        return run.seed in {*study.seeds, *chain(*above)}
+    method = next((method for method in study.methods if method.name == run.method), None)
+    if method is None:
+        return False
+    learned = (method.upstream.seeds or study.seeds) if method.upstream is not None else ()
+    if run.stage == "upstream":
+        return run.seed in learned
+    rates = method.downstream.learning_rates or (None,)
+    return run.seed in study.seeds and run.learning_rate in rates and run.upstream_seed in (None, *learned)
 
 
 def _told(run: PlannedRun | _ToldRun) -> dict[str, Any]:
@@ -196,6 +221,8 @@ def _mistake(found: _StudyFile, out: Path) -> str | None:
             return f"the run {run.key} is of the method {run.method}, which is none of the study's"
     if not found.seeds:
         return "it has no seeds"
+    if not found.settings:
+        return "it has no settings"
     if found.baseline not in names:
         return f"the baseline {found.baseline} is none of the methods"
     if odd := [name for name, size in found.ensembles.items() if not 2 <= size <= len(found.runs)]:
@@ -266,6 +293,8 @@ def difference(run: PlannedRun, recipe: Sequence[str]) -> str:
         return "it does not say what it was done with"
     old, new = list(recipe[2:]), list(run.recipe[2:])
     if old != new:
+        if sorted(old) == sorted(new):
+            return "its options are in another order, in which a later one may undo an earlier one; put back the order"
         gone = [word for word in old if word not in new]
         come = [word for word in new if word not in old]
         if changed := changed_library(gone, new):

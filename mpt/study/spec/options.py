@@ -25,6 +25,17 @@ _GRID = (
 """Options that differ from run to run, so that no override may set them."""
 
 
+_COUNTS = (
+    "trainer.max_steps",
+    "trainer.val_check_interval",
+    "trainer.accumulate_grad_batches",
+    "data.batch_size",
+    "data.limit",
+    "data.test_examples",
+    "model.prompt_length",
+)
+
+
 def _overrides(value: Any, validate: Callable[[Any], Any]) -> Any:
     """Options by dotted name, whether the file nests them or writes the dots."""
     if isinstance(value, dict):
@@ -32,10 +43,16 @@ def _overrides(value: Any, validate: Callable[[Any], Any]) -> Any:
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"set {twice} twice, nested and with dots; leave one of them out")
     options = validate(dict(_flat(value)) if isinstance(value, dict) else value)
+    # A count in quotes is that number to mpt fit; of other options a text of digits may be a text.
+    options = {name: int(one) if plain(name) in _COUNTS and _is_whole(one) else one for name, one in options.items()}
     _check_free(options)
     if any(plain(name) == "trainer.fast_dev_run" for name in options):
         raise ValueError("must not set trainer.fast_dev_run, by which a run keeps nothing; lower trainer.max_steps")
     return options
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, str) and len(value) < 20 and value.isdecimal() and value == str(int(value))
 
 
 def _flat(nested: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.changes import changed_file
 from support.study_library import write_library
 from support.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
 
@@ -411,3 +412,57 @@ def test_a_grid_can_be_counted_before_all_data_are_there(study, tmp_path):
     assert unknown == {cell.key for cell in whole if cell.method == "MTL" or cell.target == "ag_news"}
     before = {cell.key: cell.fingerprint for cell in whole}
     assert all(before[cell.key] == cell.fingerprint for cell in counted if cell.fingerprint)
+
+
+def test_a_setting_has_the_last_word_however_an_option_is_spelt(study, tmp_path):
+    (base,) = settings(study)
+    stage = replace(study.methods[0].downstream, overrides={"model.init_args.prompt_length": 7}, learning_rates=())
+    method = replace(study.methods[0], downstream=stage)
+    given = {**study.overrides, "model.prompt_length": 10}
+    (cell, *_) = plan(replace(study, methods=(method,), overrides=given), tmp_path / "out")
+    assert cell.resolved["model.prompt_length"] == 7
+    own = [replace(base, overrides={"model.prompt_length": 5})]
+    (cell, *_) = plan(replace(study, methods=(method,), overrides=given), tmp_path / "out", own)
+    assert cell.resolved["model.prompt_length"] == 5
+    assert sum("prompt_length" in word for word in cell.arguments) == 1
+
+
+def test_shots_are_said_once(study, tmp_path):
+    sized = of_settings(study, a=Variant("", study.partitions[0], target_k=16))
+    with pytest.raises(UserError, match=r"overrides say data\.k, which settings say by source_k or target_k"):
+        plan(replace(sized, overrides={**study.overrides, "data.k": 16}), tmp_path / "out")
+
+
+def test_two_runs_of_one_folder_are_refused(study, tmp_path):
+    stage = replace(study.methods[0].downstream, learning_rates=(0.1234567, 0.12345671))
+    methods = (replace(study.methods[0], downstream=stage),)
+    with pytest.raises(UserError, match=r"two different runs would be in the folder PT/\S+-lr0.123457; take learning"):
+        plan(replace(study, methods=methods), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("trainer.max_steps", "many"),
+        ("trainer.max_steps", 1.5),
+        ("trainer.val_check_interval", 0),
+        ("trainer.accumulate_grad_batches", "x"),
+        ("data.batch_size", 0),
+        ("data.test_examples", "many"),
+        ("data.seeds", 13),
+        ("data.support_splits", "train"),
+        ("data.metric", []),
+        ("model.backbone", 1.5),
+        ("model.backbone_options.max_target_length", "x"),
+    ],
+)
+def test_what_is_counted_with_is_of_its_kind(name, value, study, tmp_path):
+    with pytest.raises(UserError, match=rf"config \w+: {name} must be "):
+        plan(replace(study, overrides={**study.overrides, name: value}), tmp_path / "out")
+
+
+def test_a_whole_number_in_quotes_is_one(tmp_path):
+    file = changed_file(write_study(tmp_path, "mpt-tiny"), {("overrides", "trainer.max_steps"): "6"})
+    cells, same = (plan(load_study(path), tmp_path / "out") for path in (file, write_study(tmp_path, "mpt-tiny")))
+    assert [cell.fingerprint for cell in cells] == [cell.fingerprint for cell in same]
+    assert cells[0].resolved["trainer.max_steps"] == 6

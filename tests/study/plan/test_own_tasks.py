@@ -156,3 +156,17 @@ def test_they_may_be_retrieved(tmp_path):
     task(tmp_path / "tasks", "yours", size=42)
     changed = {key for key, fingerprint in prints(path).items() if fingerprint != first[key]}
     assert changed >= {"Mix/upstream-mine-13", "Mix/mine-13"} and "PT/mine-13" not in changed
+
+
+@pytest.mark.parametrize("option", ["data.validation: [tasks/yours.yaml]", "data.mixed: {tasks/yours.yaml: 0.1}"])
+def test_a_users_own_task_beside_the_sources_counts_under_the_embedded_suite_too(option, tmp_path, monkeypatch):
+    text = STUDY.replace("targets: [tasks/mine.yaml, ", "targets: [").replace(
+        "sources: [tasks/yours.yaml, ", "sources: ["
+    )
+    text = text.replace("config: spot", f"config: spot, overrides: {{{option}}}")
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, text)
+    before = prints(path)
+    task(tmp_path / "tasks", "yours", labels=("cold", "warm"))
+    changed = {key for key, fingerprint in prints(path).items() if fingerprint != before[key]}
+    assert changed == {key for key in before if key.startswith("MTL/")}

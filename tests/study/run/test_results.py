@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 
 import pytest
-from support.by_hand import run_of, write_folder
+from support.by_hand import run_of, setting, write_folder
+from support.changes import REMOVED, changed_file
 from support.toy import Mpt
-from support.toy_study import write_study
+from support.toy_study import write_study, write_study_of_two
 
 from mpt.record.folder import RunFolder
 from mpt.record.result import RunResult
+from mpt.study.plan.grid import plan
+from mpt.study.run.results import difference, read_study
+from mpt.study.run.results import write_study as write_down
+from mpt.study.spec.settings import settings
+from mpt.study.spec.study import load_study
 
 
 @pytest.mark.parametrize("place", ["PT", "study.json", "PT/a/result.json", ".claims", "report"])
@@ -56,13 +64,15 @@ RESULT = {"metric": "ACC", "score": 0.5, "dev_score": None, "seconds": 1.0, "ver
         ({"runs": [{**RUN, "key": 5}]}, "{}", "study.json is not as mpt study run writes it"),
         ({"more": 1, "runs": []}, "{}", "study.json is not as mpt study run writes it"),
         ({"runs": [RUN]}, "[]", "result.json holds no JSON object"),
+        ({"settings": [], "runs": [RUN]}, "{}", "it has no settings"),
+        ({"runs": [RUN]}, json.dumps({**RESULT, "environment": {"commit": 7}}), "result.json has commit 7"),
         ({"runs": [RUN]}, json.dumps({**RESULT, "score": "good"}), "result.json has score 'good'"),
         ({"runs": [RUN]}, json.dumps({**RESULT, "score": float("nan")}), "result.json has score nan"),
         ({"runs": [RUN]}, json.dumps({**RESULT, "versions": []}), "result.json has versions []"),
     ],
 )
 def test_a_folder_that_no_study_wrote_is_refused_in_a_sentence(study, result, said, capsys, tmp_path):
-    text = study if isinstance(study, str) else json.dumps({"settings": [], **STUDY, **study})
+    text = study if isinstance(study, str) else json.dumps({"settings": [setting("p", "a")], **STUDY, **study})
     (tmp_path / "study.json").write_text(text)
     (tmp_path / "PT" / "a").mkdir(parents=True)
     (tmp_path / "PT" / "a" / "result.json").write_text(result)
@@ -121,3 +131,28 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
         *("method", "metric", "score", "dev_score", "best_step", "steps", "examples", "resumed", "fingerprint"),
         *("recipe", "arguments", "environment", "seconds"),
     ]
+
+
+def test_what_is_not_looked_at_stays_as_far_as_the_study_still_has_it(tmp_path):
+    def written(file, *only: str) -> dict[str, int]:
+        study = replace(load_study(file), only=only)
+        places = settings(study)
+        write_down(study, places, plan(study, tmp_path, places), tmp_path / "out")
+        facts, records = read_study(tmp_path / "out")
+        assert [one.name for one in facts.settings] == ["first", "second"]
+        return Counter(record.method for record in records)
+
+    file = write_study_of_two(tmp_path, "mpt-tiny")
+    # Of PT and FT three targets by two draws; of MTL in each of two settings two, and its upstream run.
+    assert written(file) == written(file, "second") == written(file, "first") == {"PT": 6, "MTL": 10, "FT": 6}
+    fewer = changed_file(file, {"seeds": [13], ("methods", "FT"): REMOVED})
+    assert written(fewer, "first") == {"PT": 3, "MTL": 6} == written(fewer)
+    rates = changed_file(fewer, {("methods", "PT", "downstream", "learning_rates"): [0.5, 0.25]})
+    assert written(rates, "second") == {"PT": 4, "MTL": 6}  # superglue-cb is not in it, nor was done with these rates
+    other = changed_file(rates, {("methods", "MTL", "upstream", "seed"): 21})
+    assert written(other, "second") == {"PT": 4, "MTL": 3}
+
+
+def test_the_same_options_in_another_order_are_called_so(tmp_path):
+    run = plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")[0]
+    assert "its options are in another order" in difference(run, [*run.recipe[:2], *reversed(run.recipe[2:])])

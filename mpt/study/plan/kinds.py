@@ -1,0 +1,48 @@
+"""That the options which a plan counts with are of their kind, before anything is counted; the rest is mpt fit's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpt.fit.resolve import ResolvedRun
+from mpt.util.errors import UserError
+from mpt.util.schema import shown
+
+
+def _whole(least: int) -> Any:
+    return lambda value: type(value) is int and value >= least
+
+
+def _all(kind: type) -> Any:
+    return lambda value: isinstance(value, list | tuple) and all(type(one) is kind for one in value)
+
+
+def _interval(value: Any) -> bool:
+    return not isinstance(value, int | float) or (not isinstance(value, bool) and value > 0)
+
+
+_KINDS: dict[str, tuple[Any, str]] = {
+    "trainer.max_steps": (_whole(-1), "a whole number from -1 on"),
+    "trainer.val_check_interval": (_interval, "above 0"),
+    "trainer.accumulate_grad_batches": (_whole(1), "a whole number from 1 on"),
+    "data.batch_size": (_whole(1), "a whole number from 1 on"),
+    "data.limit": (_whole(1), "a whole number from 1 on"),
+    "data.test_examples": (_whole(1), "a whole number from 1 on"),
+    "data.seeds": (_all(int), "a list of whole numbers"),
+    "data.splits": (_all(str), "a list of splits"),
+    "data.support_splits": (_all(str), "a list of splits"),
+    "data.query_splits": (_all(str), "a list of splits"),
+    "data.metric": (lambda value: isinstance(value, str), "the name of a metric"),
+    "model.backbone": (lambda value: isinstance(value, str), "the name of a model"),
+    "model.backbone_options.max_target_length": (_whole(1), "a whole number from 1 on"),
+}
+
+
+def check_kinds(run: ResolvedRun, where: str) -> None:
+    """Raises:
+    UserError: one is of another kind; names ``where`` it is said.
+    """
+    for name, (is_right, told) in _KINDS.items():
+        value = run.said(name)
+        if value is not None and not is_right(value):
+            raise UserError(f"{where}: {name} must be {told}, not {shown(value)}")
