@@ -10,6 +10,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
+from mpt.callbacks.writing import writes
 from mpt.data.modules.steps import batches_per_step
 from mpt.record.folder import PROMPT
 from mpt.record.rows import DEV_SCORE, prompt_facts
@@ -39,6 +40,11 @@ class KeepBest(Callback):
         self.best = Best()
         self._good_step = 0
 
+    @property
+    def state_key(self) -> str:
+        own = {"monitor": self.monitor, "folder": self.folder}
+        return super().state_key if own == {"monitor": DEV_SCORE, "folder": PROMPT} else self._generate_state_key(**own)
+
     def path(self, trainer: Trainer) -> Path:
         """Where the best state lies."""
         return Path(trainer.default_root_dir) / self.folder
@@ -62,12 +68,29 @@ class KeepBest(Callback):
             )
         if trainer.max_steps == 0:
             return
-        every = trainer.val_check_interval
+        every = getattr(trainer, "val_check_interval", None)
+        if every is None:
+            raise UserError(
+                "trainer.val_check_interval must be a number of batches, not a time: a run that goes on after a kill "
+                "is evaluated at the same steps"
+            )
         batches = trainer.max_steps * batches_per_step(trainer)
         if self.monitor is not None and isinstance(every, int) and 0 <= batches < every:
             raise UserError(
                 f"trainer.max_steps {trainer.max_steps} ends training before the first evaluation "
                 f"(trainer.val_check_interval {every} batches); lower the interval or train longer"
+            )
+
+    def check_kept(self, trainer: Trainer) -> None:
+        """Refuse a fit that ended before anything was kept, as by ``trainer.max_time``.
+
+        Raises:
+            UserError: it did.
+        """
+        if self.best.step is None:
+            raise UserError(
+                f"training ended at step {trainer.global_step} before the first evaluation; "
+                "lower trainer.val_check_interval or raise trainer.max_steps"
             )
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -93,12 +116,8 @@ class KeepBest(Callback):
         if self.monitor is None:
             self._save(trainer, pl_module, trainer.global_step, {"last": True})
             self.best.step = trainer.global_step
-        elif self.best.step is None:
-            raise UserError(
-                f"training ended at step {trainer.global_step} before the first evaluation; "
-                "lower trainer.val_check_interval or raise trainer.max_steps"
-            )
         else:
+            self.check_kept(trainer)
             rank_zero_info(f"best {self.monitor} {self.best.score:.4f} at step {self.best.step}")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -157,7 +176,7 @@ class KeepBest(Callback):
     def _save(self, trainer: Trainer, pl_module: LightningModule, step: int, why: dict[str, Any]) -> None:
         if hasattr(pl_module, "check_learned"):
             pl_module.check_learned()  # type: ignore[operator]
-        if not trainer.is_global_zero:
+        if not writes(trainer):
             return
         facts = prompt_facts(pl_module, getattr(trainer, "datamodule", None), step)
         pl_module.save_learned(self.path(trainer), facts | why)  # type: ignore[operator]

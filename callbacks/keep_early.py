@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from mpt.callbacks.writing import writes
 from mpt.data.modules.steps import batches_per_step
 from mpt.record.folder import EARLY
 from mpt.record.rows import prompt_facts
@@ -54,7 +55,7 @@ class KeepEarly(Callback):
                     f"the run goes on from step {trainer.global_step}, but {self.path(trainer, step)}, which KeepEarly "
                     "is to keep, is not there; start the run anew (without --ckpt_path)"
                 )
-        if trainer.is_global_zero:
+        if writes(trainer):
             clear_left(Path(trainer.default_root_dir) / self.folder)
 
     def on_train_batch_end(
@@ -65,7 +66,7 @@ class KeepEarly(Callback):
         if step not in self.steps or not completed:
             return
         pl_module.check_learned()  # type: ignore[operator]
-        if not trainer.is_global_zero:
+        if not writes(trainer):
             return
         facts = prompt_facts(pl_module, getattr(trainer, "datamodule", None), step)
         pl_module.save_learned(self.path(trainer, step), facts)  # type: ignore[operator]

@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from mpt.callbacks.writing import writes
 from mpt.data.modules.steps import batches_per_step
 from mpt.record.folder import METRICS
 from mpt.record.rows import MetricsRow, read_metrics, write_metrics
@@ -27,7 +28,7 @@ class MetricsFile(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = self._path(trainer)
-        if trainer.is_global_zero and path.exists():
+        if writes(trainer) and path.exists():
             rows = read_metrics(path, cut_short=True)
             write_metrics(path, [row for row in rows if row.step <= trainer.global_step])
 
@@ -52,7 +53,7 @@ class MetricsFile(Callback):
         return Path(trainer.default_root_dir) / self.name
 
     def _append(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero:
+        if not writes(trainer):
             return
         row = MetricsRow.of({"step": trainer.global_step, **trainer.callback_metrics})
         path = self._path(trainer)

@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.backbone.translator import Translator
+from mpt.callbacks.writing import is_trial, writes
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
 from mpt.metrics import by_name as metrics
@@ -87,7 +88,7 @@ class OtherLanguages(Callback):
     def _leave_out(self, trainer: Trainer, repeated: Callable[[LanguageAnswer], bool]) -> None:
         """Leave out what a run that goes on is about to repeat, and what a kill cut."""
         path = self._path(trainer)
-        if trainer.is_global_zero and path.exists():
+        if writes(trainer) and path.exists():
             write_answers(path, [row for row in read_answers(path, cut_short=True) if not repeated(row)])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -149,6 +150,8 @@ class OtherLanguages(Callback):
 
     def _keep(self, trainer: Trainer, task: str, language: str, split: str, rows: list[Prediction]) -> None:
         place = (trainer.global_step, split, task, language)
+        if is_trial(trainer):
+            return
         with self._path(trainer).open("a", encoding="utf-8") as file:
             for row in rows:
                 file.write(LanguageAnswer(*place, row.input, list(row.references), row.prediction).line() + "\n")

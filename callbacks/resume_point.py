@@ -6,8 +6,10 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from mpt.callbacks.writing import is_trial
 from mpt.data.modules.steps import batches_per_step
 from mpt.record.folder import RunFolder
+from mpt.util.errors import UserError
 from mpt.util.files import written_for
 
 
@@ -19,9 +21,14 @@ class ResumePoint(Checkpoint):
 
     Args:
         every_n_steps: optimiser steps between checkpoints where there is no evaluation.
+
+    Raises:
+        UserError: below 1.
     """
 
     def __init__(self, every_n_steps: int = 100) -> None:
+        if every_n_steps < 1:
+            raise UserError(f"ResumePoint: every_n_steps must be at least 1, not {every_n_steps}")
         self.every_n_steps = every_n_steps
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -37,6 +44,8 @@ class ResumePoint(Checkpoint):
             self._save(trainer, pl_module)
 
     def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_trial(trainer):
+            return
         pl_module.check_learned()  # type: ignore[operator]
         path = RunFolder(Path(trainer.default_root_dir)).checkpoint
         with written_for(path):

@@ -185,7 +185,8 @@ class RunCLI(LightningCLI):
             if self.checkpoint is not None:
                 self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
                 self.checkpoint = None  # a fine-tuned model's is as large as the model
-        if self.trainer.is_global_zero:
+        trial: Any = self.trainer
+        if self.trainer.is_global_zero and not trial.fast_dev_run:  # which writes nothing
             self._take_folder(Path(self.trainer.default_root_dir))
 
         bar = self.trainer.progress_bar_callback
@@ -198,7 +199,9 @@ class RunCLI(LightningCLI):
         busy = f"another mpt fit is at work in {folder}; wait for it, or give another --trainer.default_root_dir"
         with writing_to(folder, "--trainer.default_root_dir"):
             self.holds.enter_context(held(folder, busy))
-            if not self.config[self.subcommand].get("ckpt_path") and RunFolder(folder).set_aside():
+            run = RunFolder(folder)
+            if not self.config[self.subcommand].get("ckpt_path") and (earlier := run.set_aside()) is not None:
+                self.holds.push(lambda kind, *_: run.put_back(earlier) if kind is not None else None)
                 self.holds.enter_context(held(folder, busy))
 
     def _check_match(self, model: Learner) -> None:
@@ -210,12 +213,15 @@ class RunCLI(LightningCLI):
 
     def after_fit(self) -> None:
         trainer: Any = self.trainer
+        for part in trainer.callbacks:
+            if isinstance(part, KeepBest):
+                part.check_kept(trainer)
         kept = [part.path(trainer) for part in trainer.callbacks if isinstance(part, KeepBest)]
         for tracker in trainer.loggers:
             if isinstance(tracker, Tracker):
                 for folder in kept:
                     tracker.log_prompt(folder)
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and not trainer.fast_dev_run:
             print(f"run folder: {self.trainer.default_root_dir}")
 
     def before_validate(self) -> None:
@@ -281,6 +287,10 @@ def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
         raise UserError(" ".join(str(error).split())) from error
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or error}: no such file") from error
+    except RuntimeError as error:  # what Lightning and its callbacks say of options that do not go together
+        if not str(error).startswith(("Early stopping conditioned", "Found more than one stateful callback")):
+            raise
+        raise UserError(f"trainer.callbacks: {' '.join(str(error).split())}") from error
 
 
 def show_options(word: str, of: str) -> None:

@@ -278,8 +278,10 @@ class Learner(LightningModule, ABC):
         # Where those that are not there are left out, the data module compares them itself.
         if self.tasks and getattr(data, "sources", None) is None:
             known["task"] = list(self.tasks)
-        if (seed := getattr(data, "seed", None)) is not None:
-            known["data seed"] = seed
+        known |= {"seed": self.seed, "answers": self.answers}
+        for name, value in ((name, getattr(data, name, None)) for name in ("seed", "k", "batch_size", "task_prefix")):
+            if value is not None:
+                known[f"data {name.replace('_', ' ')}"] = value
         if (task := getattr(data, "task", None)) is not None:
             known["metric"] = task.metric
         for kind in ("input", "target"):

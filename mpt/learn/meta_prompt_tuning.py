@@ -27,7 +27,7 @@ from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
 from mpt.prompt.reparameterisation import Reparameterisation
 from mpt.prompt.residual import Residual
-from mpt.util.errors import UserError
+from mpt.util.errors import KEPT, UserError
 from mpt.util.random_state import seed_generators
 
 EncodedEpisodes = list[tuple[list[Episode], list[Batch], Batch | None]]
@@ -305,7 +305,7 @@ class MetaPromptTuning(PromptLearner):
         return (
             f"the inner loop on task {task} exploded at step {self.trainer.global_step}: {seen}, at inner rate "
             f"{used:g} and {self.algorithm.inner_steps} inner steps; lower model.algorithm.inner_lr, or "
-            "model.optimizer.lr if the losses were rising before. What was learned before is kept."
+            f"model.optimizer.lr if the losses were rising before.{KEPT if self.trainer.global_step else ''}"
         )
 
     def _log_losses(self, results: list[MetaGradient]) -> None:

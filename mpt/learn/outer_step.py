@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mpt.learn.shared_gradient import SharedGradient
-from mpt.util.errors import Diverged
+from mpt.util.errors import KEPT, Diverged
 
 
 class OuterStep:
@@ -58,6 +58,6 @@ class OuterStep:
                 weight.copy_(value)
         raise Diverged(
             f"the outer optimiser made the prompt infinite or NaN at step {number}, at outer rate "
-            f"{optimizer.param_groups[0]['lr']:g}; lower model.optimizer.lr or set model.gradient_clip_val. What was "
-            "learned before is kept."
+            f"{optimizer.param_groups[0]['lr']:g}; lower model.optimizer.lr or set "
+            f"model.gradient_clip_val.{KEPT if number else ''}"
         )

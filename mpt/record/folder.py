@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,14 @@ class RunFolder:
         """The prompt of an early step."""
         return self.early / f"step-{step}"
 
-    def set_aside(self) -> bool:
-        """Rename the folder of an earlier run, if it is one, so that a new one neither mixes with it nor loses it."""
+    def set_aside(self) -> Path | None:
+        """Rename the folder of an earlier run, if it is one, so that a new one neither mixes with it nor loses it.
+
+        Returns:
+            Where it is now.
+        """
         if not self.config.is_file():
-            return False
+            return None
         place, number = Path(os.path.abspath(self.path)), 1
         if Path.cwd().is_relative_to(place.resolve()):
             raise UserError(
@@ -76,7 +81,16 @@ class RunFolder:
             number += 1
         os.rename(place, place.with_name(f"{name}.{number}"))
         print(f"an earlier run in {self.path} was kept as {name}.{number}")
-        return True
+        return place.with_name(f"{name}.{number}")
+
+    def put_back(self, earlier: Path) -> None:
+        """Undo :meth:`set_aside` for a run that ended before it learned anything."""
+        if any((self.path / name).exists() for name in (PROMPT, MODEL, ADAPTER, LAST)):
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):  # it stays where it is said to be
+            os.rename(earlier, self.path)
+            print(f"nothing was learned, and the earlier run is in {self.path} again")
 
     # A run of a study ----------------------------------------------------------------------------------------
 

@@ -20,6 +20,10 @@ class Diverged(UserError):
     """Training stopped itself because its numbers ran away; what was learned before is still good."""
 
 
+KEPT = " What was learned before is kept."
+"""What such a complaint ends with, where something was."""
+
+
 class NotFinite(Diverged):
     """The loss of what is learned now is NaN or infinite: only what was kept before is good."""
 

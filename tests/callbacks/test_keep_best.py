@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mpt.callbacks import KeepBest
+from mpt.callbacks import KeepBest, ResumePoint
 from mpt.util.errors import Diverged, UserError
 
 
@@ -166,3 +166,8 @@ def test_without_a_step_the_start_is_kept_and_tested(tmp_path):
     fresh = Learner()
     callback.on_test_start(fake_trainer(tmp_path, fn="test"), fresh)
     assert fresh.state == "start"
+
+
+def test_no_step_is_none_to_save_after():
+    with pytest.raises(UserError, match="ResumePoint: every_n_steps must be at least 1, not 0"):
+        ResumePoint(every_n_steps=0)

@@ -68,6 +68,10 @@ OTHERS = {
         ["max_target_length 4 (now 5)"],
     ),
     "another rate": ({"model__optimizer__lr": 0.25}, ["learning rate 0.3 (now 0.25)"]),
+    "another seed": ({"seed_everything": 14}, ["seed 13 (now 14)"]),
+    "another batch": ({"data__batch_size": 3}, ["data batch size 8 (now 3)"]),
+    "inputs with the task's name": ({"data__task_prefix": "true"}, ["data task prefix False (now True)"]),
+    "answers judged otherwise": ({"model__answers": "labels"}, ["answers written (now labels)"]),
 }
 
 
@@ -154,3 +158,60 @@ def test_half_a_checkpoint_of_a_study_is_worth_no_more_than_none(model_folder, t
     write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
     (cell.folder / "last.ckpt").write_bytes(b"half")
     assert do_run(cell) == "finished"
+
+
+REFUSED = {
+    "by Lightning": (["--trainer.limit_train_batches", "0.5"], "limit_train_batches"),
+    "by the learner": (["--trainer.precision", "bf16-true"], "would round what is learned"),
+    "by a callback": (
+        ["--trainer.callbacks+=mpt.callbacks.KeepEarly", "--trainer.callbacks.steps=[10]"],
+        "KeepEarly is to keep step 10",
+    ),
+    "by the clock": (["--trainer.max_time", "00:00:00:00"], "before the first evaluation"),
+    "by a monitor": (
+        [
+            "--trainer.callbacks+=pytorch_lightning.callbacks.EarlyStopping",
+            "--trainer.callbacks.monitor=dev/nosuch",
+            "--trainer.max_steps=4",
+        ],
+        "Early stopping conditioned on metric `dev/nosuch`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_fit_that_learns_nothing_leaves_the_earlier_run_where_it_was(words, said, mpt, done, model_folder):
+    before = files(done / "run")
+    ended = mpt("fit", *CONFIG, *small_fit(model_folder("t5"), done / "data", done / "run"), *words)
+    assert ended.code == 2 and said in ended.err
+    kept = {path.name for path in done.glob("run*")}
+    if said.startswith("Early stopping"):  # after a step, so that both are there
+        assert kept == {"run", "run.1"}
+        shutil.rmtree(done / "run")
+        (done / "run.1").rename(done / "run")
+    else:
+        assert kept == {"run"}
+    assert files(done / "run") == before
+
+
+def test_a_trial_writes_nothing(mpt, done, model_folder, tmp_path):
+    before = files(done / "run")
+    for folder in (done / "run", tmp_path / "new"):
+        options = small_fit(model_folder("t5"), done / "data", folder)
+        assert mpt("fit", *CONFIG, *options, "--trainer.fast_dev_run", "true").code == 0
+    assert files(done / "run") == before and not files(tmp_path)
+
+
+def test_two_that_keep_the_best_stand_side_by_side(mpt, done, model_folder, tmp_path):
+    more = ["--trainer.callbacks+=mpt.callbacks.KeepBest", "--trainer.callbacks.folder"]
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run")
+    assert mpt("fit", *CONFIG, *options, *more, "other").code == 0
+    assert files(tmp_path / "run" / "prompt") == files(tmp_path / "run" / "other")
+    ended = mpt("fit", *CONFIG, *small_fit(model_folder("t5"), done / "data", tmp_path / "two"), *more, "prompt")
+    assert ended.code == 2 and "Found more than one stateful callback" in ended.err
+
+
+def test_a_time_between_evaluations_is_refused(mpt, done, model_folder, tmp_path):
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run")
+    ended = mpt("fit", *CONFIG, *options, "--trainer.val_check_interval", "00:00:00:01")
+    assert ended.code == 2 and "trainer.val_check_interval must be a number of batches, not a time" in ended.err
