@@ -151,7 +151,10 @@ def _of_files(source: ExampleFiles) -> Examples:
         dev = tables["dev"].rows
         train = without_inputs_of(tables["dev"], train, source.train.name, told)
         if len(train) < 2:
-            raise UserError(f"{source.train}: {len(train)} examples are left for training; it takes at least 2")
+            raise UserError(
+                f"{source.train}: {len(train)} examples are left for training without the inputs that {source.dev} has "
+                "too; it takes at least 2"
+            )
         if missing := [label for label in labels if label not in {row.output for row in train}]:
             told.append(f"no example of {', '.join(map(repr, missing))} is left in {source.train.name} to learn from")
     else:

@@ -120,7 +120,7 @@ def learn(
         if there.issuperset(pack):
             continue
         own = [digest for name in pack if (digest := _own_digest(data[name]))]
-        work = folder / WORK / _digest([*pack, *own], lesson, recipe, backbone)
+        work = folder / WORK / _digest([*pack, *own], lesson, recipe, backbone, autocast)
         with only_one(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
             by_label = lesson.answers == "labels"
             jobs = [
@@ -199,7 +199,13 @@ def _add(
     return True
 
 
-def _digest(pack: Sequence[str], lesson: LearnOptions, recipe: KeyRecipe, backbone: FrozenBackbone) -> str:
+def _digest(
+    pack: Sequence[str],
+    lesson: LearnOptions,
+    recipe: KeyRecipe,
+    backbone: FrozenBackbone,
+    autocast: torch.dtype | None,
+) -> str:
     rest = {name: value for name, value in asdict(lesson).items() if name not in ("tasks", "seeds")}
-    known = [pack, rest, asdict(recipe), backbone.fingerprint, asdict(backbone.options)]
+    known = [pack, rest, asdict(recipe), backbone.fingerprint, asdict(backbone.options), str(autocast)]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]

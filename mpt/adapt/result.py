@@ -66,7 +66,7 @@ class AdaptResult:
     tries: list[TriedStart]
     chosen: TriedStart
     key: Tensor | None
-    test: tuple[float, float] | None = None
+    test: tuple[float, float | None] | None = None
     outputs: dict[str, list[Prediction]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     inputs_cut: int = 0

@@ -203,11 +203,10 @@ class _Adaptation:
 
     def search(self, work: Path) -> AdaptResult:
         key, starts = None, self.starts
-        of_library = self.choices.top if self.library is not None else 0
-        missing = max(0, self.choices.ensemble - len(starts) - of_library)
         if self.library is not None:
             key = self._key()
             starts = [*starts, *self._retrieved(self.library, key)]
+        missing = max(0, self.choices.ensemble - len(starts))
         starts = [*starts, *more_starts(self.backbone, len(starts[0].prompt), self.recipe.seed, missing)]
         data = self.examples.data(self.choices.batch_size or self.recipe.batch_size, self.choices.seed)
         tries = self._tune(data, starts, work)
@@ -267,12 +266,12 @@ class _Adaptation:
 
     def _score(self, found: AdaptResult, data: FewShotData) -> None:
         chosen, plain = found.chosen.tuned.value, found.plain.tuned.value
-        assert chosen is not None and plain is not None
+        assert chosen is not None
         dev, test = ([row.example for row in part] for part in (self.examples.dev, self.examples.test))
         _, found.outputs["dev"] = self._answers([chosen], data, dev)[0]
         if test:
-            (best, outputs), (base, _) = self._answers([chosen, plain], data, test)
-            found.test, found.outputs["test"] = (best, base), outputs
+            (best, outputs), *rest = self._answers([chosen] if plain is None else [chosen, plain], data, test)
+            found.test, found.outputs["test"] = (best, rest[0][0] if rest else None), outputs
         if found.together is not None:
             found.together.dev, _ = self._vote(found.together, data, dev)
             found.together.test = self._vote(found.together, data, test) if test else None

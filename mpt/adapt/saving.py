@@ -71,7 +71,8 @@ def save(
     if examples.template:
         facts["template"] = examples.template
     if found.test is not None:
-        facts |= {"test_score": found.test[0], "test_score_from_sampled_vocabulary": found.test[1]}
+        facts |= {"test_score": found.test[0]}
+        facts |= {} if found.test[1] is None else {"test_score_from_sampled_vocabulary": found.test[1]}
     out.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(out) as fresh:
         save_prompt(fresh, chosen.tuned.value, backbone.name, backbone.decoder_only, facts, prompt_card)

@@ -58,10 +58,11 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
     said = []
     if gained := chosen is not plain:
         how = "the tuning from" if chosen.tuned.best_step else "without any tuning"
-        said.append(
-            f"chosen on dev: {how} {chosen.start}, {metric} {best:.3f}; from {SAMPLED} {base:.3f}: "
-            f"a gain of {best - base:+.3f}" + (f" ({(best - base) / base:+.0%})" if base > 0 else "")
-        )
+        gain = f"from {SAMPLED} none came to an end"
+        if plain.tuned.value is not None:
+            relative = f" ({(best - base) / base:+.0%})" if base > 0 else ""
+            gain = f"from {SAMPLED} {base:.3f}: a gain of {best - base:+.3f}{relative}"
+        said.append(f"chosen on dev: {how} {chosen.start}, {metric} {best:.3f}; {gain}")
         if best == base:
             said.append("the dev scores are equal; the lower dev loss decided")
     else:
@@ -79,7 +80,7 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
         new, old = found.test
         said.append(
             f"on the {len(examples.test)} test examples, which chose nothing: {metric} {new:.3f}"
-            + (f"; from {SAMPLED} {old:.3f}: {new - old:+.3f}" if gained else "")
+            + (f"; from {SAMPLED} {old:.3f}: {new - old:+.3f}" if gained and old is not None else "")
         )
     else:
         said.append("for a figure that is not, give examples that were kept apart by --test")

@@ -102,9 +102,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         if ended_by is None:
             raise
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            goes_on = "the same command with --ckpt_path last" if arguments[0] == "fit" else "the same command"
-            print(f"mpt: stopped by {ended_by.name}; {goes_on} goes on", file=sys.stderr)
+            print(f"mpt: stopped by {ended_by.name}{_how_to_go_on(arguments)}", file=sys.stderr)
         sys.exit(128 + ended_by)
+
+
+def _how_to_go_on(arguments: list[str]) -> str:
+    """What a stopped command says of its state, if it keeps one."""
+    if arguments[0] == "fit":
+        return "; the same command with --ckpt_path last goes on"
+    kept = arguments[0] in ("study", "adapt", "data", "sweep") or arguments[:2] == ["library", "learn"]
+    kept |= arguments[0] == "predict" and any(word.partition("=")[0] == "--out" for word in arguments)
+    return "; the same command goes on" if kept else ""
 
 
 def _leave_it_to_the_first_device(mistake: str, seconds: float = 20) -> None:

@@ -120,6 +120,8 @@ def open_prompts(
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
 
+    if options.free and options.per_token:
+        raise UserError("--per-token weighs labels, which --free does without; leave out one of them")
     names = ["labels", "free", "per_token", "device", "max_input_length", "max_target_length"]
     names += ["dtype", "precision", "quantization"]
     dev = None

@@ -98,5 +98,5 @@ def _values(words: Sequence[str]) -> Values:
 def _read(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return {"true": True, "false": False}.get(text, text)

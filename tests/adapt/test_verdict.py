@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,7 +34,7 @@ def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Exampl
     return Examples(Task("mine", "classification", metric, ("y", "n")), rows, rows, rows[:test])
 
 
-def said(*tries: TriedStart, test: tuple[float, float] | None = None, **options: Any) -> str:
+def said(*tries: TriedStart, test: tuple[float, float | None] | None = None, **options: Any) -> str:
     found = AdaptResult(list(tries), ranked(tries)[0], torch.zeros(2, 3), test)
     return "\n".join(verdict(found, examples(test=2 if test else 0, **options), BACKBONE))
 
@@ -48,6 +50,14 @@ def test_the_test_set_is_told_beside_the_plain_start():
     text = said(attempt(SAMPLED, 0.5, 1.0), attempt("one", 1.0, 0.2), test=(0.5, 1.0))
     assert "on the 2 test examples, which chose nothing: ACC 0.500; from sampled vocabulary 1.000: -0.500" in text
     assert "--test" not in text
+
+
+def test_sampled_vocabulary_may_have_come_to_no_end():
+    failed = attempt(SAMPLED, -math.inf, math.nan)
+    failed = replace(failed, tuned=replace(failed.tuned, value=None, ended="the prompt is no longer finite"))
+    text = said(failed, attempt("one", 0.5, 0.2), test=(0.5, None))
+    assert "ACC 0.500; from sampled vocabulary none came to an end" in text and "inf" not in text.replace("finite", "")
+    assert "on the 2 test examples, which chose nothing: ACC 0.500\n" in text
 
 
 def test_sampled_vocabulary_may_be_best_and_then_there_is_no_gain():

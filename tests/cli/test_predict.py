@@ -338,3 +338,9 @@ def test_a_mistake_is_one_sentence(folders, table, tmp_path, monkeypatch, capsys
     words = {"FOLDER": folders[0], "OTHER": folders[1], "FILE": str(table)}
     assert complaint in refused([words.get(word, word) for word in arguments], capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_labels_are_not_weighed_where_none_are_compared(tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("one\n")
+    told = refused(["predict", "synthetic:syn-topic-news-13", tmp_path / "texts.txt", "--free", "--per-token"], capsys)
+    assert "--per-token weighs labels" in told

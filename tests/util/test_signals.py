@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from support.toy import Mpt, json_lines, small_fit, write_toy
 from support.toy_study import write_study
 
+from mpt.cli.main import _how_to_go_on
 from mpt.record.folder import FAILED
 from mpt.study.plan.grid import plan
 from mpt.study.run.one import do_run
@@ -72,7 +73,7 @@ def test_every_command_ends_alike(number, capsys, monkeypatch):
     monkeypatch.setattr("mpt.cli.configs.run_configs_command", lambda rest: signal.raise_signal(number))
     before = signal.getsignal(signal.SIGTERM)
     ended = Mpt(capsys)("configs", "list")
-    assert (ended.code, ended.err) == (CODES[number], f"mpt: stopped by {number.name}; the same command goes on\n")
+    assert (ended.code, ended.err) == (CODES[number], f"mpt: stopped by {number.name}\n")
     assert signal.getsignal(signal.SIGTERM) == before
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
 
@@ -91,3 +92,18 @@ def test_a_run_of_a_study_says_what_stopped_it(tmp_path, monkeypatch):
     cell = plan(load_study(write_study(tmp_path, "mpt-tiny")), tmp_path / "out")[0]
     assert do_run(cell) == "failed"
     assert json.loads((cell.folder / FAILED).read_text())["reason"].startswith("it was stopped by SIGTERM;")
+
+
+@pytest.mark.parametrize(
+    ("words", "goes_on"),
+    [
+        (["predict", "p", "f.csv", "--out", "o"], True),
+        (["predict", "p", "f.csv"], False),
+        (["evaluate", "p", "f.csv"], False),
+        (["study", "run", "s"], True),
+        (["library", "learn"], True),
+        (["library", "export", "l", "e", "f"], False),
+    ],
+)
+def test_that_it_goes_on_is_said_where_it_does(words, goes_on):
+    assert bool(_how_to_go_on(words)) == goes_on

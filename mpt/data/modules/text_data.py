@@ -49,8 +49,8 @@ def check_stream(trainer: pl.Trainer) -> None:
     limit, needed = known.limit_train_batches, known.max_steps * batches_per_step(trainer)
     if isinstance(limit, int) and (needed < 0 or needed > limit):
         raise UserError(
-            f"trainer.limit_train_batches {limit} would begin the stream of batches anew each time; set "
-            "trainer.max_steps"
+            f"trainer.limit_train_batches {limit} would begin the stream of batches anew each time; leave "
+            "it out, and set trainer.max_steps"
         )
 
 

@@ -229,13 +229,18 @@ def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tup
     if repeats and len(names) > place and names[place] not in counts:
         why = f"the first line is taken for a header ({', '.join(names)}), since no other line has the output"
         return True, f"{why} {names[place]!r}; if it is an example, say --no-header"
+    if (usual := set(lower) & {*INPUTS, *OUTPUTS}) and _could_name(records, lower):
+        why = f"the first line is taken for a header ({', '.join(names)}), since columns are called {min(usual)!r}"
+        return True, f"{why}; if it is an example, say --no-header"
     return False, ""
 
 
 def like_names(records: FileRecords, names: list[str]) -> bool:
     """Whether the first line of a table could name columns: short, no two alike, none that its column holds again."""
-    if set(names) & {*INPUTS, *OUTPUTS, "id"}:
-        return True
+    return bool(set(names) & {*INPUTS, *OUTPUTS, "id"}) or _could_name(records, names)
+
+
+def _could_name(records: FileRecords, names: list[str]) -> bool:
     short = all(0 < len(name) <= _NAME and len(name.split()) <= 3 and not name[0].isdigit() for name in names)
     if not short or len(set(names)) < len(names) or len(records.rows) == 1:
         return False
@@ -247,15 +252,20 @@ def column(path: Path, what: str, asked: str | None, names: list[str], width: in
     if asked is None:
         known = INPUTS if what == "input" else OUTPUTS
         lower = [name.lower() for name in names]
-        return next((lower.index(name) for name in known if name in lower), None)
+        name = next((name for name in known if name in lower), None)
+        return None if name is None else _the_one(path, what, name, lower)
     if asked in names:
-        if names.count(asked) > 1:
-            raise UserError(f"{path} has two columns {asked!r}; give --{what} the number of one, counted from 1")
-        return names.index(asked)
+        return _the_one(path, what, asked, names)
     if asked.isdigit() and 1 <= int(asked) <= width:
         return int(asked) - 1
     there = ", ".join(map(repr, names)) if names else f"{width} columns without names, counted from 1"
     raise UserError(f"{path} has no column {asked!r} for --{what}; it has {there}")
+
+
+def _the_one(path: Path, what: str, name: str, names: list[str]) -> int:
+    if names.count(name) > 1:
+        raise UserError(f"{path} has two columns {name!r}; give --{what} the number of one, counted from 1")
+    return names.index(name)
 
 
 def _both(path: Path, columns: list[int | None], names: list[str], width: int, kind: str, line: int) -> tuple[int, int]:

@@ -208,8 +208,6 @@ def _text_column(path: Path, names: list[str], known: list[str]) -> int:
     """Where the texts are: in a column with such a name, or in the only one that is no id and no label."""
     found = column(path, "input", None, known, len(names))
     if found is not None:
-        if known.count(known[found]) > 1:
-            raise UserError(f"{path} has two columns {known[found]!r}; say by --input the number of one, from 1")
         return found
     left = [at for at, name in enumerate(names) if not ID.fullmatch(name) and name.lower() not in OUTPUTS]
     if len(left) != 1:

@@ -173,6 +173,23 @@ def test_columns_by_name_and_by_number(tmp_path):
     assert len(pairs(path, input="2", output="3", header=False)) == 3
 
 
+@pytest.mark.parametrize("head", ["question,response", "text;score"])
+def test_one_known_name_over_two_columns_is_a_header(head, tmp_path):
+    sign = "," if "," in head else ";"
+    lines = "".join(f"what is {i}{sign}it is {i} here\n" for i in range(12))
+    table = read_rows(write(tmp_path, "a.csv", f"{head}\n{lines}"))
+    assert len(table.rows) == 12 and "if it is an example, say --no-header" in table.told[0]
+    assert table.input == head.split(sign)[0]
+    # A word that columns are called by may be a text.
+    assert len(read_rows(write(tmp_path, "b.tsv", "question\tresponse\nquestion\tother\n")).rows) == 2
+
+
+def test_two_columns_of_the_name_that_is_taken_are_refused(tmp_path):
+    path = write(tmp_path, "a.csv", "text,label,Label\n" + "a,b,c\nd,e,f\n")
+    with pytest.raises(UserError, match="has two columns 'label'; give --output the number of one"):
+        read_rows(path)
+
+
 def test_a_header_of_unknown_names_is_told_by_its_output_that_no_line_has(tmp_path):
     body = "".join(f"text {i},{'yes' if i % 2 else 'no'}\n" for i in range(8))
     table = read_rows(write(tmp_path, "a.csv", "what,verdict\n" + body))
