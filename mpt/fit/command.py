@@ -50,6 +50,7 @@ from mpt.util.files import held, refuse_links, write_text, writing_to
 from mpt.util.names import nearest
 from mpt.util.quiet import quiet_libraries
 from mpt.util.reading import read_text
+from mpt.util.schema import shown
 from mpt.util.signals import tell_devices
 from mpt.util.yaml_file import called, parse_yaml
 
@@ -333,7 +334,9 @@ def _shipped_configs(arguments: list[str]) -> tuple[list[str], str]:
 def _config(name: str) -> str:
     """The file of a config, whose YAML is looked at more strictly than by LightningCLI."""
     path = find_config(name)
-    parse_yaml(read_text(path, "config"), f"The config {path}", merges=True)
+    content = parse_yaml(read_text(path, "config"), f"The config {path}", merges=True)
+    if not isinstance(content, dict):
+        raise UserError(f"the config {path} must be a mapping of options (model, data, trainer), not {shown(content)}")
     return str(path)
 
 

@@ -17,7 +17,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from mpt.record.options import plain
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
-from mpt.util.yaml_file import parse_yaml
+from mpt.util.yaml_file import parse_yaml, read_yaml
 
 _GROUPS: dict[str, type] = {"model": LightningModule, "data": LightningDataModule, "trainer.callbacks": Callback}
 """The options whose value is a class with options of its own."""
@@ -38,6 +38,9 @@ class RunParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise Unparsed(message) from ex
+
+
+_Tell = Callable[[re.Match[str], "_Complaint"], str]
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,14 @@ def sentence(text: str, words: Sequence[str], options: Iterable[str]) -> str:
         if f".{part}." not in f".{place}.":
             place += f".{part}"
     about = _Complaint(text, place, words, list(options))
-    for pattern, tell in _KINDS:
+    kinds = _KINDS
+    if about.group == "trainer.callbacks":  # a list of classes or one, both of which complain
+        kinds = (*(_OF_A_VALUE if len(keys) > 1 else ()), *_OF_WHAT_LACKS, *_KINDS)
+    for pattern, tell in kinds:
         for line in lines:
             if match := re.search(pattern, line):
-                return ("" if nested or tell is _required else _file(match, words)) + tell(match, about)
+                typed = nested or tell is _required
+                return ("" if typed else _file(_name(tell, match, about), words)) + tell(match, about)
     return " ".join(lines)[:300]
 
 
@@ -210,7 +217,11 @@ def _no_value(match: re.Match[str], about: _Complaint) -> str:
     return f"{next((word for word in lone if word.startswith(match[1]) and '=' not in word), match[1])} has no value"
 
 
-_KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
+_Kinds = tuple[tuple[str, _Tell], ...]
+
+_OF_A_VALUE: _Kinds = ((r"^Expected a .*Got value: (.*)$", _wrong_value),)
+_OF_WHAT_LACKS: _Kinds = ((r"arguments? (?:are|is) required: (.*)$", _required),)
+_KINDS: _Kinds = (
     (r"^Problem with given class_path '([^']+)':", _not_imported),
     (r"^Option '([^']+)' is not accepted", _not_accepted),
     (r"^Expected a <class '(?:float|int)'>$", _wrong_value),
@@ -218,9 +229,9 @@ _KINDS: tuple[tuple[str, Callable[[re.Match[str], _Complaint], str]], ...] = (
     (r"^Not a valid subclass of (\w+)$", _class_wanted),
     (r"does not accept (?:option|nested key) '([^']+)'", _not_a_key),
     (r"^unrecognized arguments: (.*)$", _unrecognised),
-    (r"arguments? (?:are|is) required: (.*)$", _required),
+    *_OF_WHAT_LACKS,
     (r"^argument (--\S+): expected", _no_value),
-    (r"^Expected a .*Got value: (.*)$", _wrong_value),
+    *_OF_A_VALUE,
     (r"^Expected a (?!path)(?!<class 'NoneType'>)", _wrong_value),
 )
 """By what a line of the complaint looks like, the more telling first."""
@@ -239,15 +250,24 @@ def _configs(words: Sequence[str]) -> Iterator[Path]:
             yield Path(word.removeprefix("--config="))
 
 
-def _file(match: re.Match[str], words: Sequence[str]) -> str:
-    """``file, line N: `` if what is wrong stands in one of the configs and not on the command line."""
-    what = match[1].split()[0].partition(".")[0] if match.groups() and match[1].strip() else ""
-    if not what or any(what in word for word in words if not Path(word).is_file()):
+def _name(tell: _Tell, match: re.Match[str], about: _Complaint) -> str:
+    """The option that is wrong, ``model.init.pth``."""
+    if tell is _not_accepted:
+        return f"{about.place}.{match[1]}"
+    return match[1] if tell is _not_a_key else about.place
+
+
+def _file(name: str, words: Sequence[str]) -> str:
+    """``file, line N: `` where the last of the configs that say an option says it, if the command line does not."""
+    name = plain(name)
+    if any(plain(word.partition("=")[0].removeprefix("--").removesuffix("+")) == name for word in words):
         return ""
-    for path in _configs(words):
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            if what in line:
-                return f"{path}, line {number}: "
+    for path in reversed([*_configs(words)]):
+        _, lines = read_yaml(path.read_text(encoding="utf-8"), str(path), merges=True)
+        named = ((".".join(part for part in place if isinstance(part, str)), line) for place, line in lines.items())
+        found = [line for option, line in named if plain(option) == name]
+        if found:
+            return f"{path}, line {found[0]}: "
     return ""
 
 

@@ -11,6 +11,7 @@ from support.toy import Mpt
 from mpt.fit.mistakes import sentence
 
 CONFIG = ["--config", "prompt_tuning"]
+EARLY = ("--trainer.callbacks+=mpt.callbacks.KeepEarly",)
 
 MISTAKES = {
     "group": ([*CONFIG, "--modle.backbone", "x"], "--modle.backbone is not an option; did you mean --model.backbone"),
@@ -39,6 +40,8 @@ MISTAKES = {
     "backbone": ([*CONFIG, "--model.backbone_options.max_inputlength", "4"], "did you mean max_input_length"),
     "choice": ([*CONFIG, "--model.backbone_options.dtype", "float17"], "takes float32, bfloat16, float16, not float17"),
     "callback": ([*CONFIG, "--trainer.callbacks", "KeepBst"], "did you mean KeepBest?"),
+    "callback's value": ([*CONFIG, *EARLY, "--trainer.callbacks.steps=10"], "steps takes a list, not 10"),
+    "callback's need": ([*CONFIG, *EARLY], "--trainer.callbacks.steps is missing"),
     "of another callback": ([*CONFIG, "--trainer.callbacks.tasks", "x"], "named before it: --trainer.callbacks+=Other"),
     "a number or a tensor": (["--config", "lora", "--model.optimizer.lr", "nan"], "lr takes a number, not nan"),
     "no class": ([*CONFIG, "--model.reparameterisation", "{}"], "takes the name of a class; known are Mixture, Res"),
@@ -77,6 +80,12 @@ def test_one_sentence_names_the_nearest(words, says, mpt, tmp_path):
         ("trainer:\n  max_steps: [\n", "line 3 is not YAML"),
         ("trainer:\n  max_steps: 1\n  max_steps: 2\n", "line 3: the key trainer.max_steps stands in line 2 already"),
         ("trainer: !!python/object/apply:os.getcwd []\n", "line 1: trainer: the tag !!python/object/apply"),
+        ("# lrr\nmodel:\n  init_args:\n    lrr: 5\n", "line 4: --model.lrr is not an option of PromptTuning"),
+        ("trainer:\n  # 10 max_steps\n  max_steps: 1e1\n", "line 3: --trainer.max_steps takes a whole number, not 10"),
+        ("trainer:\n  max_step: 5\n", "line 2: trainer.max_step is not an option; did you mean --trainer.max_steps"),
+        ("data:\n  init_args:\n    promt: x\n", "line 3: --data.promt is not an option of FewShotData"),
+        ("", "must be a mapping of options (model, data, trainer), not nothing"),
+        ("- a\n", "must be a mapping of options (model, data, trainer), not a list"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_file_is_named_with_the_file(text, says, mpt, tmp_path):
