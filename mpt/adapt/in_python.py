@@ -73,9 +73,11 @@ def adapt_examples(
         files: dict[str, Any] = {"train": train, "dev": dev, "test": test}
         files = {name: _file(rows, Path(folder), name) for name, rows in files.items() if rows is not None}
         try:
-            examples = read_examples(ExampleFiles(**files, **reading))
+            examples = read_examples(ExampleFiles(**files, **_as_typed(reading)))
         except TypeError as error:
             raise UserError(f"mpt.adapt: {error}") from error
+        except UserError as error:
+            raise UserError(_of_rows(str(error), files, folder)) from error
     for sentence in examples.told:
         terminal.print(sentence, markup=False)
     opened = library if isinstance(library, Library) or library is None else Library.open(str(library))
@@ -93,6 +95,22 @@ def adapt_examples(
         device_of(device),
     )
     return found
+
+
+def _as_typed(reading: dict[str, Any]) -> dict[str, Any]:
+    """Columns by number as a command line has them."""
+    if isinstance(reading.get("labels"), str):
+        raise UserError(f"mpt.adapt: labels must be a list of texts, not the text {reading['labels']!r}")
+    columns = {name: str(reading[name]) for name in ("input", "output") if type(reading.get(name)) is int}
+    return {**reading, **columns}
+
+
+def _of_rows(told: str, files: dict[str, Path], folder: str) -> str:
+    """A complaint with what was given in the place of the files that were made of it."""
+    for name, path in files.items():
+        if path.is_relative_to(folder):
+            told = told.replace(f"{path}, line ", f"{name}, row ").replace(str(path), name)
+    return told
 
 
 def _file(rows: ExampleSource, folder: Path, name: str) -> Path:

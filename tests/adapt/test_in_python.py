@@ -69,7 +69,10 @@ def test_pairs_a_frame_and_the_command_give_the_same_prompt(library, tmp_path, c
     ("rows", "options", "told"),
     [
         ([("a", "b", "c")], {}, "train, row 1: a pair of input and output was expected"),
-        ([], {}, "train.jsonl is empty"),
+        ([], {}, "^train is empty"),
+        ([("a", "x"), ("b", "y"), ("c", "x"), ("d", "y")], {"labels": ["x"]}, "^train, row 2: the label 'y'"),
+        ([("a", "x")] * 9, {"labels": "xy"}, "labels must be a list of texts, not the text 'xy'"),
+        ([("a", "x")] * 9, {"input": 1, "output": 5}, "has no key '1' for --input"),
         ([("a", "x")] * 9, {"colour": "red"}, "colour"),
         ([{"text": "a", "label": "x"}], {"input": "txt"}, "did you mean text"),
     ],
