@@ -242,6 +242,7 @@ class _Adaptation:
                 steps=steps,
                 every=every,
                 key_steps=self.recipe.key_steps if own_key else None,
+                key_needed=False,
                 from_start=True,
                 state=state,
                 told=bar.told,

@@ -111,6 +111,7 @@ def tune(
     steps: int,
     every: int,
     key_steps: int | None = None,
+    key_needed: bool = True,
     from_start: bool = False,
     seed: int = 0,
     state: Path | None = None,
@@ -128,6 +129,7 @@ def tune(
         steps: optimiser steps of each.
         every: steps between evaluations on dev.
         key_steps: after how many steps the early prompt is taken.
+        key_needed: whether a prompt that is not finite then has failed, whatever it was before.
         from_start: evaluate the starts too, before the first step.
         seed: of dropout.
         state: file to go on from, if it is there, and to write after each evaluation; the caller sees to it that it
@@ -151,7 +153,7 @@ def tune(
     )
     if state is not None and side.resume(state) and told is not None:
         told(side)
-    keep = _keep_early(key_steps)
+    keep = _keep_early(key_steps, key_needed)
 
     def after_step(side: SideBySide) -> None:
         keep(side)
@@ -197,14 +199,14 @@ def _runs(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[PackedRun
     return runs
 
 
-def _keep_early(step: int | None) -> Observer:
-    """Keep each prompt that is finite after a step; without its key, what the others learned before serves nobody."""
+def _keep_early(step: int | None, needed: bool = True) -> Observer:
+    """Keep each prompt that is finite after a step; where its key is needed, one that is not ends there."""
 
     def keep(side: SideBySide) -> None:
         for run in side.live if side.steps == step else []:
             if run.prompt.isfinite().all():
                 run.early = run.prompt.to("cpu", copy=True)
-            else:
+            elif needed:
                 why = f"the prompt is no longer finite after {run.steps} steps; lower the learning rate"
                 run.end(why, failed=True)
 

@@ -150,6 +150,10 @@ def test_a_prompt_that_is_not_finite_at_its_key_fails_alone(backbone, root, tmp_
     assert seen == [1, 1]
     alone = tune(backbone, [bad], steps=4, every=4, key_steps=3)
     assert alone[0].value is None and "no longer finite" in alone[0].ended
+    # Where the key is a by-product, what was best before is kept.
+    steep = replace(good, learning_rate=1e38)
+    (kept,) = tune(backbone, [steep], steps=4, every=4, key_steps=3, key_needed=False, from_start=True)
+    assert kept.key is None and kept.best_step == 0 and torch.equal(kept.value, good.start)
 
 
 def test_half_a_state_is_none(backbone, root, tmp_path):
