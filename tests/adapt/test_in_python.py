@@ -92,3 +92,11 @@ def test_a_folder_that_holds_something_is_left(library, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="exists; name another"):
         mpt.adapt([("a", "x")], library, tmp_path)
+
+
+@pytest.mark.long
+def test_as_many_vote_as_were_asked_for_though_the_library_has_fewer(library, tmp_path):
+    choices = AdaptOptions(steps=1, every=1, top=3, ensemble=5)
+    given = {"options": OPTIONS, "choices": choices, "device": "cpu", "progress": False}
+    found = mpt.adapt(pairs("train"), library, tmp_path / "out", dev=pairs("dev"), **given)
+    assert found.together is not None and len(found.together.members) == 5
