@@ -45,6 +45,10 @@ class KeepBest(Callback):
         own = {"monitor": self.monitor, "folder": self.folder}
         return super().state_key if own == {"monitor": DEV_SCORE, "folder": PROMPT} else self._generate_state_key(**own)
 
+    @property
+    def _legacy_state_key(self) -> Any:  # of checkpoints from before there could be two
+        return super().state_key
+
     def path(self, trainer: Trainer) -> Path:
         """Where the best state lies."""
         return Path(trainer.default_root_dir) / self.folder
@@ -81,12 +85,18 @@ class KeepBest(Callback):
                 f"(trainer.val_check_interval {every} batches); lower the interval or train longer"
             )
 
-    def check_kept(self, trainer: Trainer) -> None:
-        """Refuse a fit that ended before anything was kept, as by ``trainer.max_time``.
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See that a fit kept something, also one that had no step left to do, as after a kill behind its last one.
 
         Raises:
-            UserError: it did.
+            UserError: it ended before its first evaluation, as by ``trainer.max_time``.
         """
+        if self.monitor is not None:
+            self._check_kept(trainer)
+        elif not self.path(trainer).is_dir():
+            self._save(trainer, pl_module, trainer.global_step, {"last": True})
+
+    def _check_kept(self, trainer: Trainer) -> None:
         if self.best.step is None:
             raise UserError(
                 f"training ended at step {trainer.global_step} before the first evaluation; "
@@ -117,7 +127,7 @@ class KeepBest(Callback):
             self._save(trainer, pl_module, trainer.global_step, {"last": True})
             self.best.step = trainer.global_step
         else:
-            self.check_kept(trainer)
+            self._check_kept(trainer)
             rank_zero_info(f"best {self.monitor} {self.best.score:.4f} at step {self.best.step}")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:

@@ -40,7 +40,7 @@ def test_the_results_of_a_study_are_rows(tmp_path):
         "file": "s.yaml",
         "backbone": "mpt-tiny",
         "root": "synthetic",
-        "settings": [],
+        "settings": [{"name": "p", "given": "p.yaml", "targets": ["toy"], "sources": []}],
         "baseline": "PT",
     }
     facts |= {"methods": ["PT"], "seeds": [13, 21], "k": 16, "oracles": []}

@@ -123,14 +123,14 @@ def _run(options: argparse.Namespace) -> bool:
         pass
     with ExitStack() as stack:
         others = stack.enter_context(join(runs, out, begin))
+        if others and options.reuse is not None:
+            raise UserError(f"--reuse: another mpt study run is at work in {out}; leave it out, or wait for that one")
         make_workers: Callable[..., Workers] = ProcessPool
         if options.ray is not None:
             from mpt.study.run.ray_pool import on_ray
 
             cluster = stack.enter_context(on_ray(options.ray, options.gpus_per_run, out))
             make_workers, workers = cluster.make_workers, options.workers or cluster.places()
-        if others and options.reuse is not None:
-            raise UserError(f"--reuse: another mpt study run is at work in {out}; leave it out, or wait for that one")
         if others:
             terminal.print(f"another mpt study run is at work in {out}: the runs are shared", markup=False)
         todo = unfinished(runs)

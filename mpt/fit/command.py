@@ -202,8 +202,11 @@ class RunCLI(LightningCLI):
             self.holds.enter_context(held(folder, busy))
             run = RunFolder(folder)
             if not self.config[self.subcommand].get("ckpt_path") and (earlier := run.set_aside()) is not None:
-                self.holds.push(lambda kind, *_: run.put_back(earlier) if kind is not None else None)
                 self.holds.enter_context(held(folder, busy))
+                # Not where it was stopped: what it says then is how to go on with it.
+                self.holds.push(
+                    lambda kind, *_: run.put_back(earlier) if kind and issubclass(kind, Exception) else None
+                )
 
     def _check_match(self, model: Learner) -> None:
         given = getattr(self.datamodule, "gives_episodes", False)
@@ -216,7 +219,7 @@ class RunCLI(LightningCLI):
         trainer: Any = self.trainer
         for part in trainer.callbacks:
             if isinstance(part, KeepBest):
-                part.check_kept(trainer)
+                part.finish(trainer, self.model)
         kept = [part.path(trainer) for part in trainer.callbacks if isinstance(part, KeepBest)]
         for tracker in trainer.loggers:
             if isinstance(tracker, Tracker):

@@ -264,11 +264,15 @@ def _file(name: str, words: Sequence[str]) -> str:
         return ""
     for path in reversed([*_configs(words)]):
         _, lines = read_yaml(path.read_text(encoding="utf-8"), str(path), merges=True)
-        named = ((".".join(part for part in place if isinstance(part, str)), line) for place, line in lines.items())
-        found = [line for option, line in named if plain(option) == name]
-        if found:
-            return f"{path}, line {found[0]}: "
+        found = {place: line for place, line in lines.items() if plain(".".join(_keys(place))) == name}
+        if found:  # of several in a list, such as callbacks, the complaint does not say which
+            one_of = {tuple(part for part in place if isinstance(part, int)) for place in found}
+            return f"{path}, line {next(iter(found.values()))}: " if len(one_of) == 1 else f"{path}: "
     return ""
+
+
+def _keys(place: Iterable[Any]) -> list[str]:
+    return [part for part in place if isinstance(part, str)]
 
 
 def _chosen(group: str, words: Sequence[str]) -> str | None:

@@ -87,6 +87,6 @@ def _whole(index: Index, rows: Sequence[IndexRow], key: Tensor, by: str) -> npt.
             keys = [load_prompt(index.prompts / row.name / KEY).weight for row in rows[start : start + _AT_ONCE]]
             yield torch.stack(keys)
 
-    # The centre is that of all keys, not of a piece of them.
+    # The centre is that of all keys that are compared, not of a piece of them.
     measure = partial(around, centre_of(pieces())) if by == "centred" else SIMILARITIES[by]
     return np.concatenate([measure(key[None], piece)[0].numpy() for piece in pieces()])

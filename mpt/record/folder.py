@@ -84,8 +84,9 @@ class RunFolder:
         return place.with_name(f"{name}.{number}")
 
     def put_back(self, earlier: Path) -> None:
-        """Undo :meth:`set_aside` for a run that ended before it learned anything."""
-        if any((self.path / name).exists() for name in (PROMPT, MODEL, ADAPTER, LAST)):
+        """Undo :meth:`set_aside` for a run that ended with no more than a config and numbers in its folder."""
+        files = (path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
+        if {name for name in files if not name.startswith("wandb/")} - {CONFIG, METRICS, LANGUAGES}:
             return
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):  # it stays where it is said to be

@@ -72,6 +72,18 @@ def test_one_sentence_names_the_nearest(words, says, mpt, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+TWO_CALLBACKS = """trainer:
+  callbacks:
+    - class_path: mpt.callbacks.KeepBest
+      init_args:
+        folder: best
+    - class_path: mpt.callbacks.KeepEarly
+      init_args:
+        steps: [1]
+        folder: [7]
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -84,6 +96,7 @@ def test_one_sentence_names_the_nearest(words, says, mpt, tmp_path):
         ("trainer:\n  # 10 max_steps\n  max_steps: 1e1\n", "line 3: --trainer.max_steps takes a whole number, not 10"),
         ("trainer:\n  max_step: 5\n", "line 2: trainer.max_step is not an option; did you mean --trainer.max_steps"),
         ("data:\n  init_args:\n    promt: x\n", "line 3: --data.promt is not an option of FewShotData"),
+        (TWO_CALLBACKS, "mine.yaml: --trainer.callbacks.folder"),
         ("", "must be a mapping of options (model, data, trainer), not nothing"),
         ("- a\n", "must be a mapping of options (model, data, trainer), not a list"),
     ],

@@ -14,7 +14,7 @@ from support.small_models import t5
 from support.toy import Mpt, json_lines, small_fit, write_toy
 from support.toy_study import write_study
 
-from mpt.record.folder import STARTED
+from mpt.record.folder import STARTED, RunFolder
 from mpt.study.plan.grid import plan
 from mpt.study.run.one import do_run
 from mpt.study.spec.study import load_study
@@ -215,3 +215,30 @@ def test_a_time_between_evaluations_is_refused(mpt, done, model_folder, tmp_path
     options = small_fit(model_folder("t5"), done / "data", tmp_path / "run")
     ended = mpt("fit", *CONFIG, *options, "--trainer.val_check_interval", "00:00:00:01")
     assert ended.code == 2 and "trainer.val_check_interval must be a number of batches, not a time" in ended.err
+
+
+def test_what_was_learned_or_stopped_is_not_taken_away(tmp_path):
+    """Only a folder with no more than a config and numbers is none that anybody misses."""
+    for name in ("best/prompt.safetensors", "early/step-2/adapter_config.json", "checkpoints/epoch=3.ckpt"):
+        run = RunFolder(tmp_path / name.split("/")[0] / "run")
+        run.path.mkdir(parents=True)
+        run.config.write_text("of the earlier run")
+        earlier = run.set_aside()
+        (run.path / name).parent.mkdir(parents=True)
+        (run.path / name).write_text("learned")
+        run.put_back(earlier)
+        assert (run.path / name).read_text() == "learned" and (earlier / "config.yaml").is_file()
+
+
+def test_a_finished_run_that_is_not_evaluated_is_finished_again(mpt, done, model_folder, tmp_path):
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run", trainer__max_steps=4)
+    own = ["--trainer.callbacks=[{class_path: mpt.callbacks.KeepBest, init_args: {monitor: null}}, "
+           "{class_path: mpt.callbacks.ResumePoint, init_args: {every_n_steps: 2}}]"]  # fmt: skip
+    options += ["--trainer.limit_val_batches", 0]
+    assert mpt("fit", *CONFIG, *options, *own).code == 0
+    kept = files(tmp_path / "run" / "prompt")
+    shutil.rmtree(tmp_path / "run" / "prompt")  # as a kill behind the last checkpoint leaves it
+    for _ in range(2):
+        ended = mpt("fit", *CONFIG, *options, *own, "--ckpt_path", "last")
+        assert ended.code == 0, ended.err
+        assert files(tmp_path / "run" / "prompt").keys() == kept.keys()

@@ -59,7 +59,7 @@ def test_a_run_does_not_go_on_among_other_fixed_rows(capsys, tmp_path, monkeypat
     assert mpt("fit", "--config", "prompt_tuning", *fit).code == 0
     more = ["--trainer.max_steps", 8, "--ckpt_path", "last"]
     ended = mpt("fit", "--config", "prompt_tuning", *fit, *more, "--seed_everything", 99)
-    assert ended.code == 2 and "is of another run: it has fixed rows" in ended.err
+    assert ended.code == 2 and "is of another run" in ended.err and "fixed rows" in ended.err
     assert mpt("fit", "--config", "prompt_tuning", *fit, *more).code == 0
 
 

@@ -229,8 +229,9 @@ def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tup
     if repeats and len(names) > place and names[place] not in counts:
         why = f"the first line is taken for a header ({', '.join(names)}), since no other line has the output"
         return True, f"{why} {names[place]!r}; if it is an example, say --no-header"
-    if (usual := set(lower) & {*INPUTS, *OUTPUTS}) and _could_name(records, lower):
-        why = f"the first line is taken for a header ({', '.join(names)}), since columns are called {min(usual)!r}"
+    usual = [name for name, known in zip(lower, (INPUTS, OUTPUTS), strict=True) if name in known]
+    if usual and _could_name(records, lower):
+        why = f"the first line is taken for a header ({', '.join(names)}), since columns are called {usual[0]!r}"
         return True, f"{why}; if it is an example, say --no-header"
     return False, ""
 

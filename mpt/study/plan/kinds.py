@@ -26,7 +26,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "trainer.val_check_interval": (_interval, "above 0"),
     "trainer.accumulate_grad_batches": (_whole(1), "a whole number from 1 on"),
     "data.batch_size": (_whole(1), "a whole number from 1 on"),
-    "data.limit": (_whole(1), "a whole number from 1 on"),
+    "data.limit": (lambda value: type(value) is int, "a whole number"),
     "data.test_examples": (_whole(1), "a whole number from 1 on"),
     "data.seeds": (_all(int), "a list of whole numbers"),
     "data.splits": (_all(str), "a list of splits"),

@@ -219,8 +219,9 @@ class Planner:
             "data.seed": context.seed,
         }
         if k is not None:
-            sized = any(variant.source_k or variant.target_k for variant in study.variants)
-            if sized and any(plain(option) == "data.k" for option in given):
+            own = next((variant for variant in study.variants if variant.name == setting.name), None)
+            size = own and (own.source_k if context.kind == "upstream" else own.target_k)
+            if size is not None and any(plain(option) == "data.k" for option in given):
                 raise UserError(
                     f"{study.file}: overrides say data.k, which settings say by source_k or target_k; leave out one"
                 )
@@ -308,7 +309,7 @@ def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, w
 
 def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The option as the last word: it goes over an earlier one, however that is spelt."""
-    for earlier in [option for option in options if option == name or plain(option) == plain(name)]:
+    for earlier in [option for option in options if plain(option) == plain(name)]:
         del options[earlier]
     return {name: value}
 

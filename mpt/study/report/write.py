@@ -63,7 +63,8 @@ def _write(report: Report, folder: Path, out: Path) -> Report:
             texts |= {SAMPLES: html_page(samples, folder)}
         for name, text in texts.items():
             write_text(folder / name, text)
-        for name in {SAMPLES, *SOMETIMES} - texts.keys():
+        # In a study's own folder alone: one that --out names may hold files of others, what was read among them.
+        for name in {SAMPLES, *SOMETIMES} - texts.keys() if report.records else ():
             (folder / name).unlink(missing_ok=True)
     return replace(report, files=(*texts, *(figure.file for figure in figures)))
 

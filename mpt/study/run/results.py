@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
@@ -146,14 +147,17 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
     content = {**asdict(facts), "runs": [_told(run) for run in runs]}
     if study.only and (out / STUDY).is_file():
         before = _read(out)
-        now, named = {setting.name for setting in places}, settings(replace(study, only=()), strict=False)
-        others = {setting.name: setting for setting in before.settings if setting.name not in now}
-        both = {**others, **{setting.name: setting for setting in places}}
-        content["settings"] = [asdict(both[setting.name]) for setting in named if setting.name in both]
+        names = [setting.name for setting in settings(replace(study, only=()), strict=False)]
+        now = {setting.name: setting for setting in places}
+        others = {one.name: one for one in before.settings if one.name in names and one.name not in now}
+        content["settings"] = [asdict({**others, **now}[name]) for name in names if name in {**others, **now}]
         planned = {run.key for run in runs}
         known = [run for run in before.runs if run.key in planned or _is_of(run, study, list(others.values()))]
         content["runs"] = list({run["key"]: run for run in (*map(_told, known), *content["runs"])}.values())
     write_json(out / STUDY, content)
+
+
+_MEMBER = re.compile(r"-member(\d+)")
 
 
 def _is_of(run: _ToldRun, study: Study, others: Sequence[Setting]) -> bool:
@@ -164,14 +168,19 @@ def _is_of(run: _ToldRun, study: Study, others: Sequence[Setting]) -> bool:
     if run.partition is None and run.target is not None and not {run.target, run.trained_on} & targets:
         return False
     if run.method == EMBEDDING:
-        above = [method.upstream.seeds for method in study.methods if method.upstream is not None]
-        return run.seed in {*study.seeds, *chain(*above)}
+        above = [method.upstream.seeds for method in study.methods if method.retrieve and method.upstream]
+        return any(method.retrieve for method in study.methods) and run.seed in {*study.seeds, *chain(*above)}
     method = next((method for method in study.methods if method.name == run.method), None)
     if method is None:
         return False
     learned = (method.upstream.seeds or study.seeds) if method.upstream is not None else ()
     if run.stage == "upstream":
         return run.seed in learned
+    if run.trained_on is not None and run.target not in study.tested_on(run.trained_on):
+        return False
+    member = _MEMBER.search(run.key)
+    if (int(member[1]) if member else -1) >= (method.ensemble or 0) or bool(member) != bool(method.ensemble):
+        return False
     rates = method.downstream.learning_rates or (None,)
     return run.seed in study.seeds and run.learning_rate in rates and run.upstream_seed in (None, *learned)
 

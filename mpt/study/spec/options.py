@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ _COUNTS = (
     "data.limit",
     "data.test_examples",
     "model.prompt_length",
+    "model.backbone_options.max_target_length",
 )
 
 
@@ -52,7 +54,7 @@ def _overrides(value: Any, validate: Callable[[Any], Any]) -> Any:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < 20 and value.isdecimal() and value == str(int(value))
+    return isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", value) is not None
 
 
 def _flat(nested: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -180,7 +180,8 @@ def test_one_known_name_over_two_columns_is_a_header(head, tmp_path):
     table = read_rows(write(tmp_path, "a.csv", f"{head}\n{lines}"))
     assert len(table.rows) == 12 and "if it is an example, say --no-header" in table.told[0]
     assert table.input == head.split(sign)[0]
-    # A word that columns are called by may be a text.
+    # A word that columns are called by may be a text: the one for inputs stands first, the one for outputs last.
+    assert len(read_rows(write(tmp_path, "c.tsv", "target\tgoal\nhuge\tbig\nsmall\tlittle\n")).rows) == 3
     assert len(read_rows(write(tmp_path, "b.tsv", "question\tresponse\nquestion\tother\n")).rows) == 2
 
 
