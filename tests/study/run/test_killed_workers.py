@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytorch_lightning import Callback
 from support.toy_study import write_study
 
 from mpt.study.plan.grid import plan
@@ -18,18 +15,6 @@ from mpt.study.run.grid import run_all
 from mpt.study.spec.study import load_study
 
 pytestmark = pytest.mark.long
-
-
-class Killed(Callback):
-    """Kills its process in the third step, so many times."""
-
-    def __init__(self, times: int, counts: str) -> None:
-        self.times, self.counts = times, Path(counts)
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        if batch_idx == 2 and (before := len(self.counts.read_text())) < self.times:
-            self.counts.write_text("x" * (before + 1))
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Watched:
@@ -49,7 +34,7 @@ class Watched:
 def killed(run: PlannedRun, times: int, counts: Path) -> PlannedRun:
     counts.write_text("")
     kills = {
-        "trainer.callbacks+": f"{Killed.__module__}.Killed",
+        "trainer.callbacks+": "support.killed.Killed",
         "trainer.callbacks.times": times,
         "trainer.callbacks.counts": str(counts),
     }
