@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.backbone.translator import Translator
-from mpt.callbacks.writing import is_trial, writes
+from mpt.callbacks.writing import writes
 from mpt.data.modules.batch import TextBatch, join
 from mpt.data.modules.few_shot import FewShotData
 from mpt.metrics import by_name as metrics
@@ -117,7 +117,7 @@ class OtherLanguages(Callback):
             measures |= {"ASCII": ascii_share(said), "empty": empty_share(said)}
             for name, value in measures.items():
                 learner.log(f"{split}/{task}/{name}", value, batch_size=len(rows))
-            if trainer.is_global_zero:
+            if writes(trainer):
                 self._keep(trainer, task, language, split, rows[: self.shown])
 
     def _check(self, learner: object) -> None:
@@ -150,8 +150,6 @@ class OtherLanguages(Callback):
 
     def _keep(self, trainer: Trainer, task: str, language: str, split: str, rows: list[Prediction]) -> None:
         place = (trainer.global_step, split, task, language)
-        if is_trial(trainer):
-            return
         with self._path(trainer).open("a", encoding="utf-8") as file:
             for row in rows:
                 file.write(LanguageAnswer(*place, row.input, list(row.references), row.prediction).line() + "\n")

@@ -33,6 +33,7 @@ from mpt.backbone.device import has_bfloat16
 from mpt.backbone.memory import refuse_too_large
 from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
+from mpt.callbacks.writing import writes
 from mpt.data.modules.text_data import TextData, check_stream
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
@@ -186,8 +187,7 @@ class RunCLI(LightningCLI):
             if self.checkpoint is not None:
                 self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
                 self.checkpoint = None  # a fine-tuned model's is as large as the model
-        trial: Any = self.trainer
-        if self.trainer.is_global_zero and not trial.fast_dev_run:  # which writes nothing
+        if writes(self.trainer):
             self._take_folder(Path(self.trainer.default_root_dir))
 
         bar = self.trainer.progress_bar_callback
@@ -225,7 +225,7 @@ class RunCLI(LightningCLI):
             if isinstance(tracker, Tracker):
                 for folder in kept:
                     tracker.log_prompt(folder)
-        if self.trainer.is_global_zero and not trainer.fast_dev_run:
+        if writes(trainer):
             print(f"run folder: {self.trainer.default_root_dir}")
 
     def before_validate(self) -> None:

@@ -279,8 +279,8 @@ class Learner(LightningModule, ABC):
         if self.tasks and getattr(data, "sources", None) is None:
             known["task"] = list(self.tasks)
         known |= {"seed": self.seed, "answers": self.answers}
-        for name, value in ((name, getattr(data, name, None)) for name in ("seed", "k", "batch_size", "task_prefix")):
-            if value is not None:
+        for name in ("seed", "k", "batch_size", "task_prefix"):
+            if (value := getattr(data, name, None)) is not None:
                 known[f"data {name.replace('_', ' ')}"] = value
         if (task := getattr(data, "task", None)) is not None:
             known["metric"] = task.metric

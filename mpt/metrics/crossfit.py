@@ -260,7 +260,7 @@ def paired(predictions: Predictions, references: References) -> list[tuple[str, 
     """Each prediction with its gold answers, stripped, and blank answers dropped where there are others.
 
     Raises:
-        ValueError: no predictions, as many as there are no references, or one without gold answers.
+        ValueError: no predictions, not as many references, or one without gold answers.
     """
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions cannot be scored against {len(references)} references.")

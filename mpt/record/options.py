@@ -64,6 +64,7 @@ def said_in(text: str, options: Mapping[str, Any] | None = None) -> dict[str, An
     return given
 
 
+@cache
 def plain(name: str) -> str:
     """An option's name without the words that a class's options may stand under.
 

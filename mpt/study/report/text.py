@@ -24,7 +24,7 @@ from mpt.study.report.retrieved import READING, retrieved_table, retrieves
 from mpt.study.report.tables import arg_table, draw_table, pace_table, score_table, sure_table
 from mpt.study.report.varied import READING as VARIED_READING
 from mpt.study.report.varied import varied_table
-from mpt.study.run.results import StudyFacts, read_study
+from mpt.study.run.results import StudyFacts, planned_draws
 from mpt.study.scores.significance import METHOD
 from mpt.study.spec.settings import settings
 from mpt.study.spec.study import load_study
@@ -311,10 +311,6 @@ def _changes(facts: StudyFacts) -> list[str]:
     ]
 
 
-def _draws_of(out: Path) -> list[int]:
-    return read_study(out)[0].seeds
-
-
 def _again(report: Report, out: Path) -> list[Block]:
     against = ["--against", report.rival] if report.rival is not None else []
     if not report.records:
@@ -333,7 +329,7 @@ def _again(report: Report, out: Path) -> list[Block]:
         told += f"; commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
     devices = ", ".join(sorted({_device(facts) for facts in made_with})) or "none yet"
     commands = [["mpt", "study", "run", called_as(report.facts.file), *_changes(report.facts), "--out", str(out)]]
-    draws, rival = _draws_of(out), rival_of(report.facts, None)
+    draws, rival = planned_draws(out), rival_of(report.facts, None)
     some = ["--seeds", *map(str, report.facts.seeds)] if report.facts.seeds != draws else []
     if some or report.rival != rival:
         commands.append(["mpt", "study", "report", str(out), *some, *(against if report.rival != rival else [])])

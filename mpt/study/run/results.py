@@ -150,14 +150,21 @@ def write_study(study: Study, places: Sequence[Setting], runs: Sequence[PlannedR
         names = [setting.name for setting in settings(replace(study, only=()), strict=False)]
         now = {setting.name: setting for setting in places}
         others = {one.name: one for one in before.settings if one.name in names and one.name not in now}
-        content["settings"] = [asdict({**others, **now}[name]) for name in names if name in {**others, **now}]
+        told = {**others, **now}
+        content["settings"] = [asdict(told[name]) for name in names if name in told]
         planned = {run.key for run in runs}
         known = [run for run in before.runs if run.key in planned or _is_of(run, study, list(others.values()))]
         content["runs"] = list({run["key"]: run for run in (*map(_told, known), *content["runs"])}.values())
     write_json(out / STUDY, content)
 
 
-_MEMBER = re.compile(r"-member(\d+)")
+_MEMBER = re.compile(r"-member(\d+)(?=-lr|$)")
+
+
+def member_of(key: str) -> int | None:
+    """Which prompt of an ensemble a run tunes, by its key; None if it is of none."""
+    match = _MEMBER.search(key)
+    return int(match[1]) if match else None
 
 
 def _is_of(run: _ToldRun, study: Study, others: Sequence[Setting]) -> bool:
@@ -178,8 +185,7 @@ def _is_of(run: _ToldRun, study: Study, others: Sequence[Setting]) -> bool:
         return run.seed in learned
     if run.trained_on is not None and run.target not in study.tested_on(run.trained_on):
         return False
-    member = _MEMBER.search(run.key)
-    if (int(member[1]) if member else -1) >= (method.ensemble or 0) or bool(member) != bool(method.ensemble):
+    if member_of(run.key) not in (range(method.ensemble) if method.ensemble else (None,)):
         return False
     rates = method.downstream.learning_rates or (None,)
     return run.seed in study.seeds and run.learning_rate in rates and run.upstream_seed in (None, *learned)
@@ -199,8 +205,16 @@ def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
         raise UserError(f"{out} is no study's folder: it holds no {STUDY}; mpt study run makes one")
     refuse_strange(out)
     found = _read(out)
-    facts = StudyFacts(**{part.name: getattr(found, part.name) for part in fields(StudyFacts)})
-    return facts, [read_record(out, run.key, run.identity, REPORTED) for run in found.runs]
+    return _facts(found), [read_record(out, run.key, run.identity, REPORTED) for run in found.runs]
+
+
+def planned_draws(out: Path) -> list[int]:
+    """The draws of a study's folder, without a look at its runs."""
+    return _read(out).seeds
+
+
+def _facts(found: _StudyFile) -> StudyFacts:
+    return StudyFacts(**{part.name: getattr(found, part.name) for part in fields(StudyFacts)})
 
 
 def _read(out: Path) -> _StudyFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,13 +11,11 @@ from mpt.backbone.source import locate
 from mpt.metrics import by_name as metrics
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, read_predictions
-from mpt.study.run.results import RunRecord, StudyFacts
+from mpt.study.run.results import RunRecord, StudyFacts, member_of
 from mpt.study.scores.scores import Score, choose
 from mpt.use.answers.ensemble import ensemble
 from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
-
-_MEMBER = re.compile(r"-member(\d+)(?=-lr|$)")
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,10 @@ def ensembles(out: Path, facts: StudyFacts, records: Sequence[RunRecord], writte
     for method, size in facts.ensembles.items():
         own = [record for record in records if record.method == method]
         for member in range(size):
-            for score in choose([record for record in own if _member(record.key) == member]):
+            for score in choose([record for record in own if member_of(record.key) == member]):
                 found.setdefault((method, score.target, score.seed, score.upstream_seed), []).append(score)
     whole = [scores for (method, *_), scores in found.items() if len(scores) == facts.ensembles[method]]
     return [Ensemble(scores, _score(out, facts, scores, written)) for scores in whole]
-
-
-def _member(key: str) -> int | None:
-    match = _MEMBER.search(key)
-    return int(match[1]) if match else None
 
 
 def vote(out: Path, members: Sequence[Score], written: bool = False) -> list[Prediction]:

@@ -36,6 +36,7 @@ _COUNTS = (
     "model.prompt_length",
     "model.backbone_options.max_target_length",
 )
+"""Options that are whole numbers, in quotes too."""
 
 
 def _overrides(value: Any, validate: Callable[[Any], Any]) -> Any:
