@@ -22,8 +22,10 @@ from mpt.backbone.rows import Rows, Weighed
 _ANY, _NONE = -1, -2
 """In a token's path: all that lies below may see it, or nothing."""
 
-_WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "attention_window", "index_topk")
-"""What configurations call a number of tokens beyond which a layer does not look back as it does within."""
+_BY_MASK = ("sliding_window",)
+_BY_LAYER = ("attention_chunk_size", "window_size", "attention_window", "index_topk")
+"""What configurations call a number of tokens beyond which a layer does not look back as it does within: by a mask,
+which ours stands in for, or by its own count of the sequence's tokens."""
 
 _PASS = 32
 """Tokens that could be read in the time that a pass, of reading or of decoding, takes before it reads any, on a CPU."""
@@ -81,13 +83,13 @@ class OneSequence:
         config = model.config.get_text_config()
         weights = sum(weight.numel() for weight in model.parameters()) - self.table.weight.numel()
         self._even = weights / (2 * self.table.weight.shape[1] * config.num_hidden_layers)  # L0
-        windows = [getattr(config, name, None) for name in _WINDOWS]
-        self._window = min((size for size in windows if isinstance(size, int) and size > 0), default=None)
+        self._longest_row = _least(config, (*_BY_MASK, *_BY_LAYER))
+        self._longest = _least(config, _BY_LAYER)
 
     def groups(
         self, rows: Rows, answers: Weighed | None, more: int = 0, most: float = float("inf")
     ) -> list[list[int]] | None:
-        """Numbers of the rows of each sequence; None if one is longer than a layer of the model looks back.
+        """Numbers of the rows of each sequence; None if a row is longer than a layer of the model looks back.
 
         Args:
             answers: that are read with the rows.
@@ -98,12 +100,11 @@ class OneSequence:
         if answers is not None:
             lengths = lengths + (answers.labels != IGNORED).sum(1).view(len(rows), -1).sum(1)
         written = min(more, more if answers is None else answers.labels.shape[1])
-        sizes: list[int] = (lengths if self._window is None else lengths + more).tolist()
+        if int(lengths.max()) + more + length > self._longest_row:
+            return None
+        sizes: list[int] = (lengths if self._longest == torch.inf else lengths + more).tolist()
         owners: list[int] = rows.each.tolist()
-        if self._window is not None:
-            if max(sizes) + length > self._window:
-                return None
-            most = min(most, self._window)
+        most = min(most, self._longest)
         least = min(_LEAST[lengths.is_cuda], most)
         cheapest = (length**2 + (length + _PASS * (1 + written)) * self._even) ** 0.5
         cheapest = min(max(cheapest, least), most - length)
@@ -215,6 +216,11 @@ class OneSequence:
         )
         logits: Tensor = out.logits[0]
         return logits if len(logits) == len(kept) else logits[kept]  # a few families give all, whatever is asked
+
+
+def _least(config: Any, names: tuple[str, ...]) -> float:
+    sizes = (getattr(config, name, None) for name in names)
+    return min((size for size in sizes if isinstance(size, int) and size > 0), default=torch.inf)
 
 
 def _evenly(rows: list[int], sizes: list[int], most: float) -> Iterator[list[int]]:

@@ -152,14 +152,23 @@ def test_rows_are_shared_out_in_order_and_each_is_in_one_sequence(tmp_path, monk
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("family", ["mistral", "gemma2", "gpt_oss", "llama4_text", "phi3"])
-def test_no_sequence_is_longer_than_a_layer_looks_back(family, tmp_path):
+@pytest.mark.parametrize("family", ["mistral", "gemma2", "gemma3_text", "gpt_oss", "phi3", "olmo3", "llama4_text"])
+def test_no_row_is_longer_than_a_layer_looks_back(family, tmp_path):
+    """Rows together may be, where the layer looks back as far as its mask; llama4's counts the sequence itself."""
     backbone = loaded(tmp_path, family)
     assert backbone.one_sequence is not None
-    for lengths in ([3, 1, 4, 2] * 3, [3, 60]):
+    for lengths in ([9, 12, 10] * 4, [3, 60]):
         batch, prompt = batch_of(backbone, lengths), prompts(backbone, P)
-        expected, _ = by_padding(backbone, prompt, batch)
-        torch.testing.assert_close(backbone.loss(prompt, batch), expected, rtol=1e-5, atol=1e-5)
+        groups = backbone.one_sequence.groups(rows_of(backbone, prompt, batch), Weighed(batch.labels), 6)
+        sizes = batch.input_mask.sum(1) + batch.target_lengths
+        assert (groups is None) == (max(lengths) == 60)
+        longest = max((P + int(sizes[group].sum()) for group in groups or []), default=None)
+        assert longest is None or (longest > 64) == (family != "llama4_text")
+        expected, theirs = by_padding(backbone, prompt, batch)
+        leaf = prompt.clone().requires_grad_()
+        losses = backbone.loss(leaf, batch)
+        torch.testing.assert_close(losses.detach(), expected, rtol=1e-5, atol=1e-5)
+        assert (torch.autograd.grad(losses.sum(), leaf)[0] - theirs).norm() <= 1e-5 * theirs.norm()
         assert backbone.answer(prompt, batch).texts == by_transformers(backbone, prompt, batch)
 
 
