@@ -49,7 +49,11 @@ def run_adapt_command(arguments: list[str]) -> None:
         "--test", type=Path, metavar="FILE", help="examples kept apart, on which the chosen prompt is scored once"
     )
     files.add_argument(
-        "--dev-share", type=float, metavar="SHARE", default=0.5, help="without --dev: its share of TRAIN (default: 0.5)"
+        "--dev-share",
+        type=float,
+        metavar="SHARE",
+        default=argparse.SUPPRESS,
+        help="without --dev: its share of TRAIN (default: 0.5)",
     )
     told = "name of the input's column, its number from 1, or a key of JSON objects (ticket.body)"
     files.add_argument("--input", metavar="COLUMN", help=told)
@@ -83,11 +87,14 @@ def run_adapt_command(arguments: list[str]) -> None:
         metavar="PROMPT",
         help="prompts that are tried as starts, such as a multi-task one: folders of prompts or runs, or LIBRARY:ENTRY",
     )
-    search.add_argument("--top", type=count, default=3, metavar="K", help="prompts of the library to try (default: 3)")
+    unasked = argparse.SUPPRESS
+    search.add_argument(
+        "--top", type=count, default=unasked, metavar="K", help="prompts of the library to try (default: 3)"
+    )
     search.add_argument(
         "--by",
         metavar="NAME",
-        default="centred",
+        default=unasked,
         help="similarity: centred (default: finds like tasks most often), per_token (SPoT's choice, and the default of "
         "studies), average_token, subspace",
     )
@@ -126,14 +133,16 @@ def _adapt(options: argparse.Namespace) -> None:
     if options.every > options.steps:
         raise UserError(f"--every {options.every} is more than the {options.steps} of --steps")
     refuse_full(out, "--out")
-    if options.by not in MEASURES:
+    if options.dev and "dev_share" in options:
+        raise UserError("--dev-share is of TRAIN where there is no --dev; leave one of them out")
+    if "by" in options and options.by not in MEASURES:
         raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     examples = read_examples(part(ExampleFiles, options))
     library = _library(options)
     if library is not None:
         library.check_excluded(options.exclude)
-    elif options.exclude:
-        raise UserError("--exclude names tasks of a library: give --library too")
+    elif asked := next((name for name in ("exclude", "top", "by") if getattr(options, name, None)), None):
+        raise UserError(f"--{asked} speaks of a library's prompts, and none is searched: give --library too")
     from mpt.adapt.run import AdaptOptions, adapt
     from mpt.adapt.verdict import tell
     from mpt.backbone.device import arithmetic_of, device_of

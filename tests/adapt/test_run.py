@@ -189,6 +189,8 @@ def test_mistakes_are_one_sentence_and_leave_nothing(adapt, files, library, tmp_
         (("--library", empty), {"dev": False}, "is empty"),
         (("--library", "nowhere"), {"dev": False}, "library nowhere"),
         (("--by", "cosine"), {"dev": False}, "--by is one of"),
+        (("--library", "none"), {"dev": False}, "--top speaks of a library's prompts"),
+        (("--dev-share", 0.5), {}, "--dev-share is of TRAIN where there is no --dev"),
         (("--every", 50), {"dev": False}, "--every 50"),
         (("--rate", 0), {"dev": False}, "--rate must be above 0"),
         (("--prompt-length", 7), {"dev": False}, "have 20 rows; leave out either --prompt-length or --library"),
