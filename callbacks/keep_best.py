@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,14 @@ class KeepBest(Callback):
     With ``trainer.max_steps 0`` the start itself is kept.
 
     Args:
-        monitor: logged value to maximise; null keeps the last state.
+        monitor: logged value to maximise, or to minimise if its name ends in ``loss``; null keeps the last state.
         folder: folder under the run's folder (``trainer.default_root_dir``).
     """
 
     def __init__(self, monitor: str | None = DEV_SCORE, folder: str = PROMPT) -> None:
         self.monitor = monitor
         self.folder = check_below(folder, "KeepBest: folder")
-        self.best = Best()
+        self.best = Best.of(monitor)
         self._good_step = 0
 
     @property
@@ -120,7 +121,7 @@ class KeepBest(Callback):
             )
         if self.best.beaten_by(float(value)):
             self._save(trainer, pl_module, trainer.global_step, {self.monitor: float(value)})
-            self.best = Best(float(value), trainer.global_step)
+            self.best = replace(self.best, score=float(value), step=trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.monitor is None:
@@ -170,12 +171,12 @@ class KeepBest(Callback):
         return {"best": self.best.score, "best_step": self.best.step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = Best(state_dict["best"], state_dict["best_step"])
+        self.best = replace(self.best, score=state_dict["best"], step=state_dict["best_step"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.best.step is not None and not self.path(trainer).is_dir():
             log.warning("%s is gone; the best state is sought anew", self.path(trainer))
-            self.best = Best()
+            self.best = Best.of(self.monitor)
         self._good_step = trainer.global_step
         if self.monitor is not None and trainer.val_check_batch == math.inf:
             raise UserError(

@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from mpt.callbacks.writing import writes
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import write_predictions
 from mpt.util.files import check_below
@@ -21,7 +22,7 @@ class PredictionsFile(Callback):
         self.name = check_below(name, "PredictionsFile: name")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
+        if not writes(trainer):
             return
         path = Path(trainer.default_root_dir) / self.name
         rows: Any = pl_module.outputs

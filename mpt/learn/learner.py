@@ -21,6 +21,7 @@ from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.backbone.encoding import Batch
 from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.streams import in_order
 from mpt.data.modules.text_data import TextData
 from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.answering import Answering, answered, candidates, likeliest, score_predictions, score_written
@@ -34,6 +35,14 @@ log = logging.getLogger(__name__)
 
 Demonstrated = Sequence[tuple[str, str]]
 """Inputs and their outputs."""
+
+_OF_THE_STREAM = (
+    *("seed", "k", "batch_size", "task_prefix", "references", "labels_as"),
+    *("objective", "objectives", "window", "mixed"),
+    *("seeds", "splits", "limit", "temperature", "target_k"),
+    *("support_splits", "query_splits", "support_batches", "query_batch_size", "meta_batch_size"),
+)
+"""Options of a data module that decide what is learned on, step by step."""
 
 
 class Learner(LightningModule, ABC):
@@ -274,14 +283,21 @@ class Learner(LightningModule, ABC):
             "backbone": Path(self.backbone.name).name,
             "optimizer": type(optimizer).__name__,
             "learning rate": optimizer.defaults.get("lr"),
+            "options of the optimizer": {
+                name: value
+                for name, value in sorted(optimizer.defaults.items())
+                if name != "lr" and isinstance(value, bool | int | float | str)
+            },
         }
         # Where those that are not there are left out, the data module compares them itself.
         if self.tasks and getattr(data, "sources", None) is None:
             known["task"] = list(self.tasks)
         known |= {"seed": self.seed, "answers": self.answers}
-        for name in ("seed", "k", "batch_size", "task_prefix"):
-            if (value := getattr(data, name, None)) is not None:
-                known[f"data {name.replace('_', ' ')}"] = value
+        for name in _OF_THE_STREAM:
+            if (value := getattr(data, name, getattr(getattr(data, "given", None), name, None))) is not None:
+                known[f"data {name.replace('_', ' ')}"] = list(value) if isinstance(value, tuple) else value
+        if self._trainer is not None:
+            known["accumulated batches"] = self._trainer.accumulate_grad_batches
         if (task := getattr(data, "task", None)) is not None:
             known["metric"] = task.metric
         for kind in ("input", "target"):
@@ -405,7 +421,7 @@ class Learner(LightningModule, ABC):
         if self.trainer.world_size > 1:
             shares: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(shares, self.outputs)
-            self.outputs = [row for share in shares for row in share]
+            self.outputs = in_order(shares, getattr(self._data, "eval_batch_size", 1))
 
     def _log_score(self, stage: str) -> None:
         self._gather_outputs()

@@ -78,13 +78,13 @@ def language_confidence(predictions: Predictions, language: str, least_bytes: in
     >>> round(language_confidence(["Это очень большой город на реке", ""], "ru"), 1)
     1.0
     """
-    found = [named(text, least_bytes) for text in predictions if text.strip()]
+    found = [named(text, least_bytes) for text in predictions if _has_letter(text)]
     return float(np.mean([sure if code == language else 0.0 for code, sure in found])) if found else 0.0
 
 
 def named(text: str, least_bytes: int = 0) -> tuple[str, float]:
     """The language that CLD3 names for a text, ``und`` for none, and its confidence in [0, 1]."""
-    if not text.strip() or len(text.encode()) < least_bytes:
+    if not _has_letter(text) or len(text.encode()) < least_bytes:
         return "und", 0.0
     found = _detector().FindLanguage(text=text)
     return found.language, float(found.probability)
@@ -96,22 +96,26 @@ def _detector() -> Any:
 
 
 def ascii_share(predictions: Predictions) -> float:
-    """ASCII: the mean share of a text's characters that are ASCII. Empty texts are left out; 0 if all are.
+    """ASCII: the mean share of a text's characters that are ASCII. Texts without a letter are left out; 0 if all are.
 
     >>> ascii_share(["abc", "สว", "aส", ""])
     0.5
     """
-    shares = [sum(map(str.isascii, text)) / len(text) for text in predictions if text]
+    shares = [sum(map(str.isascii, text)) / len(text) for text in predictions if _has_letter(text)]
     return float(np.mean(shares)) if shares else 0.0
 
 
 def empty_share(predictions: Predictions) -> float:
     """The share of texts without a letter, which the other measures leave out.
 
-    >>> empty_share(["a", " "])
+    >>> empty_share(["a", " ", "3.", "ก"])
     0.5
     """
-    return float(np.mean([not text.strip() for text in predictions]))
+    return float(np.mean([not _has_letter(text) for text in predictions]))
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
 
 
 def _needs(module: str, package: str) -> Any:

@@ -62,6 +62,19 @@ def test_the_first_of_equal_scores_is_kept_and_tested(tmp_path):
     assert fresh.state == "after 2" and (tmp_path / "prompt" / "facts").read_text() == "2"
 
 
+def test_of_a_loss_the_least_is_kept(tmp_path):
+    callback, learner, trainer = KeepBest("dev/loss"), Learner(), fake_trainer(tmp_path)
+    for step, loss in enumerate([1.5, 0.5, 0.5, 0.7], start=1):
+        learner.state, trainer.global_step, trainer.callback_metrics = f"after {step}", step, {"dev/loss": loss}
+        callback.on_validation_end(trainer, learner)
+    assert (tmp_path / "prompt" / "state").read_text() == "after 2" and callback.best.score == 0.5
+    again = KeepBest("dev/loss")
+    again.load_state_dict(callback.state_dict())
+    trainer.callback_metrics = {"dev/loss": 0.6}
+    again.on_validation_end(trainer, learner)
+    assert (tmp_path / "prompt" / "state").read_text() == "after 2"
+
+
 def test_a_score_of_zero_is_better_than_none(tmp_path):
     callback, learner = KeepBest(), Learner()
     play(callback, fake_trainer(tmp_path), learner, [0.0, 0.0])

@@ -83,6 +83,8 @@ def test_means_leave_out_what_is_no_text():
     assert half == pytest.approx(named(TEXTS["th"])[1] / 2)
     assert empty_share([TEXTS["th"], TEXTS["en"], "", " \n"]) == 0.5
     assert (language_confidence([""], "ja"), ascii_share([""])) == (0, 0)
+    signs = ["...", "12 3.5", "?"]  # CLD3 would say Japanese
+    assert (language_confidence(signs, "ja"), ascii_share(signs), empty_share(signs)) == (0, 0, 1)
     assert language_confidence(["Die Hauptstadt ist groß"], "de", least_bytes=100) == 0
     assert ascii_share([TEXTS["en"]]) == 1 and ascii_share([TEXTS["zh"]]) == 0
     assert ascii_share(["ab", "aé"]) == 0.75

@@ -19,6 +19,7 @@ from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder
 from mpt.util.reading import is_writable, lines_of, open_file, parse_json, why_unread
+from mpt.util.stable_random import StableRandom
 
 KINDS = ("questions", "text")
 
@@ -40,9 +41,10 @@ class Paragraph:
 def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """Make ``xquad-questions-<language>`` and ``xquad-text-<language>`` under a data root, with k = all.
 
-    A draw divides the articles, in every language alike, so that what is tested in one was read in none: a sixth
-    is dev, a sixth test. A question's input is ``answer: … context: …``, with the sentence around the answer; the text
-    is the paragraphs of the same articles, its test list its dev list.
+    The articles are divided in every language alike, so that what is tested in one was read in none: a sixth is test,
+    the same in all draws, and of the others a draw takes a sixth of all for dev. A question's input is
+    ``answer: … context: …``, with the sentence around the answer; the text is the paragraphs of the same articles, its
+    test list its dev list.
 
     Args:
         folder: of the paragraphs.
@@ -54,7 +56,8 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
         The names of the tasks.
 
     Raises:
-        UserError: a language that the folder lacks; a task that is there already; a line of another form, by file.
+        UserError: a language that the folder lacks; a task that is there already; a line of another form, by file;
+            languages whose articles are not the same.
     """
     there = sorted(file.stem for file in folder.glob("*.jsonl")) if folder.is_dir() else []
     if not there:
@@ -67,7 +70,14 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
         if (root / name).exists():
             raise UserError(f"{root / name} is there already; choose another --root, or remove it.")
     read = {language: _paragraphs(folder / f"{language}.jsonl") for language in chosen}
-    titles = list(dict.fromkeys(paragraph.title for paragraphs in read.values() for paragraph in paragraphs))
+    articles = {language: {paragraph.title for paragraph in paragraphs} for language, paragraphs in read.items()}
+    for language, own in articles.items():
+        if odd := sorted(own ^ articles[chosen[0]]):
+            raise UserError(
+                f"{folder}: {chosen[0]}.jsonl and {language}.jsonl are of other articles, by their title ({odd[0]!r} is "
+                "in one alone); parallel files divide alike, so that nothing of a test is read in another language"
+            )
+    titles = sorted(articles[chosen[0]])
     if len(titles) < 3:
         raise UserError(
             f"{folder} has paragraphs of {len(titles)} articles; train, dev and test want one each, or more."
@@ -94,12 +104,11 @@ def sentence_around(text: str, start: int, end: int) -> str:
 
 
 def _divided(titles: Sequence[str], seed: int) -> dict[str, str]:
-    """The part that each article is in."""
-    order = shuffled(titles, seed)
+    """The part that each article is in: test by its title alone, dev and train by the seed."""
+    order = sorted(titles, key=lambda title: StableRandom("test article", title).below(2**32))
     held = max(1, len(order) // 6)
-    return {
-        title: "dev" if place < held else "test" if place < 2 * held else "train" for place, title in enumerate(order)
-    }
+    rest = shuffled(sorted(order[held:]), seed)
+    return {**dict.fromkeys(rest, "train"), **dict.fromkeys(rest[:held], "dev"), **dict.fromkeys(order[:held], "test")}
 
 
 def _write(folder: Path, paragraphs: Sequence[Paragraph], draws: dict[int, dict[str, str]], unlabelled: bool) -> None:
@@ -146,5 +155,10 @@ def _paragraph(record: Any) -> Paragraph:
         sentence = sentence_around(text, start, start + len(answer))
         if not clean(asked["question"]) or not is_writable(asked["question"]):
             raise ValueError
-        questions.append(Example(f"answer: {clean(answer)} context: {sentence}", (clean(asked["question"]),)))
-    return Paragraph(clean(record["title"]), clean(text), tuple(questions))
+        questions.append(Example(_read(f"answer: {answer} context: {sentence}"), (_read(asked["question"]),)))
+    return Paragraph(clean(record["title"]), _read(text), tuple(questions))
+
+
+def _read(text: str) -> str:
+    """A text in one line, without the marks of byte order that some of the translations hold."""
+    return clean(text.replace("\ufeff", ""))

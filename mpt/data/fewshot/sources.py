@@ -97,6 +97,10 @@ class Sources:
             raise UserError(
                 f"--data.target {self.target} is among the source tasks of --data.{option}; leave it out of them."
             )
+        if self.target and self.target in self.validation:
+            raise UserError(
+                f"--data.target {self.target} is named by --data.validation too; what is learned on is not held out."
+            )
         refuse_namesakes([*names, *self.validation, *([self.target] if self.target else [])])
         return names
 

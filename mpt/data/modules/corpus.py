@@ -13,7 +13,7 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset
 
 from mpt.data.modules.batch import TextBatch, collate
-from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective, prefix_lm, span_corruption
+from mpt.data.modules.denoising import OBJECTIVES, DenoisingObjective, prefix_lm, span_corruption, words_of
 from mpt.data.modules.streams import StreamSampler
 from mpt.data.modules.text_data import TextData
 from mpt.data.modules.unlabelled import check_objective
@@ -218,7 +218,7 @@ def read_windows(files: Sequence[str], size: int) -> list[list[str]]:
     windows: list[list[str]] = []
     for file in files:
         try:
-            words = read_bytes(Path(file), LARGEST_DATA).decode("utf-8-sig").split()
+            words = words_of(read_bytes(Path(file), LARGEST_DATA).decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             raise UserError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
         except (OSError, ValueError) as error:

@@ -66,8 +66,8 @@ def span_corruption(words: list[str], rng: StableRandom, share: float = 0.15, sp
         share: part of the words that is hidden (T5: 0.15).
         span: mean words per span (T5: 3 tokens).
 
-    Shape of the pair: ``"a <extra_id_0> d"``, ``"<extra_id_0> b c <extra_id_1>"``. At least one word is
-    hidden.
+    Shape of the pair: ``"a <extra_id_0> d <extra_id_1>"``, ``"<extra_id_0> b c <extra_id_1> e <extra_id_2>"``. At least
+    one word is hidden; the last span ends the text, as in T5.
     """
     hidden = max(1, round(len(words) * share))
     spans = max(1, min(round(hidden / span), len(words) - hidden))

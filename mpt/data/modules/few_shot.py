@@ -28,7 +28,8 @@ class FewShotData(TextData):
     """One few-shot draw of one task.
 
     Trains on its train examples, validates on dev, tests and predicts on test. Of unlabelled text
-    (:mod:`mpt.data.modules.unlabelled`) the examples are those of prefix LM: a beginning and its rest.
+    (:mod:`mpt.data.modules.unlabelled`) the examples of dev and test are those of prefix LM, whatever is learned: a
+    beginning and its rest.
 
     Attributes:
         fewshot: the draw; set by ``setup``.
@@ -58,7 +59,7 @@ class FewShotData(TextData):
             example comes, as in CrossFit. All of them count in a score, either way.
         mixed: Other tasks in root, and which share of the training rows each is; of them the train examples of the same
             draw are learned on. ``{xquad-text-th: 0.01}`` mixes 1 % Thai text with English questions (Vu et al. 2022).
-        objective: What is learned of such a task if it is unlabelled text, see :mod:`mpt.data.modules.denoising`.
+        objective: What is learned of unlabelled text, the task's own or mixed, see :mod:`mpt.data.modules.denoising`.
         labels_as: Label words of the task, and the words that are read in their place: those that mean the same in
             the task that was learned on.
     """
@@ -176,11 +177,13 @@ class FewShotData(TextData):
         self.setup()
         assert self.fewshot is not None
         examples = getattr(self.fewshot, split)
+        if is_text(examples):
+            examples = documents(examples)
         if split == "test":
             examples = self._tested(examples)
         rows = [(self.fewshot.task.name, example) for example in self._read(self.fewshot.task.name, examples)]
         if split != "train" and is_text(examples):
-            # Cut at the same places whatever the seed, so that scores can be compared.
-            texts = TextRows(rows, [self.fewshot.task.name], 0, self.objective)
+            # Cut at the same places whatever the seed, so that scores can be compared; no answer holds sentinels.
+            texts = TextRows(rows, [self.fewshot.task.name], 0, "prefix-lm")
             rows = [texts.row(number, number) for number in range(len(rows))]
         return rows

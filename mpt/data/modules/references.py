@@ -23,8 +23,8 @@ def drawn(example: Example, *place: object) -> Example:
     Args:
         place: what the choice is a function of: the seed, and where in the run the example comes.
     """
-    targets = example.targets
-    if len(targets) == 1:
-        return example
+    targets = tuple(target for target in example.targets if target.strip())
+    if len(targets) < 2:
+        return Example(example.input, targets or example.targets)
     chosen = StableRandom("reference", *place).below(len(targets))
     return Example(example.input, (targets[chosen], *targets[:chosen], *targets[chosen + 1 :]))

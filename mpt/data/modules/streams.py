@@ -7,7 +7,8 @@ that is neither. Each stream yields lists of row (or episode) numbers, without e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from torch.utils.data import DistributedSampler
 
 from mpt.util.errors import UserError
 
+T = TypeVar("T")
 Numbers = npt.NDArray[np.int64]
 """Of rows or episodes, one-dimensional."""
 
@@ -222,3 +224,19 @@ class SequentialBatches(_Shared):
     def __iter__(self) -> Iterator[list[int]]:
         for first in self.firsts:
             yield list(range(first, min(first + self.batch_size, self.n)))
+
+
+def in_order(shares: Sequence[Sequence[T]], batch_size: int) -> list[T]:
+    """What the devices made of rows, each of its :class:`SequentialBatches`, in the order of the rows.
+
+    Shares of another making are one behind the other.
+    """
+    total = sum(map(len, shares))
+    parts = [SequentialBatches(total, batch_size, rank, len(shares)) for rank in range(len(shares))]
+    places = [[row for batch in part for row in batch] for part in parts]
+    if list(map(len, places)) != list(map(len, shares)):
+        return [row for share in shares for row in share]
+    found = {
+        place: row for own, share in zip(places, shares, strict=True) for place, row in zip(own, share, strict=True)
+    }
+    return [found[place] for place in range(total)]

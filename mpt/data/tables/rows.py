@@ -154,7 +154,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
     names = [cell.strip() for cell in first.cells]
     told = ["cells are quoted as spreadsheets do it; the quotes are no part of the texts"] if records.quoted else []
     if header is None:
-        header, why = _has_header(records, names, [name for name in (input, output) if name])
+        header, why = _has_header(records, names, input, output)
         if why:
             told.append(why)
     if not header:
@@ -207,33 +207,39 @@ def _begin_with_ids(rows: Sequence[FileRecord]) -> bool:
     return len(set(first)) == len(rows) and all(map(_CODE.fullmatch, first)) and 2 * wordy > len(rows)
 
 
-def _has_header(records: FileRecords, names: list[str], asked: list[str]) -> tuple[bool, str]:
+def _has_header(records: FileRecords, names: list[str], input: str | None, output: str | None) -> tuple[bool, str]:
     """Whether the first record is a header, and what to say of a guess."""
-    lower = [name.lower() for name in names]
+    lower, asked = [name.lower() for name in names], [name for name in (input, output) if name]
     if any(name in names for name in asked):
         return True, ""
-    if any(not name.isdigit() for name in asked):
+    if any(not name.isdecimal() for name in asked):
         known = f"its first line is {', '.join(map(repr, names))}"
-        missing = next(name for name in asked if not name.isdigit())
+        missing = next(name for name in asked if not name.isdecimal())
         raise UserError(f"{records.file} has no column {missing!r}; {known}")
     if set(lower) & set(INPUTS) and set(lower) & set(OUTPUTS):
         return True, ""
-    place = int(asked[-1]) - 1 if len(asked) == 2 else 1
     if len(names) != 2 and len(asked) < 2:
         # The columns must be named, and the complaint tells what there is. A TSV may be CrossFit's, several outputs of
         # which stand behind one another: by their place they are read only if the first line does not look like names.
         return records.kind == "csv" or like_names(records, lower), ""
+    source, place = _place(input, output, 0), _place(output, input, 1)
     outputs = [row.cells[place].strip() for row in records.rows[1:] if len(row.cells) > place]  # type: ignore[index]
     counts = Counter(outputs)
     repeats = len(outputs) >= 4 and len(counts) <= len(outputs) // 2
     if repeats and len(names) > place and names[place] not in counts:
         why = f"the first line is taken for a header ({', '.join(names)}), since no other line has the output"
         return True, f"{why} {names[place]!r}; if it is an example, say --no-header"
-    usual = [name for name, known in zip(lower, (INPUTS, OUTPUTS), strict=True) if name in known]
+    roles = ((source, INPUTS), (place, OUTPUTS))
+    usual = [lower[own] for own, called in roles if own < len(lower) and lower[own] in called]
     if usual and _could_name(records, lower):
         why = f"the first line is taken for a header ({', '.join(names)}), since columns are called {usual[0]!r}"
         return True, f"{why}; if it is an example, say --no-header"
     return False, ""
+
+
+def _place(asked: str | None, other: str | None, usual: int) -> int:
+    """Where a column asked for by number is; of two of which the other is asked for, the one that is left."""
+    return int(asked) - 1 if asked else 2 - int(other) if other in ("1", "2") else usual
 
 
 def like_names(records: FileRecords, names: list[str]) -> bool:
@@ -257,7 +263,7 @@ def column(path: Path, what: str, asked: str | None, names: list[str], width: in
         return None if name is None else _the_one(path, what, name, lower)
     if asked in names:
         return _the_one(path, what, asked, names)
-    if asked.isdigit() and 1 <= int(asked) <= width:
+    if asked.isdecimal() and 1 <= int(asked) <= width:
         return int(asked) - 1
     there = ", ".join(map(repr, names)) if names else f"{width} columns without names, counted from 1"
     raise UserError(f"{path} has no column {asked!r} for --{what}; it has {there}")

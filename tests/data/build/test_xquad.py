@@ -44,6 +44,7 @@ def test_a_draw_divides_the_articles_in_all_languages_alike(tmp_path):
             numbers = [[int(re.search(r"\d", one.input).group()) for one in part] for part in parts]
             assert sorted(chain(*numbers)) == list(range(6))
             assert seen.setdefault(seed, numbers) == numbers
+            assert seen[13][2] == numbers[2]  # nothing of a test is read by another draw's prompt either
             one = parts[0][0]
             assert one.input == f"answer: {word} {numbers[0][0]} context: {word} {numbers[0][0]} was there!"
             assert one.targets == (f"{word}?",)
@@ -51,6 +52,26 @@ def test_a_draw_divides_the_articles_in_all_languages_alike(tmp_path):
             assert text.train[0].targets == (f"One stood here. {word} {numbers[0][0]} was there! Nobody knew.",)
             assert text.dev == text.test and [len(text.train), len(text.dev)] == [4, 1]
     assert seen[13] != seen[21]
+
+
+def test_languages_of_other_articles_are_refused_and_one_less_moves_no_other(tmp_path):
+    folder = write(write(tmp_path / "in", "en", articles=24), "xx", articles=23, word="чай")
+    with pytest.raises(UserError, match=r"en.jsonl and xx.jsonl are of other articles.*'t23'"):
+        write_questions(folder, tmp_path / "out", [], (13,))
+    assert not (tmp_path / "out").exists()
+    tested = []
+    for language in ("en", "xx"):
+        write_questions(folder, tmp_path / "out", [language], (13,))
+        draw = load_fewshot(tmp_path / "out", f"xquad-questions-{language}", 13, metric="SP-ROUGE")
+        tested.append({re.search(r"\d+", one.input).group() for one in draw.test})
+    assert len(tested[0]) == 4 and len(tested[0] - tested[1]) <= 1
+
+
+def test_marks_of_byte_order_are_no_text(tmp_path):
+    folder = write(tmp_path / "in", "en", word="\ufefftea")
+    write_questions(folder, tmp_path / "out", [], (13,))
+    draw = load_fewshot(tmp_path / "out", "xquad-questions-en", 13, metric="SP-ROUGE")
+    assert draw.train[0].input.startswith("answer: tea ") and draw.train[0].targets == ("tea?",)
 
 
 @pytest.mark.parametrize(

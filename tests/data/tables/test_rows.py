@@ -173,6 +173,22 @@ def test_columns_by_name_and_by_number(tmp_path):
     assert len(pairs(path, input="2", output="3", header=False)) == 3
 
 
+@pytest.mark.parametrize("end", ["", ",9"])
+def test_columns_by_number_and_a_header_that_is_guessed(end, tmp_path):
+    """Each name is of the column that is asked for, of however many there are."""
+    lines = [(f"what is {i}", f"{i}", f"it is {i}") for i in range(6)]
+    plain = write(tmp_path, "a.csv", "".join(f"{','.join(line)}{end}\n" for line in lines))
+    assert pairs(plain, input="1", output="3") == [(first, last) for first, _, last in lines]
+    named = write(
+        tmp_path, "b.csv", "".join(f"{last},{first}\n" for first, _, last in [("body", "", "summary"), *lines])
+    )
+    expected = [(first, last) for first, _, last in lines]
+    for asked in ({"input": "2", "output": "1"}, {"output": "1"}, {"input": "2"}):
+        assert pairs(named, **asked) == expected
+    with pytest.raises(UserError, match="has no column '\u00b2'"):
+        read_rows(named, input="\u00b2", output="1")
+
+
 @pytest.mark.parametrize("head", ["question,response", "text;score"])
 def test_one_known_name_over_two_columns_is_a_header(head, tmp_path):
     sign = "," if "," in head else ";"
