@@ -15,7 +15,7 @@ from mpt.util.errors import UserError
 IGNORED = -100
 """Label value that no loss counts: Hugging Face's convention."""
 
-_CACHED_TEXTS = 65_536
+_CACHED_TOKENS = 2**20
 _BEFORE = "x"
 
 
@@ -72,6 +72,7 @@ class Encoder:
     Attributes:
         end_id: the token that ends a target.
         tail: what a template writes behind an input, which is never cut.
+        closing: tokens that an encoder-decoder's tokenizer puts behind a text, which are not cut either.
 
     Raises:
         UserError: the tokenizer has no chat template, or one that leaves an input no room.
@@ -95,11 +96,13 @@ class Encoder:
         self.rows = rows
         self.pad_id = _pad_id(tokenizer, rows)
         self.inputs_seen = self.inputs_cut = self.targets_seen = self.targets_cut = 0
+        self._cached = 0
         self._inputs: dict[str, list[int]] = {}
         self._targets: dict[str, list[int]] = {}
         self.chat: ChatTemplate | None = None
         self.end_id: int | None = tokenizer.eos_token_id
         self.tail: list[int] = []
+        self.closing = 0 if decoder_only else _closing(tokenizer)
         if chat_template:
             self._use_template()
 
@@ -161,8 +164,11 @@ class Encoder:
     def _ids(self, texts: Sequence[str], cache: dict[str, list[int]], encode: Any) -> list[list[int]]:
         fresh = list(dict.fromkeys(text for text in texts if text not in cache))
         known = dict(zip(fresh, encode(fresh), strict=True)) if fresh else {}
-        if len(cache) + len(known) <= _CACHED_TEXTS:
+        self._cached += (more := sum(map(len, known.values())) + len(known))
+        if self._cached <= _CACHED_TOKENS:
             cache.update(known)
+        else:
+            self._cached -= more
         return [known[text] if text in known else cache[text] for text in texts]
 
     def _input_ids(self, texts: list[str]) -> list[list[int]]:
@@ -174,7 +180,7 @@ class Encoder:
         for ids in read:
             self.inputs_seen += 1
             self.inputs_cut += len(ids) > self.max_input_length
-            rows.append(_cut(ids, self.max_input_length, self.tail if self.decoder_only else ids[-1:]))
+            rows.append(_cut(ids, self.max_input_length, self.tail if self.decoder_only else self._end(ids)))
         return rows
 
     def _target_ids(self, texts: list[str]) -> list[list[int]]:
@@ -185,7 +191,11 @@ class Encoder:
 
     def cut_target(self, ids: list[int]) -> list[int]:
         """What is kept of a target's token ids: the first of them and the end of sequence."""
-        return _cut(ids, self.max_target_length, ids[-1:])
+        return _cut(ids, self.max_target_length, ids[-1:] if self.decoder_only else self._end(ids) or ids[-1:])
+
+    def _end(self, ids: list[int]) -> list[int]:
+        """Of an encoder-decoder's text, what its tokenizer puts behind each: nothing, or an end, or a language too."""
+        return ids[len(ids) - self.closing :]
 
     def _tokenize(self, texts: list[str], as_target: bool = False, **options: Any) -> list[list[int]]:
         # Cutting is ours, so the tokenizer must neither cut nor warn about its own idea of a limit.
@@ -208,7 +218,18 @@ class Encoder:
 
 def _cut(ids: list[int], limit: int, tail: list[int]) -> list[int]:
     """At most ``limit`` ids from the front, and of these the last are the tail's, such as an end of sequence."""
-    return ids if len(ids) <= limit else [*ids[: limit - len(tail)], *tail]
+    if len(ids) <= limit:
+        return ids
+    tail = tail[-limit:]
+    return [*ids[: limit - len(tail)], *tail]
+
+
+def _closing(tokenizer: Any) -> int:
+    """How many tokens a tokenizer puts behind a text."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    begin = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
+    return len(whole) - begin - len(bare)
 
 
 def _pad_id(tokenizer: Any, rows: int | None) -> int:

@@ -83,13 +83,12 @@ class OneSequence:
         config = model.config.get_text_config()
         weights = sum(weight.numel() for weight in model.parameters()) - self.table.weight.numel()
         self._even = weights / (2 * self.table.weight.shape[1] * config.num_hidden_layers)  # L0
-        self._longest_row = _least(config, (*_BY_MASK, *_BY_LAYER))
-        self._longest = _least(config, _BY_LAYER)
+        self._longest_path, self._longest = _least(config, _BY_MASK), _least(config, _BY_LAYER)
 
     def groups(
         self, rows: Rows, answers: Weighed | None, more: int = 0, most: float = float("inf")
     ) -> list[list[int]] | None:
-        """Numbers of the rows of each sequence; None if a row is longer than a layer of the model looks back.
+        """Numbers of the rows of each sequence; None if what one reads is longer than a layer of the model looks back.
 
         Args:
             answers: that are read with the rows.
@@ -97,10 +96,13 @@ class OneSequence:
             most: tokens of a sequence, if one row allows that.
         """
         length, lengths = rows.prompt_length, rows.batch.input_mask.sum(1)
+        paths = lengths + more
         if answers is not None:
-            lengths = lengths + (answers.labels != IGNORED).sum(1).view(len(rows), -1).sum(1)
+            sizes_of = (answers.labels != IGNORED).sum(1).view(len(rows), -1)
+            paths = torch.maximum(paths, lengths + sizes_of.max(1).values)
+            lengths = lengths + sizes_of.sum(1)
         written = min(more, more if answers is None else answers.labels.shape[1])
-        if int(lengths.max()) + more + length > self._longest_row:
+        if int(paths.max()) + length > self._longest_path or int(lengths.max()) + more + length > self._longest:
             return None
         sizes: list[int] = (lengths if self._longest == torch.inf else lengths + more).tolist()
         owners: list[int] = rows.each.tolist()

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import NamedTuple
 
-from mpt.util.errors import UserError
+from mpt.util.errors import UserError, one_line
 
 ASSETS = Path(__file__).parents[1] / "assets"
 GGUF = ".gguf"
@@ -168,6 +168,8 @@ def _downloaded(name: str, revision: str | None) -> Path:
         why = f"{_NO_MODEL}{_at(revision)} {_PERHAPS}"
     except LocalEntryNotFoundError:
         why = _NO_NETWORK
+    except ValueError as error:  # a name that the hub does not allow
+        why = one_line(error)
     raise UserError(f"backbone {name}: {why}")
 
 

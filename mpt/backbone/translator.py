@@ -46,7 +46,12 @@ class Translator:
         options = BackboneOptions(
             max_input_length=self.longest, max_target_length=self.longest, chat_template=self.chat
         )
-        return FrozenBackbone(self.model, options).to(device_of(self.device))
+        backbone = FrozenBackbone(self.model, options).to(device_of(self.device))
+        try:
+            backbone.check_lengths(0)
+        except UserError as error:
+            raise UserError(f"a translator's longest {self.longest} is too much: {error}") from error
+        return backbone
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
         """The translations, in order; what is empty stays so.

@@ -117,6 +117,7 @@ def open_prompts(
     Args:
         usual: see :func:`usual_input`.
     """
+    from mpt.backbone.device import few_threads
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
 
@@ -128,6 +129,7 @@ def open_prompts(
     if options.calibrate is not None:
         dev = labelled_rows(options.calibrate, options, usual).rows
     predictor = open_predictor(folders, options.backbone, **{name: getattr(options, name) for name in names})
+    few_threads(predictor.backbone)
     terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
     if dev is not None or options.contextual:
         for sentence in calibrate(predictor, dev, options.contextual, options.calibrate):

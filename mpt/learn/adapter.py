@@ -64,6 +64,12 @@ class Adapter(ExampleLearner):
             raise UserError(f"{name} needs peft: pip install 'meta-prompt-tuning[peft]'") from None
         self.backbone = FrozenBackbone(self.backbone_name, self.backbone_options)
         self.backbone.check_lengths(0)
+        layers = [f".{layer}" for layer, _ in self.backbone.model.named_modules()]
+        for part in getattr(self, "target_modules", None) or ():  # PEFT is content if one of several is found
+            if not any(layer.endswith(f".{part}") for layer in layers):
+                raise UserError(
+                    f"model.target_modules: no layer of {self.backbone_name} has a name that ends in {part}"
+                )
         kind = "CAUSAL_LM" if self.backbone.decoder_only else "SEQ_2_SEQ_LM"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

@@ -296,8 +296,8 @@ class Learner(LightningModule, ABC):
         for name in _OF_THE_STREAM:
             if (value := getattr(data, name, getattr(getattr(data, "given", None), name, None))) is not None:
                 known[f"data {name.replace('_', ' ')}"] = list(value) if isinstance(value, tuple) else value
-        if self._trainer is not None:
-            known["accumulated batches"] = self._trainer.accumulate_grad_batches
+        if (trainer := getattr(data, "trainer", None)) is not None:
+            known["accumulated batches"] = trainer.accumulate_grad_batches
         if (task := getattr(data, "task", None)) is not None:
             known["metric"] = task.metric
         for kind in ("input", "target"):

@@ -14,9 +14,10 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.learn.answering import Answering
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
-from mpt.prompt.files import check_fits
+from mpt.prompt.files import check_fits, load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
 from mpt.prompt.parts import PARTS, laid_out, load_parts
+from mpt.util.errors import UserError
 
 
 class SubPromptTuning(PromptTuning):
@@ -72,6 +73,15 @@ class SubPromptTuning(PromptTuning):
         """What was learned behind another part of the prompt that was given: a recombination, ``[P, H]``."""
         rows, _ = load_parts(self.before, [part])
         return torch.cat([rows.to(self.stays), self.prompt()])
+
+    def load_learned(self, folder: Path) -> None:
+        super().load_learned(folder)
+        stays = load_prompt(folder).weight[: len(self.stays)]
+        if not torch.equal(stays, self.stays.cpu()):
+            raise UserError(
+                f"prompt {folder} was learned behind other rows than those of {', '.join(self.before_parts)} in "
+                f"{self.before}; give the model.before and model.before_parts that it was learned with"
+            )
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         parts = laid_out({"before": len(self.stays), "learned": self.prompt_length})

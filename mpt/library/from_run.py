@@ -27,6 +27,8 @@ from mpt.util.yaml_file import called
 _FACTS = FILES[-1]
 _MADE_WITH = {"model": "PromptTuning", "model.init": "SampledVocabulary", "model.optimizer": "PromptAdafactor"}
 """By option, the class that the keys of a library are made with."""
+ADAFACTOR = {"weight_decay": 1e-5, "decay_rate": -0.8, "clip_threshold": 1.0}
+"""Other options of :class:`mpt.learn.PromptAdafactor`, at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,12 @@ def _check_plain(options: RunOptions, path: Path) -> None:
     for name, plain, why in (
         ("model.lr_scheduler", None, "the keys of a library are made at a constant rate"),
         ("model.init.most_common", common, f"the keys of a library start from the {common} most common tokens"),
+        ("model.init.seed", None, "the keys of a library start from one draw, that of the run's seed"),
+        ("model.reparameterisation", None, "the keys of a library are learned as they are"),
+        *(
+            (f"model.optimizer.{name}", usual, f"the keys of a library are made with {usual}")
+            for name, usual in ADAFACTOR.items()
+        ),
         ("data.task_prefix", False, "the keys of a library are made with false"),
         ("data.references", "first", "the keys of a library are made with first"),
         ("trainer.accumulate_grad_batches", 1, "each step to a library's key takes one batch"),

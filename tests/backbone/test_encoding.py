@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.small_models import EOS, PAD, VOCABULARY, byte_tokenizer
 from support.small_tokenizers import llama2, unigram
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from mpt.backbone.encoding import IGNORED, Batch, Encoder
@@ -54,6 +54,20 @@ def test_long_inputs_are_cut_keep_their_end_token_and_are_counted():
     assert (encode.inputs_seen, encode.inputs_cut) == (3, 2), "a text is counted once, however often it comes"
 
 
+def test_what_a_tokenizer_puts_behind_a_text_is_kept_and_no_word_of_it():
+    a, b, c, h = (IDS[char] for char in "abch")
+    open_ended = Encoder(byte_tokenizer(False, pad_token="<pad>"), False, 3, 4)
+    assert open_ended(["abcdefgh"], ["abcdefgh"]).input_ids.tolist() == [[a, b, c]]
+    assert open_ended.labels(["abcdefgh"]).tolist() == [[a, b, c, EOS]]
+    spoken = byte_tokenizer(True, pad_token="<pad>")
+    spoken._tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <eos> h", special_tokens=[("<eos>", EOS), ("h", h)]
+    )
+    both = Encoder(spoken, False, 4, 3)  # an end and a language, as mBART's
+    assert both(["abcdefgh"], ["abcdefgh"]).input_ids.tolist() == [[a, b, EOS, h]]
+    assert both.labels(["abcdefgh"]).tolist() == [[a, EOS, h]]
+
+
 def test_a_decoder_only_input_has_no_end_token_to_keep():
     encode = encoder(decoder_only=True, inputs=3)
     assert encode(["abcdef"]).input_ids.tolist() == [[IDS["a"], IDS["b"], IDS["c"]]]
@@ -79,7 +93,7 @@ def test_remembering_texts_changes_nothing(decoder_only, monkeypatch):
     texts = ["abc", "", "ä", "abcdefgh", "abc", "a b"]
     encode = encoder(decoder_only)
     first, again = encode(texts, texts), encode(texts[::-1], texts[::-1])
-    monkeypatch.setattr("mpt.backbone.encoding._CACHED_TEXTS", 2)  # too few to remember
+    monkeypatch.setattr("mpt.backbone.encoding._CACHED_TOKENS", 8)  # too few to remember
     forgetful = encoder(decoder_only)
     for _ in range(2):
         fresh = forgetful(texts, texts)
@@ -107,6 +121,7 @@ def test_a_text_is_tokenised_once():
             return {"input_ids": [[7, EOS] for _ in text]}
 
     encode = Encoder(Counting(), False, 8, 8)
+    calls.clear()
     encode(["a", "b", "a"])
     encode(["b", "c"])
     assert calls == [["a", "b"], ["c"]]

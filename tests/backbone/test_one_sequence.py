@@ -172,6 +172,17 @@ def test_no_row_is_longer_than_a_layer_looks_back(family, tmp_path):
         assert backbone.answer(prompt, batch).texts == by_transformers(backbone, prompt, batch)
 
 
+def test_candidates_may_together_be_longer_than_a_layer_looks_back(tmp_path):
+    backbone = loaded(tmp_path, "gemma3_text")
+    batch, prompt = batch_of(backbone, [12, 3]), prompts(backbone, P)
+    options = [f"{letter} is it" for letter in "abcdefghijklmnopqrst"]
+    weighed = backbone._candidates(batch, options)
+    assert weighed.labels.shape[1] * len(options) > 64
+    assert backbone.one_sequence.groups(rows_of(backbone, prompt, batch), weighed) is not None
+    padded = -backbone.layout.losses(rows_of(backbone, prompt, batch), weighed).view(2, -1)
+    torch.testing.assert_close(backbone.score(prompt, batch, options), padded, rtol=1e-5, atol=1e-5)
+
+
 def test_candidates_are_answers_to_one_reading_of_the_input(tmp_path):
     backbone = loaded(tmp_path, "llama")
     batch, prompt = batch_of(backbone, [3, 0, 11]), prompts(backbone, P)

@@ -71,6 +71,12 @@ OTHERS = {
     "another seed": ({"seed_everything": 14}, ["seed 13 (now 14)"]),
     "another batch": ({"data__batch_size": 3}, ["data batch size 8 (now 3)"]),
     "inputs with the task's name": ({"data__task_prefix": "true"}, ["data task prefix False (now True)"]),
+    "another decay": (
+        {"model__optimizer__weight_decay": 0.5},
+        ["options of the optimizer ", "'weight_decay': 1e-05", "'weight_decay': 0.5"],
+    ),
+    "more batches a step": ({"trainer__accumulate_grad_batches": 2}, ["accumulated batches 1 (now 2)"]),
+    "another reference": ({"data__references": "drawn"}, ["data references first (now drawn)"]),
     "answers judged otherwise": ({"model__answers": "labels"}, ["answers written (now labels)"]),
 }
 

@@ -113,6 +113,9 @@ def test_learned_recombined_and_answered(tmp_path, capsys, monkeypatch, model_fo
     learned = load_prompt(tmp_path / "run" / "prompt")
     assert learned.facts["parts"] == {"before": [0, 2], "learned": [2, 6]}
     assert torch.equal(learned.weight[:2], stored.weight[:2])  # English stays as it was
+    other = [word if word != '["language/en"]' else '["language/de"]' for word in map(str, options)]
+    ended = mpt("test", *other)
+    assert ended.code == 2 and "was learned behind other rows than those of language/de" in ended.err
     assert (done := mpt("test", *options)).code == 0, done.err
 
     backbone = FrozenBackbone(str(model), BackboneOptions(max_input_length=32, max_target_length=4))

@@ -117,7 +117,7 @@ def test_mistakes_are_sentences(mpt, model_folder, root, tmp_path):
     for option, value, told in (
         ("model.rank", 0, "model.rank must be at least 1, not 0"),
         ("model.dropout", 1, "model.dropout must be from 0 to below 1, not 1"),
-        ("model.target_modules", "[nowhere]", "model.target_modules: "),
+        ("model.target_modules", "[q_proj,nowhere]", "model.target_modules: no layer of "),
         ("model.target_modules", "[embed_tokens]", "model.target_modules: only embeddings"),
         ("model.alpha", 0, "model.alpha must be at least 1, not 0"),
     ):

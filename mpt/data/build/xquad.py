@@ -74,8 +74,9 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
     for language, own in articles.items():
         if odd := sorted(own ^ articles[chosen[0]]):
             raise UserError(
-                f"{folder}: {chosen[0]}.jsonl and {language}.jsonl are of other articles, by their title ({odd[0]!r} is "
-                "in one alone); parallel files divide alike, so that nothing of a test is read in another language"
+                f"{folder}: {chosen[0]}.jsonl and {language}.jsonl are of other articles, by their title "
+                f"({odd[0]!r} is in one alone); parallel files divide alike, so that nothing of a test is read in "
+                "another language"
             )
     titles = sorted(articles[chosen[0]])
     if len(titles) < 3:

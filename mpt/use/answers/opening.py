@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpt.backbone.device import arithmetic_of, device_of, few_threads
+from mpt.backbone.device import arithmetic_of, device_of
+from mpt.backbone.encoding import Encoder
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
@@ -71,20 +72,24 @@ def open_predictor(
         check_fits(one, folder, loaded.hidden_size, loaded.name, loaded.fingerprint)
         loaded.check_lengths(len(one.weight))
     refuse_too_large(loaded, max(len(one.weight) for one in stored.values()))
-    few_threads(loaded)
     loaded.to(place := device_of(device))
     prompts = [_used(name, one, tuple(labels), free) for name, one in zip(names, stored.values(), strict=True)]
+    for prompt in prompts:
+        _check_apart(prompt, loaded.encode)
     return Predictor(loaded, prompts, per_token, arithmetic_of(precision, place))
 
 
 def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
     """What all folders say of an option; None where none says anything.
 
-    One that we wrote and that says nothing of a chat template was learned without.
+    One that we wrote and that says nothing of a chat template was learned without; one that says nothing of its lengths
+    is read with the usual ones.
     """
-    said = {folder: one.facts[name] for folder, one in stored.items() if name in one.facts}
+    said = {folder: one.facts[name] for folder, one in stored.items() if one.facts.get(name) is not None}
     if name == "chat_template":
         said |= {folder: False for folder, one in stored.items() if "fingerprint" in one.facts and folder not in said}
+    elif said:
+        said |= {folder: getattr(BackboneOptions(), name) for folder in stored if folder not in said}
     if len(set(said.values())) > 1:
         one, its = next(iter(said.items()))
         other, others = next((folder, value) for folder, value in said.items() if value != its)
@@ -95,6 +100,18 @@ def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
             "other"
         )
     return next(iter(said.values()), None)
+
+
+def _check_apart(prompt: UsedPrompt, encode: Encoder) -> None:
+    """Refuse labels of which no likelihood can tell two from one another."""
+    seen: dict[tuple[int, ...], str] = {}
+    for label, ids in zip(prompt.labels, encode.target_ids(prompt.labels) if prompt.labels else [], strict=True):
+        if (other := seen.setdefault(tuple(encode.cut_target(ids)), label)) != label:
+            raise UserError(
+                f"prompt {prompt.name}: the labels {other!r} and {label!r} are one and the same in the "
+                f"{encode.max_target_length} tokens that are read of each; raise --max-target-length, or use "
+                "labels that differ earlier"
+            )
 
 
 def _names(folders: Sequence[str]) -> list[str]:

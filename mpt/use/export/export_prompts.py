@@ -189,7 +189,8 @@ def embedding_scale(table: nn.Module) -> float:
 def differences(prompts: Sequence[ExportedPrompt]) -> list[str]:
     """Where what is served differs from what mpt answers by these prompts, a sentence each."""
     found = []
-    if chosen := [one.name for one in prompts if one.stored.facts.get("answers") == "labels"]:
+    facts = {one.name: one.stored.facts for one in prompts}
+    if chosen := [name for name, known in facts.items() if known.get("labels") and known.get("answers") != "free"]:
         found.append(
             f"By {_some(chosen)} mpt chooses the likeliest of the labels; what is served writes freely, and may write "
             "what is no label."

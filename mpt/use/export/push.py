@@ -19,8 +19,8 @@ from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
 from mpt.util.reading import read_json, read_text
 
-_TRIED = "tried.json"
-_LEFT = {KEY, _TRIED, f"dev_{PREDICTIONS}", f"test_{PREDICTIONS}"}
+_TRIED, _ENSEMBLE = "tried.json", "ensemble"
+_LEFT = {KEY, _TRIED, _ENSEMBLE, f"dev_{PREDICTIONS}", f"test_{PREDICTIONS}"}
 """What ``mpt adapt`` writes beside a prompt: it stays, for predictions hold the user's texts."""
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 import pytest
 
 from mpt.data.modules.corpus import TextFiles, WorldData, read_windows
+from mpt.data.modules.denoising import joined
 from mpt.util.errors import UserError
 
 
@@ -59,6 +60,14 @@ def test_text_files_become_prefixes_and_rests(tmp_path):
     resumed.load_state_dict({"batches": 2, "step": 2})
     assert first(resumed, 2) == batches[2:]
     assert sum(len(batch) for batch in data.val_dataloader()) == 2
+
+
+def test_spaces_of_a_script_without_them_stay(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("สวัสดี ครับ hello you 北京 上海", encoding="utf-8")
+    (window,) = read_windows([str(path)], 100)
+    assert joined(window) == "สวัสดี ครับ hello you 北京 上海"
+    assert len(read_windows([str(path)], 3)) > 1
 
 
 def test_span_corruption_of_text_files(tmp_path):

@@ -66,6 +66,8 @@ def test_each_reference_is_drawn_equally_often_and_all_of_them_are_kept():
     assert {(one.input, frozenset(one.targets), len(one.targets)) for one in found} == {("q", frozenset("abc"), 3)}
     assert stats.chisquare(list(Counter(one.targets[0] for one in found).values())).pvalue > 0.01
     assert drawn(Example("q", ("a",)), 13, 0) == Example("q", ("a",))
+    blank = {drawn(Example("q", ("a", " ", "", "b")), 13, place).targets[0] for place in range(50)}
+    assert blank == {"a", "b"} and drawn(Example("q", (" ", "a")), 13, 0).targets == ("a",)
 
 
 @pytest.mark.parametrize("make", [few, mixture, episodes])

@@ -13,6 +13,7 @@ from mpt.data.modules.streams import (
     StreamSampler,
     episode_draw,
     episode_rows,
+    in_order,
     validation_rows,
 )
 from mpt.data.tasks.mixing import mixing_rates
@@ -90,6 +91,9 @@ def test_evaluation_takes_every_row_once_whatever_the_devices(world_size):
     shares = [SequentialBatches(10, 4, rank, world_size) for rank in range(world_size)]
     assert [len(list(share)) for share in shares] == [len(share) for share in shares]
     assert sorted(chain(*shares)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    answered = [[row for batch in share for row in batch] for share in shares]
+    assert in_order(answered, 4) == list(range(10))
+    assert in_order([[3, 1], [2], []], 4) == [3, 1, 2]  # of another making
 
 
 def test_meta_batches_number_the_episodes_through():

@@ -116,12 +116,18 @@ def test_a_single_task_of_text_is_learned_anew_each_time_and_scored_on_the_same_
     resumed.load_state_dict({"batches": 3, "step": 3})
     assert next(iter(resumed.train_dataloader())) == list(islice(data().train_dataloader(), 4))[3]
     dev = [list(module.val_dataloader()) for module in (data(), data(seed=21))]
-    assert dev[0] == dev[1] and all(all(batch.inputs) and all(batch.targets) for batch in dev[0])
+    dev.append(list(data(objective="span-corruption").val_dataloader()))  # no answer holds sentinels
+    assert dev[0] == dev[1] == dev[2] and all(all(batch.inputs) and all(batch.targets) for batch in dev[0])
 
 
 def test_span_corruption(root):
     (batch,) = batches(mixture(root, "prose", objective="span-corruption"), 1)
     assert all("<extra_id_0>" in source for source in batch.inputs)
+
+
+def test_what_is_learned_on_is_not_held_out(root):
+    with pytest.raises(UserError, match=r"--data.target toy is named by --data.validation too"):
+        mixture(root, "prose", validation=["toy"], target="toy").setup()
 
 
 def test_where_text_is_of_no_use_it_is_refused(root):

@@ -122,6 +122,16 @@ def test_options_that_prompts_do_not_share_must_be_said(folders, tmp_path):
     with pytest.raises(UserError, match=r"--max-input-length 64, but .* with 32; say by --max-input-length"):
         open_predictor([folders[0], other])
     assert open_predictor([folders[0], other], max_input_length=48).backbone.options.max_input_length == 48
+    silent = labelled(tmp_path / "silent", TASKS[2], max_input_length=None)
+    with pytest.raises(UserError, match=r"--max-input-length 64, but .* with 512"):
+        open_predictor([folders[0], silent])
+
+
+def test_labels_that_begin_alike_are_told_apart_or_refused(folders):
+    alike = ["the film was good and I liked it", "the film was good and I hated it"]
+    with pytest.raises(UserError, match="are one and the same in the 8 tokens that are read of each"):
+        open_predictor([folders[0]], labels=alike)
+    assert open_predictor([folders[0]], labels=alike, max_target_length=32)(texts_of(0)[:1])[0].text in alike
 
 
 def test_with_and_without_a_chat_is_told_though_only_one_says_so(tmp_path):

@@ -84,7 +84,7 @@ def test_a_prompt_that_names_no_backbone_wants_one(mpt, prompt, tmp_path):
 
 
 def test_what_differs_is_told(tmp_path):
-    for name, facts in {"a": {"answers": "labels"}, "b": {"input_prefix": "[b] ", "max_input_length": 9}}.items():
+    for name, facts in {"a": {"labels": ["x", "y"]}, "b": {"input_prefix": "[b] ", "max_input_length": 9}}.items():
         save_prompt(tmp_path / name, torch.ones(3, 4), "m", False, facts)
     chosen, named, cut = differences(read_prompts([str(tmp_path / "a"), str(tmp_path / "b")]))
     assert chosen.startswith("By a mpt chooses the likeliest of the labels") and "9 or 512 tokens" in cut

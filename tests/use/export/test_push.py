@@ -38,11 +38,14 @@ def refused(capsys, *arguments):
 
 def test_what_is_pushed_answers_from_the_hub(hub, folder, tmp_path, capsys):
     (folder / "key").mkdir()
+    (folder / "ensemble").mkdir()
     (folder / "dev_predictions.jsonl").write_text("private")
     main(["push", str(folder), "me/mine", "--private"])
     told = capsys.readouterr().out
     assert (
-        "not pushed: dev_predictions.jsonl, key" in told and "--backbone" in told and hub.private == {"me/mine": True}
+        "not pushed: dev_predictions.jsonl, ensemble, key" in told
+        and "--backbone" in told
+        and hub.private == {"me/mine": True}
     )
     names = {"adapter_config.json", "adapter_model.safetensors", "mpt.json", "README.md", ".gitattributes"}
     assert set(hub.repos["me/mine"]) == names
