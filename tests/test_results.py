@@ -344,16 +344,16 @@ def test_the_starts_of_english_are_those_of_the_committed_study():
 
     told = " ".join(page.split())
     helped, harmed = ENGLISH[:3], ENGLISH[3]
-    for method, form in (
-        ("MTL", "by {:.1f}, {:.1f} and {:.1f} points"),
-        ("Centred", "by {:.1f}, {:.1f} and {:.1f} points"),
+    for method, own, form in (
+        ("MTL", helped, "by {:.1f}, {:.1f} and {:.1f} points"),
+        ("Centred", helped, "by {:.1f}, {:.1f} and {:.1f} points"),
+        ("MAML", helped[:2], "by {:.1f} and {:.1f} points"),
     ):
-        assert form.format(*(ahead(likeliest, method, target) for target in helped)) in told, method
+        assert form.format(*(ahead(likeliest, method, target) for target in own)) in told, method
         assert all(
-            likeliest[method, target, seed] > likeliest["PT", target, seed]
-            for target in helped
-            for seed in (13, 21, 42)
+            likeliest[method, target, seed] > likeliest["PT", target, seed] for target in own for seed in (13, 21, 42)
         )
+    assert f"and {-ahead(likeliest, 'MAML', harmed):.1f} points behind on sms_spam" in told
     assert "(as written by {:.1f}, {:.1f} and {:.1f})".format(*(ahead(written, "Centred", t) for t in helped)) in told
     assert (
         f"where MTL loses {-ahead(likeliest, 'MTL', harmed):.1f}, it gains {ahead(likeliest, 'Centred', harmed):.1f}"
