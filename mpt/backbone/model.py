@@ -253,8 +253,7 @@ class Backbone(nn.Module):
             remedy = f"lower max_input_length to at most {room}" if room > 0 else "use a shorter prompt"
             what = " + ".join(f"{name} {value}" for name, value in parts.items())
             raise UserError(
-                f"{what} = {total} passes the {limit} positions of {self.name} "
-                f"(max_position_embeddings of its configuration); {remedy}"
+                f"{what} = {total} passes the {limit} positions of {self.name} (of its configuration); {remedy}"
             )
 
     # Inside -------------------------------------------------------------------------------------------------
@@ -266,7 +265,11 @@ class Backbone(nn.Module):
         configs = (self.config, part, part.get_text_config(**{side: True}))
         names = (f"max_{side}_position_embeddings", *_POSITIONS)
         limits = (getattr(config, name, None) for config in configs for name in names)
-        return next((limit for limit in limits if limit), None)
+        limit = next((limit for limit in limits if limit), None)
+        rotary = getattr(configs[-1], "rope_parameters", None) or {}
+        if rotary.get("rope_type") == "longrope":  # beyond it the longest row decides how all others are read
+            return rotary.get("original_max_position_embeddings") or limit
+        return limit
 
     def _rows(self, prompt: Prompts, batch: Batch, owners: Tensor | None = None) -> Rows:
         if prompt is None and self.decoder_only and not batch.input_mask.any(1).all():

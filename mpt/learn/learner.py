@@ -26,7 +26,7 @@ from mpt.data.modules.text_data import TextData
 from mpt.learn.accumulation import check_eval_interval
 from mpt.learn.answering import Answering, answered, candidates, likeliest, score_predictions, score_written
 from mpt.learn.shared_gradient import stop_together
-from mpt.learn.targets import check_targets
+from mpt.learn.targets import check_sentinels, check_targets
 from mpt.record.rows import Prediction
 from mpt.util.checkpoints import check_same
 from mpt.util.errors import NotFinite, UserError
@@ -175,7 +175,11 @@ class Learner(LightningModule, ABC):
             return
         outputs = data.outputs() if isinstance(data, TextData) else []
         self._checked, self._targets_told = data, bool(outputs)
-        for sentence in check_targets(self.backbone.encode, outputs):
+        objectives = (getattr(data, "objective", None), *getattr(data, "objectives", ()))
+        for sentence in (
+            *check_targets(self.backbone.encode, outputs),
+            *check_sentinels(self.backbone.encode, objectives),
+        ):
             warn(sentence)
 
     def setup(self, stage: str) -> None:

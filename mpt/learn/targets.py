@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mpt.backbone.encoding import Encoder
+from mpt.data.modules.denoising import SENTINELS
 from mpt.data.tasks.lookalikes import look
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example
@@ -86,6 +87,17 @@ def check_targets(encode: Encoder, outputs: Iterable[Outputs]) -> list[str]:
         else:
             told += found.told()
     return told + (sources[0].told() if len(sources) == 1 else _of_many(sources))
+
+
+def check_sentinels(encode: Encoder, objectives: Iterable[str | None]) -> list[str]:
+    """A sentence where spans of a text are hidden behind sentinels that the tokenizer lacks, as GPTs' do."""
+    hidden = [name for name in objectives if name in SENTINELS]
+    if not hidden or len(encode.tokenizer("<extra_id_0>", add_special_tokens=False)["input_ids"]) == 1:
+        return []
+    return [
+        f"the backbone's tokenizer has no token <extra_id_0>, so that {hidden[0]} writes it letter by letter; "
+        "prefix-lm needs none"
+    ]
 
 
 def _of_many(found: Sequence[Reach]) -> list[str]:

@@ -186,6 +186,12 @@ def test_positions_are_found_where_a_configuration_keeps_them(tmp_path):
     led.options = BackboneOptions(max_target_length=25)
     with pytest.raises(UserError, match="max_target_length 25 passes the 24 decoder positions"):
         led.check_lengths(0)
+    # Beyond its first length one row would decide how all others are read.
+    factors = {name: [factor] * 4 for name, factor in (("short_factor", 1.0), ("long_factor", 2.0))}
+    first = {"original_max_position_embeddings": 350, "sliding_window": None}
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, **factors}
+    long = build(tmp_path / "phi3", "phi3", {**DECODER_ONLY["phi3"], "rope_parameters": rope, **first})
+    assert loaded(long).position_limit == 350
     bert = {**IDS, **TODAYS, "model_type": "bert", "max_position_embeddings": 600}
     writer = {**bert, "is_decoder": True, "add_cross_attention": True}
     shape = {"encoder": bert, "decoder": writer, "decoder_start_token_id": BOS}

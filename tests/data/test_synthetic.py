@@ -19,6 +19,11 @@ TASKS = {name: task for name, task in synthetic_tasks().items() if name in RECIP
 SUITE_PARTITIONS = [name for name in partition_names() if name.startswith("synthetic-")]
 
 
+def test_a_draw_that_a_task_has_too_few_inputs_for_is_refused():
+    with pytest.raises(UserError, match="syn-know-opposite has 3896 different inputs and not the 4000"):
+        synthetic_fewshot("syn-know-opposite", 13, 1000)
+
+
 def test_there_are_tasks_of_every_type_in_about_crossfits_proportions():
     types = Counter(task.type for task in TASKS.values())
     assert len(TASKS) >= 48

@@ -15,7 +15,7 @@ from mpt.data.modules.few_shot import FewShotData
 from mpt.data.modules.mixture import MixtureData
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example
-from mpt.learn.targets import check_targets
+from mpt.learn.targets import check_sentinels, check_targets
 from mpt.util.errors import UserError
 
 
@@ -122,6 +122,16 @@ def test_a_tokenizer_of_bytes_can_write_anything():
     for decoder_only in (False, True):
         encode = Encoder(byte_tokenizer(not decoder_only), decoder_only, 40, 40)
         assert check_targets(encode, [Outputs("t", {"train": examples(*texts)}, "Classification-F1")]) == []
+
+
+def test_sentinels_that_a_tokenizer_lacks_are_told():
+    plain, known = byte_tokenizer(False), byte_tokenizer(False)
+    known.add_tokens(["<extra_id_0>"])
+    lacking = Encoder(plain, True, 8, 8)
+    (told,) = check_sentinels(lacking, [None, "span-corruption"])
+    assert "no token <extra_id_0>, so that span-corruption writes it letter by letter" in told
+    assert check_sentinels(lacking, ["prefix-lm", None]) == []
+    assert check_sentinels(Encoder(known, True, 8, 8), ["iid-denoising"]) == []
 
 
 def test_data_modules_say_what_is_learned_and_scored():

@@ -156,3 +156,5 @@ OBJECTIVES = {
     "missing-n-word-prefix": missing_n_word_prefix,
 }
 """By name, from the words of a text to an input and a target."""
+SENTINELS = ("span-corruption", "iid-denoising")
+"""Those that write ``<extra_id_0>`` and so on: a token each of T5's."""

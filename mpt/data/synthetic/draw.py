@@ -30,7 +30,7 @@ def synthetic_fewshot(task: str, seed: int, k: Shots | None = None) -> FewShot:
     share no input.
 
     Raises:
-        UserError: no task of that name, or ``k`` is not a positive number.
+        UserError: no task of that name, ``k`` is not a positive number, or the task has too few inputs for it.
     """
     recipe = _ALL.get(task)
     if recipe is None:
@@ -58,8 +58,13 @@ def _examples(recipe: TaskRecipe, part: str, n: int, taken: set[str]) -> list[Ex
     while len(out) < n:
         text, target = recipe.make(rng, labels[len(out) % len(labels)])
         tries += 1
-        if text in seen and tries < 20 * n:
-            continue
+        if text in seen:
+            if tries < 20 * n:
+                continue
+            raise UserError(
+                f"the synthetic task {recipe.task.name} has {len(out)} different inputs and not the {n} that so large "
+                "a draw is made of; lower --data.k"
+            )
         seen.add(text)
         out.append(Example(text, (target,)))
     return out
