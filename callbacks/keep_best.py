@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class KeepBest(Callback):
-    """Saves the learner's prompt (or model) when its dev score rises, and restores it for validate, test and predict.
+    """Saves the learner's prompt (or model) when dev is better, and restores it for validate, test and predict.
 
     The first of equal scores is kept, as in the few-shot protocol of CrossFit. Without a dev set (multi-task training)
     the last state is kept.
@@ -171,7 +171,8 @@ class KeepBest(Callback):
         return {"best": self.best.score, "best_step": self.best.step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = replace(self.best, score=state_dict["best"], step=state_dict["best_step"])
+        if state_dict["best_step"] is not None:
+            self.best = replace(self.best, score=state_dict["best"], step=state_dict["best_step"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.best.step is not None and not self.path(trainer).is_dir():

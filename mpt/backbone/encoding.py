@@ -15,7 +15,7 @@ from mpt.util.errors import UserError
 IGNORED = -100
 """Label value that no loss counts: Hugging Face's convention."""
 
-_CACHED_TOKENS = 2**20
+_CACHED_TOKENS = 2**21
 _BEFORE = "x"
 
 

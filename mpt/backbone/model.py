@@ -253,7 +253,8 @@ class Backbone(nn.Module):
             remedy = f"lower max_input_length to at most {room}" if room > 0 else "use a shorter prompt"
             what = " + ".join(f"{name} {value}" for name, value in parts.items())
             raise UserError(
-                f"{what} = {total} passes the {limit} positions of {self.name} (of its configuration); {remedy}"
+                f"{what} = {total} passes the {limit} positions of {self.name} (of its configuration, or up to where "
+                f"its rotary angles change); {remedy}"
             )
 
     # Inside -------------------------------------------------------------------------------------------------

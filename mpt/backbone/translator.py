@@ -25,7 +25,7 @@ class Translator:
         ask: stands before each text, such as ``"translate English to German: "`` for T5.
         chat: whether a text is a user's turn of a chat.
         batch_size: texts at a time.
-        longest: tokens of a text, and of its translation.
+        longest: tokens of a text, and of its translation; fewer where the model has no positions for as many.
         device: ``cpu``, ``cuda`` or ``cuda:N``; a GPU if there is one.
     """
 
@@ -47,10 +47,10 @@ class Translator:
             max_input_length=self.longest, max_target_length=self.longest, chat_template=self.chat
         )
         backbone = FrozenBackbone(self.model, options).to(device_of(self.device))
-        try:
-            backbone.check_lengths(0)
-        except UserError as error:
-            raise UserError(f"a translator's longest {self.longest} is too much: {error}") from error
+        if (limit := backbone.position_limit) is not None:
+            most = min(self.longest, limit // 2 if backbone.decoder_only else limit)
+            backbone.encode.max_input_length = backbone.encode.max_target_length = most
+            backbone.generation.max_new_tokens = most
         return backbone
 
     def __call__(self, texts: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from torch import Tensor
@@ -175,11 +176,11 @@ class Learner(LightningModule, ABC):
             return
         outputs = data.outputs() if isinstance(data, TextData) else []
         self._checked, self._targets_told = data, bool(outputs)
-        objectives = (getattr(data, "objective", None), *getattr(data, "objectives", ()))
-        for sentence in (
-            *check_targets(self.backbone.encode, outputs),
-            *check_sentinels(self.backbone.encode, objectives),
-        ):
+        told = check_targets(self.backbone.encode, outputs)
+        if isinstance(data, TextData):
+            learned = vars(data).get("objectives", (vars(data).get("objective"),))
+            told += check_sentinels(self.backbone.encode, learned)
+        for sentence in told:
             warn(sentence)
 
     def setup(self, stage: str) -> None:
@@ -287,21 +288,22 @@ class Learner(LightningModule, ABC):
             "backbone": Path(self.backbone.name).name,
             "optimizer": type(optimizer).__name__,
             "learning rate": optimizer.defaults.get("lr"),
-            "options of the optimizer": {
-                name: value
-                for name, value in sorted(optimizer.defaults.items())
-                if name != "lr" and isinstance(value, bool | int | float | str)
-            },
         }
+        known |= {f"optimizer {name.replace('_', ' ')}": _plain(value) for name, value in optimizer.defaults.items()}
         # Where those that are not there are left out, the data module compares them itself.
         if self.tasks and getattr(data, "sources", None) is None:
             known["task"] = list(self.tasks)
         known |= {"seed": self.seed, "answers": self.answers}
-        for name in _OF_THE_STREAM:
-            if (value := getattr(data, name, getattr(getattr(data, "given", None), name, None))) is not None:
-                known[f"data {name.replace('_', ' ')}"] = list(value) if isinstance(value, tuple) else value
-        if (trainer := getattr(data, "trainer", None)) is not None:
-            known["accumulated batches"] = trainer.accumulate_grad_batches
+        for owner in (data, getattr(data, "given", None)) if isinstance(data, TextData) else ():
+            options = {} if owner is None else vars(owner)
+            known |= {
+                f"data {name.replace('_', ' ')}": _plain(options[name]) for name in _OF_THE_STREAM if name in options
+            }
+        trainer = getattr(data, "trainer", None)
+        if trainer is not None and not any(
+            isinstance(part, GradientAccumulationScheduler) for part in trainer.callbacks
+        ):
+            known["accumulated batches"] = trainer.accumulate_grad_batches * getattr(self, "accumulate_grad_batches", 1)
         if (task := getattr(data, "task", None)) is not None:
             known["metric"] = task.metric
         for kind in ("input", "target"):
@@ -452,6 +454,11 @@ class Learner(LightningModule, ABC):
                 self._cut_reported[kind] = cut
                 option = f"max_{kind}_length={getattr(encode, f'max_{kind}_length')}"
                 warn(f"{cut} of {seen} {kind}s were longer than {option} tokens and were cut{more}")
+
+
+def _plain(value: Any) -> Any:
+    """As a checkpoint holds it."""
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def known_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...], Demonstrated]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.small_models import POSITIONS
 
 from mpt.backbone.translator import Translator
 from mpt.util.errors import UserError
@@ -24,3 +25,9 @@ def test_nothing_is_loaded_before_it_is_asked_and_mistakes_are_told(tmp_path):
     for name in ("batch_size", "longest"):
         with pytest.raises(UserError, match=f"translator's {name} must be at least 1"):
             Translator("t5", **{name: 0})
+
+
+@pytest.mark.parametrize("kind", ["bart", "llama"])
+def test_a_text_and_its_translation_fit_the_positions(kind, model_folder):
+    (said,) = Translator(str(model_folder(kind)), longest=POSITIONS + 200)(["y" * (POSITIONS + 100)])
+    assert isinstance(said, str)

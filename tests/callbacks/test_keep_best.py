@@ -69,6 +69,7 @@ def test_of_a_loss_the_least_is_kept(tmp_path):
         callback.on_validation_end(trainer, learner)
     assert (tmp_path / "prompt" / "state").read_text() == "after 2" and callback.best.score == 0.5
     again = KeepBest("dev/loss")
+    again.load_state_dict({"best": float("-inf"), "best_step": None})  # of before there was one
     again.load_state_dict(callback.state_dict())
     trainer.callback_metrics = {"dev/loss": 0.6}
     again.on_validation_end(trainer, learner)

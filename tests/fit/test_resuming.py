@@ -73,7 +73,7 @@ OTHERS = {
     "inputs with the task's name": ({"data__task_prefix": "true"}, ["data task prefix False (now True)"]),
     "another decay": (
         {"model__optimizer__weight_decay": 0.5},
-        ["options of the optimizer ", "'weight_decay': 1e-05", "'weight_decay': 0.5"],
+        ["optimizer weight decay 1e-05 (now 0.5)"],
     ),
     "more batches a step": ({"trainer__accumulate_grad_batches": 2}, ["accumulated batches 1 (now 2)"]),
     "another reference": ({"data__references": "drawn"}, ["data references first (now drawn)"]),

@@ -146,7 +146,7 @@ def _paragraphs(path: Path) -> list[Paragraph]:
 
 def _paragraph(record: Any) -> Paragraph:
     text = record["context"]
-    if not clean(text) or not is_writable(text):
+    if not _read(text) or not is_writable(text):
         raise ValueError
     questions = []
     for asked in record["qas"]:
@@ -154,10 +154,10 @@ def _paragraph(record: Any) -> Paragraph:
         if type(start) is not int or start < 0 or not answer or not text.startswith(answer, start):
             raise ValueError
         sentence = sentence_around(text, start, start + len(answer))
-        if not clean(asked["question"]) or not is_writable(asked["question"]):
+        if not _read(asked["question"]) or not is_writable(asked["question"]):
             raise ValueError
         questions.append(Example(_read(f"answer: {answer} context: {sentence}"), (_read(asked["question"]),)))
-    return Paragraph(clean(record["title"]), _read(text), tuple(questions))
+    return Paragraph(_read(record["title"]), _read(text), tuple(questions))
 
 
 def _read(text: str) -> str:

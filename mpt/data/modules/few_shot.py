@@ -147,6 +147,8 @@ class FewShotData(TextData):
         else:
             sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
         texts = [name for name, pool in pools.items() if is_text([example for _, example in pool])]
+        if not texts and self.objective != "prefix-lm":
+            raise UserError(f"--data.objective {self.objective} is of unlabelled text, and none is read; leave it out")
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
         made = TextRows(rows, texts, self.seed, self.objective, references=self.references)
@@ -177,8 +179,8 @@ class FewShotData(TextData):
         self.setup()
         assert self.fewshot is not None
         examples = getattr(self.fewshot, split)
-        if is_text(examples):
-            examples = documents(examples)
+        if is_text(examples) and not (examples := documents(examples)):
+            raise UserError(f"the {split} examples of {self.task_name} hold no document of two words or more")
         if split == "test":
             examples = self._tested(examples)
         rows = [(self.fewshot.task.name, example) for example in self._read(self.fewshot.task.name, examples)]

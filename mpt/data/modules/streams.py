@@ -229,9 +229,11 @@ class SequentialBatches(_Shared):
 def in_order(shares: Sequence[Sequence[T]], batch_size: int) -> list[T]:
     """What the devices made of rows, each of its :class:`SequentialBatches`, in the order of the rows.
 
-    Shares of another making are one behind the other.
+    Shares of other sizes than those would have are one behind the other.
     """
     total = sum(map(len, shares))
+    if total < len(shares):
+        return [row for share in shares for row in share]
     parts = [SequentialBatches(total, batch_size, rank, len(shares)) for rank in range(len(shares))]
     places = [[row for batch in part for row in batch] for part in parts]
     if list(map(len, places)) != list(map(len, shares)):

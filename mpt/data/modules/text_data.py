@@ -143,8 +143,8 @@ class TextData(pl.LightningDataModule):
         """Batches consumed by completed optimiser steps, over the whole run.
 
         Counted from the step that was resumed, since the run before it may have accumulated gradients over
-        another number of batches. The batches of a step that was not completed are drawn again: their
-        gradients are lost.
+        another number of batches, of a learner of one's own (ours refuse that). The batches of a step that was not
+        completed are drawn again: their gradients are lost.
         """
         accumulated = batches_per_step(self.trainer) if self.trainer is not None else 1
         return self._resumed_batches + (self._step() - self._resumed_step) * accumulated

@@ -61,10 +61,11 @@ def _examples(recipe: TaskRecipe, part: str, n: int, taken: set[str]) -> list[Ex
         if text in seen:
             if tries < 20 * n:
                 continue
-            raise UserError(
-                f"the synthetic task {recipe.task.name} has {len(out)} different inputs and not the {n} that so large "
-                "a draw is made of; lower --data.k"
-            )
+            if text:  # that of unlabelled text is empty
+                raise UserError(
+                    f"the synthetic task {recipe.task.name} has {len(out)} different inputs and not the {n} that so "
+                    "large a draw is made of; lower --data.k"
+                )
         seen.add(text)
         out.append(Example(text, (target,)))
     return out

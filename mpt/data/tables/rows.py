@@ -177,7 +177,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
     elif header and (input is None or output is None):
         told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
     # CrossFit's files have further gold outputs behind further tabs.
-    several = records.kind == "tsv" and not header and output is None
+    several = records.kind == "tsv" and not header and output is None and chosen[0] < chosen[1]
     table = RowTable(path, told, input=names[chosen[0]] if header else "")
     for record in rows:
         cells = record.cells

@@ -99,7 +99,7 @@ def _fit_and_test(run: PlannedRun, resumed: bool) -> RunResult:
             tested["measures"] = measures
     return RunResult(
         **tested,
-        dev_score=seven_digits(best.score) if math.isfinite(best.score) else None,
+        dev_score=seven_digits(best.score) if math.isfinite(best.score) and not best.lowest else None,
         best_step=best.step,
         steps=steps,
         examples=getattr(cli.model, "examples", None),

@@ -88,15 +88,17 @@ def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
     said = {folder: one.facts[name] for folder, one in stored.items() if one.facts.get(name) is not None}
     if name == "chat_template":
         said |= {folder: False for folder, one in stored.items() if "fingerprint" in one.facts and folder not in said}
-    elif said:
-        said |= {folder: getattr(BackboneOptions(), name) for folder in stored if folder not in said}
+    silent = {folder: getattr(BackboneOptions(), name) for folder in stored if folder not in said}
+    if said and name in ("max_input_length", "max_target_length"):
+        said |= silent
     if len(set(said.values())) > 1:
         one, its = next(iter(said.items()))
         other, others = next((folder, value) for folder, value in said.items() if value != its)
         option = f"--{name.replace('_', '-')}"
         way = "" if name == "chat_template" else f"say by {option} what holds for all, or "
+        with_others = f"says nothing of it, and {others} is usual" if other in silent else f"with {others}"
         raise UserError(
-            f"prompt {one} was learned with {option} {its}, but {other} with {others}; {way}use them one after the "
+            f"prompt {one} was learned with {option} {its}, but {other} {with_others}; {way}use them one after the "
             "other"
         )
     return next(iter(said.values()), None)
@@ -107,10 +109,13 @@ def _check_apart(prompt: UsedPrompt, encode: Encoder) -> None:
     seen: dict[tuple[int, ...], str] = {}
     for label, ids in zip(prompt.labels, encode.target_ids(prompt.labels) if prompt.labels else [], strict=True):
         if (other := seen.setdefault(tuple(encode.cut_target(ids)), label)) != label:
+            whole = encode.target_ids([other, label])
+            way = (
+                f"raise it to {max(map(len, whole))}" if whole[0] != whole[1] else "give words that its tokenizer knows"
+            )
             raise UserError(
-                f"prompt {prompt.name}: the labels {other!r} and {label!r} are one and the same in the "
-                f"{encode.max_target_length} tokens that are read of each; raise --max-target-length, or use "
-                "labels that differ earlier"
+                f"prompt {prompt.name}: the labels {other!r} and {label!r} are one and the same in --max-target-length "
+                f"{encode.max_target_length} tokens of the backbone; {way}, or let it write by --free"
             )
 
 

@@ -94,6 +94,7 @@ def test_evaluation_takes_every_row_once_whatever_the_devices(world_size):
     answered = [[row for batch in share for row in batch] for share in shares]
     assert in_order(answered, 4) == list(range(10))
     assert in_order([[3, 1], [2], []], 4) == [3, 1, 2]  # of another making
+    assert in_order([[], []], 4) == [] and in_order([[], [5]], 4) == [5]
 
 
 def test_meta_batches_number_the_episodes_through():

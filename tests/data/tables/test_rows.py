@@ -185,6 +185,8 @@ def test_columns_by_number_and_a_header_that_is_guessed(end, tmp_path):
     expected = [(first, last) for first, _, last in lines]
     for asked in ({"input": "2", "output": "1"}, {"output": "1"}, {"input": "2"}):
         assert pairs(named, **asked) == expected
+    turned = write(tmp_path, "c.tsv", "".join(f"{last}\t{first}\n" for first, last in expected))
+    assert [row.example.targets for row in read_rows(turned, input="2").rows] == [(last,) for _, last in expected]
     with pytest.raises(UserError, match="has no column '\u00b2'"):
         read_rows(named, input="\u00b2", output="1")
 

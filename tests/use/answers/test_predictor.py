@@ -6,15 +6,17 @@ import json
 
 import pytest
 import torch
+from support.small_tokenizers import unigram
 from support.used_prompts import TASKS, labelled, task_data
 
 import mpt
+from mpt.backbone.encoding import Encoder
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import run
 from mpt.prompt.files import load_prompt
 from mpt.use.answers import opening
-from mpt.use.answers.opening import _names, open_predictor
+from mpt.use.answers.opening import _check_apart, _names, open_predictor
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 
@@ -123,14 +125,19 @@ def test_options_that_prompts_do_not_share_must_be_said(folders, tmp_path):
         open_predictor([folders[0], other])
     assert open_predictor([folders[0], other], max_input_length=48).backbone.options.max_input_length == 48
     silent = labelled(tmp_path / "silent", TASKS[2], max_input_length=None)
-    with pytest.raises(UserError, match=r"--max-input-length 64, but .* with 512"):
+    with pytest.raises(UserError, match=r"--max-input-length 64, but .* says nothing of it, and 512 is usual"):
         open_predictor([folders[0], silent])
 
 
 def test_labels_that_begin_alike_are_told_apart_or_refused(folders):
     alike = ["the film was good and I liked it", "the film was good and I hated it"]
-    with pytest.raises(UserError, match="are one and the same in the 8 tokens that are read of each"):
+    with pytest.raises(
+        UserError, match="one and the same in --max-target-length 8 tokens of the backbone; raise it to"
+    ):
         open_predictor([folders[0]], labels=alike)
+    unknown = UsedPrompt("p", torch.zeros(1, 4), ("日本", "中国"))
+    with pytest.raises(UserError, match="give words that its tokenizer knows, or let it write"):
+        _check_apart(unknown, Encoder(unigram(), False, 8, 8))
     assert open_predictor([folders[0]], labels=alike, max_target_length=32)(texts_of(0)[:1])[0].text in alike
 
 
