@@ -376,6 +376,30 @@ def test_the_starts_of_english_are_those_of_the_committed_study():
     assert {row[0] for row in first} == whole
 
 
+def test_forgetting_on_real_text_is_as_in_the_committed_study():
+    path = ROOT / "experiments/results/xgen_xquad"
+    answered, scores = (
+        list(csv.DictReader((path / name).read_text("utf-8").splitlines())) for name in ("languages.csv", "scores.csv")
+    )
+    found = {(row["method"], row["target"], row["task"], row["measure"]): 100 * float(row["value"]) for row in answered}
+    own = {(row["method"], row["target"]): f"{100 * float(row['score']):.1f}" for row in scores}
+    languages = ("es", "vi", "ru", "th", "zh")
+    page = (ROOT / "docs/guides/languages.md").read_text("utf-8")
+    shown = rows_below(page, "| learned | rows | own |")
+    assert len(shown) == len(own)
+    for learned, length, *cells in shown:
+        method = {"1": "P1", "10": "PT", "100": "P100"}[length]
+        target = f"xquad-questions-{ {'English': 'en', 'Spanish': 'es'}[learned] }"
+
+        def mean(measure, run=(method, target)):
+            # A language that no answer was in at all has no confidence.
+            values = [found.get((*run, f"xquad-questions-{code}", measure.format(code)), 0.0) for code in languages]
+            return f"{statistics.fmean(values):.0f}"
+
+        rouge = [f"{found[method, target, f'xquad-questions-{code}', 'SP-ROUGE']:.1f}" for code in languages]
+        assert cells == [own[method, target], *rouge, mean("LID_{}"), mean("LID_en"), mean("empty")]
+
+
 def test_what_came_after_on_english_is_as_in_the_committed_study():
     page = (ROOT / "docs/starts.md").read_text("utf-8")
     likeliest, written = (

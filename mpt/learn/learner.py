@@ -303,7 +303,7 @@ class Learner(LightningModule, ABC):
         if trainer is not None and not any(
             isinstance(part, GradientAccumulationScheduler) for part in trainer.callbacks
         ):
-            known["accumulated batches"] = trainer.accumulate_grad_batches * getattr(self, "accumulate_grad_batches", 1)
+            known["accumulated batches"] = trainer.accumulate_grad_batches
         if (task := getattr(data, "task", None)) is not None:
             known["metric"] = task.metric
         for kind in ("input", "target"):

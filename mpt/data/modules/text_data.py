@@ -142,8 +142,8 @@ class TextData(pl.LightningDataModule):
     def _consumed(self) -> int:
         """Batches consumed by completed optimiser steps, over the whole run.
 
-        Counted from the step that was resumed, since the run before it may have accumulated gradients over
-        another number of batches, of a learner of one's own (ours refuse that). The batches of a step that was not
+        Counted from the step that was resumed, since the run before it may have accumulated gradients over another
+        number of batches (a meta-learner's own; the trainer's number must stay). The batches of a step that was not
         completed are drawn again: their gradients are lost.
         """
         accumulated = batches_per_step(self.trainer) if self.trainer is not None else 1

@@ -55,7 +55,8 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of whole data sets."""
     root = tmp_path_factory.mktemp("full")
-    for name in catalogue():
+    questions = load_partition("xquad-questions")
+    for name in (*catalogue(), *questions.source, *questions.target, "xquad-text-th"):
         write(root, name, ["all"])
     return root
 
@@ -79,7 +80,7 @@ def planned(crossfit: Path, shots: Path, full: Path) -> Planned:
     def cells(name: str) -> list[PlannedRun]:
         study = read(name)
         if study.root != SYNTHETIC:
-            folders = {"shots": shots, "full": full, "wikilingua": full}
+            folders = {"shots": shots, "full": full, "wikilingua": full, "xquad": full}
             study = replace(study, root=str(folders.get(Path(study.root).name, crossfit)))
         return plan(study, Path("out"))
 
