@@ -29,21 +29,13 @@ from mpt.learn.answering import Answering, answered, candidates, likeliest, scor
 from mpt.learn.shared_gradient import stop_together
 from mpt.learn.targets import check_sentinels, check_targets
 from mpt.record.rows import Prediction
-from mpt.util.checkpoints import check_same
+from mpt.util.checkpoints import check_same, plain_options
 from mpt.util.errors import NotFinite, UserError
 
 log = logging.getLogger(__name__)
 
 Demonstrated = Sequence[tuple[str, str]]
 """Inputs and their outputs."""
-
-_OF_THE_STREAM = (
-    *("seed", "k", "batch_size", "task_prefix", "references", "labels_as"),
-    *("objective", "objectives", "window", "mixed"),
-    *("seeds", "splits", "limit", "temperature", "target_k"),
-    *("support_splits", "query_splits", "support_batches", "query_batch_size", "meta_batch_size"),
-)
-"""Options of a data module that decide what is learned on, step by step."""
 
 
 class Learner(LightningModule, ABC):
@@ -289,16 +281,15 @@ class Learner(LightningModule, ABC):
             "optimizer": type(optimizer).__name__,
             "learning rate": optimizer.defaults.get("lr"),
         }
-        known |= {f"optimizer {name.replace('_', ' ')}": _plain(value) for name, value in optimizer.defaults.items()}
+        known |= {
+            f"optimizer {name}": value for name, value in plain_options(optimizer.defaults).items() if name != "lr"
+        }
         # Where those that are not there are left out, the data module compares them itself.
         if self.tasks and getattr(data, "sources", None) is None:
             known["task"] = list(self.tasks)
         known |= {"seed": self.seed, "answers": self.answers}
-        for owner in (data, getattr(data, "given", None)) if isinstance(data, TextData) else ():
-            options = {} if owner is None else vars(owner)
-            known |= {
-                f"data {name.replace('_', ' ')}": _plain(options[name]) for name in _OF_THE_STREAM if name in options
-            }
+        if isinstance(data, TextData):
+            known |= {f"data {name}": value for name, value in data.stream_options().items()}
         trainer = getattr(data, "trainer", None)
         if trainer is not None and not any(
             isinstance(part, GradientAccumulationScheduler) for part in trainer.callbacks
@@ -454,11 +445,6 @@ class Learner(LightningModule, ABC):
                 self._cut_reported[kind] = cut
                 option = f"max_{kind}_length={getattr(encode, f'max_{kind}_length')}"
                 warn(f"{cut} of {seen} {kind}s were longer than {option} tokens and were cut{more}")
-
-
-def _plain(value: Any) -> Any:
-    """As a checkpoint holds it."""
-    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def known_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...], Demonstrated]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,16 @@ def check_same(content: dict[str, Any], now: dict[str, Any], shapes: dict[str, l
     if told:
         end = "; give what it had, or start anew without --ckpt_path" if training else ""
         raise UserError(f"the checkpoint that --ckpt_path names is of another run: it has {', '.join(told)}{end}")
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as a checkpoint holds and names them; without those of a kind that it would not be read with."""
+    plain = bool | int | float | str | tuple | list | dict | None
+    return {
+        name.replace("_", " "): list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if isinstance(value, plain)
+    }
 
 
 def _shown(value: Any) -> str:

@@ -20,7 +20,15 @@ from mpt.data.modules.steps import batches_per_step
 from mpt.data.modules.streams import SequentialBatches
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Task, is_text
+from mpt.util.checkpoints import plain_options
 from mpt.util.errors import UserError
+
+_OF_THE_STREAM = (
+    *("seed", "k", "batch_size", "task_prefix", "references", "labels_as"),
+    *("objective", "objectives", "window", "mixed"),
+    *("seeds", "splits", "limit", "temperature", "target_k"),
+    *("support_splits", "query_splits", "support_batches", "query_batch_size", "meta_batch_size"),
+)
 
 AnyBatch = TypeVar("AnyBatch", TextBatch, EpisodeBatch)
 
@@ -121,6 +129,11 @@ class TextData(pl.LightningDataModule):
     def outputs(self) -> list[Outputs]:
         """What is to be learned and scored, by task; not of unlabelled text."""
         return []
+
+    def stream_options(self) -> dict[str, Any]:
+        """The options, by name, that decide what is learned on, step by step."""
+        given = {**vars(getattr(self, "given", self)), **vars(self)}
+        return plain_options({name: given[name] for name in _OF_THE_STREAM if name in given})
 
     def state_dict(self) -> dict[str, Any]:
         place = {"batches": self._consumed(), "step": self._step()}
