@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mpt.prompt.files import StoredPrompt, read_prompt, save_prompt
 from mpt.record.rows import dev_score
 from mpt.util.errors import UserError, one_line
-from mpt.util.files import held, is_folder_name, refuse_links
+from mpt.util.files import held, is_folder_name, links_below, refuse_links
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -207,7 +207,7 @@ def sweep(adding: Path, older_than: float = 60) -> None:
 def _refuse_unsafe(folder: Path) -> None:
     if folder.is_symlink() or (folder / KEY).is_symlink():
         raise UserError("its folder is a link, which could lead anywhere")
-    refuse_links(folder, (f"{below}{name}" for below in ("", f"{KEY}/") for name in FILES), "it")
+    refuse_links(folder, links_below(folder), "it")
     if is_pickled(folder) and folder.is_file():
         raise UserError(PICKLED)
     for below in (folder, folder / KEY):

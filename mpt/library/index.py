@@ -15,9 +15,9 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +98,7 @@ class Index:
         self.rows: dict[str, IndexRow] = {}
         self.refused: dict[str, tuple[str, str]] = {}
         self._seen: int | None = None
+        self._last = 0  # row of the file that was read
 
     def update(self, thorough: bool = False) -> None:
         """Bring the index up to date with the folders.
@@ -111,20 +112,19 @@ class Index:
             return
         here = marks(self.prompts)
         self.refused = {name: why for name, why in self.refused.items() if name in here and name not in mended}
+        gone = self.rows.keys() - here.keys()
         self.rows = self._as_read(self.rows.values(), here, thorough)
-        if here.keys() - self.rows.keys() - self.refused.keys():
+        if self._unknown(here):
             stored = self._stored()  # what other processes read
-            unknown = [row for row in stored if row.name not in self.rows and row.name not in self.refused]
-            self.rows |= self._as_read(unknown, here, thorough)
-            new = here.keys() - self.rows.keys() - self.refused.keys()
-            self._read({name: here[name] for name in new}, [row.name for row in stored if row.name not in here])
+            self._take(stored, here, thorough)
+            self._read(here, thorough, gone | {row.name for row in stored} - here.keys())
         self.rows = dict(sorted(self.rows.items()))
         # A change within one tick of the clock leaves the folder's time as it is.
         self._seen = changed if asked - changed > _SURELY_LATER else None
 
     def rebuild(self) -> None:
         """Make the index anew from the folders, whatever it holds."""
-        self.rows, self.refused, self._seen = {}, {}, None
+        self.rows, self.refused, self._seen, self._last = {}, {}, None, 0
         with self._kept_in_memory_if_refused():
             self._clear()
         self.update()
@@ -139,40 +139,64 @@ class Index:
         same = (row for row in rows if here.get(row.name) == row.mark)
         return {row.name: row for row in same if not thorough or self.is_as_read(row)}
 
-    def _read(self, new: dict[str, str], gone: list[str]) -> None:
-        """Read entries, by name and mark, and write them down in place of those that are gone."""
-        if len(new) >= _WORTH_TELLING:
-            log.warning("library %s: %d new entries are read for its index", self.prompts.parent, len(new))
-        names = sorted(new)
+    def _take(self, stored: Iterable[IndexRow], here: dict[str, str], thorough: bool) -> None:
+        unknown = self._unknown(here)
+        self.rows |= self._as_read((row for row in stored if row.name in unknown), here, thorough)
+
+    def _unknown(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if name not in self.rows and name not in self.refused}
+
+    def _read(self, here: dict[str, str], thorough: bool, gone: set[str]) -> None:
+        """Read the entries that are unknown yet, and write them down in place of those that are gone."""
+        names = sorted(self._unknown(here))
+        if len(names) >= _WORTH_TELLING:
+            log.warning("library %s: %d new entries are read for its index", self.prompts.parent, len(names))
         for start in range(0, len(names), _AT_ONCE):
-            rows = []
-            for name in names[start : start + _AT_ONCE]:
-                folder = self.prompts / name
-                stamp = stamp_of(folder)
-                try:
-                    rows.append(_row(new[name], stamp, *self.read(folder)))
-                except UserError as error:
-                    if os.path.lexists(folder):  # not removed since it was listed
-                        self.refused[name] = (stamp, str(error))
-            self.rows |= {row.name: row for row in rows}
+            some = names[start : start + _AT_ONCE]
             with self._kept_in_memory_if_refused(), self._database() as database:
+                database.execute("BEGIN IMMEDIATE")  # one process reads, and the others wait for what it writes down
+                self._take((row for row in self._since(database) if row is not None), here, thorough)
+                rows = self._read_folders(some, here)
                 database.executemany("DELETE FROM entries WHERE name = ?", [(name,) for name in gone])
                 values = [(*row, row.checksum()) for row in rows]
                 database.executemany(f"INSERT OR REPLACE INTO entries VALUES ({_PLACES})", values)
+                self._last = _last(database)
+            self._read_folders(some, here)  # those that no file took
+
+    def _read_folders(self, names: Iterable[str], here: dict[str, str]) -> list[IndexRow]:
+        rows = []
+        for name in sorted(self._unknown(names)):
+            folder = self.prompts / name
+            stamp = stamp_of(folder)
+            try:
+                rows.append(_row(here[name], stamp, *self.read(folder)))
+            except UserError as error:
+                if os.path.lexists(folder):  # not removed since it was listed
+                    self.refused[name] = (stamp, str(error))
+        self.rows |= {row.name: row for row in rows}
+        return rows
 
     def _stored(self) -> list[IndexRow]:
-        """The rows of the file; one that is damaged is removed."""
+        """The rows of the file that were not read before; one that is damaged is removed."""
         with self._kept_in_memory_if_refused():
             try:
                 with self._database() as database:
-                    stored = database.execute("SELECT * FROM entries")
-                    found = [(IndexRow(*columns), check) for *columns, check in stored]
-                if all(row.checksum() == check for row, check in found):
-                    return [row for row, _ in found]
-            except (sqlite3.Error, TypeError, UnicodeError):
+                    found = self._since(database)
+                if None not in found:
+                    return [row for row in found if row is not None]
+            except (sqlite3.Error, UnicodeError):
                 pass
             self._clear()
         return []
+
+    def _since(self, database: sqlite3.Connection) -> list[IndexRow | None]:
+        """The rows that were written since the last look, None for each that is damaged."""
+        last = _last(database)
+        after = self._last if last >= self._last else 0  # another process began anew
+        stored = database.execute("SELECT * FROM entries WHERE rowid > ?", (after,))
+        found = [_whole(*columns) for columns in stored]
+        self._last = last
+        return found
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -203,6 +227,19 @@ class Index:
             if self.folder is not None and type(error) is sqlite3.DatabaseError:  # damaged where only a writer looks
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
+
+
+def _whole(*columns: Any) -> IndexRow | None:
+    """A row as it was written down; None if it is not."""
+    with suppress(TypeError):  # another number of columns, or other kinds
+        row = IndexRow(*columns[:-1])
+        return row if row.checksum() == columns[-1] else None
+    return None
+
+
+def _last(database: sqlite3.Connection) -> int:
+    """Number of the row that was written last."""
+    return database.execute("SELECT max(rowid) FROM entries").fetchone()[0] or 0
 
 
 def _refuse_links(folder: Path) -> None:

@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 from support.toy_library import direct, draw, filled, found
 
-from mpt.library.index import FILE
+from mpt.library.entry import read_entry
+from mpt.library.index import FILE, Index
 from mpt.library.library import Library
 from mpt.library.similarity import pool_per_token
 from mpt.prompt.files import read_prompt, save_prompt
@@ -252,3 +255,25 @@ def test_a_copy_in_the_cache_of_the_hub_gets_no_index(library, monkeypatch):
     hub = Library.open(f"hub:{library.folder}")
     assert found(hub) == pytest.approx(direct(hub), abs=1e-6)
     assert not (library.folder / ".index").exists()
+
+
+def test_of_many_who_search_at_once_one_reads_what_is_new(tmp_path):
+    prompts, reads = filled(tmp_path / "library", 30).folder / "prompts", []
+
+    def read(folder):
+        reads.append(folder.name)
+        time.sleep(0.002)  # so that each comes while others read
+        return read_entry(folder)
+
+    indexes = [Index(prompts, tmp_path / "library" / ".index", read) for _ in range(6)]
+    for new in ([], [f"g{number}" for number in range(30)]):
+        for number, name in enumerate(new):
+            shutil.copytree(prompts / f"f{number}", prompts / name)
+        searchers = [threading.Thread(target=index.update) for index in indexes]
+        for searcher in searchers:
+            searcher.start()
+        for searcher in searchers:
+            searcher.join()
+        for index in indexes:
+            assert list(index.rows) == sorted(path.name for path in prompts.iterdir())
+    assert sorted(reads) == sorted(path.name for path in prompts.iterdir())
