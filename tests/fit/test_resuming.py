@@ -32,6 +32,10 @@ def done(tmp_path_factory, model_folder) -> Path:
     folder = tmp_path_factory.mktemp("done")
     write_toy(folder / "data", seeds=(13, 21))
     write_toy(folder / "data", "other")
+    shutil.copytree(folder / "data", folder / "edited")
+    table = folder / "edited" / "toy" / "toy_16_13_train.tsv"
+    first, rest = table.read_text(encoding="utf-8").split("\n", 1)
+    table.write_text(f"once more {first}\n{rest}", encoding="utf-8")
     t5(folder / "another", feed_forward_proj="gated-gelu")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
         patch.setenv("WANDB_MODE", "disabled")
@@ -76,6 +80,7 @@ OTHERS = {
         ["optimizer weight decay 1e-05 (now 0.5)"],
     ),
     "more batches a step": ({"trainer__accumulate_grad_batches": 2}, ["accumulated batches 1 (now 2)"]),
+    "an edited table": ({"data__root": "edited"}, ["data examples 7 (digest ", "(now 7 (digest "]),
     "another reference": ({"data__references": "drawn"}, ["data references first (now drawn)"]),
     "answers judged otherwise": ({"model__answers": "labels"}, ["answers written (now labels)"]),
 }
@@ -83,7 +88,7 @@ OTHERS = {
 
 @pytest.mark.parametrize(("changes", "words"), OTHERS.values(), ids=OTHERS)
 def test_another_run_does_not_go_on(changes, words, mpt, done, model_folder):
-    changes = {name: done / value if value == "another" else value for name, value in changes.items()}
+    changes = {name: done / value if value in ("another", "edited") else value for name, value in changes.items()}
     before = files(done / "run")
     options = small_fit(model_folder("t5"), done / "data", done / "run", trainer__max_steps=8, **changes)
     ended = mpt("fit", *CONFIG, *options, "--ckpt_path", "last")

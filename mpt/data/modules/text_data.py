@@ -7,7 +7,9 @@ Resuming from a checkpoint goes on with the batch after the last that a complete
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import pytorch_lightning as pl
@@ -131,9 +133,21 @@ class TextData(pl.LightningDataModule):
         return []
 
     def stream_options(self) -> dict[str, Any]:
-        """The options, by name, that decide what is learned on, step by step."""
+        """The options, by name, that decide what is learned on, step by step, and the examples themselves."""
         given = {**vars(getattr(self, "given", self)), **vars(self)}
-        return plain_options({name: given[name] for name in _OF_THE_STREAM if name in given})
+        options = plain_options({name: given[name] for name in _OF_THE_STREAM if name in given})
+        return options if self._learned is None else {**options, "examples": self._learned}
+
+    @cached_property
+    def _learned(self) -> str | None:
+        """How many examples are learned on and choose what is kept, and a digest of them; none of unlabelled text."""
+        digest, count = hashlib.sha256(), 0
+        for outputs in self.outputs():
+            for split, examples in outputs.splits.items():
+                for example in examples if split != "test" else ():
+                    digest.update(repr((outputs.name, split, example)).encode())
+                    count += 1
+        return f"{count} (digest {digest.hexdigest()[:8]})" if count else None
 
     def state_dict(self) -> dict[str, Any]:
         place = {"batches": self._consumed(), "step": self._step()}
