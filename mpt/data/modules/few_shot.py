@@ -16,7 +16,7 @@ from mpt.data.modules.denoising import DenoisingObjective
 from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import MixtureSampler, Placed, StreamSampler
 from mpt.data.modules.text_data import TextData, check_least, prefix_of
-from mpt.data.modules.unlabelled import TextRows, check_objective, documents
+from mpt.data.modules.unlabelled import TextRows, check_objective, check_text_is_read, documents
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, FewShot, Shots, is_text
@@ -147,8 +147,8 @@ class FewShotData(TextData):
         else:
             sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
         texts = [name for name, pool in pools.items() if is_text([example for _, example in pool])]
-        if not texts and self.objective != "prefix-lm":
-            raise UserError(f"--data.objective {self.objective} is of unlabelled text, and none is read; leave it out")
+        if not texts:
+            check_text_is_read(self.objective)
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
         made = TextRows(rows, texts, self.seed, self.objective, references=self.references)

@@ -15,7 +15,7 @@ from mpt.data.modules.denoising import DenoisingObjective
 from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import MixtureSampler, Placed
 from mpt.data.modules.text_data import TextData
-from mpt.data.modules.unlabelled import TextRows, check_objective, documents, refuse_text
+from mpt.data.modules.unlabelled import TextRows, check_objective, check_text_is_read, documents, refuse_text
 from mpt.data.tasks.mixing import SIZE_LIMIT, mixing_rates
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots, is_text
@@ -93,6 +93,11 @@ class MixtureData(TextData):
         held_out = tuple(validation or ())
         self.given = Sources(tasks, partition, root, tuple(seeds), k, missing, retrieved, held_out, target)
         check_splits(splits=splits)
+        if target is None and target_k is not None:
+            raise UserError(
+                f"--data.target_k {target_k} is the size of the draw of --data.target, and none is named; "
+                "--data.k is that of the source tasks'"
+            )
         mixing_rates([1], limit, temperature)  # complains of a wrong limit or temperature at once
         check_objective(objective, window)
         self.objective, self.window = objective, window
@@ -129,6 +134,8 @@ class MixtureData(TextData):
         rates = mixing_rates(sizes, self.limit, self.temperature)
         sampler = MixtureSampler(sizes, rates, self.batch_size, self.seed, **self._place())
         texts = [name for name, pool in pools.items() if is_text(pool)]
+        if not texts:
+            check_text_is_read(self.objective)
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
         made = TextRows(rows, texts, self.seed, self.objective, self.window, self.references)

@@ -46,6 +46,12 @@ def check_objective(objective: str, window: int = 2) -> None:
         raise UserError(f"--data.window must be at least 2 words, not {window}.")
 
 
+def check_text_is_read(objective: str) -> None:
+    """Complain of an objective, where no text is unlabelled, that would do nothing."""
+    if objective != "prefix-lm":
+        raise UserError(f"--data.objective {objective} is of unlabelled text, and none is read; leave it out")
+
+
 @dataclass(frozen=True)
 class TextRows(Dataset[TextBatch]):
     """Rows of (task name, example) of which something is left to chance, fetched a batch at a time.

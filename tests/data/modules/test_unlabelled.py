@@ -139,6 +139,15 @@ def test_where_text_is_of_no_use_it_is_refused(root):
         mixture(root, "prose", objective="causal")
     with pytest.raises(UserError, match=r"--data\.window must be at least 2"):
         mixture(root, "prose", window=1)
+    span = {"root": str(root), "objective": "span-corruption"}
+    for data in (FewShotData("toy", metric="ACC", **span), MixtureData(["toy"], seeds=[13], **span)):
+        with pytest.raises(UserError, match=r"--data\.objective span-corruption is of unlabelled text, and none is"):
+            data.train_dataloader()
+
+
+def test_the_size_of_a_draw_of_no_target(root):
+    with pytest.raises(UserError, match=r"--data\.target_k 8 is the size of the draw of --data\.target, and none"):
+        mixture(root, "toy", target_k=8)
 
 
 def test_text_of_single_words_only(tmp_path):
