@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.bad_input import Refused
+from support.bad_input import Refused, make_alike
 from support.changes import write_yaml
 from support.toy import Mpt, write_toy
 from support.toy_library import filled
@@ -21,7 +21,7 @@ from mpt.study.plan.fingerprints import read_draw
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory, model_folder) -> Path:
-    """A folder with a good file of each kind; made once, and copied by each test."""
+    """A folder with a good file of each kind."""
     folder = tmp_path_factory.mktemp("good") / "good"
     model = str(model_folder("t5"))
     write_toy(folder / "data")
@@ -62,14 +62,19 @@ def good(tmp_path_factory, model_folder) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def copied(good, tmp_path_factory) -> Path:
+    """One copy for all tests, for most of them leave it as it was: a copy each would be eighty thousand files."""
+    return Path(shutil.copytree(good, tmp_path_factory.mktemp("bad_input") / "here"))
+
+
 @pytest.fixture
-def here(good, tmp_path, monkeypatch) -> Path:
-    """A copy of them, in which the commands work."""
-    folder = tmp_path / "here"
-    shutil.copytree(good, folder)
-    monkeypatch.chdir(folder)
-    read_draw.cache_clear()  # which goes by names, the same in each copy
-    return folder
+def here(good, copied, monkeypatch) -> Path:
+    """The copy as it was at first, in which the commands work."""
+    make_alike(good, copied)
+    monkeypatch.chdir(copied)
+    read_draw.cache_clear()  # which goes by names
+    return copied
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bad_input import NO_JSON_FILE, NO_TEXT_FILE, Damage, Refused, contents, without
+from support.bad_input import NO_JSON_FILE, NO_TEXT_FILE, Damage, Refused, contents, make_alike, without
 from support.finished_study import write_finished
 from support.toy import Mpt
 
@@ -36,14 +36,19 @@ def finished(tmp_path_factory, model_folder) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def copied(finished, tmp_path_factory) -> Path:
+    """One copy for all tests."""
+    return Path(shutil.copytree(finished, tmp_path_factory.mktemp("damaged") / "copy"))
+
+
 @pytest.fixture
-def study(finished, tmp_path, monkeypatch) -> Path:
-    """A copy of the finished study's folder, beside its file."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder)
-    monkeypatch.chdir(folder)
+def study(finished, copied, monkeypatch) -> Path:
+    """The copy of the finished study's folder as it was at first, beside its file."""
+    make_alike(finished, copied)
+    monkeypatch.chdir(copied)
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    return folder / "out"
+    return copied / "out"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -137,6 +138,29 @@ class Refused:
         """What the command left behind, whatever it said."""
         with at_most(seconds), without_privileges():
             return self.mpt(*words)
+
+
+def make_alike(good: Path, folder: Path) -> None:
+    """Remove and copy again what is not as in another folder."""
+    for stray in (*folder.parent.iterdir(), *folder.rglob(".index")):
+        if stray != folder:
+            remove(stray)
+    wanted, found = contents(good), contents(folder)
+    for name in sorted(found, reverse=True):  # what is in a folder before the folder
+        if found[name] != wanted.get(name) and (folder / name).parent.is_dir():
+            remove(folder / name)
+    for name in wanted:
+        if not (folder / name).exists():
+            copy = shutil.copytree if (good / name).is_dir() else shutil.copy2
+            copy(good / name, folder / name)
+
+
+def remove(path: Path) -> None:
+    """A file, a link or a whole folder, whatever it allows."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int, int]]:
