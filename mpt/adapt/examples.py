@@ -176,6 +176,10 @@ def _labels(source: ExampleFiles, table: RowTable, train: Sequence[TaskRow], tol
     if not source.labels:
         return labels_found(table, train, OPTIONS, source.metric, told)
     labels = tuple(dict.fromkeys(label.strip() for label in source.labels))
+    if len(labels) < 2:
+        raise UserError(
+            f"--labels {labels[0]}: a classification has two labels or more; name them all, or leave it out"
+        )
     refuse_lookalikes("--labels", dict.fromkeys(labels, 0))
     for row in train:
         if row.output not in labels:

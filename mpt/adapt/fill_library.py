@@ -119,7 +119,7 @@ def learn(
     for number, pack in enumerate(packs, start=1):
         if there.issuperset(pack):
             continue
-        own = [digest for name in pack if (digest := _own_digest(data[name]))]
+        own = [_data_digest(data[name]) for name in pack]
         work = folder / WORK / _digest([*pack, *own], lesson, recipe, backbone, autocast)
         with only_one(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
             by_label = lesson.answers == "labels"
@@ -157,17 +157,18 @@ def _there(library: Library, fingerprint: str, data: Mapping[str, FewShotData]) 
     for name, entry in found.items():
         if entry.fingerprint != fingerprint:
             raise UserError(f"the library {library.folder} has an entry {name} of another backbone; remove it first")
-        if entry.facts.get("data") != _own_digest(data[name]):
+        known = entry.facts.get("data")  # of CrossFit's tasks earlier versions did not say it
+        if known != _data_digest(data[name]) and (known is not None or is_yaml(data[name].source)):
             raise UserError(
                 f"the library {library.folder} has an entry {name} that was learned on other examples than "
-                f"{data[name].source} has now; remove it first, or rename the task's file"
+                f"{data[name].source} has now; remove it first, or rename the task"
             )
     return set(found)
 
 
-def _own_digest(data: FewShotData) -> str | None:
-    """Of the examples of a user's own task, whose file may change; None for other tasks."""
-    return read_own_task(data.source).digest if is_yaml(data.source) else None
+def _data_digest(data: FewShotData) -> str | None:
+    """Of a task's examples, whose files may change."""
+    return read_own_task(data.source).digest if is_yaml(data.source) else data.learned
 
 
 def _add(
@@ -191,16 +192,14 @@ def _add(
         "examples": tuned.examples,
         "seconds": round(tuned.seconds, 2),
     }
-    facts |= backbone.options.remembered
-    if (own := _own_digest(data)) is not None:
-        facts["data"] = own
+    facts |= {**backbone.options.remembered, "data": _data_digest(data)}
     library.add(name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
     terminal.print(f"{name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")
     return True
 
 
 def _digest(
-    pack: Sequence[str],
+    pack: Sequence[str | None],
     lesson: LearnOptions,
     recipe: KeyRecipe,
     backbone: FrozenBackbone,

@@ -125,5 +125,10 @@ def _file(rows: ExampleSource, folder: Path, name: str) -> Path:
                 if not isinstance(row, tuple | list) or len(row) != 2:
                     raise UserError(f"{name}, row {number}: a pair of input and output was expected, not {row!r}")
                 row = {"input": row[0], "output": row[1]}
-            file.write(json.dumps({str(key): value for key, value in row.items()}, default=str) + "\n")
+            file.write(json.dumps({str(key): value for key, value in row.items()}, default=_plain) + "\n")
     return path
+
+
+def _plain(value: Any) -> str | None:
+    """What JSON has no word for: a missing value of a data frame is none, anything else the text that it prints as."""
+    return None if type(value).__name__ in ("NAType", "NaTType") else str(value)

@@ -110,7 +110,11 @@ def run_adapt_command(arguments: list[str]) -> None:
         option = "--rate" if name == "learning_rate" else f"--{name.replace('_', '-')}"
         search.add_argument(option, type=kind, metavar="N", dest=name, help=told)
     search.add_argument(
-        "--seed", type=seed, metavar="N", default=13, help="of split, order and own starts (default: 13)"
+        "--seed",
+        type=seed,
+        metavar="N",
+        default=13,
+        help="of split, order and, without a library, own starts (default: 13)",
     )
     search.add_argument(
         "--ensemble",
@@ -142,7 +146,8 @@ def _adapt(options: argparse.Namespace) -> None:
     if library is not None:
         library.check_excluded(options.exclude)
     elif asked := next((name for name in ("exclude", "top", "by") if getattr(options, name, None)), None):
-        raise UserError(f"--{asked} speaks of a library's prompts, and none is searched: give --library too")
+        why = f"none is searched: {_no_library(options)}"
+        raise UserError(f"--{asked} speaks of a library's prompts, and {why}")
     from mpt.adapt.run import AdaptOptions, adapt
     from mpt.adapt.verdict import tell
     from mpt.backbone.device import arithmetic_of, device_of
@@ -165,6 +170,15 @@ def _adapt(options: argparse.Namespace) -> None:
     found, backbone = adapt(examples, library, options.backbone, limits, choices, out, terminal, device, arithmetic)
     tell(terminal, found, examples, backbone, out)
     terminal.print(f"{time.monotonic() - begin:.0f} s")
+
+
+def _no_library(options: argparse.Namespace) -> str:
+    """What to do for one to be searched."""
+    from mpt.library.library import shipped_for
+
+    if options.library is None and (shipped := shipped_for(options.backbone)) is not None:
+        return f"the prompts of the library {shipped} have another --prompt-length; leave that out"
+    return "give --library too"
 
 
 def _library(options: argparse.Namespace) -> Library | None:

@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser
-from mpt.cli.predict import add_answering, add_reading, labelled_rows, named_prompts, open_prompts, usual_input
+from mpt.cli.predict import (
+    add_answering,
+    add_reading,
+    check_votes,
+    labelled_rows,
+    named_prompts,
+    open_prompts,
+    usual_input,
+)
 from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
+from mpt.util.yaml_file import is_yaml
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +56,10 @@ def run_evaluate_command(arguments: list[str]) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
     usual = usual_input(folders)
+    check_votes(folders, options)
+    reading = {name: getattr(options, name) for name in ("input", "output", "header", "encoding")}
+    if is_yaml(name) and (said := [option for option, value in reading.items() if value is not None]):
+        raise UserError(f"--{said[0]} is of a table; {name} says itself how its tables are read")
     table = labelled_rows(Path(name), options, usual)
     from mpt.present.terminal import console
     from mpt.use.answers.answering import all_together, check_together

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mpt.cli.options import Parser, add_arithmetic, at_least
 from mpt.util.errors import UserError
@@ -127,14 +127,22 @@ def open_prompts(
     names += ["dtype", "precision", "quantization"]
     dev = None
     if options.calibrate is not None:
-        dev = labelled_rows(options.calibrate, options, usual).rows
+        dev = labelled_rows(options.calibrate, options, usual, "dev").rows
     predictor = open_predictor(folders, options.backbone, **{name: getattr(options, name) for name in names})
+    if options.per_token and not any(prompt.labels for prompt in predictor.prompts):
+        raise UserError("--per-token weighs labels, and no prompt knows any; give them by --labels, or leave it out")
     few_threads(predictor.backbone)
     terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
     if dev is not None or options.contextual:
         for sentence in calibrate(predictor, dev, options.contextual, options.calibrate):
             terminal.print(sentence)
     return predictor
+
+
+def check_votes(folders: Sequence[str], options: argparse.Namespace) -> None:
+    """Refuse a way to vote where there are no votes."""
+    if options.ensemble and (getattr(options, "prompt_column", None) is not None or len(folders) < 2):
+        raise UserError("--ensemble is for several prompts that all answer each row; name them, and no --prompt-column")
 
 
 def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
@@ -156,11 +164,14 @@ def usual_input(folders: Sequence[str]) -> str | None:
     return found[0] if isinstance(found[0], str) else None
 
 
-def labelled_rows(path: Path, options: argparse.Namespace, usual: str | None = None) -> RowTable:
-    """Examples: the test split of a user's own task, or the rows of a table.
+def labelled_rows(
+    path: Path, options: argparse.Namespace, usual: str | None = None, split: Literal["dev", "test"] = "test"
+) -> RowTable:
+    """Examples: a split of a user's own task, or the rows of a table.
 
     Args:
         usual: see :func:`usual_input`.
+        split: of a user's own task; where it has no dev, what it is drawn from.
     """
     from mpt.data.tables.labelled import labelled
     from mpt.data.tables.own_task import read_own_task
@@ -170,12 +181,10 @@ def labelled_rows(path: Path, options: argparse.Namespace, usual: str | None = N
 
     if is_yaml(path):
         own = read_own_task(path)
-        return RowTable(path, list(own.told), own.rows("test"))
+        return RowTable(path, list(own.told), own.rows(split) or own.rows("train"))
     column = options.input
-    if set(column or usual or "") & set("{}"):
-        table = open_texts(path, column, options.header, options.encoding, usual)
-        if not table.input.is_cell:  # as mpt predict reads such a file
-            return labelled(table, options.output)
+    if set(column or usual or "") & set("{}"):  # as mpt predict reads such a file
+        return labelled(open_texts(path, column, options.header, options.encoding, usual), options.output)
     if column is None and usual and usual in column_names(path, options.encoding):
         column = usual
     return read_rows(path, column, options.output, options.header, options.encoding)
@@ -192,8 +201,9 @@ def _predict(options: argparse.Namespace) -> None:
             raise UserError(f"--out {out}: the suffix says what is written; .csv, .tsv or .jsonl are possible")
         if out.exists():
             raise UserError(f"--out {out} exists; name another file, or remove it")
-    if options.ensemble and (options.prompt_column is not None or len(folders) < 2):
-        raise UserError("--ensemble is for several prompts that all answer each row; name them, and no --prompt-column")
+    if options.output is not None and options.calibrate is None:
+        raise UserError("--output is the labels' column of what --calibrate names, and it names nothing; leave it out")
+    check_votes(folders, options)
     usual = usual_input(folders)
     table = open_texts(path, options.input, options.header, options.encoding, usual)
     if options.prompt_column is not None and table.names.count(options.prompt_column) > 1:

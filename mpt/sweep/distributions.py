@@ -36,13 +36,20 @@ class SteppedRange:
     step: float
 
     @property
+    def numbers(self) -> range:
+        """How often the step goes into each of them, rising."""
+        return range(math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9) + 1)
+
+    @property
     def values(self) -> tuple[Value, ...]:
         """All of them, rising."""
-        first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
-        return tuple(canonical(_rounded(number * self.step, 12)) for number in range(first, last + 1))
+        return tuple(map(self._value, self.numbers))
 
     def draw(self, rng: random.Random) -> Value:
-        return rng.choice(self.values)
+        return self._value(rng.randrange(self.numbers.start, self.numbers.stop))
+
+    def _value(self, number: int) -> Value:
+        return canonical(_rounded(number * self.step, 12))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Mapping
 
-from mpt.sweep.distributions import Parameter, Range, Value
+from mpt.sweep.distributions import Parameter, Range, SteppedRange, Value
 from mpt.util.errors import UserError
 
 _MOST = 100_000
@@ -25,13 +25,16 @@ def grid(parameters: Mapping[str, Parameter], where: str) -> list[Values]:
                 f"{where}: {name} may be any number between two, of which a grid has no list; give values, "
                 "whole numbers or q_uniform, or set method to random or bayes"
             )
-    values = [parameter.values for parameter in parameters.values() if not isinstance(parameter, Range)]
-    if (size := math.prod(map(len, values))) > _MOST:
+    listed = [parameter for parameter in parameters.values() if not isinstance(parameter, Range)]
+    sizes = [
+        one.numbers.stop - one.numbers.start if isinstance(one, SteppedRange) else len(one.values) for one in listed
+    ]
+    if (size := math.prod(sizes)) > _MOST:
         raise UserError(
             f"{where}: a grid of {size:,} trials, and {_MOST:,} are the most; give fewer values, or set method to "
             "random or bayes"
         )
-    return [dict(zip(parameters, chosen, strict=True)) for chosen in itertools.product(*values)]
+    return [dict(zip(parameters, chosen, strict=True)) for chosen in itertools.product(*(one.values for one in listed))]
 
 
 def drawn(parameters: Mapping[str, Parameter], count: int, seed: int) -> list[Values]:

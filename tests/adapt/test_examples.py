@@ -126,6 +126,7 @@ def test_what_train_and_dev_share_is_told_and_left_out_of_train(tmp_path):
         (labelled({"a": 6, "b": 6}), {"metric": "Pearson-Correlation"}, "line 1: 'a' is no number"),
         (labelled({"a": 6, "b": 6}), {"metric": "accuracy"}, "no metric 'accuracy'"),
         (labelled({"a": 6, "b": 6}), {"dev_share": 1.0}, "--dev-share"),
+        (labelled({"a": 6}), {"labels": ("a",)}, "--labels a: a classification has two labels or more"),
         (labelled({"a": 6, "b": 6}), {"labels": ("a",), "free_text": True}, "contradict"),
     ],
 )

@@ -172,6 +172,22 @@ def test_an_own_task_is_an_entry_until_its_examples_change(model, root, tmp_path
 
 
 @pytest.mark.long
+def test_a_task_whose_files_changed_is_refused_and_one_that_does_not_say_its_data_is_left(model, tmp_path):
+    write_toy(tmp_path / "data", "one")
+    words = [model, tmp_path / "data", tmp_path / "lib", "--tasks", "one", "--seeds", 13]
+    assert learn(*words)
+    table = tmp_path / "data" / "one" / "one_16_13_train.tsv"
+    table.write_text(table.read_text() + "one more dog\tyes\n")
+    with pytest.raises(UserError, match=r"has an entry one-13 that was learned on other examples than one has now"):
+        learn(*words)
+    facts = tmp_path / "lib" / "prompts" / "one-13" / "mpt.json"
+    said = json.loads(facts.read_text())
+    del said["data"]  # as earlier versions wrote it
+    facts.write_text(json.dumps(said))
+    assert learn(*words)
+
+
+@pytest.mark.long
 def test_a_library_of_chats_makes_a_prompt_of_chats(root, tmp_path, capsys):
     """Its keys, its entries, what mpt adapt finds with it and what mpt predict answers: all behind the template."""
     chats, plain, mpt = chat_model(tmp_path / "model", "chatml"), tmp_path / "plain", Mpt(capsys)

@@ -31,6 +31,10 @@ class FrameLike:
         return self.rows
 
 
+NA = type("NAType", (), {"__str__": lambda self: "<NA>"})()
+"""A missing value, as pandas has it."""
+
+
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, shipped = tmp_path_factory.mktemp("library") / "one", Library.open("synthetic")
@@ -70,11 +74,12 @@ def test_pairs_a_frame_and_the_command_give_the_same_prompt(library, tmp_path, c
     [
         ([("a", "b", "c")], {}, "train, row 1: a pair of input and output was expected"),
         ([], {}, "^train is empty"),
-        ([("a", "x"), ("b", "y"), ("c", "x"), ("d", "y")], {"labels": ["x"]}, "^train, row 2: the label 'y'"),
+        ([("a", "x"), ("b", "y"), ("c", "x"), ("d", "y")], {"labels": ["x", "z"]}, "^train, row 2: the label 'y'"),
         ([("a", "x")] * 9, {"labels": "xy"}, "labels must be a list of texts, not the text 'xy'"),
         ([("a", "x")] * 9, {"input": 1, "output": 5}, "has no key '1' for --input"),
         ([("a", "x")] * 9, {"colour": "red"}, "colour"),
         ([{"text": "a", "label": "x"}], {"input": "txt"}, "did you mean text"),
+        ([{"text": "a", "label": "x"}, {"text": "b", "label": NA}] * 2, {}, "has 1 different example;"),
     ],
 )
 def test_what_cannot_be_learned_from_is_told(library, tmp_path, rows, options, told):

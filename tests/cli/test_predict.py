@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from mpt.backbone.device import few_threads
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import main, run
+from mpt.cli.predict import labelled_rows
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 
 EMOJI = "\N{PARTY POPPER}"
@@ -240,6 +243,20 @@ def test_evaluate_and_calibrate_read_the_texts_that_the_prompt_was_learned_on(tm
     assert "the texts are '{title} {text}'" in told and "temperature" in told
 
 
+def test_evaluate_reads_the_one_column_of_a_template_as_predict_does(tmp_path, monkeypatch):
+    """Beside another that has the usual name."""
+    folder = str(labelled(tmp_path, TASKS[2], template="{body}"))
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        rows = (("a title", one.input, one.targets[0]) for one in task_data(TASKS[2]).fewshot.test[:30])
+        csv.writer(file).writerows([["text", "body", "label"], *rows])
+    run(["predict", folder, "a.csv", "--out", "out.csv"])
+    right = [row["prediction"] == row["label"] for row in read(tmp_path / "out.csv")]
+    for number, more in enumerate(([], ["--input", "{body}"])):
+        run(["evaluate", folder, "a.csv", "--metric", "ACC", "--out", f"{number}.json", *more])
+        assert json.loads((tmp_path / f"{number}.json").read_text())["score"] == sum(right) / len(right)
+
+
 def test_evaluate_tells_what_predict_got_right(folders, tmp_path, capsys):
     path, report = tmp_path / "test.csv", tmp_path / "report.json"
     examples = task_data(TASKS[1]).fewshot.test[:40]
@@ -275,6 +292,9 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
     assert float(answers[1]["p_plus"]) == pytest.approx(alone.probabilities["plus"], abs=1e-5)
     run(["evaluate", "prompt", "heat.yaml", "--out", "report.json"])
     assert json.loads((tmp_path / "report.json").read_text())["examples"] == 4
+    options = argparse.Namespace(input=None, output=None, header=None, encoding=None)
+    tested, chosen = (labelled_rows(Path("heat.yaml"), options, split=split).rows for split in ("test", "dev"))
+    assert len(chosen) == 20 and not {row.input for row in tested} & {row.input for row in chosen}
     (tmp_path / "plain.csv").write_text((tmp_path / "heat.csv").read_text())
     run(
         [
@@ -329,6 +349,9 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
         (["evaluate", "FOLDER"], "a prompt's folder and a file of examples are needed"),
         (["evaluate", "FOLDER", "FILE", "--metric", "F2"], "There is no metric 'F2'"),
         (["evaluate", "FOLDER", "FILE", "--out", "x.txt"], "must end in .json"),
+        (["evaluate", "FOLDER", "FILE", "--ensemble", "vote"], "--ensemble is for several prompts"),
+        (["evaluate", "FOLDER", "own.yaml", "--input", "text"], "--input is of a table; own.yaml says itself how"),
+        (["predict", "FOLDER", "FILE", "--output", "task"], "--output is the labels' column of what --calibrate names"),
         (["evaluate", "FOLDER", "FILE"], "say by"),
         (["evaluate", "FOLDER", "FILE", "--output", "task", "--calibrate", "FILE"], "is no label"),
     ],

@@ -26,6 +26,14 @@ def test_steps_are_multiples():
     assert [values["a"] for values in found] == [0.1, 0.2, 0.3, 0.4, 0.5]
 
 
+def test_a_wide_range_is_drawn_from_without_a_list_of_it():
+    wide = parameter(min=0, max=10**12)
+    (values,) = drawn({"a": wide}, 1, 13)
+    assert type(values["a"]) is int and 0 <= values["a"] <= 10**12
+    with pytest.raises(UserError, match=r"here: a grid of 1,000,000,000,001 trials"):
+        grid({"a": wide}, "here")
+
+
 def test_a_grid_of_a_range_is_refused():
     with pytest.raises(UserError, match=r"here: a may be any number.*random or bayes"):
         grid({"a": parameter(min=0.0, max=1.0)}, "here")

@@ -136,10 +136,10 @@ class TextData(pl.LightningDataModule):
         """The options, by name, that decide what is learned on, step by step, and the examples themselves."""
         given = {**vars(getattr(self, "given", self)), **vars(self)}
         options = plain_options({name: given[name] for name in _OF_THE_STREAM if name in given})
-        return options if self._learned is None else {**options, "examples": self._learned}
+        return options if self.learned is None else {**options, "examples": self.learned}
 
     @cached_property
-    def _learned(self) -> str | None:
+    def learned(self) -> str | None:
         """How many examples are learned on and choose what is kept, and a digest of them; none of unlabelled text."""
         digest, count = hashlib.sha256(), 0
         for outputs in self.outputs():

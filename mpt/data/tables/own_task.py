@@ -13,7 +13,7 @@ from typing import Any
 from mpt.data.tables.kind import LEAST, Wording, labels_found, metric_of, refuse_unseen
 from mpt.data.tables.own_file import ColumnText, OwnTaskFile, read_own_file
 from mpt.data.tables.records import FileRecord, FileRecords, read_records
-from mpt.data.tables.rows import RowTable, TaskRow, as_text, key_paths, lines
+from mpt.data.tables.rows import RowTable, TaskRow, as_text, in_header, key_paths, lines
 from mpt.data.tables.splits import places_of_share, tell_shared, without_inputs_of, without_repeats
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.sampling import sample, shuffled
@@ -246,7 +246,7 @@ def _named_cells(records: FileRecords, said: OwnTaskFile, path: Path) -> list[tu
     wanted = tuple(dict.fromkeys([*said.input.columns, *said.output.columns]))
     header = said.header
     if header is None:
-        header = any(name in names for name in wanted) or not all(name.isdigit() for name in wanted)
+        header = any(in_header(name, names) for name in wanted) or not all(name.isdecimal() for name in wanted)
     places = {str(place): place - 1 for place in range(1, width + 1)}
     if header:
         places |= {name: names.index(name) for name in names}

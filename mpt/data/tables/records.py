@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import chain, dropwhile, filterfalse, islice, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +27,7 @@ _SAMPLE = 1000
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t\n"]*?))(\t|\r?\n)')
 """A cell of a TSV and what ends it; one with a quote is in quotes."""
+_CLOSED = re.compile(r'"[^"]*(?:""[^"]*)*"(?!")')
 
 _SEP = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 """What spreadsheets write, and read, as a file's first line."""
@@ -83,12 +84,12 @@ class Cut:
     quoted: bool = False
 
     @classmethod
-    def of(cls, path: Path, text: str, whole: bool = True) -> Cut:
+    def of(cls, path: Path, text: str, quoted: bool = False) -> Cut:
         """As a file's suffix and its text say it.
 
         Args:
             text: of the file, or its first lines.
-            whole: which of both.
+            quoted: whether a TSV's cells are.
 
         Raises:
             UserError: another suffix.
@@ -101,7 +102,7 @@ class Cut:
         if suffix in _JSON:
             return cls("json")
         if suffix in _TSV:
-            return cls("tsv", quoted=_is_quoted_tsv(text, whole))
+            return cls("tsv", quoted=quoted)
         lines = list(_lines(text))
         stated = _SEP.fullmatch(lines[0].strip(" \r\n")) if lines else None
         skipped = 1 if stated else 0
@@ -111,12 +112,14 @@ class Cut:
         spaced = any(cell[:1] == " " and cell.lstrip()[:1] == '"' for row in rows for cell in row)
         return cls("csv", delimiter, skipped, spaced)
 
-    def records(self, path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
+    def records(self, path: Path, lines: Iterable[str], keep_blank: bool = False) -> Iterator[FileRecord]:
         """The records that are not blank.
 
         Args:
             path: the file, for complaints.
             lines: each with a line feed at its end.
+            keep_blank: those of a table too whose cells are all empty, after the first that is not; a line with nothing
+                on it is no record.
 
         Raises:
             UserError: a broken quote or JSON line, with its number.
@@ -125,9 +128,10 @@ class Cut:
             return _json_records(path, lines)
         if self.kind == "tsv" and not self.quoted:
             cells = (line.removesuffix("\n").removesuffix("\r").split("\t") for line in lines)
-            # Not a line of white space alone, whatever tabs are in it.
-            return (FileRecord(number, row) for number, row in enumerate(cells, 1) if any(map(str.strip, row)))
-        return self._table(path, islice(lines, self.skipped, None))
+            rows: Iterator[FileRecord] = (FileRecord(at, row) for at, row in enumerate(cells, 1) if row != [""])
+        else:
+            rows = self._table(path, islice(lines, self.skipped, None))
+        return (dropwhile if keep_blank else filterfalse)(_is_blank, rows)
 
     def _table(self, path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
         csv.field_size_limit(LONGEST_LINE)
@@ -135,7 +139,7 @@ class Cut:
         begins = self.skipped + 1
         try:
             for row in reader:
-                if any(cell.strip() for cell in row):
+                if row:
                     yield FileRecord(begins, row)
                 begins = self.skipped + reader.line_num + 1
         except csv.Error as error:
@@ -161,44 +165,59 @@ def read_records(path: Path, encoding: str | None = None) -> FileRecords:
     Raises:
         UserError: no such file, another suffix, another encoding, a broken quote or JSON line: with the line.
     """
-    Cut.of(path, "")  # complains of a suffix before anything is read
+    kind = Cut.of(path, "").kind  # complains of a suffix before anything is read
     text = "".join(blocks(path, encoding))
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    cut = Cut.of(path, text)
+    cut = Cut.of(path, text, kind == "tsv" and _is_quoted_tsv([text]))
     if cut.kind == "json" and text.lstrip().startswith("["):
         return FileRecords(path, "json", _json_list(path, text))
     return FileRecords(path, cut.kind, list(cut.records(path, _lines(text))), cut.quoted, cut.delimiter)
 
 
-def stream_records(path: Path, encoding: str | None = None) -> tuple[FileRecords, Iterator[FileRecord]]:
+def stream_records(
+    path: Path, encoding: str | None = None, quoted: bool | None = None
+) -> tuple[FileRecords, Iterator[FileRecord]]:
     """The first records of a file, by which it is judged, and all of them one after another.
 
-    What :func:`read_records` reads, for files of any size; but a JSON list is read at once.
+    What :func:`read_records` reads, for files of any size; but a JSON list is read at once, and of all of them those
+    whose cells are empty are a part.
+
+    Args:
+        quoted: whether a TSV's cells are; if not given, the file is looked through for it.
 
     Raises:
         UserError: see :func:`read_records`.
     """
-    Cut.of(path, "")
-    parts = blocks(path, encoding)
+    if quoted is None:
+        quoted = Cut.of(path, "").kind == "tsv" and _is_quoted_tsv(with_line_feeds(blocks(path, encoding)))
+    parts = with_line_feeds(blocks(path, encoding))
     head = next(parts, "")
     after = next(parts, None)
-    whole, old = after is None, "\n" not in head
-    head = head.replace("\r", "\n") if old else head
     if path.suffix.lower() in _JSON and head.lstrip().startswith("["):
         found = read_records(path, encoding)
         return found, iter(found.rows)
-    cut = Cut.of(path, head, whole)
+    cut = Cut.of(path, head, quoted)
     sample: list[FileRecord] = []
     try:
         sample.extend(islice(cut.records(path, _lines(head)), _SAMPLE))
     except UserError:
-        if whole or not sample:  # the last record of the first part may go on in the next one
+        if after is None or not sample:  # the last record of the first part may go on in the next one
             raise
-    rest = chain([] if after is None else [after], parts)
-    texts = chain([head], (part.replace("\r", "\n") if old else part for part in rest))
-    lines = chain.from_iterable(map(_lines, texts))
-    return FileRecords(path, cut.kind, sample, cut.quoted, cut.delimiter), cut.records(path, lines)
+    lines = chain.from_iterable(map(_lines, chain([head], [] if after is None else [after], parts)))
+    return FileRecords(path, cut.kind, sample, cut.quoted, cut.delimiter), cut.records(path, lines, keep_blank=True)
+
+
+def _is_blank(record: FileRecord) -> bool:
+    """Whether all cells of a table's record are empty."""
+    return not any(map(str.strip, record.cells))
+
+
+def with_line_feeds(texts: Iterator[str]) -> Iterator[str]:
+    """A file's blocks; a carriage return ends a line where there is no line feed."""
+    head = next(texts, "")
+    old = "\n" not in head
+    return (text.replace("\r", "\n") if old else text for text in chain([head], texts))
 
 
 def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
@@ -212,7 +231,7 @@ def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
             if encoding is None:
                 yield from _utf8_blocks(path, raw)
                 return
-            with io.TextIOWrapper(raw, encoding, newline="") as file:
+            with io.TextIOWrapper(raw, encoding, newline="\n") as file:
                 first = True
                 while text := file.read(_BLOCK) + file.readline(LONGEST_LINE):
                     yield text.lstrip("\ufeff") if first else text
@@ -286,33 +305,33 @@ def _rows(lines: list[str], delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _is_quoted_tsv(text: str, whole: bool) -> bool:
+def _is_quoted_tsv(texts: Iterable[str]) -> bool:
     """Whether quotes stand around cells as spreadsheets write them; if not, they are signs like others.
 
     Spreadsheets quote a cell that holds a quote (which they double), a tab, a line break or a comma, and no other.
 
     Args:
-        whole: whether the text ends where the file does.
+        texts: of a whole file, in blocks of whole lines.
     """
-    if '"' not in text:
-        return False
-    text = text if text.endswith("\n") else f"{text}\n"
-    quoted: list[str] = []
-    bare: list[str] = []
-    place = 0
-    while place < len(text):
-        cell = _CELL.match(text, place)
-        if cell is None:
-            if whole or place < len(text) / 2:
-                return False
-            break
-        (bare if cell[1] is None else quoted).append(cell[2] if cell[1] is None else cell[1])
-        place = cell.end()
-    needed = all(re.search('[",\t\n]', text) for text in quoted)
+    some = bare = bare_comma = sure = False
+    needed, rest = True, ""
+    for text in chain(texts, ["\n"]):  # which ends the last line
+        if not rest and '"' not in text:
+            bare, bare_comma = bare or bool(text.strip()), bare_comma or "," in text
+            continue
+        rest, place = rest + text, 0
+        while cell := _CELL.match(rest, place):
+            place = cell.end()
+            if cell[1] is None:
+                bare, bare_comma = bare or bool(cell[2].strip()), bare_comma or "," in cell[2]
+            else:
+                some, sure = True, sure or bool(re.search('["\t\n]', cell[1]))
+                needed = needed and bool(re.search('[",\t\n]', cell[1]))
+        rest = rest[place:]
+        if (bare and not needed) or (rest and (rest[0] != '"' or _CLOSED.match(rest) or len(rest) > LONGEST_LINE)):
+            return False
     # A comma alone is no reason for a quote where other cells hold one without.
-    sure = any(re.search('["\t\n]', text) for text in quoted) or not any("," in text for text in bare)
-    every = not any(text.strip() for text in bare)
-    return bool(quoted) and (every or (needed and sure))
+    return some and not rest and (not bare or (needed and (sure or not bare_comma)))
 
 
 def _json_list(path: Path, text: str) -> list[FileRecord]:

@@ -126,6 +126,8 @@ def read_rows(
     if not records.rows:
         raise UserError(f"{path} is empty; each record is an input and its output")
     if records.kind == "json":
+        if header:
+            raise UserError(f"{path} holds JSON objects, whose keys are their names; leave out --header")
         return _of_objects(records, input, output)
     return _of_table(records, input, output, header)
 
@@ -210,7 +212,7 @@ def _begin_with_ids(rows: Sequence[FileRecord]) -> bool:
 def _has_header(records: FileRecords, names: list[str], input: str | None, output: str | None) -> tuple[bool, str]:
     """Whether the first record is a header, and what to say of a guess."""
     lower, asked = [name.lower() for name in names], [name for name in (input, output) if name]
-    if any(name in names for name in asked):
+    if any(in_header(name, names) for name in asked):
         return True, ""
     if any(not name.isdecimal() for name in asked):
         known = f"its first line is {', '.join(map(repr, names))}"
@@ -242,9 +244,19 @@ def _place(asked: str | None, other: str | None, usual: int) -> int:
     return int(asked) - 1 if asked else 2 - int(other) if other in ("1", "2") else usual
 
 
+def in_header(name: str, names: Sequence[str]) -> bool:
+    """Whether a first record is a header, for it has a name that is asked for; a number may be a column's place."""
+    return name in names and not (name.isdecimal() and 1 <= int(name) <= len(names))
+
+
 def like_names(records: FileRecords, names: list[str]) -> bool:
-    """Whether the first line of a table could name columns: short, no two alike, none that its column holds again."""
-    return bool(set(names) & {*INPUTS, *OUTPUTS, "id"}) or _could_name(records, names)
+    """Whether the first line of a table could name columns: one is usual, or all are short and no two alike; none is a
+    sentence, or comes again in its column.
+    """
+    usual = any(name in (*INPUTS, *OUTPUTS) or (name and ID.fullmatch(name)) for name in names)
+    rows = [[cell.strip().lower() for cell in record.cells] for record in records.rows[1:]]
+    again = any(name and name == cell for row in rows for cell, name in zip(row, names, strict=False))
+    return (usual and not again and all(len(name) <= 2 * _NAME for name in names)) or _could_name(records, names)
 
 
 def _could_name(records: FileRecords, names: list[str]) -> bool:

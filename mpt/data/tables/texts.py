@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mpt.data.tables.own_file import ColumnText
-from mpt.data.tables.records import FileRecord, FileRecords, blocks, stream_records
-from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, key_paths, like_names
+from mpt.data.tables.records import FileRecord, FileRecords, blocks, stream_records, with_line_feeds
+from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, in_header, key_paths, like_names
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
 from mpt.util.reading import is_writable
@@ -69,7 +69,7 @@ class TextTable:
             for number, line in enumerate(_text_lines(self.file, self.encoding), start=1):
                 yield TextRow(number, [line], line)
             return
-        _, records = stream_records(self.file, self.encoding)
+        _, records = stream_records(self.file, self.encoding, self.quoted)
         if self.header:
             next(records)
         places = {} if self.kind == "json" else {name: self.names.index(name) for name in self.input.columns}
@@ -97,6 +97,8 @@ class TextTable:
     def _row(self, record: FileRecord, places: Mapping[str, int]) -> TextRow:
         cells, width = record.cells, len(self.names)
         assert isinstance(cells, list)
+        if not any(map(str.strip, cells)):
+            cells = [""] * width
         if len(cells) > width or max(places.values()) >= len(cells):
             why = "a text with a comma must be in quotes" if self.kind == "csv" else "a tab within a text cuts it"
             raise UserError(f"{self.file}, line {record.line} has {len(cells)} columns, the first line {width}; {why}")
@@ -143,14 +145,19 @@ def open_texts(
     if not sample.rows:
         raise UserError(f"{path} is empty; each record is a text to be answered")
     if sample.kind == "json":
+        if header:
+            raise UserError(f"{path} holds JSON objects, whose keys are their names; leave out --header")
         return _of_objects(sample, input, encoding, usual)
     first = sample.rows[0]
     assert isinstance(first.cells, list)
     names, told = [cell.strip() for cell in first.cells], []
     if header is None:
-        header = _is_header(sample, names, {*_columns(input, "--input"), *_columns(usual, _USUAL)})
+        sought = {*_columns(input, "--input"), *_columns(usual, _USUAL)}
+        header = _is_header(sample, names, sought)
         if not header:
             told.append("there is no header; if the first line is one, say --header")
+        elif input and not any(in_header(name, names) for name in sought):
+            told.append(f"the first line is taken for a header ({', '.join(names)}); if it is a text, say --no-header")
     if header and len(sample.rows) == 1:
         raise UserError(f"{path} holds a header alone; each line after it is a text to be answered")
     width = len(names)
@@ -196,12 +203,11 @@ def _made_of(kind: str, names: list[str], parts: ColumnText | None) -> str:
 
 
 def _is_header(sample: FileRecords, names: list[str], sought: set[str]) -> bool:
-    lower = [name.lower() for name in names]
-    if sought & set(names) or set(lower) & {*INPUTS, *OUTPUTS} or any(map(ID.fullmatch, lower)):
+    if any(in_header(name, names) for name in sought):
         return True
-    if len(names) == 1:  # a short text could be a name with spaces
+    if len(names) == 1 and names[0].lower() not in INPUTS:  # a short text could be a name with spaces
         return bool(_NAME.fullmatch(names[0])) and len(sample.rows) > 1
-    return like_names(sample, lower)
+    return like_names(sample, [name.lower() for name in names])
 
 
 def _text_column(path: Path, names: list[str], known: list[str]) -> int:
@@ -238,6 +244,6 @@ def _of_objects(sample: FileRecords, input: str | None, encoding: str | None, us
 
 
 def _text_lines(path: Path, encoding: str | None) -> Iterator[str]:
-    for block in blocks(path, encoding):
+    for block in with_line_feeds(blocks(path, encoding)):
         lines = block.removesuffix("\n").split("\n")
         yield from (line.removesuffix("\r") for line in lines)

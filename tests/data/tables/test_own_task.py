@@ -235,3 +235,11 @@ def test_the_digest_is_of_what_is_learned_and_not_of_how_it_is_written(tmp_path)
     tickets(tmp_path, {"billing": 10, "tech": 11})
     assert own(tmp_path).digest != first.digest
     assert len(first.rows("train")) == 16  # what was read before stays as it was
+
+
+def test_columns_by_number_where_the_labels_are_such_numbers(tmp_path):
+    rows = [(f"premise {number}", f"hypothesis {number}", str(number % 2 + 1)) for number in range(20)]
+    (tmp_path / "pairs.csv").write_text("".join(",".join(row) + "\n" for row in rows))
+    found = own(tmp_path, 'file: pairs.csv\ninput: "{1} / {2}"\noutput: 3\n', "pairs.yaml")
+    read = {row.example for split in ("train", "test") for row in found.rows(split)}
+    assert read == {Example(f"{one} / {two}", (label,)) for one, two, label in rows}

@@ -344,3 +344,17 @@ def test_line_numbers_in_a_sentence():
     assert lines([3, 4]) == "lines 3 and 4"
     assert lines([1, 2, 3, 4, 5]) == "lines 1, 2, 3, 4 and 5"
     assert lines([1, 2, 3, 4, 5, 8, 9]) == "lines 1, 2, 3, 4, 5 and 2 more"
+
+
+def test_numbers_are_places_though_the_first_record_holds_them(tmp_path):
+    rows = [(f"{number % 2 + 1}", f"text number {number}") for number in range(8)]
+    path = write(tmp_path, "a.csv", "".join(f"{label},{text}\n" for label, text in rows))
+    assert pairs(path, input="2", output="1") == [(text, label) for label, text in rows]
+    path = write(tmp_path, "b.csv", "".join(f"{text},{label}\n" for label, text in rows))
+    assert pairs(path, input="1", output="2") == [(text, label) for label, text in rows]
+
+
+def test_objects_have_no_header(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "a b", "label": "x"}\n')
+    with pytest.raises(UserError, match="JSON objects, whose keys are their names; leave out --header"):
+        read_rows(path, header=True)

@@ -138,3 +138,74 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(UserError, match="it cannot be read: it is a folder, not a file"):
         open_texts(tmp_path / "folder.csv")
+
+
+LIKE_PLACES = [f"{number % 2 + 1},text number {number},x" for number in range(8)]
+
+
+def test_a_number_that_is_asked_for_is_a_place_and_makes_no_header(tmp_path):
+    """The first record of such data sets has a label 1 or 2 in it."""
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(LIKE_PLACES) + "\n")
+    wanted = [f"text number {number}" for number in range(8)]
+    assert texts(path, input="2") == texts(path, input="{2}") == wanted
+    names = tmp_path / "n.csv"
+    names.write_text("0,1\na b,c d\n")  # of a frame without names; 0 is no place
+    assert texts(names, input="0") == ["a b"]
+    assert texts(path, input="2", header=True) == wanted[1:]
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [
+        ("a man mends a net\tno\na dog sleeps\tno\na cat sings\tyes\n", 3),
+        ("what is an answer\tanswer\nwhat is a question\tquestion\nwho is that\tanswer\n", 3),
+        ("text\tlabel\na dog sleeps\tno\na cat sings\tyes\n", 2),
+        ("\ttext\n0\ta dog sleeps\n1\ta cat sings\n", 2),  # a frame's index has no name
+    ],
+)
+def test_a_word_that_could_name_a_column_makes_no_header_where_it_comes_again(content, count, tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text(content)
+    assert len(texts(path, input="1" if "\tno" in content or "answer" in content else None)) == count
+
+
+def test_a_first_line_that_is_taken_for_a_header_is_told(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,team\none two,x\nthree,y\n")
+    assert open_texts(path, input="1").told == [
+        "the first line is taken for a header (text, team); if it is a text, say --no-header"
+    ]
+
+
+def test_records_of_empty_cells_keep_their_places(tmp_path):
+    """As a spreadsheet or a frame writes a text that is missing."""
+    path, tabs = tmp_path / "t.csv", tmp_path / "t.tsv"
+    path.write_text('text\none two\n""\nthree\n\n')
+    assert texts(path) == ["one two", "", "three"]
+    path.write_text("text,team\none two,x\n,\n,\nthree,y\n")
+    tabs.write_text("\t\ntext\tteam\none two\tx\n\t\n\nthree\ty\n")
+    assert texts(path) == ["one two", "", "", "three"] and texts(tabs) == ["one two", "", "three"]
+
+
+@pytest.mark.parametrize("last", ['"he said ""hi"", twice"', '"a\ttab"', '"two\nlines"', 'an inch: 5"', '"open'])
+def test_quotes_of_a_tsv_are_judged_by_the_whole_file(last, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "_BLOCK", 200)
+    path = tmp_path / "t.tsv"
+    path.write_text("text\tn\n" + "".join(f"plain text {number}\t{number}\n" for number in range(300)) + f"{last}\t7\n")
+    read, (_, streamed) = read_records(path), stream_records(path)
+    assert [one.cells for one in streamed] == [one.cells for one in read.rows]
+    assert read.quoted == (last[0] == last[-1] == '"')
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_carriage_returns_are_read_alike_in_every_encoding(end, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "_BLOCK", 50)
+    inner = "" if end == "\r" else "\r"
+    content = end.join(f"text {number}{inner} here\t{number}" for number in range(60))
+    for suffix in ("tsv", "txt"):
+        path = tmp_path / f"a.{suffix}"
+        path.write_bytes(content.replace("\t", " " if suffix == "txt" else "\t").encode())
+        kwargs = {} if suffix == "txt" else {"input": "1"}
+        assert texts(path, **kwargs) == texts(path, encoding="cp1252", **kwargs)
+        assert len(texts(path, **kwargs)) == 60
