@@ -176,7 +176,10 @@ def _setting(
         and record.stage == "downstream"
         and record.method in (method, baseline)
     ]
-    base = {(row.target, row.seed): row.score for row in choose([row for row in own if row.method == baseline])}
+    scores: dict[tuple[str, int], list[float]] = {}
+    for row in choose([record for record in own if record.method == baseline]):
+        scores.setdefault((row.target, row.seed), []).append(row.score)
+    base = {place: mean(several) for place, several in scores.items()}  # over the upstream seeds
     groups: dict[str, list[RunRecord]] = {}
     options: dict[str, str] = {}
     keys: dict[tuple[str, int], Path] = {}

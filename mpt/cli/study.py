@@ -203,4 +203,10 @@ def _study(options: argparse.Namespace) -> Study:
 
     study = replace(load_study(find_config(options.file, "studies")), only=tuple(options.settings))
     given = {name: value for name in ("root", "backbone") if (value := getattr(options, name)) is not None}
+    chosen = [variant for variant in study.variants if variant.name in study.only or not study.only]
+    if own := next((variant for variant in chosen if variant.backbone and options.backbone is not None), None):
+        raise UserError(
+            f"--backbone {options.backbone}: the setting {own.name} of {options.file} has a backbone of its own, "
+            f"{own.backbone}; choose others by --settings, or change the file"
+        )
     return replace(study, **given)

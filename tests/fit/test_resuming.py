@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -169,6 +170,24 @@ def test_half_a_checkpoint_of_a_study_is_worth_no_more_than_none(model_folder, t
     write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
     (cell.folder / "last.ckpt").write_bytes(b"half")
     assert do_run(cell) == "finished"
+
+
+FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried"), OSError(errno.ENOSPC, "No space left on device"))
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_a_checkpoint_outlives_a_full_memory_or_disk(error, model_folder, tmp_path, monkeypatch):
+    cells = plan(load_study(write_study(tmp_path, model_folder("t5"))), tmp_path / "out")
+    cell = next(cell for cell in cells if cell.method == "PT")
+    write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
+    (cell.folder / "last.ckpt").write_bytes(b"whole")
+
+    def fail(run, resumed):
+        assert resumed
+        raise error
+
+    monkeypatch.setattr("mpt.study.run.one._fit_and_test", fail)
+    assert do_run(cell) == "failed" and (cell.folder / "last.ckpt").read_bytes() == b"whole"
 
 
 REFUSED = {

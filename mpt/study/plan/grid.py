@@ -48,6 +48,7 @@ def plan(
     planner = Planner(study, out, places, frozenset(absent))
     library_of_study = StudyLibrary(study)
     planner.check_sources(library_of_study)
+    planner.check_choices()
     retrieving = RetrievingPlanner(planner, library_of_study)
     upstream: list[PlannedRun] = []
     downstream: list[PlannedRun] = []

@@ -17,6 +17,7 @@ from mpt.fit.configs import find_config
 from mpt.fit.resolve import ResolvedRun, resolve_run
 from mpt.record.folder import PROMPT
 from mpt.record.options import as_words, plain
+from mpt.record.rows import DEV_SCORE
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import beside_digests, draw_digest, sources_digest, weights_digest
 from mpt.study.plan.kinds import check_kinds
@@ -130,6 +131,24 @@ class Planner:
                 there = [task for task in tasks if task not in self.absent and task not in self.study.own]
                 found |= lacking(self.resolved(method.upstream, options), there)
         complain(found, self.study.root, self.study.file)
+
+    def check_choices(self) -> None:
+        """Complain of a choice among rates or retrieved prompts for which no dev score is kept."""
+        for method in self.study.methods:
+            stage, retrieve = method.downstream, method.retrieve
+            tried = retrieve is not None and retrieve.use == "best" and retrieve.top_k != 1
+            if not tried and len(stage.learning_rates) < 2:
+                continue
+            for setting in self.settings:
+                keeper = self.resolved(stage, self.given(stage, setting)).callback("KeepBest")
+                monitor = None if keeper is None else keeper.given.get("callback.monitor", DEV_SCORE)
+                if monitor is None or str(monitor).endswith("loss"):
+                    what = "prompts that are retrieved" if tried else "learning_rates"
+                    raise UserError(
+                        f"{self.study.file}: methods.{method.name} chooses among {what} by the best dev score, and "
+                        f"KeepBest of {stage.config} keeps none (monitor {monitor}); set that to {DEV_SCORE}, or "
+                        "leave one to choose"
+                    )
 
     def downstream(
         self, context: RunContext, start: PlannedRun | None, retrieved: RetrievedStart | None = None

@@ -73,7 +73,8 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
             drawn.append(
                 Figure(place + CAPACITY, CAPACITY, name, f"answers in other languages against {option}, {name}")
             )
-    _take_away(report, folder, {figure.file for figure in drawn})
+    if report.records:  # a folder that --out names may hold files of others
+        _take_away(report, folder, {figure.file for figure in drawn})
     return drawn
 
 

@@ -60,7 +60,7 @@ def page(report: Report, out: Path, figures: Sequence[Figure]) -> list[Block]:
     else:
         (section,) = report.sections
         name = section.setting.name
-        blocks += ["## Scores and average relative gain", score_table(facts, section)]
+        blocks += [_about(section), "## Scores and average relative gain", score_table(facts, section)]
         blocks += [_reading(report), *_of(figures, GAINS, name), *_of(figures, SCORES, name)]
         blocks += [*_varied(section, figures, 2), *_ensembles(section, 2), *_elsewhere(report, section, 2)]
         blocks += [*_written(report, section, 2), *_languages(section, figures, 2)]
@@ -134,7 +134,8 @@ def _what(facts: StudyFacts) -> str:
     counts = [(one.given, len(one.targets)) for one in facts.settings]
     places = ", ".join(f"{given} ({count} target{'' if count == 1 else 's'})" for given, count in counts)
     parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
-    parts += [f"backbone {facts.backbone}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
+    backbones = ", ".join(dict.fromkeys(one.backbone or facts.backbone for one in facts.settings))
+    parts += [f"backbone {backbones}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
     parts += [f"k = {facts.k}"] if facts.k is not None else []
     return f"{', '.join(parts)}, draws {', '.join(map(str, facts.seeds))}."
 
@@ -219,11 +220,12 @@ def _sure_reading(report: Report) -> str:
     told = " and ".join(
         f"{count} comparison{'s' if count > 1 else ''} with {other}" for other, count in counts.items() if count
     )
+    apart, among = ("each group by itself, ", "in a group") if all(counts.values()) else ("", "among them")
     sentences = [f"How sure: {METHOD}"]
     if told:
         sentences.append(
-            f"p is two-sided, for no difference in ARG; p (Holm) is corrected for the {told} in this report, so that "
-            "the chance of a single false alarm among them stays below the level that is chosen."
+            f"p is two-sided, for no difference in ARG; p (Holm) is corrected for the {told} in this report, "
+            f"{apart}so that the chance of a single false alarm {among} stays below the level that is chosen."
         )
     every = [*report.sections, *(report.written.sections if report.written is not None else [])]
     for why in dict.fromkeys(row.arg.why for s in every for row in s.comparisons if row.arg.why):

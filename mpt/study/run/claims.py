@@ -92,13 +92,7 @@ def join(runs: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> 
         return
     with _open(out, _AT_WORK) as at_work:
         with _open(out, _JOINING) as joining:
-            try:
-                fcntl.flock(joining, fcntl.LOCK_EX)
-            except OSError as error:
-                raise UserError(
-                    f"{out} is on a file system without locks ({error.strerror}), which keep two processes from doing "
-                    "the same run; give an --out on another"
-                ) from error
+            _lock(joining, fcntl.LOCK_EX, out)
             others = not _try_lock(at_work)
             if others:
                 _check_plan(runs, _their_plan(out), busy)
@@ -106,7 +100,7 @@ def join(runs: Sequence[PlannedRun], out: Path, begin: Callable[[], object]) -> 
                 begin()
                 _write_plan(runs, out)
             # Letting go of the one and taking the other is not one step, but nobody else can join meanwhile.
-            fcntl.flock(at_work, fcntl.LOCK_SH)
+            _lock(at_work, fcntl.LOCK_SH, out)
         yield others
 
 
@@ -142,9 +136,19 @@ def _open(out: Path, name: str) -> IO[str]:
     folder = out / CLAIMS
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / name).open("a")
+        return (folder / name).open("a+")  # NFS shares a lock on what is open for reading alone
     except OSError as error:
         raise UserError(f"{folder / name} cannot be written to: {error.strerror}; remove {folder}") from error
+
+
+def _lock(file: IO[str], how: int, out: Path) -> None:
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        raise UserError(
+            f"{out} is on a file system without locks ({error.strerror}), which keep two processes from doing "
+            "the same run; give an --out on another"
+        ) from error
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -37,7 +37,8 @@ def do_run(run: PlannedRun) -> str:
             print(f"study: finished in {result.seconds:.1f} s")
     except Exception as error:
         mistake = mistake_behind(error)
-        if resumed and (mistake is None or isinstance(mistake, BadCheckpoint)):
+        is_unclear = mistake is None and system_mistake(error) is None
+        if resumed and (is_unclear or isinstance(mistake, BadCheckpoint)):
             # A kill can leave half a checkpoint, which is worth no more than none.
             end_run()
             folder.clear()

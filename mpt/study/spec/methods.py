@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
+from mpt.record.options import plain
 from mpt.study.spec.options import Epochs, Overrides, Rates, Seed, Seeds, StudyPart, Vary
 from mpt.study.spec.retrieve import Retrieve, check_retrieve
 from mpt.util.schema import Text, whole
 
-_STEPS = "trainer.max_steps"
+_STEPS, _RATE = "trainer.max_steps", "model.optimizer.lr"
 _MOST = 10_000
 
 
@@ -71,6 +72,8 @@ class DownstreamFile(StudyPart):
     def __post_init__(self) -> None:
         if "epochs" in self.vary:
             raise ValueError(f".vary: epochs are for the upstream stage; give {_STEPS}")
+        if self.learning_rates and any(plain(name) == _RATE for name in self.vary):
+            raise ValueError(f": learning_rates and vary both set {_RATE}; leave one of them out")
 
     def stages(self) -> Iterator[tuple[Mapping[str, float], Stage]]:
         """The one stage, or one for each combination of the values that are varied, with these."""
@@ -93,8 +96,11 @@ class UpstreamFile(StudyPart):
     }
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and _STEPS in self.overrides:
+        said = {plain(name) for name in (*self.overrides, *self.vary)}
+        if _STEPS in said and (self.epochs is not None or "epochs" in said):
             raise ValueError(f": give epochs or {_STEPS}, not both")
+        if self.epochs is not None and "epochs" in said:
+            raise ValueError(": give epochs once, for all or in vary")
         if self.seeds and self.seed is not None:
             raise ValueError(": give seed (one) or seeds (a list), not both")
 
@@ -130,6 +136,10 @@ class MethodFile(StudyPart):
             raise ValueError(f": its vary makes {size:,} methods of it, and {_MOST:,} are the most; take fewer values")
         if self.retrieve is not None and self.ensemble is not None:
             raise ValueError(": give retrieve or ensemble, not both; what is retrieved is tried one by one")
+        if self.upstream is not None and self.ensemble is not None:
+            raise ValueError(
+                ": an ensemble is of several starts, and what upstream learned is one; leave one of them out"
+            )
         if self.retrieve is not None:
             check_retrieve(self.retrieve, self.upstream)
 
@@ -140,6 +150,8 @@ class MethodFile(StudyPart):
         for (first, learned), (then, stage) in itertools.product(upstream, self.downstream.stages()):
             end = "".join(f"-{value:g}" for value in (*first.values(), *then.values()))
             family, varied = name if end else "", {**first, **then}
+            if both := first.keys() & then.keys():  # two options of one name
+                varied |= {f"upstream {option}": first[option] for option in both}
             yield Method(name + end, stage, learned, self.retrieve, family, varied, self.ensemble or 0)
 
 

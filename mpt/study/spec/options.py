@@ -19,6 +19,7 @@ _GRID = (
     "data.task",
     "data.tasks",
     "data.partition",
+    "data.root",
     "trainer.default_root_dir",
     "ckpt_path",
     "weights_only",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from mpt.data.fewshot.missing import MISSING
 from mpt.data.tasks.mixtures import is_task_file
+from mpt.record.options import plain
 from mpt.study.spec.methods import Method, MethodFile
 from mpt.study.spec.options import Epochs, K, Names, Overrides, Seeds, StudyPart
 from mpt.study.spec.references import refuse_growth
@@ -304,6 +306,9 @@ def _mistake(study: Study) -> str | None:
                 f"settings.{variant.name}: epochs is in place of those of upstream stages that have epochs, and none "
                 "has; give them to one"
             )
+    for variant, method in itertools.product(study.variants, study.methods):
+        if both := next((name for name in method.varied if name in map(plain, variant.overrides)), None):
+            return f"settings.{variant.name} sets {both}, by which the methods {method.family}-… differ; leave one out"
     for method in study.methods:
         if method.retrieve is not None and study.library is None:
             return (

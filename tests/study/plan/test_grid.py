@@ -95,6 +95,16 @@ def test_a_learning_rate_has_the_last_word(study, tmp_path):
     assert pt.learning_rate == 0.3 and pt.arguments[-1] == "--model.optimizer.lr=0.3"
 
 
+@pytest.mark.parametrize("monitor", ["dev/loss", None])
+def test_rates_are_not_chosen_among_without_a_dev_score(monitor, study, tmp_path):
+    keeper = {"class_path": "mpt.callbacks.KeepBest", "init_args": {"monitor": monitor}}
+    changed = replace(study, overrides={**study.overrides, "trainer.callbacks": [keeper]})
+    with pytest.raises(UserError, match=r"methods.PT chooses among learning_rates by the best dev score, and KeepBest"):
+        plan(changed, tmp_path / "out")
+    one = [replace(m, downstream=replace(m.downstream, learning_rates=())) for m in changed.methods]
+    assert plan(replace(changed, methods=tuple(one)), tmp_path / "out")
+
+
 def test_only_what_starts_from_an_upstream_prompt_waits_for_it(study, tmp_path):
     needs = {cell.key: cell.needs for cell in plan(study, tmp_path) if cell.needs}
     assert needs == {f"MTL/{t}-{s}": (f"MTL/upstream-{s}",) for t in TARGETS for s in SEEDS}

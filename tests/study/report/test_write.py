@@ -491,3 +491,11 @@ def test_a_report_of_scores_takes_nothing_away_from_the_folder_that_it_is_writte
     (tmp_path / "scores_written.csv").write_text("\n".join(["partition,method,target,draw,test_score", *rows]) + "\n")
     write_report_of_scores(tmp_path / "scores_written.csv", "PT", tmp_path)
     assert (tmp_path / "scores_written.csv").is_file() and (tmp_path / "report.md").is_file()
+
+
+def test_a_report_of_scores_leaves_pictures_that_it_did_not_draw(tmp_path):
+    rows = [f"p,{m},{t},{s},0.{i + 3}" for i, m in enumerate(("PT", "MTL")) for t in "ab" for s in (13, 21)]
+    (tmp_path / "scores.csv").write_text("\n".join(["partition,method,target,draw,test_score", *rows]) + "\n")
+    (tmp_path / "convergence.png").write_bytes(b"mine")
+    write_report_of_scores(tmp_path / "scores.csv", "PT", tmp_path)
+    assert (tmp_path / "convergence.png").read_bytes() == b"mine"

@@ -139,3 +139,22 @@ def test_the_authors_scores_give_their_table_to_two_decimals_in_25_cells():
     for place, method in cells:
         theirs = stated(place, method)
         assert theirs is not None and f"{ours[place, method]:.2f}" == f"{theirs.mean:.2f}", (place, method)
+
+
+def test_a_baseline_with_more_upstream_seeds_counts_by_those_that_are_shared():
+    def rows(method, *scores):
+        own = zip((13, 21, 42), scores, strict=False)
+        return [replace(one, upstream_seed=up) for up, score in own for one in choose([record(method, "a", 13, score)])]
+
+    (row,) = gains([*rows("PT", 0.5, 0.5, 0.8), *rows("MTL", 0.6, 0.6)], "PT")
+    assert (row.mean, row.points) == pytest.approx((20, 10))
+
+
+def test_correlations_that_cancel_have_no_gain_over_them():
+    draws = (13, 21, 42)
+    scores = {("PT", "a"): (0.07, 0.28, -0.35), ("PT", "b"): (0.5, 0.5, 0.5)}
+    scores |= {("MTL", "a"): (0.1, 0.1, 0.1), ("MTL", "b"): (0.6, 0.6, 0.6)}
+    assert sum(scores["PT", "a"]) > 0  # as rounding has it
+    rows = [record(*key, draw, score) for key, own in scores.items() for draw, score in zip(draws, own, strict=True)]
+    (row,) = gains(choose(rows), "PT")
+    assert row.undefined == ("a",) and row.mean == pytest.approx(20)

@@ -154,7 +154,7 @@ def test_a_whole_study_says_once_what_it_leaves_out_and_goes_on_as_it_began(tmp_
         *(f"{method}/{target}-13" for method in ("MTL", "FT") for target in ("superglue-cb", "ag_news")),
     }
     page = (out / "report" / "report.md").read_text()
-    again = f"mpt study run {file} --root {tmp_path / 'data'} --backbone {model_folder('t5')} --out {out}"
+    again = f"mpt study run {file} --root {tmp_path / 'data'} --out {out}"
     assert "Left out of toys" in page and again in page
 
     come(tmp_path, "anli")

@@ -154,6 +154,24 @@ def test_vary_downstream_makes_methods_too(tmp_path):
         ("partition: some", "partitions: [x]\nsettings: {a: {}}", "give partitions or settings, not both"),
         ("upstream: {", "upstream: {epochs: 0, ", "epochs must be above 0, not 0"),
         ("upstream: {", "upstream: {epochs: 2, ", "give epochs or trainer.max_steps, not both"),
+        ("upstream: {", "upstream: {vary: {epochs: [1, 2]}, ", "give epochs or trainer.max_steps, not both"),
+        (
+            ", overrides: {model: {prompt_length: 4}, trainer.max_steps: 7}",
+            ", epochs: 2, vary: {trainer.max_steps: [7, 9]}",
+            "give epochs or trainer.max_steps, not both",
+        ),
+        (
+            ", overrides: {model: {prompt_length: 4}, trainer.max_steps: 7}",
+            ", epochs: 2, vary: {epochs: [1, 3]}",
+            "give epochs once, for all or in vary",
+        ),
+        (
+            "downstream: {",
+            "downstream: {vary: {model.optimizer.lr: [0.1]}, ",
+            "learning_rates and vary both set model.optimizer.lr",
+        ),
+        ("  MTL:\n", "  MTL:\n    ensemble: 3\n", "an ensemble is of several starts, and what upstream learned is one"),
+        ("trainer.max_steps: 7", "data.root: elsewhere", "must not set data.root"),
         ("upstream: {", "upstream: {vary: {data.seeds: []}, ", "upstream.vary.data.seeds is empty"),
         ("upstream: {", "upstream: {vary: {data.seed: [1]}, ", "vary must not set data.seed"),
         ("upstream: {", "upstream: {vary: {model.x: [a]}, ", "model.x must be a number, not 'a'"),
@@ -189,6 +207,21 @@ def test_a_mistake_is_named_with_its_file_and_key(old, new, says, tmp_path):
         load(tmp_path, text)
     message = str(raised.value)
     assert says in message and "study.yaml" in message and "\n" not in message
+
+
+def test_what_a_setting_sets_is_not_what_methods_differ_by(tmp_path):
+    vary = "downstream: {vary: {model.prompt_length: [1, 20]}, "
+    text = replaced(replaced(GOOD, "downstream: {", vary), "methods:", "baseline: PT-20\nmethods:")
+    with pytest.raises(UserError, match=r"settings.a sets model.prompt_length, by which the methods PT-… differ"):
+        load(tmp_path, text + "settings: {a: {overrides: {model: {prompt_length: 7}}}}\n")
+
+
+def test_one_option_that_both_stages_vary_is_two(tmp_path):
+    text = replaced(GOOD, "upstream: {", "upstream: {vary: {data.batch_size: [2, 4]}, ")
+    study = load(tmp_path, replaced(text, "prompt_tuning}\n", "prompt_tuning, vary: {data.batch_size: [8]}}\n"))
+    assert [dict(method.varied) for method in study.methods[1:]] == [
+        {"data.batch_size": 8, "upstream data.batch_size": first} for first in (2, 4)
+    ]
 
 
 @pytest.mark.parametrize("k", [16, "all"])
