@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.all_tried import SOURCES, tried_records, write_tried
-from support.by_hand import setting, write_folder
+from support.all_tried import BASE, SOURCES, tried_records, write_tried
+from support.by_hand import record, setting, write_folder
 from support.toy import Mpt
 
 from mpt.analysis.remeasure import measured, read_keys
@@ -62,6 +62,17 @@ def test_similarities_are_measured_again_from_the_keys(made):
 
 
 @pytest.mark.long
+def test_a_baseline_of_several_upstream_seeds_counts_by_their_mean(tmp_path):
+    made = write_tried(tmp_path)
+    rows = [row for row in tried_records(made.library) if row.method != "PT"]
+    for (target, seed), score in BASE.items():
+        for up, more in ((7, 0.1), (8, -0.2), (9, 0.1)):
+            row = record("PT", target, seed, score + more)
+            rows.append(replace(row, key=f"{row.key}-up{up}", upstream_seed=up))
+    (found,) = read_transfers(write_tried(tmp_path / "crossed", rows).study)
+    assert found.base == pytest.approx(BASE)
+
+
 def test_everything_is_printed_and_written(mpt, made):
     ended = mpt("transfer", "matrix", made.study, "--k", 1, 3)
     assert ended.code == 0, ended.err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+import pytest
 from support.toy import Mpt
 from support.toy_study import write_study, write_tasks
 
 from mpt.cli.study import _study
+from mpt.util.errors import UserError
 
 
 def test_another_root_and_another_backbone(capsys, tmp_path):
@@ -20,3 +22,10 @@ def test_another_root_and_another_backbone(capsys, tmp_path):
     assert all(f"--root {other} --backbone mpt-tiny --only " in line for line in lines)
     study = _study(Namespace(file=str(file), settings=[], root=str(other), backbone="mpt-tiny"))
     assert (study.root, study.backbone) == (str(other), "mpt-tiny")
+
+
+def test_a_setting_with_a_backbone_of_its_own_keeps_it():
+    asked = {"file": "studies/paper/q4", "root": None, "backbone": "mpt-tiny"}
+    with pytest.raises(UserError, match=r"--backbone mpt-tiny: the setting T5-Base of studies/paper/q4 has a backbone"):
+        _study(Namespace(**asked, settings=["T5-Base"]))
+    assert _study(Namespace(**asked | {"backbone": None}, settings=["T5-Base"])).only == ("T5-Base",)
