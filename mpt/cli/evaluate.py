@@ -58,7 +58,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     usual = usual_input(folders)
     check_votes(folders, options)
     reading = {name: getattr(options, name) for name in ("input", "output", "header", "encoding")}
-    if is_yaml(name) and (said := [option for option, value in reading.items() if value is not None]):
+    of_dev = options.calibrate is not None and not is_yaml(options.calibrate)
+    if is_yaml(name) and not of_dev and (said := [option for option, value in reading.items() if value is not None]):
         raise UserError(f"--{said[0]} is of a table; {name} says itself how its tables are read")
     table = labelled_rows(Path(name), options, usual)
     from mpt.present.terminal import console

@@ -171,7 +171,7 @@ def labelled_rows(
 
     Args:
         usual: see :func:`usual_input`.
-        split: of a user's own task; where it has no dev, what it is drawn from.
+        split: of a user's own task.
     """
     from mpt.data.tables.labelled import labelled
     from mpt.data.tables.own_task import read_own_task
@@ -181,7 +181,12 @@ def labelled_rows(
 
     if is_yaml(path):
         own = read_own_task(path)
-        return RowTable(path, list(own.told), own.rows(split) or own.rows("train"))
+        if not own.rows(split):
+            raise UserError(
+                f"--calibrate {path}: the task has no table for {split}, and a prompt is too sure of what it has "
+                "learned on; name labelled examples of others"
+            )
+        return RowTable(path, list(own.told), own.rows(split))
     column = options.input
     if set(column or usual or "") & set("{}"):  # as mpt predict reads such a file
         return labelled(open_texts(path, column, options.header, options.encoding, usual), options.output)

@@ -30,8 +30,8 @@ from mpt.util.files import links_below
 
 FILE = "entries-3.sqlite"
 """The number is the format's."""
-_AT_ONCE = 1024
-"""Entries read before they are written down."""
+_AT_ONCE = 256
+"""Entries read before they are written down; others wait for that."""
 _WORTH_TELLING = 5000
 """New entries that take so long to read that somebody may wonder."""
 _SURELY_LATER = 2_000_000_000
@@ -203,9 +203,11 @@ class Index:
         """For one transaction, so that whoever removes a damaged file hardly ever meets somebody at work on it."""
         if self.folder is None:
             raise FileNotFoundError
-        if not (self.folder / FILE).exists():
-            self._clear()  # of what earlier versions left
         _refuse_links(self.folder)
+        if not (self.folder / FILE).exists() and self.folder.is_dir():
+            for path in self.folder.iterdir():
+                if not path.name.startswith(FILE):  # what earlier versions left; another process may be making the file
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self.folder.mkdir(exist_ok=True)
         with closing(sqlite3.connect(self.folder / FILE, timeout=60)) as database, database:
             # A process that is killed leaves a whole file even so; what a power cut leaves, the checksums tell.
@@ -224,6 +226,8 @@ class Index:
         try:
             yield
         except (sqlite3.Error, UnicodeError, OSError) as error:
+            if "locked" in str(error):  # others read for long, as on a slow disk: this time alone
+                return
             if self.folder is not None and type(error) is sqlite3.DatabaseError:  # damaged where only a writer looks
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None

@@ -61,7 +61,6 @@ def test_similarities_are_measured_again_from_the_keys(made):
             assert trial.similarity == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.long
 def test_a_baseline_of_several_upstream_seeds_counts_by_their_mean(tmp_path):
     made = write_tried(tmp_path)
     rows = [row for row in tried_records(made.library) if row.method != "PT"]
@@ -73,6 +72,7 @@ def test_a_baseline_of_several_upstream_seeds_counts_by_their_mean(tmp_path):
     assert found.base == pytest.approx(BASE)
 
 
+@pytest.mark.long
 def test_everything_is_printed_and_written(mpt, made):
     ended = mpt("transfer", "matrix", made.study, "--k", 1, 3)
     assert ended.code == 0, ended.err

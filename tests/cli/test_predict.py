@@ -20,6 +20,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import main, run
 from mpt.cli.predict import labelled_rows
 from mpt.use.answers.predictor import Predictor, UsedPrompt
+from mpt.util.errors import UserError
 
 EMOJI = "\N{PARTY POPPER}"
 
@@ -119,6 +120,13 @@ def test_other_arithmetic_answers_as_a_predictor_made_so(quantization, precision
     run(["evaluate", str(folder), str(path), "--metric", "ACC", "--out", str(tmp_path / "report.json"), *said])
     right = sum(row["prediction"] == row["label"] for row in found)
     assert json.loads((tmp_path / "report.json").read_text())["score"] == pytest.approx(right / 40)
+
+
+def test_a_row_without_text_needs_no_prompt(folders, tmp_path):
+    path = tmp_path / "new.csv"
+    path.write_text(f"text,which\na b .,{TASKS[0]}\n,\n,\n")
+    run(["predict", *folders[:2], str(path), "--prompt-column", "which", "--out", str(tmp_path / "out.csv")])
+    assert [bool(row["prediction"]) for row in read(tmp_path / "out.csv")] == [True, False, False]
 
 
 def test_standard_output_has_the_table_alone(folders, tmp_path, capsys):
@@ -293,8 +301,11 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
     run(["evaluate", "prompt", "heat.yaml", "--out", "report.json"])
     assert json.loads((tmp_path / "report.json").read_text())["examples"] == 4
     options = argparse.Namespace(input=None, output=None, header=None, encoding=None)
-    tested, chosen = (labelled_rows(Path("heat.yaml"), options, split=split).rows for split in ("test", "dev"))
-    assert len(chosen) == 20 and not {row.input for row in tested} & {row.input for row in chosen}
+    with pytest.raises(UserError, match=r"--calibrate heat.yaml: the task has no table for dev"):
+        labelled_rows(Path("heat.yaml"), options, split="dev")
+    (tmp_path / "dev.csv").write_text("id,wording,verdict\n1,a warm day .,1\n2,a cool day .,0\n")
+    (tmp_path / "heat.yaml").write_text((tmp_path / "heat.yaml").read_text().replace("file:", "dev: dev.csv\ntrain:"))
+    assert len(labelled_rows(Path("heat.yaml"), options, split="dev").rows) == 2
     (tmp_path / "plain.csv").write_text((tmp_path / "heat.csv").read_text())
     run(
         [

@@ -154,6 +154,9 @@ class FewShotData(TextData):
         made = TextRows(rows, texts, self.seed, self.objective, references=self.references)
         return self._loader(made, Placed(sampler))
 
+    def _beside_it(self) -> list[tuple[str, str, Sequence[Example]]]:
+        return [(name, "mixed", [example for _, example in self._beside(name)]) for name in self.mixed]
+
     def _beside(self, name: str) -> list[tuple[str, Example]]:
         examples = load_examples(self.root, name, self.seed, ["train"], self.k)
         if is_text(examples) and not (examples := documents(examples)):

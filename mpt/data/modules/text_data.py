@@ -136,18 +136,23 @@ class TextData(pl.LightningDataModule):
         """The options, by name, that decide what is learned on, step by step, and the examples themselves."""
         given = {**vars(getattr(self, "given", self)), **vars(self)}
         options = plain_options({name: given[name] for name in _OF_THE_STREAM if name in given})
-        return options if self.learned is None else {**options, "examples": self.learned}
+        # Of sources that may come and go, load_state_dict says which did.
+        return options if self.learned is None or self.sources is not None else {**options, "examples": self.learned}
 
     @cached_property
     def learned(self) -> str | None:
         """How many examples are learned on and choose what is kept, and a digest of them; none of unlabelled text."""
         digest, count = hashlib.sha256(), 0
-        for outputs in self.outputs():
-            for split, examples in outputs.splits.items():
-                for example in examples if split != "test" else ():
-                    digest.update(repr((outputs.name, split, example)).encode())
-                    count += 1
+        parts = [(one.name, split, examples) for one in self.outputs() for split, examples in one.splits.items()]
+        for name, split, examples in [part for part in parts if part[1] != "test"] + self._beside_it():
+            for example in examples:
+                digest.update(repr((name, split, example)).encode())
+            count += len(examples)
         return f"{count} (digest {digest.hexdigest()[:8]})" if count else None
+
+    def _beside_it(self) -> list[tuple[str, str, Sequence[Example]]]:
+        """By task and split, examples that are learned on and that are none of its outputs."""
+        return []
 
     def state_dict(self) -> dict[str, Any]:
         place = {"batches": self._consumed(), "step": self._step()}

@@ -315,9 +315,13 @@ def _is_quoted_tsv(texts: Iterable[str]) -> bool:
     """
     some = bare = bare_comma = sure = False
     needed, rest = True, ""
-    for text in chain(texts, ["\n"]):  # which ends the last line
-        if not rest and '"' not in text:
-            bare, bare_comma = bare or bool(text.strip()), bare_comma or "," in text
+    for text in _with_last_line_feed(texts):
+        if len(rest) > LONGEST_LINE:
+            return False
+        if '"' not in text:
+            if not rest:
+                bare, bare_comma = bare or bool(text.strip()), bare_comma or "," in text
+            rest += text if rest else ""  # an open cell goes on
             continue
         rest, place = rest + text, 0
         while cell := _CELL.match(rest, place):
@@ -328,10 +332,18 @@ def _is_quoted_tsv(texts: Iterable[str]) -> bool:
                 some, sure = True, sure or bool(re.search('["\t\n]', cell[1]))
                 needed = needed and bool(re.search('[",\t\n]', cell[1]))
         rest = rest[place:]
-        if (bare and not needed) or (rest and (rest[0] != '"' or _CLOSED.match(rest) or len(rest) > LONGEST_LINE)):
+        if (bare and not needed) or (rest and (rest[0] != '"' or _CLOSED.match(rest))):
             return False
     # A comma alone is no reason for a quote where other cells hold one without.
     return some and not rest and (not bare or (needed and (sure or not bare_comma)))
+
+
+def _with_last_line_feed(texts: Iterable[str]) -> Iterator[str]:
+    last = ""
+    for text in texts:
+        yield last
+        last = text
+    yield last if last.endswith("\n") else f"{last}\n"
 
 
 def _json_list(path: Path, text: str) -> list[FileRecord]:

@@ -126,8 +126,6 @@ def read_rows(
     if not records.rows:
         raise UserError(f"{path} is empty; each record is an input and its output")
     if records.kind == "json":
-        if header:
-            raise UserError(f"{path} holds JSON objects, whose keys are their names; leave out --header")
         return _of_objects(records, input, output)
     return _of_table(records, input, output, header)
 
@@ -212,7 +210,7 @@ def _begin_with_ids(rows: Sequence[FileRecord]) -> bool:
 def _has_header(records: FileRecords, names: list[str], input: str | None, output: str | None) -> tuple[bool, str]:
     """Whether the first record is a header, and what to say of a guess."""
     lower, asked = [name.lower() for name in names], [name for name in (input, output) if name]
-    if any(in_header(name, names) for name in asked):
+    if any(in_header(name, names) for name in asked) or _is_numbered(names):
         return True, ""
     if any(not name.isdecimal() for name in asked):
         known = f"its first line is {', '.join(map(repr, names))}"
@@ -250,13 +248,20 @@ def in_header(name: str, names: Sequence[str]) -> bool:
 
 
 def like_names(records: FileRecords, names: list[str]) -> bool:
-    """Whether the first line of a table could name columns: one is usual, or all are short and no two alike; none is a
-    sentence, or comes again in its column.
+    """Whether the first line of a table could name columns: one is usual and not again in its column, or all are short
+    and no two alike; or they are numbered, as a data frame without names writes them.
     """
-    usual = any(name in (*INPUTS, *OUTPUTS) or (name and ID.fullmatch(name)) for name in names)
     rows = [[cell.strip().lower() for cell in record.cells] for record in records.rows[1:]]
-    again = any(name and name == cell for row in rows for cell, name in zip(row, names, strict=False))
-    return (usual and not again and all(len(name) <= 2 * _NAME for name in names)) or _could_name(records, names)
+    rows = [row for row in rows if row != names]  # files put together have their header more than once
+    usual = [at for at, name in enumerate(names) if name in (*INPUTS, *OUTPUTS) or (name and ID.fullmatch(name))]
+    once = any(all(row[at : at + 1] != names[at : at + 1] for row in rows) for at in usual)
+    return once or _is_numbered(names) or _could_name(records, names)
+
+
+def _is_numbered(names: Sequence[str]) -> bool:
+    """Whether columns have the names of a data frame's that has none."""
+    numbers = [*map(str, range(len(names)))]
+    return len(names) > 1 and [*names] in (numbers, ["", *numbers[:-1]])
 
 
 def _could_name(records: FileRecords, names: list[str]) -> bool:

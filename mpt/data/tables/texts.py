@@ -145,8 +145,6 @@ def open_texts(
     if not sample.rows:
         raise UserError(f"{path} is empty; each record is a text to be answered")
     if sample.kind == "json":
-        if header:
-            raise UserError(f"{path} holds JSON objects, whose keys are their names; leave out --header")
         return _of_objects(sample, input, encoding, usual)
     first = sample.rows[0]
     assert isinstance(first.cells, list)

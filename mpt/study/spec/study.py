@@ -307,7 +307,7 @@ def _mistake(study: Study) -> str | None:
                 "has; give them to one"
             )
     for variant, method in itertools.product(study.variants, study.methods):
-        if both := next((name for name in method.varied if name in map(plain, variant.overrides)), None):
+        if both := next((name for name in method.varied if plain(name) in map(plain, variant.overrides)), None):
             return f"settings.{variant.name} sets {both}, by which the methods {method.family}-… differ; leave one out"
     for method in study.methods:
         if method.retrieve is not None and study.library is None:

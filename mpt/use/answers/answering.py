@@ -67,7 +67,7 @@ def check_named(predictor: Predictor, table: TextTable, column: str) -> None:
         UserError: the first such row.
     """
     names = _by_name(predictor.prompts)
-    for row in table.rows():
+    for row in (row for row in table.rows() if row.text.strip()):
         _prompt_of(row, table, column, names)
 
 

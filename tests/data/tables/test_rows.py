@@ -352,9 +352,3 @@ def test_numbers_are_places_though_the_first_record_holds_them(tmp_path):
     assert pairs(path, input="2", output="1") == [(text, label) for label, text in rows]
     path = write(tmp_path, "b.csv", "".join(f"{text},{label}\n" for label, text in rows))
     assert pairs(path, input="1", output="2") == [(text, label) for label, text in rows]
-
-
-def test_objects_have_no_header(tmp_path):
-    path = write(tmp_path, "a.jsonl", '{"text": "a b", "label": "x"}\n')
-    with pytest.raises(UserError, match="JSON objects, whose keys are their names; leave out --header"):
-        read_rows(path, header=True)

@@ -188,11 +188,12 @@ def test_records_of_empty_cells_keep_their_places(tmp_path):
     assert texts(path) == ["one two", "", "", "three"] and texts(tabs) == ["one two", "", "three"]
 
 
+@pytest.mark.parametrize("end", ["\t7\n", "\t7", ""])
 @pytest.mark.parametrize("last", ['"he said ""hi"", twice"', '"a\ttab"', '"two\nlines"', 'an inch: 5"', '"open'])
-def test_quotes_of_a_tsv_are_judged_by_the_whole_file(last, tmp_path, monkeypatch):
+def test_quotes_of_a_tsv_are_judged_by_the_whole_file(last, end, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "_BLOCK", 200)
     path = tmp_path / "t.tsv"
-    path.write_text("text\tn\n" + "".join(f"plain text {number}\t{number}\n" for number in range(300)) + f"{last}\t7\n")
+    path.write_text("text\tn\n" + "".join(f"plain text {number}\t{number}\n" for number in range(300)) + last + end)
     read, (_, streamed) = read_records(path), stream_records(path)
     assert [one.cells for one in streamed] == [one.cells for one in read.rows]
     assert read.quoted == (last[0] == last[-1] == '"')
@@ -209,3 +210,22 @@ def test_carriage_returns_are_read_alike_in_every_encoding(end, tmp_path, monkey
         kwargs = {} if suffix == "txt" else {"input": "1"}
         assert texts(path, **kwargs) == texts(path, encoding="cp1252", **kwargs)
         assert len(texts(path, **kwargs)) == 60
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("text,label\ngood one,x\nText,y\n", ["text", "label"]),
+        ("text,label\ngood one,x\ntext,label\nbad one,y\n", ["text", "label"]),
+        ("id,text,How satisfied are you with the service that you received here today?\n1,a b,yes\n", None),
+        ("0,1\na b,c d\ne f,g h\n", ["0", "1"]),
+        (",0\n0,a b\n1,c d\n", ["", "0"]),
+    ],
+)
+def test_a_header_is_seen(content, names, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    table = open_texts(path, input="1")
+    assert table.header and (names is None or table.names == names)
+    if names == ["0", "1"]:
+        assert texts(path, input="1") == ["c d", "g h"]
