@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import itertools
+import os
 import re
 import statistics
 
+import pytest
 from support.paths import ROOT
+
+from mpt.data.modules.few_shot import FewShotData
 
 RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
@@ -460,6 +464,66 @@ def test_how_far_rounding_reaches_in_english():
     for run, *scores in rows:
         method, target = run.split(", ")
         assert scores == [one[method, target, "13"], other[method, target, "13"]]
+
+
+def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    told = " ".join(page.split())
+    likeliest, written = (
+        {(row["method"], row["target"]): f"{100 * float(row['score']):.1f}" for row in english("paraphrase", name)}
+        for name in ("scores.csv", "scores_written.csv")
+    )
+    rows = rows_below(page, "| paraphrases, first draw |")
+    pairs = ("glue-mrpc", "glue-qqp", "paws")
+    for method, *cells in rows:
+        own = [(method, target) for target in pairs]
+        assert cells == [f"{likeliest[place]} ({written[place]})" for place in own]
+    assert {row[0] for row in rows} == {method for method, target in likeliest if target == "paws"} - {"Zero-shot"}
+    dev = [
+        100 * float(row["dev_score"])
+        for row in english("paraphrase", "scores.csv")
+        if row["method"] in {row[0] for row in rows}
+    ]
+    assert f"dev is at {min(dev):.0f} to {max(dev):.0f}" in told
+    assert all(
+        float(likeliest[method, target]) < most
+        for method, *_ in rows
+        for target, most in (("glue-mrpc", 67), ("glue-qqp", 57.5))
+    )
+
+    found = {
+        (row["partition"], row["method"], row["target"]): 100 * float(row["score"])
+        for row in english("shots", "scores.csv")
+    }
+    places = [(f"{k}-shot", target) for target in ("sms_spam", "google_wellformed_query") for k in (8, 16, 64)]
+    for method, *cells in rows_below(page, "| shots, first draw |"):
+        own = [found.get((shots, method, target)) for shots, target in places]
+        assert cells == ["not done" if score is None else f"{score:.1f}" for score in own]
+    more = [found["64-shot", "PT", target] - found["8-shot", "PT", target] for _, target in places[::3]]
+    assert "are worth {:.1f} and {:.1f} points to drawn words".format(*more) in told
+    ahead = [found[shots, "MTL", "sms_spam"] - found[shots, "PT", "sms_spam"] for shots, _ in places[:3]]
+    assert "with 8 and 16 ({:.1f} and {:.1f}) is gone with 64 ({:.1f})".format(*ahead) in told
+    again = [found["16-shot", method, "sms_spam"] for method in ("PT", "MTL")]
+    before = {
+        row["method"]: 100 * float(row["score"])
+        for row in english("classification", "scores.csv")
+        if (row["target"], row["seed"]) == ("sms_spam", "13")
+    }
+    table = " and ".join(f"{before[method]:.1f}" for method in ("PT", "MTL"))
+    assert f"drawn words {again[0]:.1f} and MTL {again[1]:.1f}, where the table counts {table}" in told
+
+
+def test_how_often_the_commoner_answer_of_paraphrases_is_right():
+    if not (crossfit := os.environ.get("MPT_CROSSFIT")):
+        pytest.skip("MPT_CROSSFIT names no folder with CrossFit's data")
+    shares = []
+    for task in ("glue-mrpc", "glue-qqp", "paws"):
+        data = FewShotData(task, f"{crossfit}/fewshot", test_examples=200, test_choice="spread")
+        outputs = [target for batch in data.test_dataloader() for target in batch.targets]
+        assert len(outputs) == 200
+        shares.append(max(map(outputs.count, set(outputs))) / 2)
+    told = " ".join((ROOT / "docs/english.md").read_text("utf-8").split())
+    assert "right in {:.1f} % of glue-mrpc, in {:.1f} % of glue-qqp and in {:.1f} % of paws".format(*shares) in told
 
 
 def test_adapting_to_english_files_is_as_in_the_committed_table():
