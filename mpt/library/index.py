@@ -30,8 +30,8 @@ from mpt.util.files import links_below
 
 FILE = "entries-3.sqlite"
 """The number is the format's."""
-_AT_ONCE = 256
-"""Entries read before they are written down; others wait for that."""
+_AT_ONCE = 1024
+"""Entries read before they are written down."""
 _WORTH_TELLING = 5000
 """New entries that take so long to read that somebody may wonder."""
 _SURELY_LATER = 2_000_000_000
@@ -117,7 +117,7 @@ class Index:
         if self._unknown(here):
             stored = self._stored()  # what other processes read
             self._take(stored, here, thorough)
-            self._read(here, thorough, gone | {row.name for row in stored} - here.keys())
+            self._read(here, gone | {row.name for row in stored} - here.keys())
         self.rows = dict(sorted(self.rows.items()))
         # A change within one tick of the clock leaves the folder's time as it is.
         self._seen = changed if asked - changed > _SURELY_LATER else None
@@ -146,22 +146,18 @@ class Index:
     def _unknown(self, names: Iterable[str]) -> set[str]:
         return {name for name in names if name not in self.rows and name not in self.refused}
 
-    def _read(self, here: dict[str, str], thorough: bool, gone: set[str]) -> None:
+    def _read(self, here: dict[str, str], gone: set[str]) -> None:
         """Read the entries that are unknown yet, and write them down in place of those that are gone."""
         names = sorted(self._unknown(here))
         if len(names) >= _WORTH_TELLING:
             log.warning("library %s: %d new entries are read for its index", self.prompts.parent, len(names))
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
+            rows = self._read_folders(some, here)
             with self._kept_in_memory_if_refused(), self._database() as database:
-                database.execute("BEGIN IMMEDIATE")  # one process reads, and the others wait for what it writes down
-                self._take((row for row in self._since(database) if row is not None), here, thorough)
-                rows = self._read_folders(some, here)
                 database.executemany("DELETE FROM entries WHERE name = ?", [(name,) for name in gone])
                 values = [(*row, row.checksum()) for row in rows]
                 database.executemany(f"INSERT OR REPLACE INTO entries VALUES ({_PLACES})", values)
-                self._last = _last(database)
-            self._read_folders(some, here)  # those that no file took
 
     def _read_folders(self, names: Iterable[str], here: dict[str, str]) -> list[IndexRow]:
         rows = []
@@ -226,7 +222,7 @@ class Index:
         try:
             yield
         except (sqlite3.Error, UnicodeError, OSError) as error:
-            if "locked" in str(error):  # others read for long, as on a slow disk: this time alone
+            if "locked" in str(error):  # by others who write for long, as to a slow disk: this time alone
                 return
             if self.folder is not None and type(error) is sqlite3.DatabaseError:  # damaged where only a writer looks
                 shutil.rmtree(self.folder, ignore_errors=True)

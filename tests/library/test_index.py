@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from safetensors.torch import save_file
 from support.toy_library import direct, draw, filled, found
 
 from mpt.library.entry import read_entry
-from mpt.library.index import FILE, Index
+from mpt.library.index import FILE, Index, IndexRow
 from mpt.library.library import Library
 from mpt.library.similarity import pool_per_token
 from mpt.prompt.files import read_prompt, save_prompt
@@ -257,23 +255,23 @@ def test_a_copy_in_the_cache_of_the_hub_gets_no_index(library, monkeypatch):
     assert not (library.folder / ".index").exists()
 
 
-def test_of_many_who_search_at_once_one_reads_what_is_new(tmp_path):
-    prompts, reads = filled(tmp_path / "library", 30).folder / "prompts", []
+def test_what_others_wrote_down_is_taken_and_each_row_of_the_file_read_once(tmp_path, monkeypatch):
+    prompts, reads, rows = filled(tmp_path / "library", 30).folder / "prompts", [], []
 
     def read(folder):
         reads.append(folder.name)
-        time.sleep(0.002)  # so that each comes while others read
         return read_entry(folder)
 
-    indexes = [Index(prompts, tmp_path / "library" / ".index", read) for _ in range(6)]
-    for new in ([], [f"g{number}" for number in range(30)]):
-        for number, name in enumerate(new):
-            shutil.copytree(prompts / f"f{number}", prompts / name)
-        searchers = [threading.Thread(target=index.update) for index in indexes]
-        for searcher in searchers:
-            searcher.start()
-        for searcher in searchers:
-            searcher.join()
-        for index in indexes:
+    checked = IndexRow.checksum
+    monkeypatch.setattr(IndexRow, "checksum", lambda row: rows.append(row.name) or checked(row))
+    first, second = (Index(prompts, tmp_path / "library" / ".index", read) for _ in range(2))
+    for _ in range(3):
+        for number in range(10):
+            shutil.copytree(prompts / f"f{number}", prompts / f"g{len(reads)}-{number}")
+        for index in (first, second):
+            rows.clear()
+            index.update()
             assert list(index.rows) == sorted(path.name for path in prompts.iterdir())
+            assert len(rows) == len(set(rows)) if index is second else True
+        assert len(rows) <= 40  # of the second: those of all at first, and then what is new
     assert sorted(reads) == sorted(path.name for path in prompts.iterdir())
