@@ -57,9 +57,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
     usual = usual_input(folders)
     check_votes(folders, options)
-    reading = {name: getattr(options, name) for name in ("input", "output", "header", "encoding")}
-    of_dev = options.calibrate is not None and not is_yaml(options.calibrate)
-    if is_yaml(name) and not of_dev and (said := [option for option, value in reading.items() if value is not None]):
+    files = [Path(name)] if options.calibrate is None else [Path(name), options.calibrate]
+    said = [option for option in ("input", "output", "header", "encoding") if getattr(options, option) is not None]
+    if said and all(map(is_yaml, files)):
         raise UserError(f"--{said[0]} is of a table; {name} says itself how its tables are read")
     table = labelled_rows(Path(name), options, usual)
     from mpt.present.terminal import console

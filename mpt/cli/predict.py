@@ -181,12 +181,12 @@ def labelled_rows(
 
     if is_yaml(path):
         own = read_own_task(path)
-        if not own.rows(split):
+        if not (rows := own.rows(split)):
             raise UserError(
                 f"--calibrate {path}: the task has no table for {split}, and a prompt is too sure of what it has "
                 "learned on; name labelled examples of others"
             )
-        return RowTable(path, list(own.told), own.rows(split))
+        return RowTable(path, list(own.told), rows)
     column = options.input
     if set(column or usual or "") & set("{}"):  # as mpt predict reads such a file
         return labelled(open_texts(path, column, options.header, options.encoding, usual), options.output)

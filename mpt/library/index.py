@@ -116,7 +116,8 @@ class Index:
         self.rows = self._as_read(self.rows.values(), here, thorough)
         if self._unknown(here):
             stored = self._stored()  # what other processes read
-            self._take(stored, here, thorough)
+            unknown = self._unknown(here)
+            self.rows |= self._as_read((row for row in stored if row.name in unknown), here, thorough)
             self._read(here, gone | {row.name for row in stored} - here.keys())
         self.rows = dict(sorted(self.rows.items()))
         # A change within one tick of the clock leaves the folder's time as it is.
@@ -139,10 +140,6 @@ class Index:
         same = (row for row in rows if here.get(row.name) == row.mark)
         return {row.name: row for row in same if not thorough or self.is_as_read(row)}
 
-    def _take(self, stored: Iterable[IndexRow], here: dict[str, str], thorough: bool) -> None:
-        unknown = self._unknown(here)
-        self.rows |= self._as_read((row for row in stored if row.name in unknown), here, thorough)
-
     def _unknown(self, names: Iterable[str]) -> set[str]:
         return {name for name in names if name not in self.rows and name not in self.refused}
 
@@ -152,8 +149,7 @@ class Index:
         if len(names) >= _WORTH_TELLING:
             log.warning("library %s: %d new entries are read for its index", self.prompts.parent, len(names))
         for start in range(0, len(names), _AT_ONCE):
-            some = names[start : start + _AT_ONCE]
-            rows = self._read_folders(some, here)
+            rows = self._read_folders(names[start : start + _AT_ONCE], here)
             with self._kept_in_memory_if_refused(), self._database() as database:
                 database.executemany("DELETE FROM entries WHERE name = ?", [(name,) for name in gone])
                 values = [(*row, row.checksum()) for row in rows]
@@ -161,7 +157,7 @@ class Index:
 
     def _read_folders(self, names: Iterable[str], here: dict[str, str]) -> list[IndexRow]:
         rows = []
-        for name in sorted(self._unknown(names)):
+        for name in names:
             folder = self.prompts / name
             stamp = stamp_of(folder)
             try:

@@ -23,6 +23,10 @@ class Choice:
 
     values: tuple[Value, ...]
 
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
     def draw(self, rng: random.Random) -> Value:
         return rng.choice(self.values)
 
@@ -39,6 +43,10 @@ class SteppedRange:
     def numbers(self) -> range:
         """How often the step goes into each of them, rising."""
         return range(math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9) + 1)
+
+    @property
+    def size(self) -> int:
+        return self.numbers.stop - self.numbers.start  # of which len() may be too small a number
 
     @property
     def values(self) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Mapping
 
-from mpt.sweep.distributions import Parameter, Range, SteppedRange, Value
+from mpt.sweep.distributions import Parameter, Range, Value
 from mpt.util.errors import UserError
 
 _MOST = 100_000
@@ -26,10 +26,7 @@ def grid(parameters: Mapping[str, Parameter], where: str) -> list[Values]:
                 "whole numbers or q_uniform, or set method to random or bayes"
             )
     listed = [parameter for parameter in parameters.values() if not isinstance(parameter, Range)]
-    sizes = [
-        one.numbers.stop - one.numbers.start if isinstance(one, SteppedRange) else len(one.values) for one in listed
-    ]
-    if (size := math.prod(sizes)) > _MOST:
+    if (size := math.prod(one.size for one in listed)) > _MOST:
         raise UserError(
             f"{where}: a grid of {size:,} trials, and {_MOST:,} are the most; give fewer values, or set method to "
             "random or bayes"

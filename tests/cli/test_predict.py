@@ -231,6 +231,15 @@ def test_half_a_sign_in_any_key_is_told_before_a_row_is_answered(folders, tmp_pa
     assert "new.jsonl, line 2 holds half of a sign" in refused(["predict", folders[0], path], capsys)
 
 
+def assert_read_alike(folder, here, template):
+    """Evaluate scores what predict answers in ``a.csv``, whether the prompt or --input says what the texts are."""
+    run(["predict", folder, "a.csv", "--out", "out.csv"])
+    right = [row["prediction"] == row["label"] for row in read(here / "out.csv")]
+    for number, more in enumerate(([], ["--input", template])):
+        run(["evaluate", folder, "a.csv", "--metric", "ACC", "--out", f"{number}.json", *more])
+        assert json.loads((here / f"{number}.json").read_text())["score"] == sum(right) / len(right)
+
+
 def test_evaluate_and_calibrate_read_the_texts_that_the_prompt_was_learned_on(tmp_path, monkeypatch, capsys):
     """Against predict on the same file, which reads them by the prompt's template over two columns."""
     folder = str(labelled(tmp_path, TASKS[2], template="{title} {text}"))
@@ -239,11 +248,7 @@ def test_evaluate_and_calibrate_read_the_texts_that_the_prompt_was_learned_on(tm
     parts = [(*one.input.split(" ", 1), one.targets[0]) for one in examples]
     with (tmp_path / "a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["title", "text", "label"], *parts])
-    run(["predict", folder, "a.csv", "--out", "out.csv"])
-    right = [row["prediction"] == row["label"] for row in read(tmp_path / "out.csv")]
-    for number, more in enumerate(([], ["--input", "{title} {text}"])):
-        run(["evaluate", folder, "a.csv", "--metric", "ACC", "--out", f"{number}.json", *more])
-        assert json.loads((tmp_path / f"{number}.json").read_text())["score"] == sum(right) / len(right)
+    assert_read_alike(folder, tmp_path, "{title} {text}")
     run(["evaluate", folder, "a.csv", "--input", "text", "--metric", "ACC", "--out", "other.json"])
     capsys.readouterr()
     run(["evaluate", folder, "a.csv", "--calibrate", "a.csv"])
@@ -258,11 +263,7 @@ def test_evaluate_reads_the_one_column_of_a_template_as_predict_does(tmp_path, m
     with (tmp_path / "a.csv").open("w", newline="") as file:
         rows = (("a title", one.input, one.targets[0]) for one in task_data(TASKS[2]).fewshot.test[:30])
         csv.writer(file).writerows([["text", "body", "label"], *rows])
-    run(["predict", folder, "a.csv", "--out", "out.csv"])
-    right = [row["prediction"] == row["label"] for row in read(tmp_path / "out.csv")]
-    for number, more in enumerate(([], ["--input", "{body}"])):
-        run(["evaluate", folder, "a.csv", "--metric", "ACC", "--out", f"{number}.json", *more])
-        assert json.loads((tmp_path / f"{number}.json").read_text())["score"] == sum(right) / len(right)
+    assert_read_alike(folder, tmp_path, "{body}")
 
 
 def test_evaluate_tells_what_predict_got_right(folders, tmp_path, capsys):

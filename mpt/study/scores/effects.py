@@ -67,14 +67,14 @@ def effects(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
     layers = sorted(set.intersection(*several)) if several else []
     if len(layers) < 2:
         layers = []
-    # A baseline with those seeds counts by them, as its own points do.
+    is_alike = _crossed(base).issuperset(layers)  # a baseline with those seeds counts by them, as its own points do
     points = np.full((len(targets), len(draws), max(1, len(layers))), np.nan)
     below = np.full((len(targets), len(draws)), np.nan)
     for target, draw in places:
         place = targets.index(target), draws.index(draw)
         mine, theirs = one[target, draw], two[target, draw]
         points[place] = _layers(mine, layers, bool(crossed[0])) - _layers(theirs, layers, bool(crossed[1]))
-        below[place] = _mean(_layers(base[target, draw], layers, _crossed(base).issuperset(layers)), 0)
+        below[place] = _mean(_layers(base[target, draw], layers, is_alike), 0)
     return Effects(targets, draws, layers, points, _mean(below, 1))
 
 
