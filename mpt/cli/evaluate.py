@@ -55,7 +55,7 @@ def run_evaluate_command(arguments: list[str]) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
-    usual = usual_input(folders)
+    usual = None if options.input or is_yaml(Path(name)) else usual_input(folders)
     check_votes(folders, options)
     files = [Path(name)] if options.calibrate is None else [Path(name), options.calibrate]
     said = [option for option in ("input", "output", "header", "encoding") if getattr(options, option) is not None]
@@ -65,6 +65,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from mpt.present.terminal import console
     from mpt.use.answers.answering import all_together, check_together
     from mpt.use.answers.evaluation import evaluate
+    from mpt.use.answers.gold import spelt_as_known
     from mpt.util.files import write_json, writing_to
     from mpt.util.quiet import quiet_libraries
 
@@ -72,16 +73,19 @@ def _evaluate(options: argparse.Namespace) -> None:
     terminal = console(markup=False)
     for sentence in table.told:
         terminal.print(f"{table.file.name}: {sentence}")
-    predictor = open_prompts(folders, options, terminal, usual)
+    predictor = open_prompts(folders, options, terminal)
     prompts = predictor.prompts
     check_together(prompts, options.ensemble)
     metric = options.metric or prompts[0].metric
     if metric is None:
         raise UserError(f"prompt {folders[0]} does not say its task's metric; give --metric")
-    answers = all_together(predictor, [row.input for row in table.rows], options.ensemble or "vote")
     known = tuple(options.labels) or prompts[0].known_labels
+    rows, told = spelt_as_known(table.rows, known, table.file)
+    for sentence in told:
+        terminal.print(sentence)
+    answers = all_together(predictor, [row.input for row in rows], options.ensemble or "vote")
     try:
-        found = evaluate(table.rows, answers, metric, known, pieces=predictor.backbone.pieces)
+        found = evaluate(rows, answers, metric, known, pieces=predictor.backbone.pieces)
     except ValueError as error:  # a metric of numbers, and texts
         raise UserError(f"{name}: {str(error).rstrip('.')}; give another --metric") from error
     _show(terminal, found)

@@ -8,17 +8,18 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mpt.cli.options import Parser, add_arithmetic, at_least
 from mpt.util.errors import UserError
-from mpt.util.names import nearest
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mpt.data.tables.rows import RowTable
+    from mpt.data.tables.texts import TextTable
     from mpt.use.answers.predict_file import Predicted
     from mpt.use.answers.predictor import Predictor
 
@@ -109,14 +110,8 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
     add_arithmetic(model)
 
 
-def open_prompts(
-    folders: Sequence[str], options: argparse.Namespace, terminal: Console, usual: str | None
-) -> Predictor:
-    """The prompts, by the options of :func:`add_answering`, calibrated.
-
-    Args:
-        usual: see :func:`usual_input`.
-    """
+def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: Console) -> Predictor:
+    """The prompts, by the options of :func:`add_answering`, calibrated."""
     from mpt.backbone.device import few_threads
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
@@ -125,16 +120,19 @@ def open_prompts(
         raise UserError("--per-token weighs labels, which --free does without; leave out one of them")
     names = ["labels", "free", "per_token", "device", "max_input_length", "max_target_length"]
     names += ["dtype", "precision", "quantization"]
+    usual = usual_inputs(folders)
     dev = None
     if options.calibrate is not None:
-        dev = labelled_rows(options.calibrate, options, usual, "dev").rows
+        read = {made: labelled_rows(options.calibrate, options, made, "dev").rows for made in dict.fromkeys(usual)}
+        dev = [read[made] for made in usual]
     predictor = open_predictor(folders, options.backbone, **{name: getattr(options, name) for name in names})
     if options.per_token and not any(prompt.labels for prompt in predictor.prompts):
         raise UserError("--per-token weighs labels, and no prompt knows any; give them by --labels, or leave it out")
     few_threads(predictor.backbone)
     terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
     if dev is not None or options.contextual:
-        for sentence in calibrate(predictor, dev, options.contextual, options.calibrate):
+        forms = [options.input if set(options.input or "") & set("{}") else made for made in usual]
+        for sentence in calibrate(predictor, dev, forms if options.contextual else None, options.calibrate or Path()):
             terminal.print(sentence)
     return predictor
 
@@ -152,16 +150,35 @@ def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
     return [prompt for named in paths[:-1] for prompt in prompts_in(named)], paths[-1]
 
 
-def usual_input(folders: Sequence[str]) -> str | None:
-    """What the first prompt's inputs were made of, if its folder says it: a column, or a template over columns.
+def usual_inputs(folders: Sequence[str]) -> list[str | None]:
+    """What each prompt's inputs were made of, if its folder says it: a column, or a template over columns."""
+    found = [facts.get("template") for facts in facts_of(folders)]
+    return [made if isinstance(made, str) else None for made in found]
 
-    All folders are read, so that one that is no prompt is told before torch is imported.
+
+def usual_input(folders: Sequence[str]) -> str | None:
+    """What the inputs of prompts that answer together were made of.
+
+    Raises:
+        UserError: templates that differ, so that no text of a row would be right for all.
     """
+    usual = usual_inputs(folders)
+    made = [text if text and set(text) & set("{}") else None for text in usual]
+    if other := next((at for at, text in enumerate(made) if text != made[0]), 0):
+        said = [f"{folders[at]} had {f'examples {made[at]!r}' if made[at] else 'a column alone'}" for at in (0, other)]
+        raise UserError(
+            f"{' and '.join(said)}: prompts that answer together read the same text; say it by --input, or use them "
+            "one after the other"
+        )
+    return next(filter(None, usual), None)
+
+
+def facts_of(folders: Sequence[str]) -> list[dict[str, Any]]:
+    """What each prompt's ``mpt.json`` says; a folder that is no prompt is told before torch is imported."""
     from mpt.prompt.files import read_prompt
     from mpt.use.answers.folders import prompt_folder
 
-    found = [read_prompt(prompt_folder(folder))[2].get("template") for folder in folders]
-    return found[0] if isinstance(found[0], str) else None
+    return [read_prompt(prompt_folder(folder))[2] for folder in folders]
 
 
 def labelled_rows(
@@ -209,20 +226,19 @@ def _predict(options: argparse.Namespace) -> None:
     if options.output is not None and options.calibrate is None:
         raise UserError("--output is the labels' column of what --calibrate names, and it names nothing; leave it out")
     check_votes(folders, options)
-    usual = usual_input(folders)
-    table = open_texts(path, options.input, options.header, options.encoding, usual)
-    if options.prompt_column is not None and table.names.count(options.prompt_column) > 1:
-        raise UserError(f"{path} has several columns {options.prompt_column!r} for --prompt-column; rename all but one")
-    if options.prompt_column is not None and options.prompt_column not in table.names:
-        near = nearest(options.prompt_column, table.names)
-        raise UserError(f"{path} has no column {options.prompt_column!r} for --prompt-column; {near}")
+    owners = None
+    if options.prompt_column is None:
+        usual = None if options.input else usual_input(folders)
+        table = open_texts(path, options.input, options.header, options.encoding, usual)
+    else:
+        table, owners = _chosen_by_row(path, folders, options)
     table, rows = table.looked_through()  # whatever is wrong with a row is told now, not after hours
     begin = time.monotonic()
     from mpt.backbone.device import device_words
     from mpt.present.progress import CountProgress
     from mpt.present.terminal import console
     from mpt.use.answers.answer_rows import AnswerRows
-    from mpt.use.answers.answering import answering, check_named, check_together
+    from mpt.use.answers.answering import answering, check_together
     from mpt.use.answers.predict_file import predict_file, predict_rows
     from mpt.util.quiet import quiet_libraries
 
@@ -230,32 +246,49 @@ def _predict(options: argparse.Namespace) -> None:
     terminal = console(markup=False, stderr=True)
     for sentence in table.told:
         terminal.print(f"{path.name}: {sentence}")
-    predictor = open_prompts(folders, options, terminal, usual)
-    if options.prompt_column is not None:
-        check_named(predictor, table, options.prompt_column)
-    else:
+    predictor = open_prompts(folders, options, terminal)
+    if owners is None:
         check_together(predictor.prompts, options.ensemble)
     labels = {prompt.labels for prompt in predictor.prompts}
     kind = _KINDS[out.suffix.lower()] if out else "csv" if table.kind == "text" else table.kind
     columns = AnswerRows(table, kind, next(iter(labels)) if len(labels) == 1 else (), any(labels))
-    answer = answering(predictor, table, options.prompt_column, options.ensemble)
+    answer = answering(predictor, owners, options.ensemble)
     with CountProgress(terminal, "rows", rows, f" on {device_words(predictor.rows.device)}") as progress:
         if out is None:
             done, before = predict_rows(columns, answer, sys.stdout, progress.told), 0
         else:
-            digest = _digest(options, predictor, path)
+            digest = _digest(options, predictor, table)
             done, before = predict_file(columns, answer, out, digest, progress.told)
     _tell(terminal, done, before, predictor, out, time.monotonic() - begin)
 
 
-def _digest(options: argparse.Namespace, predictor: Predictor, path: Path) -> str:
+def _chosen_by_row(path: Path, folders: Sequence[str], options: argparse.Namespace) -> tuple[TextTable, dict[str, int]]:
+    """A table whose rows say which prompt answers them, each read as that one's examples were; and their numbers."""
+    from mpt.data.tables.texts import open_texts
+    from mpt.use.answers.folders import numbers_by_name, prompt_names
+
+    tasks = [facts.get("task") for facts in facts_of(folders)]
+    owners = numbers_by_name(prompt_names(folders), [task if isinstance(task, str) else None for task in tasks])
+    header, tables, told = options.header, [], []
+    for usual in usual_inputs(folders):
+        table = open_texts(path, options.input, header, options.encoding, usual)
+        header = table.header if table.kind in ("csv", "tsv") else header
+        tables.append(table)
+        told += table.told
+    inputs = {name: tables[at].input for name, at in owners.items()}
+    chosen = tables[0].chosen_by(options.prompt_column, inputs)
+    return replace(chosen, told=list(dict.fromkeys(told))), owners
+
+
+def _digest(options: argparse.Namespace, predictor: Predictor, table: TextTable) -> str:
     """Names the work: other prompts, options or texts would not go on with it."""
     known = {name: str(value) for name, value in vars(options).items() if name not in ("paths", "device", "out")}
-    about = path.stat()
+    about = table.file.stat()
     known |= {
-        "file": f"{path.resolve()} {about.st_size} {about.st_mtime_ns}",
+        "file": f"{table.file.resolve()} {about.st_size} {about.st_mtime_ns}",
         "options": str(predictor.backbone.options),
     }
+    known["inputs"] = str([table.input, *table.inputs.items()])
     known["prompts"] = str([(one.name, one.labels, one.prefix, one.calibration) for one in predictor.prompts])
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode() + predictor.backbone.fingerprint.encode())
     for prompt in predictor.prompts:

@@ -357,7 +357,10 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
         (["predict", "FOLDER", "FILE", "--labels", "a"], "--labels must name two labels or more that differ"),
         (["predict", "FOLDER", "FOLDER"], "the suffix says what a file is"),
         (["predict", "FOLDER", "."], "the suffix says what a file is"),
-        (["evaluate", "FOLDER", "FILE", "--output", "task", "--metric", "Pearson-Correlation"], "are numbers, and"),
+        (
+            ["evaluate", "FOLDER", "FILE", "--output", "task", "--metric", "Pearson-Correlation", "--labels", *TASKS],
+            "are numbers, and",
+        ),
         (["evaluate", "FOLDER"], "a prompt's folder and a file of examples are needed"),
         (["evaluate", "FOLDER", "FILE", "--metric", "F2"], "There is no metric 'F2'"),
         (["evaluate", "FOLDER", "FILE", "--out", "x.txt"], "must end in .json"),

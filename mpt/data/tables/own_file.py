@@ -86,6 +86,10 @@ class ColumnText:
             return ""
         return "".join(cells[part] if place % 2 else part for place, part in enumerate(self.parts))
 
+    def filled_with(self, word: str) -> str:
+        """The text with one word in every cell."""
+        return "".join(word if place % 2 else part for place, part in enumerate(self.parts))
+
 
 def _column_text(given: Any, _: object) -> ColumnText:
     if isinstance(given, int) and not isinstance(given, bool):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ class TextRow:
         line: that it begins on, from 1.
         cells: of a table's row, as many as there are columns; a JSON line's object.
         text: may be empty.
+        chosen: by which of the table's ``inputs`` it was made; empty where there are none.
     """
 
     line: int
     cells: list[str] | dict[str, Any]
     text: str
+    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class TextTable:
         told: what was made of the file, a sentence each.
         delimiter: of a CSV.
         quoted: whether a TSV's cells are quoted as spreadsheets do it.
+        by: column that says by which of ``inputs`` a row's text is made (:meth:`chosen_by`).
     """
 
     file: Path
@@ -58,6 +61,26 @@ class TextTable:
     quoted: bool = False
     header: bool = False
     encoding: str | None = None
+    by: str | None = None
+    inputs: Mapping[str, ColumnText] = field(default_factory=dict)
+
+    def chosen_by(self, by: str, inputs: Mapping[str, ColumnText]) -> TextTable:
+        """The same with texts that columns make as each row says.
+
+        Args:
+            by: column whose cells name one of the inputs.
+            inputs: by name.
+
+        Raises:
+            UserError: there is no such column, or there are several.
+        """
+        if self.kind == "text":
+            raise UserError(f"{self.file} holds a text a line, and has no column {by!r} for --prompt-column")
+        if self.names.count(by) > 1:
+            raise UserError(f"{self.file} has several columns {by!r} for --prompt-column; rename all but one")
+        if by not in self.names:
+            raise UserError(f"{self.file} has no column {by!r} for --prompt-column; {nearest(by, self.names)}")
+        return replace(self, by=by, inputs=inputs)
 
     def rows(self) -> Iterator[TextRow]:
         """Every record, as they stand in the file; a file of texts has a row for each line, empty ones too.
@@ -67,12 +90,12 @@ class TextTable:
         """
         if self.kind == "text":
             for number, line in enumerate(_text_lines(self.file, self.encoding), start=1):
-                yield TextRow(number, [line], line)
+                yield TextRow(number, [line], self.input.of_cells({"text": line}))
             return
         _, records = stream_records(self.file, self.encoding, self.quoted)
         if self.header:
             next(records)
-        places = {} if self.kind == "json" else {name: self.names.index(name) for name in self.input.columns}
+        places = {name: at for at, name in enumerate(self.names)}
         for record in records:
             yield self._object(record) if self.kind == "json" else self._row(record, places)
 
@@ -99,20 +122,34 @@ class TextTable:
         assert isinstance(cells, list)
         if not any(map(str.strip, cells)):
             cells = [""] * width
-        if len(cells) > width or max(places.values()) >= len(cells):
+        chosen = "" if self.by is None or places[self.by] >= len(cells) else cells[places[self.by]].strip()
+        made = self.inputs.get(chosen, self.input)
+        if len(cells) > width or max(places[name] for name in made.columns) >= len(cells):
             why = "a text with a comma must be in quotes" if self.kind == "csv" else "a tab within a text cuts it"
             raise UserError(f"{self.file}, line {record.line} has {len(cells)} columns, the first line {width}; {why}")
-        text = self.input.of_cells({name: cells[place] for name, place in places.items()})
-        return TextRow(record.line, cells + [""] * (width - len(cells)), text)
+        text = made.of_cells({name: cells[places[name]] for name in made.columns})
+        return self._checked(TextRow(record.line, cells + [""] * (width - len(cells)), text, chosen))
 
     def _object(self, record: FileRecord) -> TextRow:
         assert isinstance(record.cells, dict)
         cells = {**key_paths(record.cells), **record.cells}
-        if missing := [name for name in self.input.columns if name not in cells]:
+        chosen = "" if self.by is None else as_text(self.file, record, self.by, cells.get(self.by)).strip()
+        made = self.inputs.get(chosen, self.input)
+        if missing := [name for name in made.columns if name not in cells]:
+            self._checked(TextRow(record.line, record.cells, missing[0], chosen))
             there = ", ".join(map(repr, cells))
             raise UserError(f"{self.file}, line {record.line} has no key {missing[0]!r}; it has {there}")
-        texts = {name: as_text(self.file, record, name, cells[name]) for name in self.input.columns}
-        return TextRow(record.line, record.cells, self.input.of_cells(texts))
+        texts = {name: as_text(self.file, record, name, cells[name]) for name in made.columns}
+        return self._checked(TextRow(record.line, record.cells, made.of_cells(texts), chosen))
+
+    def _checked(self, row: TextRow) -> TextRow:
+        """Itself, unless it has a text and names nothing that could make it."""
+        if self.by is not None and row.chosen not in self.inputs and row.text.strip():
+            raise UserError(
+                f"{self.file}, line {row.line}: {self.by} is {row.chosen!r}, which is no prompt's name; "
+                f"{nearest(row.chosen, self.inputs)}"
+            )
+        return row
 
 
 def open_texts(
@@ -125,7 +162,7 @@ def open_texts(
     """Look at the beginning of a file of texts.
 
     Args:
-        path: .csv, .tsv or .jsonl; .txt holds a text a line unless there are tabs in it.
+        path: .csv, .tsv or .jsonl; .txt holds a text a line, the column ``text``, unless there are tabs in it.
         input: name or number of the texts' column, key of JSON objects, or a template over them such as
             ``{subject}: {body}``; found by itself if there is one alone beside ids and labels, or by its name.
         header: whether the first record of a table is one; found by itself if not given.
@@ -133,14 +170,20 @@ def open_texts(
         usual: what the texts of other files were made of, which is taken if this one has such columns.
 
     Raises:
-        UserError: it is empty, or the column cannot be told.
+        UserError: it is empty, the column cannot be told, or the usual template cannot be filled.
     """
     if path.suffix.lower() == ".txt" and "\t" not in (text := next(blocks(path, encoding), "")):
         if not text.strip():
             raise UserError(f"{path} is empty; each line is a text")
-        if input is not None or header:
-            raise UserError(f"{path} holds a text a line and has no columns; leave out --input and --header")
-        return TextTable(path, "text", ["text"], ColumnText.of("text"), [], encoding=encoding)
+        made = _template(input or "text", "--input")
+        if header or made.columns != ("text",):
+            raise UserError(
+                f"{path} holds a text a line, which --input calls text, as in 'post : {{text}}'; leave out --header "
+                "and other columns"
+            )
+        if input is None:
+            _check_made(path, usual, ["text"])
+        return TextTable(path, "text", ["text"], made, [], encoding=encoding)
     sample, _ = stream_records(path, encoding)
     if not sample.rows:
         raise UserError(f"{path} is empty; each record is a text to be answered")
@@ -163,8 +206,11 @@ def open_texts(
         names = [f"column {number}" for number in range(1, width + 1)]
     known = names if header else []
     parts = _template(input, "--input") if input and set(input) & set("{}") else None
-    if parts is None and usual and not input and set(_columns(usual, _USUAL)) <= set(known):
-        parts = ColumnText.of(usual)
+    if parts is None and usual and not input:
+        if _all_there(_columns(usual, _USUAL), known, width):
+            parts = ColumnText.of(usual)
+        else:
+            _check_made(path, usual, names)
     if parts is None:
         place = column(path, "input", input, known, width) if input else _text_column(path, names, known)
         assert place is not None
@@ -192,6 +238,24 @@ def _template(text: str, said: str) -> ColumnText:
         return ColumnText.of(text)
     except ValueError as error:
         raise UserError(f"{said} {error}") from None
+
+
+def _all_there(sought: tuple[str, ...], known: list[str], width: int) -> bool:
+    if known:
+        return set(sought) <= set(known)
+    return all(name.isdecimal() and 1 <= int(name) <= width for name in sought)
+
+
+def _check_made(path: Path, usual: str | None, names: Collection[str]) -> None:
+    """Refuse to read as they are texts that the prompt's examples had more around."""
+    made = _template(usual, _USUAL) if usual else None
+    if made is not None and not made.is_cell:
+        lacks = next((name for name in made.columns if name not in names), made.columns[0])
+        raise UserError(
+            f"{path} has no column {lacks!r}, and the prompt's examples were {usual!r}; say by --input what the texts "
+            f"are here, such a template over {', '.join(map(repr, names))}, or the column of texts that have it around "
+            "them"
+        )
 
 
 def _made_of(kind: str, names: list[str], parts: ColumnText | None) -> str:
@@ -226,11 +290,12 @@ def _of_objects(sample: FileRecords, input: str | None, encoding: str | None, us
     paths = key_paths(first)
     texts = [name for name in paths if isinstance(paths[name], str) and not ID.fullmatch(name)]
     texts = [name for name in texts if name.lower() not in OUTPUTS]
-    known = {*paths, *first}
+    known = {name for row in sample.rows if isinstance(row.cells, dict) for name in (*key_paths(row.cells), *row.cells)}
     parts = _template(input, "--input") if input else None
     if parts is None and usual and set(_columns(usual, _USUAL)) <= known:
         parts = ColumnText.of(usual)
     if parts is None:
+        _check_made(path, usual, paths)
         found = next((name for name in INPUTS if name in known), texts[0] if len(texts) == 1 else None)
         if found is None:
             raise UserError(f"{path} has the keys {', '.join(map(repr, paths))}; say by --input which the texts are in")

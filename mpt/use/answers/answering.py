@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mpt.data.tables.records import FileRecord
-from mpt.data.tables.rows import as_text, key_paths
-from mpt.data.tables.texts import TextRow, TextTable
+from mpt.data.tables.texts import TextRow
 from mpt.use.answers.ensemble import Joining, ensemble
 from mpt.use.answers.predict_file import Answering
 from mpt.use.answers.predictor import Answer, Predictor, UsedPrompt
 from mpt.util.errors import UserError
-from mpt.util.names import nearest
 
 
-def answering(predictor: Predictor, table: TextTable, column: str | None, joining: Joining | None) -> Answering:
+def answering(predictor: Predictor, owners: Mapping[str, int] | None, joining: Joining | None) -> Answering:
     """How the rows of a table are answered.
 
     Args:
-        column: that names each row's prompt, by its name or its task's.
-        joining: of several prompts where there is no such column.
-
-    Raises:
-        UserError: while answering, if a row names no prompt.
+        owners: number of each row's prompt, by what the row has chosen.
+        joining: of several prompts that all answer each row, where rows choose none.
     """
-    if column is not None:
-        names = _by_name(predictor.prompts)
+    if owners is None:
+        return lambda rows: all_together(predictor, [row.text for row in rows], joining or "vote")
 
-        def each_by_its_own(rows: Sequence[TextRow]) -> Sequence[Answer]:
-            return predictor([row.text for row in rows], [_prompt_of(row, table, column, names) for row in rows])
+    def each_by_its_own(rows: Sequence[TextRow]) -> Sequence[Answer]:
+        return predictor([row.text for row in rows], [owners[row.chosen] for row in rows])
 
-        return each_by_its_own
-    return lambda rows: all_together(predictor, [row.text for row in rows], joining or "vote")
+    return each_by_its_own
 
 
 def all_together(predictor: Predictor, texts: Sequence[str], joining: Joining) -> list[Answer]:
@@ -58,32 +51,3 @@ def check_together(prompts: Sequence[UsedPrompt], joining: Joining | None = None
             f"{' and '.join(said)}: no vote can join them; give --labels or --free, or --prompt-column if each row has "
             "a prompt of its own"
         )
-
-
-def check_named(predictor: Predictor, table: TextTable, column: str) -> None:
-    """Refuse a file in which a row names no prompt, before any is answered.
-
-    Raises:
-        UserError: the first such row.
-    """
-    names = _by_name(predictor.prompts)
-    for row in (row for row in table.rows() if row.text.strip()):
-        _prompt_of(row, table, column, names)
-
-
-def _by_name(prompts: Sequence[UsedPrompt]) -> dict[str, int]:
-    tasks = [prompt.task for prompt in prompts]
-    found = {task: at for at, task in enumerate(tasks) if task and tasks.count(task) == 1}
-    return found | {prompt.name: at for at, prompt in enumerate(prompts)}
-
-
-def _prompt_of(row: TextRow, table: TextTable, column: str, names: dict[str, int]) -> int:
-    if isinstance(row.cells, dict):
-        value = as_text(table.file, FileRecord(row.line, row.cells), column, key_paths(row.cells).get(column))
-    else:
-        value = row.cells[table.names.index(column)]
-    if value.strip() not in names:
-        raise UserError(
-            f"{table.file}, line {row.line}: {column} is {value!r}, which is no prompt's name; {nearest(value, names)}"
-        )
-    return names[value.strip()]

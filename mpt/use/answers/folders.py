@@ -1,7 +1,8 @@
-"""Where a prompt lies."""
+"""Where a prompt lies, and what it is called beside others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpt.prompt.files import is_prompt
@@ -44,3 +45,34 @@ def prompts_in(named: str) -> list[str]:
         return [named]
     found = [path for path in folder.iterdir() if is_prompt(path)]
     return [str(path) for path in sorted(found, key=lambda path: (len(path.name), path.name))] or [named]
+
+
+def prompt_names(folders: Sequence[Path | str]) -> list[str]:
+    """The last parts of folders, as many as tell them apart.
+
+    Raises:
+        UserError: one is named twice.
+    """
+    parts = [_parts(str(folder)) for folder in folders]
+    if twice := next((folder for folder, each in zip(folders, parts, strict=True) if parts.count(each) > 1), None):
+        raise UserError(f"prompt {twice} is named twice; name each once")
+    names: list[str] = []
+    count = 0
+    while len(set(names)) < len(parts):
+        count += 1
+        names = ["/".join(each[-count:]) for each in parts]
+    return names
+
+
+def _parts(folder: str) -> tuple[str, ...]:
+    """Of a path; of ``LIBRARY:ENTRY`` the library's, and the entry's name."""
+    library, _, name = folder.rpartition(":")
+    if library and not Path(folder).expanduser().exists():
+        return (*Path(library).expanduser().absolute().parts, name)
+    return Path(folder).expanduser().absolute().parts
+
+
+def numbers_by_name(names: Sequence[str], tasks: Sequence[str | None]) -> dict[str, int]:
+    """The numbers of prompts by what a row may call them: their names, and those of tasks that one alone has."""
+    found = {task: at for at, task in enumerate(tasks) if task and tasks.count(task) == 1}
+    return found | {name: at for at, name in enumerate(names)}

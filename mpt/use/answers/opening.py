@@ -13,7 +13,7 @@ from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
 from mpt.metrics.by_name import METRICS
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
-from mpt.use.answers.folders import prompt_folder
+from mpt.use.answers.folders import prompt_folder, prompt_names
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 from mpt.util.reading import is_writable
@@ -53,7 +53,7 @@ def open_predictor(
         raise UserError(f"--labels must name two labels or more that differ, not {', '.join(map(repr, labels))}")
     if labels and free:
         raise UserError("--labels and --free contradict one another: give one")
-    names = _names([str(folder) for folder in folders])
+    names = prompt_names(folders)
     stored = {str(folder): load_prompt(prompt_folder(folder)) for folder in folders}
     for folder, one in stored.items():
         _check_facts(folder, one.facts)
@@ -117,27 +117,6 @@ def _check_apart(prompt: UsedPrompt, encode: Encoder) -> None:
                 f"prompt {prompt.name}: the labels {other!r} and {label!r} are one and the same in --max-target-length "
                 f"{encode.max_target_length} tokens of the backbone; {way}, or let it write by --free"
             )
-
-
-def _names(folders: Sequence[str]) -> list[str]:
-    """The last parts of folders, as many as tell them apart."""
-    parts = [_parts(folder) for folder in folders]
-    if twice := next((folder for folder, each in zip(folders, parts, strict=True) if parts.count(each) > 1), None):
-        raise UserError(f"prompt {twice} is named twice; name each once")
-    names: list[str] = []
-    count = 0
-    while len(set(names)) < len(parts):
-        count += 1
-        names = ["/".join(each[-count:]) for each in parts]
-    return names
-
-
-def _parts(folder: str) -> tuple[str, ...]:
-    """Of a path; of ``LIBRARY:ENTRY`` the library's, and the entry's name."""
-    library, _, name = folder.rpartition(":")
-    if library and not Path(folder).expanduser().exists():
-        return (*Path(library).expanduser().absolute().parts, name)
-    return Path(folder).expanduser().absolute().parts
 
 
 def _check_facts(folder: str, facts: dict[str, Any]) -> None:

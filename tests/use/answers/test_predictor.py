@@ -16,7 +16,8 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import run
 from mpt.prompt.files import load_prompt
 from mpt.use.answers import opening
-from mpt.use.answers.opening import _check_apart, _names, open_predictor
+from mpt.use.answers.folders import prompt_names
+from mpt.use.answers.opening import _check_apart, open_predictor
 from mpt.use.answers.predictor import Predictor, UsedPrompt
 from mpt.util.errors import UserError
 
@@ -148,9 +149,13 @@ def test_with_and_without_a_chat_is_told_though_only_one_says_so(tmp_path):
 
 
 def test_entries_of_one_name_in_two_libraries_are_two_prompts():
-    assert _names(["synthetic:a-13", "own/lib:a-13", "own/lib:b-13"]) == ["synthetic/a-13", "lib/a-13", "lib/b-13"]
+    assert prompt_names(["synthetic:a-13", "own/lib:a-13", "own/lib:b-13"]) == [
+        "synthetic/a-13",
+        "lib/a-13",
+        "lib/b-13",
+    ]
     with pytest.raises(UserError, match="prompt lib:a-13 is named twice"):
-        _names(["lib:a-13", "lib:a-13"])
+        prompt_names(["lib:a-13", "lib:a-13"])
 
 
 def test_a_commit_is_asked_for_where_the_folder_names_it_alone(tmp_path, monkeypatch):
