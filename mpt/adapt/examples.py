@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.data.tables.kind import LEAST, Wording, labels_found, metric_of, refuse_unseen
+from mpt.data.tables.labelled import labelled
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tables.rows import RowTable, TaskRow, read_rows
 from mpt.data.tables.splits import places_of_share, tell_shared, without_inputs_of, without_repeats
+from mpt.data.tables.texts import open_texts
 from mpt.data.tasks.lookalikes import as_seen, refuse_lookalikes
 from mpt.data.tasks.task import FewShot, Task
 from mpt.metrics.by_name import METRICS
@@ -41,7 +43,7 @@ class ExampleFiles:
     Attributes:
         train, dev, test: files; without dev, it is split off train. A YAML file as train is a user's own task
             (:mod:`mpt.data.tables.own_file`), which says all that follows but the last two.
-        input, output: columns, see :func:`mpt.data.tables.rows.read_rows`.
+        input, output: columns, see :func:`mpt.data.tables.rows.read_rows`; input may be a template over them.
         header: whether tables have one; found by itself if not given.
         encoding: of the files; UTF-8 if not given.
         labels: the label words; found by themselves if not given.
@@ -129,11 +131,7 @@ def _of_files(source: ExampleFiles) -> Examples:
     if source.metric is not None and source.metric not in METRICS:
         raise UserError(f"There is no metric {source.metric!r}; --metric is one of {', '.join(METRICS)}.")
     files = {"train": source.train, "dev": source.dev, "test": source.test}
-    tables = {
-        name: read_rows(path, source.input, source.output, source.header, source.encoding)
-        for name, path in files.items()
-        if path is not None
-    }
+    tables = {name: _rows_of(path, source) for name, path in files.items() if path is not None}
     told = [f"{table.file.name}: {sentence}" for table in tables.values() for sentence in table.told]
     told = list(dict.fromkeys(told))
     train = without_repeats(tables["train"], told)
@@ -165,8 +163,18 @@ def _of_files(source: ExampleFiles) -> Examples:
     test = tables["test"].rows if "test" in tables else []
     kind = "classification" if labels else "other"
     column = tables["train"].input
-    template = "" if set(column) & set("{}") else column
+    template = (source.input or "") if _is_template(source) else "" if set(column) & set("{}") else column
     return Examples(Task(source.train.stem, kind, metric, labels), train, dev, test, told, template)
+
+
+def _rows_of(path: Path, source: ExampleFiles) -> RowTable:
+    if _is_template(source):
+        return labelled(open_texts(path, source.input, source.header, source.encoding), source.output)
+    return read_rows(path, source.input, source.output, source.header, source.encoding)
+
+
+def _is_template(source: ExampleFiles) -> bool:
+    return bool(set(source.input or "") & set("{}"))
 
 
 def _labels(source: ExampleFiles, table: RowTable, train: Sequence[TaskRow], told: list[str]) -> tuple[str, ...]:

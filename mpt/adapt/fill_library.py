@@ -184,6 +184,7 @@ def _add(
         "task": data.task_name,
         "type": data.task.type,
         "metric": data.task.metric,
+        "labels": list(data.task.labels),
         "seed": data.seed,
         "k": data.fewshot.k,
         "dev_score": tuned.dev_score,
@@ -193,6 +194,7 @@ def _add(
         "seconds": round(tuned.seconds, 2),
     }
     facts |= {**backbone.options.remembered, "data": _data_digest(data)}
+    facts |= {"template": data.template} if data.template else {}
     library.add(name, tuned.key, tuned.value, facts, decoder_only=backbone.decoder_only)
     terminal.print(f"{name}: dev {data.task.metric} {tuned.dev_score:.3f} at step {tuned.best_step}")
     return True

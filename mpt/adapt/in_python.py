@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
+from mpt.adapt.defaults import library_of
 from mpt.adapt.examples import ExampleFiles, read_examples
 from mpt.adapt.result import AdaptResult
 from mpt.adapt.run import AdaptOptions, adapt
@@ -50,7 +51,8 @@ def adapt_examples(
     Args:
         train, dev, test: examples; without dev it is split off train.
         library: one that is open, a folder, the name of a shipped one, or ``hub:owner/name``; its prompts are
-            tried beside the task's own starts: sampled vocabulary, label words and the instruction.
+            tried beside the task's own starts: sampled vocabulary, label words and the instruction. The one that ships
+            for the backbone, if it is not given; none if it is ``"none"``.
         out: the prompt's folder, new; has to be given.
         backbone: hub name, folder or ``mpt-tiny``; the library's if not given, or mpt-tiny.
         options: of the backbone.
@@ -80,8 +82,9 @@ def adapt_examples(
             raise UserError(_of_rows(str(error), files, folder)) from error
     for sentence in examples.told:
         terminal.print(sentence, markup=False)
-    opened = library if isinstance(library, Library) or library is None else Library.open(str(library))
     choices = choices or AdaptOptions()
+    named = library if isinstance(library, Library) else None if library is None else str(library)
+    opened = named if isinstance(named, Library) else library_of(named, backbone, choices.prompt_length)
     if opened is not None:
         opened.check_excluded(choices.exclude)
     found, _ = adapt(

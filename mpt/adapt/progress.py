@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from rich.console import Console
@@ -72,7 +73,8 @@ class TuningProgress:
             if self.done == 1:
                 self.first = time.monotonic()
             else:
-                self._estimate(side, (time.monotonic() - self.first) / _TIMED)
+                if side.max_steps > side.steps:
+                    self._estimate(side, (time.monotonic() - self.first) / _TIMED)
         self.bar.update(self.task, completed=side.steps, total=side.max_steps)
         self.changed = time.monotonic()
         if self.changed - self.said > _SILENT:
@@ -94,7 +96,7 @@ class TuningProgress:
         starts = f"{len(side.runs)} starts x " if side.runs[1:] else ""
         self.terminal.print(
             f"{self.title}: about {duration(left * step + evaluations * self.evaluating)} on "
-            f"{device_words(side.rows.device)}: {starts}{left} steps"
+            f"{device_words(side.rows.device)}: {starts}{left} more step{'s' if left > 1 else ''}"
         )
 
     def _line(self, side: SideBySide) -> None:
@@ -103,8 +105,11 @@ class TuningProgress:
             return
         done, left = side.steps - self.since, side.max_steps - side.steps
         until = f", about {duration((self.said - self.begun) / done * left)} left" if done and left else ""
-        self.terminal.print(f"{self.title}: step {side.steps} of {side.max_steps}, best {_scores(side)}{until}")
+        best = f", best {scores}" if (scores := _scores(side)) else ""
+        self.terminal.print(f"{self.title}: step {side.steps} of {side.max_steps}{best}{until}")
 
 
 def _scores(side: SideBySide) -> str:
-    return "dev " + "  ".join(f"{run.best.score:.3f}" for run in side.runs)
+    """The best so far; empty before any evaluation."""
+    scores = [run.best.score for run in side.runs]
+    return "" if all(map(math.isnan, scores)) else "dev " + "  ".join(f"{score:.3f}" for score in scores)

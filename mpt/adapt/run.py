@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mpt.adapt.defaults import DEFAULTS
 from mpt.adapt.examples import Examples
+from mpt.adapt.foreign import foreign_words
 from mpt.adapt.progress import TuningProgress
 from mpt.adapt.result import AdaptResult, Together, TriedStart, ranked
 from mpt.adapt.saving import save
@@ -99,12 +100,16 @@ def adapt(
     """
     if choices.top < 1:
         raise UserError(f"--top must be at least 1, not {choices.top}")
+    if choices.free and not examples.task.labels:
+        raise UserError("--free is of labels, in whose place the model writes, and the outputs are none; leave it out")
     recipe = _own_recipe(backbone_name, choices, options) if library is None else library.recipe
     length = _length(library, recipe, choices)
     if library is not None:
         options = _as_the_librarys(library, options)
     backbone = FrozenBackbone(backbone_name or recipe.backbone, options)
     terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
+    for sentence in foreign_words(backbone, [row.input for row in examples.train]):
+        terminal.print(sentence, markup=False)
     backbone.check_lengths(length)
     refuse_too_large(backbone, length, recipe.batch_size, device)
     few_threads(backbone)
@@ -218,10 +223,10 @@ class _Adaptation:
 
     def _key(self) -> Tensor:
         recipe = self.recipe
-        with self.terminal.status(f"the task's key: {recipe.key_steps} steps"):
-            data = self.examples.data(recipe.batch_size, self.choices.seed)
-            job = TuningJob(self.examples.task.name, data, self.starts[0].prompt, recipe.learning_rate)
-            return early_prompts(self.backbone, [job], recipe.key_steps, autocast=self.autocast)[0]
+        data = self.examples.data(recipe.batch_size, self.choices.seed)
+        job = TuningJob(self.examples.task.name, data, self.starts[0].prompt, recipe.learning_rate)
+        with TuningProgress(self.terminal, "the task's key") as bar:
+            return early_prompts(self.backbone, [job], recipe.key_steps, autocast=self.autocast, stepped=bar.stepped)[0]
 
     def _retrieved(self, library: Library, key: Tensor) -> list[Start]:
         choices, fingerprint = self.choices, self.backbone.fingerprint

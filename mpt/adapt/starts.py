@@ -73,6 +73,8 @@ def given_start(backbone: FrozenBackbone, length: int, name: str) -> Start:
     Raises:
         UserError: it is none, or of another backbone or length.
     """
+    if not name:
+        raise UserError("--start '' names no prompt; give its folder, or LIBRARY:ENTRY")
     folder = prompt_folder(name)
     stored = load_prompt(folder)
     check_fits(stored, folder, backbone.hidden_size, backbone.name, backbone.fingerprint)

@@ -90,15 +90,26 @@ def early_prompts(
     steps: int,
     seed: int = 0,
     autocast: torch.dtype | None = None,
+    stepped: Observer | None = None,
 ) -> list[Tensor]:
     """Only the prompts after so many steps, each ``[P, H]`` on the CPU: the keys of tasks that are to be looked up.
+
+    Args:
+        stepped: called after each step.
 
     Raises:
         UserError: the loss of one was not finite.
     """
     runs = _runs(backbone, jobs)
     side = SideBySide(backbone, runs, max_steps=steps, log_every=0, seed=seed, autocast=autocast)
-    side.fit(stepped=_keep_early(steps))
+    keep = _keep_early(steps)
+
+    def after(side: SideBySide) -> None:
+        keep(side)
+        if stepped is not None:
+            stepped(side)
+
+    side.fit(stepped=after)
     if failed := next((run for run in side.runs if run.failed), None):
         raise UserError(f"{failed.spec.name}: {failed.ended}")
     return [run.early for run in side.runs if run.early is not None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
 from mpt.backbone.encoding import IGNORED
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.source import GGUF, resolve
+from mpt.data.tables.own_file import ColumnText
 
 
 def command(backbone: FrozenBackbone, out: Path) -> str:
@@ -17,7 +19,7 @@ def command(backbone: FrozenBackbone, out: Path) -> str:
     return f"mpt predict {shlex.quote(str(out))} FILE{more}"
 
 
-def plain_lines(backbone: FrozenBackbone, out: Path, labels: tuple[str, ...] = ()) -> list[str]:
+def plain_lines(backbone: FrozenBackbone, out: Path, labels: tuple[str, ...] = (), template: str = "") -> list[str]:
     """Lines of Python that use the prompt without mpt, and answer what :func:`command` answers.
 
     One text at a time, so that nothing depends on how a tokenizer pads, nor on PEFT, which pads between the prompt and
@@ -28,6 +30,7 @@ def plain_lines(backbone: FrozenBackbone, out: Path, labels: tuple[str, ...] = (
         out: the prompt's folder.
         labels: of which the likeliest is the answer; what the model writes is, if there are none. Their token ids are
             told, for how a target is tokenised depends on what stands before it.
+        template: that inputs were made by, if they are more than a column's cell.
     """
     options, encode = backbone.options, backbone.encode
     name = backbone.config.name_or_path if backbone.name.endswith(GGUF) else resolve(backbone.name)
@@ -40,6 +43,8 @@ def plain_lines(backbone: FrozenBackbone, out: Path, labels: tuple[str, ...] = (
     if (chat := encode.chat) is not None:
         text = "text.strip()" if chat.trims_input else "text"
         read = f"{chat.head!r} + {text} + {chat.tail!r}, add_special_tokens=False"
+    made = ColumnText.of(template or "text")
+    told = "" if made.is_cell else f"  # made as {template!r}"
     used = f"{kind}, AutoTokenizer" if labels else f"{kind}, AutoTokenizer, GenerationConfig"
     return [
         f"import torch; from peft import PeftModel; from transformers import {used}",
@@ -48,7 +53,7 @@ def plain_lines(backbone: FrozenBackbone, out: Path, labels: tuple[str, ...] = (
         f"{kind}.from_pretrained({name!r}, dtype={options.dtype!r}{at}).requires_grad_(False)",
         f"prompt = PeftModel.from_pretrained(model, {str(out)!r}).eval().get_prompt(1)",
         *(_told_labels(backbone, labels) if labels else _settings(backbone)),
-        'for text in ["your text"]:',
+        f"for text in [{json.dumps(made.filled_with('your text'), ensure_ascii=False)}]:{told}",
         f'    ids = tokenizer({read})["input_ids"]',
         f"    ids = torch.tensor([{cut}], dtype=torch.long)",
         "    words = model.get_input_embeddings()(ids)",

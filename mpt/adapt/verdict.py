@@ -15,7 +15,6 @@ from mpt.adapt.saving import ENSEMBLE
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.usage import command, plain_lines
 from mpt.backbone.model import FrozenBackbone
-from mpt.backbone.source import bundled_backbones
 
 
 def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:
@@ -33,7 +32,7 @@ def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: Fr
     if found.together is not None:
         terminal.print(Text(f"    {command(backbone, out / ENSEMBLE)}  # by the vote"), soft_wrap=True)
     terminal.print("\nor, without mpt, by transformers and PEFT:\n")
-    for line in plain_lines(backbone, out, found.labels):
+    for line in plain_lines(backbone, out, found.labels, examples.template):
         terminal.print(Text(f"    {line}"), soft_wrap=True)
 
 
@@ -72,8 +71,9 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
         )
     said += _against_chance(found, examples)
     one = f"; one example is {1 / len(examples.dev):.3f}" if metric in ("ACC", "EM") else ""
+    starts = f"{len(found.tries)} start" + ("s" if found.tries[1:] else "")
     said.append(
-        f"these dev figures are optimistic: the best of {many} evaluations ({len(found.tries)} starts) on the same "
+        f"these dev figures are optimistic: the best of {many} evaluations ({starts}) on the same "
         f"{len(examples.dev)} examples was chosen{one}"
     )
     if found.test is not None:
@@ -86,11 +86,6 @@ def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) ->
         said.append("for a figure that is not, give examples that were kept apart by --test")
     if found.inputs_cut:
         said.append(f"{found.inputs_cut} inputs were longer than --max-input-length and were cut")
-    if (share := foreign(backbone, [row.input for row in examples.train])) > 0.2:
-        said.append(
-            f"{share:.0%} of the words are unknown to mpt-tiny, which knows a made-up world and no English: expect "
-            "nothing of it here; with a real --backbone the command is the same"
-        )
     for try_ in found.tries:
         if try_.tuned.ended:
             said.append(f"from {try_.start}: {try_.tuned.ended}")
@@ -101,21 +96,15 @@ def _against_chance(found: AdaptResult, examples: Examples) -> list[str]:
     """A word on a score that nobody should be glad of."""
     best, outputs = found.chosen.tuned.dev_score, Counter(row.output for row in examples.dev)
     if best <= 0:
-        return ["no tuning answered anything right on dev: more --steps, another --rate or a larger backbone may"]
+        what = "answered anything right"
+        if examples.task.metric == "Pearson-Correlation":
+            what = "gave numbers that rise and fall with the right ones"
+        return [f"no tuning {what} on dev: more --steps, another --rate or a larger backbone may"]
     label, count = outputs.most_common(1)[0]
     share = count / len(examples.dev)
     if examples.task.labels and examples.task.metric == "ACC" and best <= share:
         return [f"that is no better than answering {label!r} always ({share:.3f} on dev)"]
     return []
-
-
-def foreign(backbone: FrozenBackbone, texts: list[str]) -> float:
-    """The share of words that the bundled backbone has to spell byte by byte; 0 for others."""
-    if backbone.name not in bundled_backbones():
-        return 0.0
-    words = [word for text in texts for word in text.split()]
-    spelt = [word for word in words if word.isalpha() and len(backbone.tokenizer.tokenize(word)) > 1]
-    return len(spelt) / max(1, len(words))
 
 
 def _table(found: AdaptResult, metric: str) -> Table:

@@ -13,7 +13,7 @@ from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
 if TYPE_CHECKING:
-    from mpt.library.library import Library
+    pass
 
 
 def run_adapt_command(arguments: list[str]) -> None:
@@ -129,6 +129,7 @@ def run_adapt_command(arguments: list[str]) -> None:
 
 def _adapt(options: argparse.Namespace) -> None:
     # All that can be wrong is looked at first, before torch is imported, which takes seconds.
+    from mpt.adapt.defaults import library_of
     from mpt.adapt.examples import ExampleFiles, read_examples
     from mpt.library.pooling import MEASURES
 
@@ -142,7 +143,7 @@ def _adapt(options: argparse.Namespace) -> None:
     if "by" in options and options.by not in MEASURES:
         raise UserError(f"there is no similarity {options.by!r}; --by is one of {', '.join(MEASURES)}")
     examples = read_examples(part(ExampleFiles, options))
-    library = _library(options)
+    library = library_of(options.library, options.backbone, options.prompt_length)
     if library is not None:
         library.check_excluded(options.exclude)
     elif asked := next((name for name in ("exclude", "top", "by") if getattr(options, name, None)), None):
@@ -179,15 +180,3 @@ def _no_library(options: argparse.Namespace) -> str:
     if options.library is None and (shipped := shipped_for(options.backbone)) is not None:
         return f"the prompts of the library {shipped} have another --prompt-length; leave that out"
     return "give --library too"
-
-
-def _library(options: argparse.Namespace) -> Library | None:
-    """The library that is named, or the one that ships for the backbone if its prompts can be starts."""
-    from mpt.library.library import Library, shipped_for
-
-    if options.library is not None:
-        return None if options.library == "none" else Library.open(options.library)
-    if (shipped := shipped_for(options.backbone)) is None:
-        return None
-    library = Library.open(shipped)
-    return library if options.prompt_length in (None, library.recipe.prompt_length) else None

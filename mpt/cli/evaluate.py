@@ -10,6 +10,7 @@ from mpt.cli.options import Parser
 from mpt.cli.predict import (
     add_answering,
     add_reading,
+    check_paths,
     check_votes,
     labelled_rows,
     named_prompts,
@@ -43,8 +44,7 @@ def run_evaluate_command(arguments: list[str]) -> None:
     add_reading(parser)
     add_answering(parser)
     options = parser.parse_args(arguments)
-    if len(options.paths) < 2:
-        raise UserError(f"mpt evaluate {options.paths[0]}: a prompt's folder and a file of examples are needed")
+    check_paths("evaluate", options)
     if options.metric is not None and options.metric not in METRICS:
         raise UserError(f"There is no metric {options.metric!r}; --metric is one of {', '.join(METRICS)}.")
     if options.out is not None and (options.out.suffix.lower() != ".json" or options.out.exists()):
@@ -113,6 +113,8 @@ def _show(terminal: Console, found: Evaluation) -> None:
         ]
         print_table(terminal, Table(["right label, answered as", *names], counts), "which is taken for which")
         terminal.print(f"{found.off_label} of {found.examples} answers are no label")
+    if found.not_numbers:
+        terminal.print(f"{found.not_numbers} of {found.examples} answers are no number")
     if found.calibration_error is not None:
         terminal.print(f"expected calibration error of the probabilities: {found.calibration_error:.3f}")
     terminal.print(

@@ -61,9 +61,16 @@ def run_predict_command(arguments: list[str]) -> None:
     add_reading(parser)
     add_answering(parser)
     options = parser.parse_args(arguments)
-    if len(options.paths) < 2:
-        raise UserError(f"mpt predict {options.paths[0]}: a prompt's folder and a file of texts are needed")
+    check_paths("predict", options)
     _predict(options)
+
+
+def check_paths(command: str, options: argparse.Namespace) -> None:
+    """Refuse a command line that names no prompt or no file."""
+    if len(options.paths) < 2:
+        taken = next((word for word in options.labels if Path(word).suffix and Path(word).is_file()), None)
+        why = f"; --labels took {taken}, so name the file before it" if taken else ""
+        raise UserError(f"mpt {command} {options.paths[0]}: a prompt's folder and a file are needed{why}")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -203,7 +210,8 @@ def labelled_rows(
                 f"--calibrate {path}: the task has no table for {split}, and a prompt is too sure of what it has "
                 "learned on; name labelled examples of others"
             )
-        return RowTable(path, list(own.told), rows)
+        told = f"its {len(rows)} {split} examples are read"
+        return RowTable(path, [*own.told, *([told] if split == "test" else [])], rows)
     column = options.input
     if set(column or usual or "") & set("{}"):  # as mpt predict reads such a file
         return labelled(open_texts(path, column, options.header, options.encoding, usual), options.output)
@@ -215,6 +223,7 @@ def labelled_rows(
 def _predict(options: argparse.Namespace) -> None:
     # All that can be wrong is looked at first, before torch is imported, which takes seconds.
     from mpt.data.tables.texts import open_texts
+    from mpt.util.yaml_file import is_yaml
 
     folders, name = named_prompts(options.paths)
     path, out = Path(name), options.out
@@ -225,6 +234,8 @@ def _predict(options: argparse.Namespace) -> None:
             raise UserError(f"--out {out} exists; name another file, or remove it")
     if options.output is not None and options.calibrate is None:
         raise UserError("--output is the labels' column of what --calibrate names, and it names nothing; leave it out")
+    if is_yaml(path):
+        raise UserError(f"{path} says what a task is; name a table of texts: the prompt knows how the task reads it")
     check_votes(folders, options)
     owners = None
     if options.prompt_column is None:
@@ -249,9 +260,9 @@ def _predict(options: argparse.Namespace) -> None:
     predictor = open_prompts(folders, options, terminal)
     if owners is None:
         check_together(predictor.prompts, options.ensemble)
-    labels = {prompt.labels for prompt in predictor.prompts}
+    labels = list(dict.fromkeys(label for prompt in predictor.prompts for label in prompt.labels))
     kind = _KINDS[out.suffix.lower()] if out else "csv" if table.kind == "text" else table.kind
-    columns = AnswerRows(table, kind, next(iter(labels)) if len(labels) == 1 else (), any(labels))
+    columns = AnswerRows(table, kind, labels, bool(labels))
     answer = answering(predictor, owners, options.ensemble)
     with CountProgress(terminal, "rows", rows, f" on {device_words(predictor.rows.device)}") as progress:
         if out is None:
@@ -308,7 +319,7 @@ def _tell(
     if before:
         terminal.print(f"{before:,} of them were done before it was stopped")
     if done.blank:
-        terminal.print(f"{done.blank:,} rows have no text, and no prediction")
+        terminal.print(f"{done.blank:,} row{'s have' if done.blank > 1 else ' has'} no text, and no prediction")
     if cut := predictor.backbone.encode.inputs_cut:
         terminal.print(f"{cut:,} texts were longer than --max-input-length and were cut")
     if out is not None:

@@ -45,6 +45,9 @@ def prompt_card(config: Mapping[str, Any], facts: Mapping[str, Any], where: str 
         f"Before each text stands {_code(facts['input_prefix'])}: mpt puts it there, with PEFT you do."
         if _plain(facts.get("input_prefix"))
         else "",
+        f"Each text was made as {_code(made)}: mpt makes it of the columns, with PEFT you do."
+        if set(made := _plain(facts.get("template"))) & set("{}")
+        else "",
         "PEFT pads a batch between prompt and text where it pads on the left: answer one text at a time.",
     ]
     title = f"# {where.rpartition('/')[2] or 'Soft prompt'}"

@@ -123,11 +123,11 @@ def pearson_correlation(predictions: Predictions, references: References) -> flo
     0.0
     """
     texts, golds = _first_of(predictions, references)
-    y = np.array([_number(gold) for gold in golds])
+    y = np.array([number_of(gold) for gold in golds])
     if np.isnan(y).any():
         bad = golds[int(np.isnan(y).argmax())]
         raise ValueError(f"Pearson-Correlation needs gold answers that are numbers, and {bad!r} is not one.")
-    x = np.array([_number(text) for text in texts])
+    x = np.array([number_of(text) for text in texts])
     known = ~np.isnan(x)
     # Constant sides are told by their values: a spread of 1e-17 left by rounding would give any coefficient.
     if not known.any() or x[known].min() == x[known].max() or y.min() == y.max():
@@ -299,7 +299,7 @@ def _bag_f1(text: str, gold: str) -> float:
     return 2 * common / (predicted.total() + true.total()) if common else 0.0
 
 
-def _number(text: str) -> float:
+def number_of(text: str) -> float:
     """The finite number that a text spells, else NaN."""
     try:
         value = float(text)
@@ -358,7 +358,7 @@ _COMPARED: Mapping[str, Callable[[str], object]] = {
     "ACC": str.lower,
     "EM": _normalise,
     "QA-F1": lambda text: Counter(_normalise(text).split()),
-    "Pearson-Correlation": _number,
+    "Pearson-Correlation": number_of,
     "Rouge-L": _sentences,
 }
 """What a metric looks at of a text; the others look at all of it."""

@@ -198,3 +198,11 @@ def test_an_own_task_says_what_is_what(tmp_path):
     path.write_text(text, encoding="utf-8")
     assert [row.output for row in read(path).dev] == ["good", "bad"]
     assert "text 3 ?" not in {row.input for row in [*read(path).train]}
+
+
+def test_an_input_of_several_columns_is_a_template(tmp_path):
+    rows = "".join(f"{n},part {n},body {n},{('good', 'bad')[n % 2]}\n" for n in range(40))
+    (tmp_path / "a.csv").write_text(f"id,subject,body,kind\n{rows}", encoding="utf-8")
+    found = read(tmp_path / "a.csv", input="{subject}: {body}")
+    assert found.template == "{subject}: {body}" and found.task.labels == ("bad", "good")
+    assert {row.input for row in [*found.train, *found.dev]} == {f"part {n}: body {n}" for n in range(40)}

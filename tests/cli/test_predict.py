@@ -74,7 +74,7 @@ def test_every_column_is_kept_and_labels_have_probabilities(folders, table, tmp_
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert new["prediction"] == max(shares, key=shares.get) and float(new["probability"]) == max(shares.values())
     told = capsys.readouterr().err
-    assert "13 rows" in told and "1 rows have no text" in told and f"written to {out}" in told
+    assert "13 rows" in told and "1 row has no text" in told and f"written to {out}" in told
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
@@ -88,6 +88,11 @@ def test_rows_that_name_their_prompt_are_answered_as_by_it_alone(folders, table,
                 assert one["prediction"] == alone["prediction"] and one["note"] == alone["note"]
                 assert one["probability"] == pytest.approx(float(alone["probability"]), abs=1e-5)
                 assert set(one["probabilities"]) == set(task_data(task).labels)
+    run(["predict", *folders[:2], str(table), "--prompt-column", "task", "--out", str(tmp_path / "mixed.csv")])
+    labels = {task: set(task_data(task).labels) for task in TASKS[:2]}
+    for row in read(tmp_path / "mixed.csv")[:-1]:  # the last has no text
+        weighed = {name for label in set.union(*labels.values()) if row[name := f"p_{label}"]}
+        assert weighed == {f"p_{label}" for label in labels[row["task"]]}
     told = refused(["predict", *folders[::2], table, "--prompt-column", "task"], capsys)
     assert f"{table}, line 4: task is '{TASKS[1]}', which is no prompt's name" in told
 
@@ -334,7 +339,7 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["predict", "FOLDER"], "a prompt's folder and a file of texts are needed"),
+        (["predict", "FOLDER"], "a prompt's folder and a file are needed"),
         (["predict", "missing", "FILE"], "prompt missing: no such folder"),
         (["predict", "FOLDER", "missing.csv"], "missing.csv: it cannot be read: No such file"),
         (["predict", "FOLDER", "FILE", "--out", "FILE"], "exists; name another file"),
@@ -356,12 +361,16 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
         (["predict", "FOLDER", "FILE", "--labels", "a", "a "], "--labels must name two labels or more that differ"),
         (["predict", "FOLDER", "FILE", "--labels", "a"], "--labels must name two labels or more that differ"),
         (["predict", "FOLDER", "FOLDER"], "the suffix says what a file is"),
+        (["predict", "", "FILE"], "a prompt's name is empty"),
+        (["evaluate", "", "FILE"], "a prompt's name is empty"),
+        (["predict", "FOLDER", "own.yaml"], "own.yaml says what a task is; name a table of texts"),
+        (["predict", "FOLDER", "--labels", "a", "FILE"], "--labels took FILE, so name the file before it"),
         (["predict", "FOLDER", "."], "the suffix says what a file is"),
         (
             ["evaluate", "FOLDER", "FILE", "--output", "task", "--metric", "Pearson-Correlation", "--labels", *TASKS],
             "are numbers, and",
         ),
-        (["evaluate", "FOLDER"], "a prompt's folder and a file of examples are needed"),
+        (["evaluate", "FOLDER"], "a prompt's folder and a file are needed"),
         (["evaluate", "FOLDER", "FILE", "--metric", "F2"], "There is no metric 'F2'"),
         (["evaluate", "FOLDER", "FILE", "--out", "x.txt"], "must end in .json"),
         (["evaluate", "FOLDER", "FILE", "--ensemble", "vote"], "--ensemble is for several prompts"),
@@ -374,7 +383,7 @@ def test_what_a_prompt_of_an_own_task_was_made_of_is_remembered(tmp_path, monkey
 def test_a_mistake_is_one_sentence(folders, table, tmp_path, monkeypatch, capsys, arguments, complaint):
     monkeypatch.chdir(tmp_path)
     words = {"FOLDER": folders[0], "OTHER": folders[1], "FILE": str(table)}
-    assert complaint in refused([words.get(word, word) for word in arguments], capsys)
+    assert complaint.replace("FILE", words["FILE"]) in refused([words.get(word, word) for word in arguments], capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 

@@ -50,6 +50,9 @@ def test_what_stands_before_every_text_is_told(tmp_path):
     told = (written(tmp_path / "p", {**HUB, "input_prefix": "[boolq] "}) / "README.md").read_text()
     assert "Before each text stands `[boolq] `" in told
     assert "Before each text" not in (written(tmp_path / "q", HUB) / "README.md").read_text()
+    told = (written(tmp_path / "r", {**HUB, "template": "{a}: {b}"}) / "README.md").read_text()
+    assert "Each text was made as `{a}: {b}`" in told
+    assert "Each text was made" not in (written(tmp_path / "s", {**HUB, "template": "a"}) / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from scipy.stats import binomtest
 
 from mpt.data.tables.rows import TaskRow
 from mpt.metrics import by_name as metrics
+from mpt.metrics.crossfit import number_of
 from mpt.metrics.generation import Tokenize
 from mpt.use.answers.calibration import calibration_error
 from mpt.use.answers.predictor import Answer
@@ -21,6 +23,7 @@ _LEVEL = 0.95
 _SHARES = ("ACC", "EM")
 _MEANS = ("QA-F1", "Rouge-L", metrics.SP_ROUGE)
 """Metrics that are means over the examples."""
+_NUMBERS = ("Pearson-Correlation",)
 OTHER = "(no label)"
 """What answers that are no label are counted under."""
 
@@ -60,6 +63,7 @@ class Evaluation:
             that are no label last.
         off_label: answers that are no label.
         calibration_error: of the answers' probabilities; None where there are none.
+        not_numbers: answers that are no number, where the metric compares numbers; None where it does not.
     """
 
     metric: str
@@ -70,6 +74,7 @@ class Evaluation:
     confusion: list[list[int]]
     off_label: int
     calibration_error: float | None
+    not_numbers: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For a file."""
@@ -80,6 +85,7 @@ class Evaluation:
             "examples": self.examples,
             "off_label": self.off_label,
             "calibration_error": self.calibration_error,
+            "not_numbers": self.not_numbers,
             "labels": {one.label: {k: _known(v) for k, v in vars(one).items() if k != "label"} for one in self.labels},
             "confusion": {"labels": [one.label for one in self.labels], "rows": self.confusion},
         }
@@ -114,7 +120,8 @@ def evaluate(
     reports, confusion = _by_label([row.output for row in rows], texts, known)
     off = sum(text not in labels for text in texts) if labels else 0
     interval = _interval(metric, texts, references, seed, pieces)
-    return Evaluation(metric, score, interval, len(rows), reports, confusion, off, error)
+    numberless = sum(math.isnan(number_of(text)) for text in texts) if metric in _NUMBERS else None
+    return Evaluation(metric, score, interval, len(rows), reports, confusion, off, error, numberless)
 
 
 def _by_label(gold: list[str], texts: list[str], labels: list[str]) -> tuple[list[LabelReport], list[list[int]]]:

@@ -20,6 +20,8 @@ def prompt_folder(named: Path | str) -> Path:
     Raises:
         UserError: there is no such library, or no such entry in it.
     """
+    if not str(named):  # Path("") is the current folder
+        raise UserError("a prompt's name is empty; give its folder, or LIBRARY:ENTRY")
     folder = Path(named).expanduser()
     where, _, name = str(named).rpartition(":")
     if where == "hub" and not folder.exists():
@@ -41,7 +43,7 @@ def prompt_folder(named: Path | str) -> Path:
 def prompts_in(named: str) -> list[str]:
     """A prompt by its name, or the prompts that a folder holds, in the order of their names and numbers."""
     folder = Path(named).expanduser()
-    if not folder.is_dir() or is_prompt(prompt_folder(folder)):
+    if not named or not folder.is_dir() or is_prompt(prompt_folder(folder)):
         return [named]
     found = [path for path in folder.iterdir() if is_prompt(path)]
     return [str(path) for path in sorted(found, key=lambda path: (len(path.name), path.name))] or [named]

@@ -48,6 +48,8 @@ def open_predictor(
     Raises:
         UserError: a folder holds no prompt; the prompts are of several backbones, or learned with unlike options.
     """
+    if isinstance(labels, str):
+        raise UserError(f"labels must be a list of texts, not the text {labels!r}")
     labels = [label.strip() for label in labels]
     if not _is_labels(labels):
         raise UserError(f"--labels must name two labels or more that differ, not {', '.join(map(repr, labels))}")

@@ -13,6 +13,7 @@ from mpt.backbone.encoding import IGNORED, Batch
 from mpt.backbone.grouped import GroupedRows
 from mpt.backbone.model import FrozenBackbone
 from mpt.use.answers.calibration import Calibration
+from mpt.util.errors import UserError
 
 _AT_ONCE = {"cpu": 256, "cuda": 2048}
 """Texts that are read before they are grouped by length."""
@@ -92,8 +93,15 @@ class Predictor:
         Args:
             texts: inputs as the prompts' tasks have them.
             prompts: number of each text's prompt; the first if not given.
+
+        Raises:
+            UserError: a number that no prompt has, or not one for each text.
         """
         owners = [0] * len(texts) if prompts is None else list(prompts)
+        if len(owners) != len(texts) or not set(owners) <= set(range(len(self.prompts))):
+            raise UserError(
+                f"prompts must have a number from 0 to {len(self.prompts) - 1} for each of the {len(texts)} texts"
+            )
         found: dict[int, Answer] = {}
         for rows in self._parts(owners):
             part, numbers = [texts[row] for row in rows], [owners[row] for row in rows]

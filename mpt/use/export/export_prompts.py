@@ -17,6 +17,7 @@ from mpt.backbone.model import FrozenBackbone
 from mpt.library.library import HUB, Library, shipped_libraries
 from mpt.library.recipe import FILE
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
+from mpt.use.answers.folders import prompt_folder, prompts_in
 from mpt.util.errors import UserError
 from mpt.util.files import write_json, write_text
 
@@ -68,6 +69,7 @@ class ExportedPrompt:
             "max_input_length": self.max_input_length,
             "max_target_length": self.max_target_length,
             "input_prefix": self.fact("input_prefix", ""),
+            "template": self.fact("template", ""),
         }
 
 
@@ -75,7 +77,8 @@ def read_prompts(words: Sequence[str]) -> list[ExportedPrompt]:
     """The prompts that a command names.
 
     Args:
-        words: each a prompt folder, ``NAME=FOLDER``, or a library: its folder, a shipped name or ``hub:owner/name``.
+        words: each a prompt as :func:`mpt.use.answers.folders.prompt_folder` takes it, the folder of several,
+            ``NAME=PROMPT``, or a library: its folder, a shipped name or ``hub:owner/name``.
 
     Raises:
         UserError: one is neither, two have one name or differ in their backbones, or a name cannot be a token's.
@@ -89,9 +92,12 @@ def read_prompts(words: Sequence[str]) -> list[ExportedPrompt]:
             found += [ExportedPrompt(one.name, str(one.folder), load_prompt(one.folder)) for one in entries]
             continue
         name, given, folder = word.partition("=")
-        if not given or Path(word).expanduser().exists():
-            name, folder = Path(word).expanduser().resolve().name, word
-        found.append(ExportedPrompt(name, folder, load_prompt(folder)))
+        if given and not Path(word).expanduser().exists():
+            found.append(ExportedPrompt(name, folder, load_prompt(prompt_folder(folder))))
+            continue
+        for named in prompts_in(word):
+            name = Path(named.rpartition(":")[2]).expanduser().resolve().name
+            found.append(ExportedPrompt(name, named, load_prompt(prompt_folder(named))))
     for place, one in enumerate(found):
         if not re.fullmatch(r"[\w.+-]+", one.name):
             raise UserError(
@@ -199,6 +205,11 @@ def differences(prompts: Sequence[ExportedPrompt]) -> list[str]:
         found.append(
             f"By {_some(named)} an input is read behind a text that always stood before it, input_prefix in "
             "prompts.json: client.py puts it there, the engine does not."
+        )
+    if made := [one.name for one in prompts if set(one.described()["template"]) & set("{}")]:
+        found.append(
+            f"By {_some(made)} an input is a text that several columns, or more words around one, make, as template in "
+            "prompts.json says: give client.py that whole text."
         )
     cut = sorted({one.max_input_length for one in prompts})
     found.append(

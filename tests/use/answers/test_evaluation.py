@@ -41,6 +41,13 @@ def test_a_share_has_wilsons_interval():
     assert found.score == 1 and found.interval == pytest.approx((10 / (10 + z**2), 1.0))
 
 
+def test_answers_that_are_no_number_are_counted():
+    rows = [TaskRow(at, Example("x", (str(at),))) for at in range(4)]
+    found = evaluate(rows, [Answer(text) for text in ("1", "bun", "nan", "2.5")], "Pearson-Correlation", ())
+    assert found.not_numbers == found.as_json()["not_numbers"] == 2
+    assert evaluate(rows, [Answer("1")] * 4, "EM", ()).not_numbers is None
+
+
 def test_probabilities_are_judged():
     answers = [Answer("a", 0.9, {}), Answer("b", 0.7, {})]
     assert evaluate(rows(["a", "a"]), answers, "ACC", LABELS).calibration_error == pytest.approx((0.1 + 0.7) / 2)

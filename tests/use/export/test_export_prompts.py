@@ -89,3 +89,14 @@ def test_what_differs_is_told(tmp_path):
     chosen, named, cut = differences(read_prompts([str(tmp_path / "a"), str(tmp_path / "b")]))
     assert chosen.startswith("By a mpt chooses the likeliest of the labels") and "9 or 512 tokens" in cut
     assert named.startswith("By b an input is read behind a text")
+
+
+def test_a_prompt_is_named_as_predict_names_it_and_its_template_is_told(tmp_path):
+    """By its run's folder, as a library's entry, with others in a folder."""
+    for place in ("run/prompt", "several/1", "several/2"):
+        save_prompt(tmp_path / place, torch.ones(3, 4), "m", False, {"template": "{a}: {b}"})
+    (tmp_path / "run" / "latest").symlink_to(tmp_path)
+    found = read_prompts([str(tmp_path / "run"), str(tmp_path / "several")])
+    assert [one.name for one in found] == ["run", "1", "2"] and found[0].described()["template"] == "{a}: {b}"
+    assert any(said.startswith("By run, 1, 2 an input is a text that several columns") for said in differences(found))
+    assert [one.name for one in read_prompts(["synthetic:syn-age-post-13"])] == ["syn-age-post-13"]
