@@ -1,7 +1,8 @@
 """YAML read strictly: no key twice, no dates, no tags, so that what a file seems to say is what it says.
 
-YAML's usual readers let the last of two equal keys win, make a date of ``2020-01-01`` and an error in Python's words of
-``2020-02-31``, and fall over thousands of open brackets. Here the text's events are put together one by one.
+YAML's usual readers let the last of two equal keys win, make a date of ``2020-01-01``, 11 of ``013`` and an error in
+Python's words of ``2020-02-31``, and fall over thousands of open brackets. Here the text's events are put together one
+by one.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 
 _POWER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
 """A number to every reader but YAML 1.1's, which wants the point and the sign of ``1.0e-5``."""
+
+_ZERO = re.compile(r"[-+]?0[0-9_]+")
+"""A number to the base of 8 in YAML 1.1, as ``1:30`` is one to the base of 60; hardly anybody means them."""
 
 Lines = Mapping[tuple[Any, ...], int]
 """The line of each key, by the keys and numbers of list items that lead to it."""
@@ -202,10 +206,14 @@ class _Reader:
                 try:
                     if len(text) > _LONGEST_NUMBER:
                         raise ValueError
-                    return _KINDS[tag](yaml.ScalarNode(tag, text))
+                    value = _KINDS[tag](yaml.ScalarNode(tag, text))
                 except ValueError:
                     told = f"{text[:30]!r} is no number; put it in quotes if it is a text"
                     raise _Mistake(event, _at(place) + told) from None
+                if isinstance(value, (int, float)) and (":" in text or (_ZERO.fullmatch(text) and value != int(text))):
+                    told = f"{text!r} would be {value:g}; write that number, or put a text in quotes"
+                    raise _Mistake(event, _at(place) + told)
+                return value
         return float(text) if self._powers and _POWER.fullmatch(text) else text
 
 
