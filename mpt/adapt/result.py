@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -21,12 +22,14 @@ class TriedStart:
         task: that a library's entry was learned on; empty for the others.
         similarity: of the entry's key to the task's.
         tuned: what became of it.
+        made: see :class:`mpt.adapt.starts.Start`.
     """
 
     start: str
     task: str
     similarity: float | None
     tuned: Tuned
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def first(self) -> float:

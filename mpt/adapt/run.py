@@ -255,7 +255,7 @@ class _Adaptation:
                 autocast=self.autocast,
             )
         return [
-            TriedStart(start.name, start.task, start.similarity, result)
+            TriedStart(start.name, start.task, start.similarity, result, start.made)
             for start, result in zip(starts, tuned, strict=True)
         ]
 

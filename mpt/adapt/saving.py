@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpt.adapt.examples import Examples
-from mpt.adapt.result import AdaptResult
+from mpt.adapt.result import AdaptResult, TriedStart
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.card import prompt_card
 from mpt.library.recipe import KeyRecipe
@@ -20,7 +20,7 @@ from mpt.util.files import new_folder, write_json
 ENSEMBLE = "ensemble"
 """The folder in a prompt's, of the prompts that answer together."""
 
-_OF_THE_CHOSEN = ("tried", "test_score", "test_score_from_sampled_vocabulary")
+_OF_THE_CHOSEN = ("tried", "init", "init_options", "test_score", "test_score_from_sampled_vocabulary")
 
 
 def save(
@@ -53,6 +53,7 @@ def save(
         "step": chosen.tuned.best_step,
         "dev_score": chosen.tuned.dev_score,
         "start": chosen.start,
+        **_init(chosen),
         "similarity": chosen.similarity,
         "examples": {"train": len(examples.train), "dev": len(examples.dev), "test": len(examples.test)},
         **backbone.options.remembered,
@@ -83,9 +84,14 @@ def save(
         for number, one in enumerate(found.together.members if found.together else (), start=1):
             assert one.tuned.value is not None
             own = {name: value for name, value in facts.items() if name not in _OF_THE_CHOSEN}
-            own |= {"start": one.start, "similarity": one.similarity, "step": one.tuned.best_step}
+            own |= {"start": one.start, **_init(one), "similarity": one.similarity, "step": one.tuned.best_step}
             own["dev_score"] = one.tuned.dev_score
             save_prompt(fresh / ENSEMBLE / str(number), one.tuned.value, backbone.name, backbone.decoder_only, own)
         for split, rows in found.outputs.items():
             write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
         write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
+
+
+def _init(tried: TriedStart) -> dict[str, Any]:
+    """How the start was made, as a run of ``mpt fit`` says it; nothing of a prompt that was learned."""
+    return {"init": tried.made["model.init"], "init_options": dict(tried.made)} if tried.made else {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from mpt.adapt.tuning import plain_start
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.search import SearchHit
 from mpt.prompt.files import check_fits, load_prompt
-from mpt.prompt.initialisers import ClassLabels, FromText, InitContext
+from mpt.prompt.initialisers import ClassLabels, FromText, InitContext, Initialiser, SampledVocabulary
 from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
 
@@ -34,12 +35,14 @@ class Start:
         prompt: ``[P, H]``.
         task: that the entry was learned on; empty for the others.
         similarity: of the entry's key to the task's.
+        made: options of a run that starts so; none of a prompt that was learned.
     """
 
     name: str
     prompt: Tensor
     task: str = ""
     similarity: float | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, hit: SearchHit, value: Tensor) -> Start:
@@ -57,14 +60,21 @@ def own_starts(
     Raises:
         UserError: the instruction has no words.
     """
-    starts = [Start(SAMPLED, plain_start(backbone, length, seed))]
+    if instruction is not None and not instruction.strip():
+        raise UserError("--instruction is empty; write what is to be done, or leave it out")
+    starts = [_made(SAMPLED, backbone, length, seed, SampledVocabulary())]
     if labels:
-        starts.append(Start(LABELS, plain_start(backbone, length, seed, ClassLabels(list(labels)))))
+        words = list(labels)
+        starts.append(_made(LABELS, backbone, length, seed, ClassLabels(words), labels=words))
     if instruction is not None:
-        if not instruction.strip():
-            raise UserError("--instruction is empty; write what is to be done, or leave it out")
-        starts.append(Start(INSTRUCTION, plain_start(backbone, length, seed, FromText(instruction))))
+        starts.append(_made(INSTRUCTION, backbone, length, seed, FromText(instruction), text=instruction))
     return starts
+
+
+def _made(name: str, backbone: FrozenBackbone, length: int, seed: int, init: Initialiser, **given: Any) -> Start:
+    said = {"seed_everything": seed, "model.init": type(init).__name__}
+    said |= {f"model.init.{option}": value for option, value in given.items()}
+    return Start(name, plain_start(backbone, length, seed, init), made=said)
 
 
 def given_start(backbone: FrozenBackbone, length: int, name: str) -> Start:
@@ -89,7 +99,7 @@ def given_start(backbone: FrozenBackbone, length: int, name: str) -> Start:
 def more_starts(backbone: FrozenBackbone, length: int, seed: int, number: int) -> list[Start]:
     """Further samples of the vocabulary, by other seeds."""
     seeds = [seed + _APART * (place + 1) for place in range(number)]
-    return [Start(f"{SAMPLED}, seed {own}", plain_start(backbone, length, own)) for own in seeds]
+    return [_made(f"{SAMPLED}, seed {own}", backbone, length, own, SampledVocabulary()) for own in seeds]
 
 
 def cut(backbone: FrozenBackbone, length: int, instruction: str) -> int:

@@ -1,4 +1,4 @@
-"""The start of a run's prompt, made again from what the run's folder says of it."""
+"""The start of a prompt, made again from what its folder, or its run's, says of it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ _KINDS = {
 def start_of(folder: Path, stored: StoredPrompt, vocabulary: Vocabulary, labels: Sequence[str]) -> Tensor | None:
     """What a prompt was before it was learned, ``[P, H]``; None if its folder does not tell.
 
-    It tells in a run's folder, by the config beside the prompt, where the start is one of
-    :mod:`mpt.prompt.initialisers`.
+    It tells in a run's folder, by the config beside the prompt, and in one of ``mpt adapt``, by ``init_options``
+    in ``mpt.json``, where the start is one of :mod:`mpt.prompt.initialisers`.
 
     Args:
         labels: the task's, as the run had them.
     """
-    path = folder.resolve().parent / CONFIG
-    if not path.is_file():
+    path, init = folder.resolve().parent / CONFIG, stored.facts.get("init_options")
+    said: Mapping[str, Any]
+    if isinstance(init, dict):
+        said = {**init, _LENGTH: len(stored.weight)}
+    elif path.is_file():
+        said = said_in(read_text(path, "run's config"))
+    else:
         return None
-    said = said_in(read_text(path, "run's config"))
     task = stored.facts.get("task")
     seed = said.get("seed_everything")
     if said.get(_LENGTH) != len(stored.weight) or type(seed) is not int:
@@ -47,7 +51,7 @@ def start_of(folder: Path, stored: StoredPrompt, vocabulary: Vocabulary, labels:
     try:
         made = _made(said, _INIT)
         return None if made is None else made(len(stored.weight), context)
-    except (UserError, TypeError):  # such as a prompt that is no longer there
+    except (UserError, TypeError, ValueError, AttributeError):  # a prompt that is no longer there, a stranger's facts
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, T5ForCondi
 import mpt.backbone.vocabulary as read
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.vocabulary import Vocabulary
+from mpt.cli.main import run
 from mpt.prompt.files import load_prompt, save_prompt
 from mpt.use.words.words import Words, are_forms, most_forms
 from mpt.use.words.words_of_prompts import CHANCE, LEARNED, START, PromptReader
@@ -127,6 +129,24 @@ def test_the_start_is_the_one_that_the_run_had(init, mpt, tmp_path):
     assert read.labels == ("maybe", "never") and read.moved is not None and read.moved.abs().max() == 0
     (tmp_path / "run/config.yaml").unlink()
     assert PromptReader().read(tmp_path / "run/prompt", labels=["yes", "no"]).moved is None
+
+
+@pytest.mark.long
+def test_the_start_is_the_one_that_adapt_tuned_from(tmp_path, capsys):
+    """Step 0 of a tuning whose one evaluation comes before any step that could be better."""
+    rows = "".join(f"post {n} of a cat,{('yes', 'no')[n % 2]}\n" for n in range(12))
+    (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
+    options = ["--steps", "1", "--every", "1", "--prompt-length", "5", "--rate", "1e-6", "--ensemble", "3"]
+    words = ["--instruction", "is it : yes or no ?", "--out", str(tmp_path / "prompt"), *options]
+    run(["adapt", str(tmp_path / "rows.csv"), *words])
+    found = [PromptReader().read(tmp_path / "prompt/ensemble" / name) for name in "123"]
+    assert {one.init for one in found} == {"SampledVocabulary", "ClassLabels", "FromText"}
+    for one in found:
+        assert one.moved is not None and one.moved.abs().max() < 1e-3
+    facts = json.loads((tmp_path / "prompt/ensemble/1/mpt.json").read_text())
+    facts["init_options"] = {"seed_everything": 13, "model.init": "FromText", "model.init.text": [1]}
+    (tmp_path / "prompt/ensemble/1/mpt.json").write_text(json.dumps(facts))
+    assert PromptReader().read(tmp_path / "prompt/ensemble/1").moved is None  # a stranger's
 
 
 def stored(folder: Path, weight: torch.Tensor, **facts: object) -> Path:
