@@ -15,7 +15,9 @@ class Mixture(Reparameterisation):
 
     The weights are the softmax of k + 1 numbers that start from 0. ATTEMPT (its section 3.2) has them from an attention
     on each input, here they are one task's; and it adds N whole beside the mixture, where here N has its share in it
-    alone. Learned are N ``[P, H]`` and one row for the numbers, whose rest is unused.
+    alone. Learned are N ``[P, H]`` and below it a row ``[H]`` for each number, which is the row's mean: an optimiser
+    that measures steps by rows and columns, as Adafactor does, then moves a number by its rate as it does any entry
+    of N, and N's columns alike. Plain gradient descent moves it by 1 / H of that.
 
     Args:
         most_common: how many tokens N's rows are drawn from.
@@ -33,21 +35,21 @@ class Mixture(Reparameterisation):
                 "reparameterisation Mixture mixes several prompts: give --model.init Retrieved with use each"
             )
         count, length, width = prompt.shape
-        if count >= width:
-            raise UserError(f"reparameterisation Mixture: {count} prompts are too many for a model of width {width}")
         self._prompts = prompt.float().cpu()
-        return torch.cat([self._new(length, vocabulary), torch.zeros(1, width)])
+        return torch.cat([self._new(length, vocabulary), torch.zeros(1 + count, width)])
 
     @property
     def fixed(self) -> Tensor:
         return self._prompts
 
-    def weights(self, learned: Tensor) -> Tensor:
-        """Of the new prompt and of each of the others, ``[1 + k]``; they sum to 1."""
-        return learned[..., -1, : 1 + len(self._prompts)].softmax(-1)
-
     def __call__(self, learned: Tensor) -> Tensor:
         self._prompts = self._prompts.to(learned.device)
-        first, rest = self.weights(learned).split([1, len(self._prompts)], dim=-1)
-        mixed: Tensor = first[..., None] * learned[..., :-1, :] + torch.einsum("...k,kph->...ph", rest, self._prompts)
+        new, weights = self._parts(learned)
+        first, rest = weights.split([1, len(self._prompts)], dim=-1)
+        mixed: Tensor = first[..., None] * new + torch.einsum("...k,kph->...ph", rest, self._prompts)
         return mixed
+
+    def _parts(self, learned: Tensor) -> tuple[Tensor, Tensor]:
+        """The new prompt, and the weights ``[1 + k]`` of it and of each of the others, which sum to 1."""
+        count = 1 + len(self._prompts)
+        return learned[..., :-count, :], learned[..., -count:, :].mean(-1).softmax(-1)
