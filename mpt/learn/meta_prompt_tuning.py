@@ -26,7 +26,6 @@ from mpt.learn.shared_gradient import stop_together
 from mpt.prompt.files import load_prompt
 from mpt.prompt.initialisers import Initialiser, SampledVocabulary
 from mpt.prompt.reparameterisation import Reparameterisation
-from mpt.prompt.residual import Residual
 from mpt.util.errors import KEPT, UserError
 from mpt.util.random_state import seed_generators
 
@@ -117,8 +116,8 @@ class MetaPromptTuning(PromptLearner):
     def build_on(self, backbone: FrozenBackbone, labels: tuple[str, ...]) -> None:
         super().build_on(backbone, labels)
         self.algorithm.check_backbone(backbone)
-        if isinstance(self.reparameterisation, Residual):
-            self.algorithm.warn_of_kinks("the reparameterisation Residual")
+        if self.reparameterisation is not None and self.reparameterisation.has_kinks:
+            self.algorithm.warn_of_kinks(f"the reparameterisation {type(self.reparameterisation).__name__}")
         if self.learn_inner_lr:
             rows = self.prompt.length if self.learn_inner_lr == "token" else 1
             self.log_inner_lr = nn.Parameter(torch.full((rows,), self.algorithm.inner_lr).log())

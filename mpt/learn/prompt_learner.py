@@ -73,9 +73,10 @@ class PromptLearner(Learner):
         vocabulary = InitContext.of(backbone, self.seed, labels, self.tasks, self.demonstrations)
         start = self.init(self.learned_rows, vocabulary)
         if start.dim() != 2 and not (self.reparameterisation and self.reparameterisation.takes_several):
+            takers = [kind.__name__ for kind in Reparameterisation.__subclasses__() if kind.takes_several]
             raise UserError(
-                f"init {type(self.init).__name__} gives {len(start)} prompts: --model.reparameterisation "
-                "Mixture learns a mixture of them"
+                f"init {type(self.init).__name__} gives {len(start)} prompts: give a --model.reparameterisation that "
+                f"takes several ({', '.join(takers)})"
             )
         if self.reparameterisation is not None:
             start = self.reparameterisation.start(start, vocabulary)

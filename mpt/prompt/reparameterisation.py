@@ -17,9 +17,11 @@ class Reparameterisation(ABC):
 
     Attributes:
         takes_several: whether it starts from several prompts, ``[k, P, H]``.
+        has_kinks: whether its slope jumps somewhere, as that of a ReLU does.
     """
 
     takes_several = False
+    has_kinks = False
 
     @property
     def fixed(self) -> Tensor | None:

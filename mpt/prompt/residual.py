@@ -23,6 +23,8 @@ class Residual(Reparameterisation):
         norm: whether its output is normalised (LN).
     """
 
+    has_kinks = True
+
     def __init__(self, bottleneck: int = 64, norm: bool = True) -> None:
         if bottleneck < 1:
             raise UserError(f"reparameterisation Residual: bottleneck must be at least 1, not {bottleneck}")
