@@ -101,6 +101,8 @@ class PromptLearner(Learner):
 
     def save_learned(self, folder: Path, facts: dict[str, Any]) -> None:
         known = {"fingerprint": self.backbone.fingerprint, "init": type(self.init).__name__, "seed": self.seed}
+        if self.reparameterisation is not None:
+            known |= self.reparameterisation.facts(self.prompt().detach())
         facts = known | self.backbone.options.remembered | backbone_facts(self.backbone.config) | facts
         save_prompt(folder, self.whole, self.backbone_name, self.backbone.decoder_only, facts, prompt_card)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,9 @@ class Mixture(Reparameterisation):
     @property
     def fixed(self) -> Tensor:
         return self._prompts
+
+    def facts(self, learned: Tensor) -> dict[str, Any]:
+        return {"mixture_weights": self._parts(learned)[1].tolist()}
 
     def __call__(self, learned: Tensor) -> Tensor:
         self._prompts = self._prompts.to(learned.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor
 
@@ -27,6 +28,10 @@ class Reparameterisation(ABC):
     def fixed(self) -> Tensor | None:
         """What it holds beside what is learned, if anything: a run that goes on must have the same."""
         return None
+
+    def facts(self, learned: Tensor) -> dict[str, Any]:
+        """What the prompt's ``mpt.json`` says of what was learned ``[R, C]``, which is not stored itself."""
+        return {}
 
     @abstractmethod
     def start(self, prompt: Tensor, vocabulary: InitContext) -> Tensor:

@@ -9,10 +9,13 @@ from support.meta_toy import fit as meta_fit
 from support.small_models import t5
 from support.toy import Mpt, json_lines, small_fit, write_toy
 
+from mpt.learn import PromptTuning
 from mpt.learn.meta import MAML, FoMAML, Reptile
 from mpt.prompt.files import load_prompt
+from mpt.prompt.mixture import Mixture
 from mpt.prompt.residual import Residual
 from mpt.prompt.superposition import Superposition
+from mpt.util.errors import UserError
 
 pytestmark = pytest.mark.long
 
@@ -97,6 +100,24 @@ def test_a_kink_in_what_is_learned_is_told(still, caplog):
         caplog.clear()
         learner(still, algorithm, reparameterisation=Residual(3)).prepare()
         assert ("the reparameterisation Residual has ReLU layers" in caplog.text) == told
+
+
+def test_the_folder_of_a_mixture_tells_its_weights_and_several_prompts_need_one(load_backbone, tmp_path):
+    backbone = load_backbone("t5")
+
+    def several(length, vocabulary):
+        return torch.stack([vocabulary.embeddings[:length], vocabulary.embeddings[9 : 9 + length]])
+
+    module = PromptTuning(prompt_length=4, init=several, reparameterisation=Mixture())
+    module.build_on(backbone, ())
+    with torch.no_grad():
+        module.prompt.weight[-3:] = torch.tensor([0.2, 0.3, 0.5]).log()[:, None]
+    module.save_learned(tmp_path / "prompt", {})
+    assert load_prompt(tmp_path / "prompt").facts["mixture_weights"] == pytest.approx([0.2, 0.3, 0.5])
+    for other in (None, Residual(3)):
+        module = PromptTuning(prompt_length=4, init=several, reparameterisation=other)
+        with pytest.raises(UserError, match=r"init function gives 2 prompts: .*Mixture"):
+            module.build_on(backbone, ())
 
 
 def test_side_by_side_runs_are_not_made_of_them(model_folder, tmp_path):

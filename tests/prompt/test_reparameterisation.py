@@ -121,6 +121,7 @@ def test_a_mixture_of_prompts_that_stay_and_a_new_one():
     shares = [math.exp(sum(row) / WIDTH) for row in learned[-3:].tolist()]
     by_hand = (shares[0] * new + shares[1] * prompts[0] + shares[2] * prompts[1]) / sum(shares)
     torch.testing.assert_close(kind(learned), by_hand)
+    assert kind.facts(learned)["mixture_weights"] == pytest.approx([share / sum(shares) for share in shares])
     torch.testing.assert_close(
         kind(torch.stack([learned, learned + 1])), torch.stack([kind(learned), kind(learned + 1)])
     )
