@@ -184,7 +184,7 @@ def _combine(rest: list[str]) -> None:
     library = _open(options.where)
     from mpt.library.task_vectors import combine
 
-    backbone = _backbone(library, options.backbone or library.recipe.backbone)
+    backbone = _backbone(options.backbone or library.recipe.backbone, library.recipe.chat_template)
     own = library.recipe.seed if options.seed is None else options.seed
     print(combine(library, terms, backbone, own, options.folder))
 
@@ -212,19 +212,21 @@ def _recycle(rest: list[str]) -> None:
     library = _open(options.where)
     from mpt.library.recycle import recycle
 
-    source = _backbone(library, options.backbone or library.recipe.backbone)
-    made = recycle(library, source, _backbone(library, options.to), options.to, options.folder)
-    print(f"{options.folder}: {len(made.entries())} prompts for {options.to}")
+    source = _backbone(options.backbone or library.recipe.backbone, library.recipe.chat_template)
+    target = _backbone(options.to, chats=False)  # which it may not have
+    made = recycle(library, source, target, options.to, options.folder)
+    lost = library.recipe.chat_template and not made.recipe.chat_template
+    without = f", which has no chat as {library.recipe.backbone} has" if lost else ""
+    print(f"{options.folder}: {len(made.entries())} prompts for {options.to}{without}")
 
 
-def _backbone(library: Library, name: str) -> FrozenBackbone:
-    """A model, read as the library's prompts were learned."""
+def _backbone(name: str, chats: bool) -> FrozenBackbone:
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    return FrozenBackbone(name, BackboneOptions(chat_template=library.recipe.chat_template))
+    return FrozenBackbone(name, BackboneOptions(chat_template=chats))
 
 
 def _push(rest: list[str]) -> None:

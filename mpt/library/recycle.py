@@ -4,6 +4,9 @@ What maps the source model's token embeddings to the target model's, over the to
 well ("v2v-lin" there): ``P W`` with W ``[H, H']`` the least-squares solution of ``E W = E'``. Their "lin-comb", the
 smallest weights that make the prompt of the source's embeddings, put on the target's, is the same prompt: both are
 ``P E⁺ E'``.
+
+The paper has no keys. Here a key is what its task added to the start of all keys, mapped, on the start that the recipe
+has on the other model: ``S' + (K - S) W``, for a new task's key begins at S' there, and S W is another prompt.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from torch import Tensor
 
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.library import Library
+from mpt.library.task_vectors import recipe_start
 from mpt.prompt.files import backbone_facts
+from mpt.prompt.initialisers import InitContext
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 
@@ -43,6 +48,8 @@ def embedding_map(source: Tensor, target: Tensor) -> Tensor:
 
 def recycle(library: Library, source: FrozenBackbone, target: FrozenBackbone, name: str, folder: Path) -> Library:
     """A new library: every key and value of one, mapped to another model.
+
+    Its recipe has a chat where the other model has one and the library's recipe does.
 
     Args:
         source: the model that its prompts were learned on.
@@ -70,13 +77,16 @@ def recycle(library: Library, source: FrozenBackbone, target: FrozenBackbone, na
         )
     rows = torch.tensor(pairs)
     mapped = embedding_map(source.embeddings[rows[:, 0]].cpu(), target.embeddings[rows[:, 1]].cpu())
-    keys, values = keys @ mapped, values @ mapped
+    begin, there = (recipe_start(library.recipe, InitContext.of(one, library.recipe.seed)) for one in (source, target))
+    keys, values = there + (keys - begin) @ mapped, values @ mapped
     if not (keys.isfinite().all() and values.isfinite().all()):
         raise UserError(f"library {library.folder}: mapped to {target.name}, some of its prompts are no finite numbers")
-    made = Library.create(folder, replace(library.recipe, backbone=name))
+    chats = library.recipe.chat_template and target.decoder_only and bool(target.tokenizer.chat_template)
+    made = Library.create(folder, replace(library.recipe, backbone=name, chat_template=chats))
     for entry, key, value in zip(entries, keys, values, strict=True):
         facts: dict[str, Any] = {name: value for name, value in entry.facts.items() if name in _KEPT}
         facts |= {"method": "recycled", "recycled_from": entry.backbone, "fingerprint": target.fingerprint}
         facts |= target.options.remembered | backbone_facts(target.config)
+        facts |= {"chat_template": True} if chats else {}
         made.add(entry.name, key, value, facts, decoder_only=target.decoder_only)
     return made

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.small_models import t5
+from support.chats import chat_model
+from support.small_models import VOCABULARY, llama, t5
 from support.toy import Mpt
 
+from mpt.adapt.tuning import TuningJob, early_prompts, plain_start
 from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.few_shot import FewShotData
+from mpt.learn import PromptTuning
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 from mpt.library.recycle import embedding_map, recycle, shared_tokens
@@ -61,6 +65,14 @@ def library(tmp_path: Path, models) -> Library:
     return made
 
 
+def beginning(model: Path) -> torch.Tensor:
+    """Of every key of the library, on a model: what a run of prompt tuning with the recipe's seed starts from."""
+    learner = PromptTuning(str(model), prompt_length=3)
+    learner.seed = 13
+    learner.prepare()
+    return learner.prompt.weight.detach()
+
+
 @pytest.mark.long
 def test_keys_and_values_are_mapped_and_scores_are_not_kept(library, models, tmp_path, capsys):
     _, other, turn = models
@@ -70,11 +82,54 @@ def test_keys_and_values_are_mapped_and_scores_are_not_kept(library, models, tmp
     assert made.recipe.backbone == str(other)
     for before, after in zip(library.entries(), made.entries(), strict=True):
         torch.testing.assert_close(made.value(after), library.value(before) @ turn, rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(made.key(after), library.key(before) @ turn, rtol=1e-3, atol=1e-3)
+        added = library.key(before) - beginning(models[0])
+        torch.testing.assert_close(made.key(after), beginning(other) + added @ turn, rtol=1e-3, atol=1e-3)
         assert (after.name, after.task, after.seed) == (before.name, before.task, before.seed)
         assert after.dev_score is None and after.fingerprint == target.fingerprint
         assert after.facts["method"] == "recycled" and after.facts["labels"] == ["a"]
     assert load_prompt(made.entries()[0].folder).backbone == str(other)
+
+
+@pytest.mark.long
+def test_to_the_same_model_all_stays(library, models, tmp_path):
+    one = FrozenBackbone(str(models[0]))
+    made = recycle(library, one, one, str(models[0]), tmp_path / "new")
+    for before, after in zip(library.entries(), made.entries(), strict=True):
+        torch.testing.assert_close(made.value(after), library.value(before), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(made.key(after), library.key(before), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.long
+def test_a_chat_goes_along_where_the_other_model_has_one(tmp_path, capsys):
+    chat = chat_model(tmp_path / "chat", "chatml")
+    llama(tmp_path / "plain", vocab_size=VOCABULARY + 3)
+    one = FrozenBackbone(str(chat))
+    library = Library.create(tmp_path / "library", KeyRecipe(str(chat), 3, 20, 0.3, 8, 13, chat_template=True))
+    rows = random(3, one.hidden_size, seed=1)
+    library.add("e", rows, rows, {"fingerprint": one.fingerprint, "task": "t"}, decoder_only=True)
+    for name, there in (("chat", True), ("plain", False)):
+        ended = Mpt(capsys)("library", "recycle", library.folder, tmp_path / f"to-{name}", "--to", tmp_path / name)
+        assert ended.code == 0 and ("which has no chat" in ended.out) != there, ended.err
+        made = Library.open(tmp_path / f"to-{name}")
+        assert made.recipe.chat_template == there and made.entries()[0].facts.get("chat_template", False) == there
+
+
+@pytest.mark.long
+def test_what_is_found_in_a_recycled_library_depends_on_the_target(tmp_path):
+    """The embedded library on the other embedded model: two tasks find none in common, and age finds age."""
+    library, target = Library.open("synthetic"), FrozenBackbone("mpt-tiny-pair")
+    made = recycle(library, FrozenBackbone("mpt-tiny"), target, "mpt-tiny-pair", tmp_path / "new")
+    recipe, tasks = made.recipe, ("syn-age-blog", "syn-action-diary")
+    start = plain_start(target, recipe.prompt_length, recipe.seed)
+    jobs = [
+        TuningJob(task, FewShotData(task, "synthetic", batch_size=recipe.batch_size), start, recipe.learning_rate)
+        for task in tasks
+    ]
+    keys = early_prompts(target, jobs, recipe.key_steps)
+    age, action = (
+        [hit.entry.task for hit in made.search(key, 3, "centred", fingerprint=target.fingerprint)] for key in keys
+    )
+    assert age[0].startswith("syn-age") and not {*age} & {*action}
 
 
 @pytest.mark.long
