@@ -35,12 +35,14 @@ class Analysis:
     Attributes:
         transfers: with the similarities that everything but the correlation table goes by.
         correlations: by measure.
+        ranking: which measure tells transfer best, in a sentence.
         clusters: none where the keys cannot be read.
         notes: what whoever reads it should know, such as why something is left out.
     """
 
     transfers: Transfers
     correlations: dict[str, list[Correlation]]
+    ranking: str
     cuts: list[SearchSpaceCut]
     clusters: Clusters | None
     notes: list[str] = field(default_factory=list)
@@ -110,6 +112,7 @@ def analyse(
     return Analysis(
         chosen,
         {name: correlations(found) for name, found in own.items()},
+        ranking(list(own.values())),
         cuts,
         cluster(keys.all, keys.tasks, chosen.by) if keys is not None else None,
         notes,
@@ -174,7 +177,7 @@ def _page(analysis: Analysis, figures: dict[str, Figure]) -> list[Block]:
         "## Does similarity tell transfer?",
         pearson,
         bullets([summary(rows) for rows in analysis.correlations.values()]),
-        ranking(list(analysis.correlations.values())),
+        analysis.ranking,
         (
             "A point is a source prompt; similarity and scores are means over the target's seeds. Prompts of one task "
             "are not independent of each other, so that p over prompts is too small; over tasks, each is the mean of "

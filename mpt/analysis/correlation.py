@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpt.analysis.matrix import Transfer, transfers_by
-from mpt.analysis.transfers import Transfers, mean
+from mpt.analysis.transfers import SourceTrial, Transfers, mean
 from mpt.present.figure_style import COLOURS, bare, new_figure, save
 from mpt.present.table import Table, TableCell, p_value
 
@@ -92,18 +92,34 @@ def summary(found: Sequence[Correlation]) -> str:
     return f"{'; '.join(parts)}; without any relation {chance:.1f} of either sign are expected."
 
 
-def ranking(measures: Sequence[Sequence[Correlation]]) -> str:
-    """Which measure goes with transfer most, by the mean over targets of r over source tasks; empty for one measure."""
-    means = {
-        rows[0].by: mean(defined)
-        for rows in measures
-        if rows and (defined := [row.task_r for row in rows if not math.isnan(row.task_r)])
-    }
-    if len(means) < 2:
+def ranking(measures: Sequence[Transfers]) -> str:
+    """Which measure goes with transfer most, by the mean over targets of r over source tasks; empty for one measure.
+
+    All measures are compared on the same: the trials that each of them is defined on, and of these the targets on which
+    each has a correlation.
+    """
+    if len(measures) < 2:
         return ""
+    known = [{_place(row) for row in one.trials if math.isfinite(row.similarity)} for one in measures]
+    shared = set.intersection(*known)
+    found: dict[str, dict[str, float]] = {}
+    for one in measures:
+        cut = replace(one, trials=[row for row in one.trials if _place(row) in shared])
+        found[one.by] = {row.target: row.task_r for row in correlations(cut) if not math.isnan(row.task_r)}
+    names = [name for name in measures[0].targets if all(name in own for own in found.values())]
+    if not names:
+        return "Which measure tells transfer best is not known: there is no target on which each has a correlation."
+    means = {by: mean([own[name] for name in names]) for by, own in found.items()}
     order = sorted(means.items(), key=lambda pair: -pair[1])
     told = ", ".join(f"{by} {value:+.2f}" for by, value in order)
-    return f"Which tells transfer best, by mean r over source tasks: {told}."
+    sources = {source for target, _, source in shared if target in names}
+    on = f"{len(names)} of {len(measures[0].targets)} targets and {len(sources)} of {len(measures[0].sources)} prompts"
+    on += " that every measure is defined on"
+    return f"Which tells transfer best, by mean r over source tasks on the {on}: {told}."
+
+
+def _place(row: SourceTrial) -> tuple[str, int, str]:
+    return row.target, row.seed, row.source
 
 
 def draw_correlations(path: Path, transfers: Transfers) -> None:

@@ -61,7 +61,7 @@ def _matrix(words: Sequence[str]) -> None:
 
     read_study(options.study)  # one that is none is told of before torch is imported
     from mpt.analysis.analysis import analyse, write_analysis
-    from mpt.analysis.correlation import ranking, summary
+    from mpt.analysis.correlation import summary
     from mpt.analysis.on_examples import measured_on_examples
     from mpt.analysis.transfers import read_transfers
     from mpt.present.progress import CountProgress
@@ -89,7 +89,7 @@ def _matrix(words: Sequence[str]) -> None:
             print_table(terminal, table, place + title)
         for rows in analysis.correlations.values():
             terminal.print(summary(rows), markup=False)
-        terminal.print(ranking(list(analysis.correlations.values())), markup=False)
+        terminal.print(analysis.ranking, markup=False)
         for note in analysis.notes:
             terminal.print(note, markup=False)
         terminal.print(f"in {folder}: {', '.join(files)}", markup=False)

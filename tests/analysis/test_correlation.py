@@ -18,6 +18,7 @@ from mpt.analysis.correlation import (
     correlations,
     draw_correlations,
     pearson,
+    ranking,
     summary,
 )
 from mpt.analysis.transfers import read_transfers
@@ -105,3 +106,24 @@ def test_there_is_a_panel_for_each_target(transfers, tmp_path):
     draw_correlations(tmp_path / "six.png", replace(transfers, trials=five, base=base, targets=targets))
     two, six = (matplotlib.image.imread(tmp_path / name) for name in ("two.png", "six.png"))
     assert six.shape[0] > 1.5 * two.shape[0] and six.shape[1] > two.shape[1]
+
+
+def test_measures_are_ranked_on_what_all_of_them_are_defined_on(transfers):
+    """One that is defined on target u alone, and not for one source there, is compared with the other on these."""
+    lost = next(source for source in SOURCES if [TASKS[other] for other in SOURCES].count(TASKS[source]) > 1)
+    table = {}
+    for row in transfers.trials:
+        table[row.target, row.seed, row.source] = math.nan if row.target == "t" or row.source == lost else row.score
+    part = transfers.with_similarities("part", table)
+    kept = [source for source in SOURCES if source != lost]
+    points = {source: np.mean(TRIED["u"][source], axis=0) for source in kept}
+    tasks = sorted({TASKS[source] for source in kept})
+    means = [np.mean([points[source] for source in kept if TASKS[source] == task], axis=0) for task in tasks]
+    scores, similarities = [one[0] for one in means], [one[2] for one in means]
+    wanted = stats.pearsonr(similarities, scores).statistic
+    told = ranking([transfers, part])
+    assert "on the 1 of 2 targets and 4 of 5 prompts that every measure is defined on" in told
+    assert told.endswith(f": part +1.00, {transfers.by} {wanted:+.2f}.")
+    assert ranking([transfers]) == ""
+    nowhere = transfers.with_similarities("nowhere", dict.fromkeys(table, math.nan))
+    assert "no target on which each has a correlation" in ranking([transfers, nowhere])
