@@ -5,19 +5,19 @@ Measures of transfer that look at the model's answers, beside similarities of pr
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
+from mpt.analysis.leep import leep
+from mpt.analysis.neurons import activities
 from mpt.analysis.remeasure import TaskKeys
+from mpt.analysis.train_loss import mean_loss
 from mpt.analysis.transfers import Transfers
 from mpt.backbone.loading import BackboneOptions
-from mpt.backbone.model import FrozenBackbone, token_mean
+from mpt.backbone.model import FrozenBackbone
 from mpt.data.fewshot.files import find_task, load_fewshot
 from mpt.data.modules.text_data import prefix_of
 from mpt.data.tasks.task import FewShot
@@ -28,8 +28,6 @@ from mpt.record.options import RunOptions
 from mpt.util.errors import UserError
 
 LOSS, LEEP, NEURONS = "train loss", "LEEP", "neurons"
-_ROWS = 32
-"""Examples that are read at once."""
 
 _READ = ("max_input_length", "max_target_length", "chat_template", "quantization", "revision")
 """What a key's facts say of how the model reads."""
@@ -44,8 +42,9 @@ def measured_on_examples(
 
     ``train loss``: minus the mean loss per token of the target's train examples behind the source prompt, as it is.
     ``LEEP`` (Nguyen et al. 2020): the mean log-likelihood of the target's labels by what the source prompt says of its
-    own task's labels; undefined where either has none. ``neurons`` (Su et al. 2022): the cosine of how often each
-    neuron is active behind source and target key.
+    own task's labels; undefined where either has none. ``neurons`` (Su et al. 2022): the cosine of which neurons are
+    active behind source and target key. Theirs are behind tuned prompts; of a target that is not known beforehand, and
+    a source's tuned prompt is not to be compared with an early one.
 
     Args:
         told: how many of the sources on targets are done, of how many.
@@ -104,78 +103,3 @@ def _labels(root: str, task: str) -> Sequence[str]:
         return find_task(root, task).labels
     except UserError:
         return ()
-
-
-@torch.no_grad()
-def mean_loss(backbone: FrozenBackbone, prompt: Tensor, draw: FewShot) -> float:
-    """Mean loss per target token of a draw's train examples behind a prompt ``[P, H]``."""
-    total, tokens = 0.0, 0
-    with backbone.in_mode(training=False):
-        for inputs, targets in _parts(draw):
-            batch = backbone.encode(inputs, targets)
-            count = int(batch.target_lengths.sum())
-            total, tokens = total + float(token_mean(backbone.loss(prompt, batch), batch)) * count, tokens + count
-    return total / tokens
-
-
-def leep(backbone: FrozenBackbone, prompt: Tensor, draw: FewShot, labels: Sequence[str]) -> float:
-    """LEEP of a prompt ``[P, H]`` that answers with labels of its own task, on a draw's train examples."""
-    if not labels or not draw.task.labels:
-        return math.nan
-    shares = torch.cat(
-        [backbone.score(prompt, backbone.encode(inputs), labels).double().softmax(1) for inputs, _ in _parts(draw)]
-    )
-    known = {label: number for number, label in enumerate(draw.task.labels)}
-    right = torch.tensor([known[example.targets[0]] for example in draw.train])
-    return leep_of(shares, right)
-
-
-def leep_of(shares: Tensor, right: Tensor) -> float:
-    """LEEP by its definition (Nguyen et al. 2020, section 3).
-
-    Args:
-        shares: of each source label in what is said to n examples, ``[n, Z]``.
-        right: numbers of the examples' target labels, ``[n]``.
-    """
-    joint = torch.stack([shares[right == label].sum(0) for label in range(int(right.max()) + 1)]) / len(shares)
-    given = joint / joint.sum(0)
-    return float((given[right] * shares).sum(1).log().mean())
-
-
-def activities(backbone: FrozenBackbone, prompts: Tensor) -> Tensor:
-    """Of each prompt ``[N, P, H]`` before an empty text, the share of places where each neuron is active, ``[N, F]``.
-
-    A neuron is a feature of what an activation function gives, in the encoder where there is one; active above 0.
-    """
-    batch = backbone.encode([""], [""])
-    rows = []
-    for prompt in prompts:
-        seen: list[Tensor] = []
-        with torch.no_grad(), backbone.in_mode(training=False), _watched(backbone, seen):
-            backbone.loss(prompt, batch)
-        rows.append(torch.cat(seen))
-    return torch.stack(rows)
-
-
-@contextmanager
-def _watched(backbone: FrozenBackbone, seen: list[Tensor]) -> Iterator[None]:
-    """Note the share of places at which each feature of each activation function is above 0."""
-    model = backbone.model if backbone.decoder_only else backbone.model.get_encoder()
-    places = ("torch.nn.modules.activation", "transformers.activations")
-    parts = [part for part in model.modules() if type(part).__module__ in places and not list(part.parameters())]
-
-    def note(part: nn.Module, given: object, said: Tensor) -> None:
-        seen.append((said > 0).float().flatten(0, -2).mean(0))
-
-    hooks = [part.register_forward_hook(note) for part in parts if not isinstance(part, nn.Softmax)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _parts(draw: FewShot) -> Iterator[tuple[list[str], list[str]]]:
-    for start in range(0, len(draw.train), _ROWS):
-        part = draw.train[start : start + _ROWS]
-        yield [one.input for one in part], [one.targets[0] for one in part]

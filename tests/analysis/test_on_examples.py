@@ -8,9 +8,13 @@ import pytest
 import torch
 import yaml
 
-from mpt.analysis.on_examples import _draw, activities, leep, leep_of, mean_loss
+from mpt.analysis.leep import leep, leep_of
+from mpt.analysis.neurons import activities
+from mpt.analysis.on_examples import _draw
+from mpt.analysis.train_loss import mean_loss
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.tasks.task import Example, FewShot, Task
+from mpt.util.errors import UserError
 
 
 def draw(count: int = 5, labels: tuple[str, ...] = ("yes", "no")) -> FewShot:
@@ -69,19 +73,41 @@ def test_examples_are_read_as_the_targets_key_was_learned(prefix, tmp_path):
     assert set(batch.inputs) <= set(inputs) and len(inputs) == len(data.fewshot.train)
 
 
-def test_a_neuron_is_active_where_its_feature_is_above_nothing(load_backbone):
-    """Against the first layer's own arithmetic: norm, projection, ReLU."""
-    backbone = load_backbone("t5")
+def first_layer(backbone) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Of the stack that says the answer: the norm before its feed-forward layer, what makes features."""
+    if backbone.decoder_only:
+        layer = backbone.model.model.layers[0]
+        return layer.post_attention_layernorm, layer.mlp.gate_proj
+    part = backbone.model.get_decoder().block[0].layer[-1]
+    return part.layer_norm, part.DenseReluDense.wi
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_a_neuron_is_active_where_its_feature_is_above_nothing_as_the_answer_begins(kind, load_backbone):
+    """Against the layer's own projection in a pass by hand: prompt and empty text, and the answer's first place."""
+    backbone = load_backbone(kind)
     prompts = torch.randn(2, 3, backbone.hidden_size, generator=torch.Generator().manual_seed(3))
     found = activities(backbone, prompts)
-    layers = backbone.model.get_encoder().block
-    sizes = [block.layer[-1].DenseReluDense.wi.out_features for block in layers]
-    assert found.shape == (2, sum(sizes)) and ((found >= 0) & (found <= 1)).all() and not torch.equal(*found)
-    seen = []
-    part = layers[0].layer[-1]
-    hook = part.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    assert set(found.unique().tolist()) == {0.0, 1.0} and not torch.equal(*found)
+    norm, features = first_layer(backbone)
+    seen: list[torch.Tensor] = []
+    hook = norm.register_forward_hook(lambda module, given, said: seen.append(said))
+    ids = backbone.encode([""]).input_ids
+    whole = torch.cat([prompts[0][None], backbone.model.get_input_embeddings()(ids)], dim=1)
+    start = torch.tensor([[backbone.generation.decoder_start_token_id]]) if not backbone.decoder_only else None
     with torch.no_grad():
-        backbone.loss(prompts[0], backbone.encode([""], [""]))
-        active = part.DenseReluDense.wi(part.layer_norm(seen[0])) > 0
+        backbone.model(inputs_embeds=whole, **({} if start is None else {"decoder_input_ids": start}))
+        active = features(seen[0][0, -1]) > 0
     hook.remove()
-    torch.testing.assert_close(found[0, : sizes[0]], active.float().flatten(0, 1).mean(0))
+    assert torch.equal(found[0, : len(active)], active.float())
+    layers = backbone.config.num_hidden_layers if backbone.decoder_only else backbone.config.num_decoder_layers
+    assert found.shape == (2, layers * len(active)), "the layers that say the answer, and no others"
+
+
+def test_a_model_whose_activation_functions_are_its_own_is_told(load_backbone, monkeypatch):
+    backbone = load_backbone("llama")
+    own = type("OwnGelu", (torch.nn.Module,), {"forward": lambda self, given: torch.nn.functional.gelu(given)})
+    for layer in backbone.model.model.layers:
+        monkeypatch.setitem(layer.mlp._modules, "act_fn", own())
+    with pytest.raises(UserError, match="activation functions are of a kind of its own"):
+        activities(backbone, torch.zeros(1, 3, backbone.hidden_size))
