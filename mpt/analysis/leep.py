@@ -35,6 +35,7 @@ def leep_of(shares: Tensor, right: Tensor) -> float:
         shares: θ, of each source label z in what is said to n examples, ``[n, Z]``.
         right: numbers of the examples' target labels, ``[n]``.
     """
+    shares = shares[:, shares.sum(0) > 0]  # what is never said tells nothing, and P(y | z) would be 0 / 0
     joint = torch.stack([shares[right == label].sum(0) for label in range(int(right.max()) + 1)]) / len(shares)
     given = joint / joint.sum(0)
     return float((given[right] * shares).sum(1).log().mean())

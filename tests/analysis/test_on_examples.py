@@ -38,6 +38,8 @@ def test_leep_is_its_definition():
     assert leep_of(shares, torch.tensor(right)) == pytest.approx(total / 7)
     sure = torch.eye(3, dtype=torch.float64)[right]
     assert leep_of(sure, torch.tensor(right)) == pytest.approx(0), "what tells the label apart leaves nothing"
+    never = torch.cat([shares, torch.zeros(7, 2, dtype=torch.float64)], dim=1)
+    assert leep_of(never, torch.tensor(right)) == pytest.approx(total / 7), "labels that are never said change nothing"
     blind = torch.full((7, 3), 1 / 3, dtype=torch.float64)
     entropy = sum(right.count(label) / 7 * math.log(right.count(label) / 7) for label in range(3))
     assert leep_of(blind, torch.tensor(right)) == pytest.approx(entropy), "what does not is the labels' entropy"
