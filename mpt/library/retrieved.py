@@ -11,7 +11,7 @@ from mpt.library.pooling import Measure
 from mpt.library.retrieval import Order, Retrieval, sources_and_similarities
 from mpt.library.similarity import weighted_average
 from mpt.library.task_vectors import recipe_start, task_vector
-from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, _check
+from mpt.prompt.initialisers import InitContext, Initialiser, SampledVocabulary, check_start
 from mpt.util.errors import UserError
 
 
@@ -65,7 +65,7 @@ class Retrieved(Initialiser):
     def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         last = self.rank or self.top_k or 0
         library, key, hits = self.retrieval.ranked(first=last)
-        _check(key, self.retrieval.key, length, vocabulary)
+        check_start(key, self.retrieval.key, length, vocabulary)
         if last > len(hits):
             name = "rank" if self.rank else "top_k"
             raise UserError(

@@ -252,7 +252,7 @@ class SavedPrompt(Initialiser):
 
     def __call__(self, length: int, vocabulary: InitContext) -> Tensor:
         stored = load_prompt(self.path)
-        _check(stored, self.path, length, vocabulary)
+        check_start(stored, self.path, length, vocabulary)
         return stored.weight
 
 
@@ -293,7 +293,7 @@ def _generator(vocabulary: InitContext, seed: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed[0]))
 
 
-def _check(stored: StoredPrompt, where: str, length: int, vocabulary: InitContext) -> None:
+def check_start(stored: StoredPrompt, where: str, length: int, vocabulary: InitContext) -> None:
     """That a prompt fits the model and the length that is asked for."""
     check_fits(stored, where, vocabulary.embeddings.shape[1], vocabulary.backbone, vocabulary.fingerprint)
     if len(stored.weight) != length:
