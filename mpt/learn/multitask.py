@@ -28,8 +28,10 @@ class MultitaskPromptTuning(PromptLearner, ExampleLearner):
 
     With teachers each task's prompt is also distilled from one that was tuned on the task alone: ``distil`` times the
     divergence of the target tokens' distributions, KL(teacher, student), is added to the loss. The paper has a term
-    of hidden states beside it, which is left out here. What is stored is the start of a new task: P scaled by the means
-    of u and of v, as the paper and PEFT begin one. The vectors start from 1, where the prompts of all tasks are P.
+    of hidden states beside it and a temperature in it, which are left out here. What is stored is the start of a new
+    task: P scaled by the means of u and of v, as the paper and PEFT begin one. There that product is tuned as any
+    prompt is, where the paper goes on learning P, u and v. The vectors start from 1, where the prompts of all tasks are
+    P.
 
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.

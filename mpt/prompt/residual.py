@@ -16,7 +16,8 @@ class Residual(Reparameterisation):
 
     Learned are the rows of P ``[P, H]``, of D and of U ``[bottleneck, H]`` each, and the norm's scale and shift
     ``[1, H]`` each, one above the other. U starts from 0 where the norm is left out and the norm's scale where it is
-    not, so that the prompt starts where ``init`` says; the paper starts them at random.
+    not, so that the prompt starts where ``init`` says; the paper starts them at random. Neither layer has a bias, as in
+    the paper's equation; those of the authors' code have.
 
     Args:
         bottleneck: width of the network.

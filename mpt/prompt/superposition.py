@@ -15,7 +15,8 @@ class Superposition(Reparameterisation):
 
     E ``[mixed, H]`` holds the rows that the prompt starts from and, behind them, embeddings of tokens that are drawn
     among the most common, some of those rows perhaps among them again. W starts from the identity, so that the prompt
-    starts where ``init`` says.
+    starts where ``init`` says. The paper also leaves out the frozen model's dropout, which stays here unless
+    ``--model.backbone_options.dropout false`` says otherwise.
 
     Args:
         mixed: how many embeddings, m; at least the prompt's rows.
