@@ -28,7 +28,8 @@ from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import backbone_facts
 from mpt.util.errors import UserError
-from mpt.util.files import only_one
+from mpt.util.files import at_work
+from mpt.util.places import refuse_link
 from mpt.util.yaml_file import is_yaml
 
 WORK = ".learning"
@@ -96,8 +97,7 @@ def learn(
                     f"two of the tasks are called {one.task_name}, and so would be their entries; rename one"
                 )
             data[name] = one
-    if (folder / WORK).is_symlink():
-        raise UserError(f"{folder / WORK} is a link, which could lead anywhere; remove it")
+    refuse_link(folder / WORK)
     backbone = FrozenBackbone(recipe.backbone, options)
     terminal.print(f"backbone {backbone.name}: {backbone.reading}", markup=False)
     backbone.check_lengths(recipe.prompt_length)
@@ -121,7 +121,7 @@ def learn(
             continue
         own = [_data_digest(data[name]) for name in pack]
         work = folder / WORK / _digest([*pack, *own], lesson, recipe, backbone, autocast)
-        with only_one(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
+        with at_work(work, f"another mpt library learn is at work on {pack[0]} in {folder}"):
             by_label = lesson.answers == "labels"
             jobs = [
                 TuningJob(name, one, start, recipe.learning_rate, one.labels if by_label else ())

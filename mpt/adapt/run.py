@@ -35,7 +35,7 @@ from mpt.record.rows import Prediction
 from mpt.use.answers.ensemble import ensemble
 from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
-from mpt.util.files import only_one
+from mpt.util.files import at_work
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def adapt(
     for sentence in check_targets(backbone.encode, examples.data(1, choices.seed).outputs()):
         terminal.print(sentence, markup=False)
     work = out.with_name(f".{out.name}.adapting")
-    with only_one(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
+    with at_work(work, f"another mpt adapt is at work on {out}; wait for it, or name another --out"):
         try:
             backbone.to(device)
             adaptation = _Adaptation(examples, library, recipe, starts, backbone, choices, terminal, autocast)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mpt.util.errors import UserError, fault_of_the_system
+from mpt.util.places import open_own, refuse_link
 
 LOCK = ".lock"
 """What :func:`only_one` leaves in a folder."""
@@ -83,7 +84,7 @@ def only_one(folder: Path, complaint: str) -> Iterator[None]:
     The hold ends with the process, however that ends.
 
     Raises:
-        UserError: ``complaint``: another process holds it; or the folder cannot be written to.
+        UserError: ``complaint``: another process holds it; or the folder cannot be written to, or its lock is no file.
     """
     try:
         import fcntl
@@ -92,15 +93,24 @@ def only_one(folder: Path, complaint: str) -> Iterator[None]:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # A link may lead to a file of somebody else.
-        number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        number = open_own(folder / LOCK)
     except OSError as error:
         raise UserError(f"Cannot write to the folder {folder}: {error.strerror}.") from error
-    with os.fdopen(number, "r+") as file:
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(complaint) from None
+        yield
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def at_work(folder: Path, complaint: str) -> Iterator[None]:
+    """Be the only one in a hidden folder of unfinished work, as :func:`only_one`; it must be a folder, not a link."""
+    refuse_link(folder)
+    with only_one(folder, complaint):
         yield
 
 
@@ -170,6 +180,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)  # a link would be written through
     try:
         with written_for(path):
             yield fresh

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.bad_input import at_most
 
 from mpt.util.errors import UserError
 from mpt.util.files import (
+    at_work,
     clear_left,
     inside,
     is_folder_name,
@@ -210,10 +212,37 @@ def test_a_snapshot_of_a_hub_has_its_blobs_and_no_others(tmp_path):
         assert inside(folder, snapshot / "deep" / "file") and not inside(folder, snapshot / "deep" / "other")
 
 
-def test_a_lock_that_is_a_link_is_not_opened(tmp_path):
+NO_OWN_FILE = {
+    "link": lambda path: path.symlink_to("../precious"),
+    "dangling link": lambda path: path.symlink_to("../nowhere"),
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("kind", NO_OWN_FILE)
+def test_a_lock_that_is_no_file_is_not_opened(tmp_path, kind):
     (tmp_path / "precious").write_text("kept")
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(UserError, match="Cannot write to the folder"), only_one(tmp_path / "folder", "taken"):
+    NO_OWN_FILE[kind](tmp_path / "folder" / ".lock")
+    refused = pytest.raises(UserError, match=r"\.lock is a link, a folder or a pipe")
+    with at_most(5), refused, only_one(tmp_path / "folder", "taken"):
         pass
-    assert (tmp_path / "precious").read_text() == "kept"
+    assert (tmp_path / "precious").read_text() == "kept" and names(tmp_path) == ["folder", "precious"]
+
+
+def test_unfinished_work_lies_in_no_linked_folder(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / ".out.adapting").symlink_to("precious")
+    refused = pytest.raises(UserError, match=r"\.out\.adapting is a link, which could lead anywhere; remove it")
+    with refused, at_work(tmp_path / ".out.adapting", "taken"):
+        pass
+    assert not names(tmp_path / "precious")
+
+
+def test_a_link_where_a_file_is_written_first_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / f".x.{os.getpid()}.new").symlink_to("precious")
+    write_text(tmp_path / "x", "new")
+    assert (tmp_path / "precious").read_text() == "kept" and names(tmp_path) == ["precious", "x"]
+    assert (tmp_path / "x").read_text() == "new"

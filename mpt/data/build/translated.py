@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from mpt.data.fewshot.files import TaskDraws, write_tsv
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.files import new_folder, write_text
+from mpt.util.places import open_own
 from mpt.util.reading import is_writable, read_json_lines
 
 Side = Literal["inputs", "outputs"]
@@ -61,7 +63,7 @@ def write_translated(
     if said:
         write_text(kept, "".join(map(_line, said.items())))  # without what a kill cut
     left = [text for text in texts if text not in said]
-    with kept.open("a", encoding="utf-8") as file, _nothing_left(kept):
+    with os.fdopen(open_own(kept), "a", encoding="utf-8") as file, _nothing_left(kept):
         for start in range(0, len(left), AT_ONCE):
             told(len(texts) - len(left) + start, len(texts))
             part = left[start : start + AT_ONCE]

@@ -15,7 +15,8 @@ from mpt.data.tables.texts import TextRow
 from mpt.use.answers.answer_rows import AnswerRows
 from mpt.use.answers.predictor import Answer
 from mpt.util.errors import UserError
-from mpt.util.files import only_one, write_json
+from mpt.util.files import at_work, write_json
+from mpt.util.places import open_own
 from mpt.util.reading import read_json
 
 Answering = Callable[[Sequence[TextRow]], Sequence[Answer]]
@@ -83,14 +84,14 @@ def predict_file(
         What was done, and how many rows of it before.
 
     Raises:
-        UserError: another process writes it, or it cannot be written.
+        UserError: another process writes it, it cannot be written, or what lies beside it is no work of ours.
     """
     work = out.with_name(f".{out.name}.predicting")
-    with only_one(work, f"another mpt predict is at work on {out}; wait for it, or name another --out"):
+    with at_work(work, f"another mpt predict is at work on {out}; wait for it, or name another --out"):
         done, place = _before(work, digest)
         before = done.rows
         try:
-            with (work / _ROWS).open("r+" if place else "w", encoding="utf-8", newline="") as file:
+            with os.fdopen(open_own(work / _ROWS), "r+", encoding="utf-8", newline="") as file:
                 file.seek(place)
                 file.truncate()
                 if not place:

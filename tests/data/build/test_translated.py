@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from support.toy import Mpt, write_toy
 
@@ -109,6 +111,14 @@ def test_mistakes_are_told(root):
     ):
         with pytest.raises(UserError, match=complaint):
             write_translated(root, task, name, upper)
+
+
+def test_a_link_where_the_work_lies_is_not_written_through(root, tmp_path):
+    outside = tmp_path / "outside"
+    (root / f".laut.{hashlib.sha256(b'one').hexdigest()[:8]}.jsonl").symlink_to(outside)
+    with pytest.raises(UserError, match=r"\.laut\..*\.jsonl is a link"):
+        write_translated(root, "toy", "laut", upper, by="one")
+    assert not outside.exists() and not (root / "laut").exists()
 
 
 @pytest.mark.long

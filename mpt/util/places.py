@@ -1,0 +1,43 @@
+"""Places to write to, looked at before: a stranger may have put a link, a pipe or another thing there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from mpt.util.errors import UserError
+
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+
+
+def open_own(path: Path) -> int:
+    """Descriptor, to read and write, of a file that is made if need be: not of what a link leads to, nor of a pipe,
+    which would be waited for.
+
+    Raises:
+        OSError: it cannot be opened.
+        UserError: something else is there.
+    """
+    wrong = f"{path} is a link, a folder or a pipe, and a file of ours belongs there; remove it"
+    try:
+        number = os.open(path, _FLAGS, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise UserError(wrong) from error
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise UserError(wrong)
+    return number
+
+
+def refuse_link(folder: Path) -> None:
+    """Refuse a folder of ours that is a link.
+
+    Raises:
+        UserError: it is.
+    """
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link, which could lead anywhere; remove it")
