@@ -54,7 +54,10 @@ def written_for(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         fault = fault_of_the_system(error)
-        if fault is None or (fault.filename is not None and not str(fault.filename).endswith(".new")):
+        if fault is None:
+            raise
+        # Of the file that is written first, or of one in the folder that is, nobody else knows.
+        if fault.filename is not None and not any(map(_LEFT.fullmatch, Path(str(fault.filename)).parts)):
             raise
         raise OSError(fault.errno, fault.strerror, str(path)) from error
 

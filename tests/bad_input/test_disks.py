@@ -106,4 +106,8 @@ def test_a_full_disk_says_which_place_and_how_much_room_there_is(tmp_path):
         write_text(fresh / "one.txt", "x")
         raise RuntimeError("of a library") from OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
     assert str(system_mistake(full.value)).startswith(f"{tmp_path / 'prompt'}: Disk quota exceeded; ")
+    with pytest.raises(OSError) as full, new_folder(tmp_path / "prompt") as fresh:
+        (fresh / "deep").mkdir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh / "deep" / "mpt.json"))
+    assert str(system_mistake(full.value)).startswith(f"{tmp_path / 'prompt'}: No space left on device; ")
     assert not list(tmp_path.iterdir())
