@@ -233,7 +233,7 @@ class Library:
         """
         entry, folder = self.entry(name), Path(folder).expanduser()
         with _in_one_sentence(f"entry {name} cannot be written to {folder}"):
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
                 raise UserError(f"{folder} is there already; give a new folder or an empty one")
             with new_folder(folder) as fresh:
                 for path in files_of(entry.folder):

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mpt.util.errors import UserError, fault_of_the_system
-from mpt.util.places import open_own, refuse_link
+from mpt.util.places import open_own, place_of, refuse_link
 
 LOCK = ".lock"
 """What :func:`only_one` leaves in a folder."""
@@ -23,28 +23,38 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A fresh folder to write into; it becomes ``folder`` if the block ends well, and vanishes otherwise.
 
     Its files get the modes that the process gives to new ones, whatever the library that wrote them chose.
+
+    Raises:
+        UserError: see :func:`mpt.util.places.place_of`.
     """
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    place = place_of(folder)
+    fresh = place.with_name(f".{place.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     try:
         with written_for(folder):
+            fresh.mkdir(parents=True)
             yield fresh
             _set_modes(fresh)
-    except BaseException:
+            _put(fresh, place)
+    finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise
+
+
+def _put(fresh: Path, folder: Path) -> None:
+    """Give a folder the name of another, which is removed or has the fresh one's name then."""
     if not folder.exists():
         os.rename(fresh, folder)
-        return
-    if not _exchange(fresh, folder):
+    elif not _exchange(fresh, folder):
         # Without an exchange there is a moment between two renames in which the folder has only its old name.
         old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
         shutil.rmtree(old, ignore_errors=True)
         os.rename(folder, old)
-        os.rename(fresh, folder)
-        fresh = old
-    shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            os.rename(fresh, folder)
+        except BaseException:
+            os.rename(old, folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -270,5 +280,5 @@ def refuse_full(folder: Path, option: str) -> None:
     """
     if not is_folder_name(folder.name):
         raise UserError(f"{option} {folder} names no folder")
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{option} {folder} exists; name another folder, or remove it")

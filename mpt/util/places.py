@@ -41,3 +41,17 @@ def refuse_link(folder: Path) -> None:
     """
     if folder.is_symlink():
         raise UserError(f"{folder} is a link, which could lead anywhere; remove it")
+
+
+def place_of(folder: Path) -> Path:
+    """Where a folder lies, or is to be made: what a link leads to, where that is a folder.
+
+    Raises:
+        UserError: something else than a folder is there.
+    """
+    if folder.is_dir():
+        return folder.resolve() if folder.is_symlink() else folder
+    if os.path.lexists(folder):
+        what = "a link that leads to no folder" if folder.is_symlink() else "no folder"
+        raise UserError(f"{folder} is {what}; remove it, or name another")
+    return folder

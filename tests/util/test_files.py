@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -23,10 +24,18 @@ from mpt.util.files import (
     links_below,
     new_folder,
     only_one,
+    refuse_full,
     refuse_links,
     write_json,
     write_text,
 )
+
+NO_OWN_FILE = {
+    "link": lambda path: path.symlink_to("../precious"),
+    "dangling link": lambda path: path.symlink_to("../nowhere"),
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+}
 
 
 def names(folder: Path) -> list[str]:
@@ -77,6 +86,48 @@ def test_a_killed_writer_leaves_the_old_folder(tmp_path):
         "    (fresh / 'new').write_text('1'); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", kill, str(tmp_path / "b")]).returncode == -9
+    assert names(tmp_path / "b") == ["old"]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_link_to_a_folder_stays_one_and_the_folder_is_replaced(tmp_path, monkeypatch, exchange):
+    if not exchange:
+        monkeypatch.setattr("mpt.util.files._exchange", lambda one, other: False)
+    (tmp_path / "disk" / "b").mkdir(parents=True)
+    (tmp_path / "disk" / "b" / "old").touch()
+    (tmp_path / "link").symlink_to("disk/b")
+    with new_folder(tmp_path / "link") as fresh:
+        (fresh / "new").touch()
+    assert (tmp_path / "link").is_symlink() and names(tmp_path) == ["disk", "link"]
+    assert names(tmp_path / "disk") == ["b"] and names(tmp_path / "disk" / "b") == ["new"]
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "pipe", "file"])
+def test_what_is_no_folder_is_told_before_anything_is_written(tmp_path, kind):
+    (NO_OWN_FILE | {"file": Path.touch})[kind](tmp_path / "b")
+    refused = pytest.raises(UserError, match=r"b is (no folder|a link .* to no folder); remove it, or name another")
+    with at_most(5), refused, new_folder(tmp_path / "b"):
+        raise AssertionError("it began")
+    assert names(tmp_path) == ["b"]
+    with pytest.raises(UserError, match=r"--out .*b exists"):
+        refuse_full(tmp_path / "b", "--out")
+
+
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "old").touch()
+    rename = os.rename
+
+    def refusing(one: Path, other: Path) -> None:
+        if one.name.endswith(".new"):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(one))
+        rename(one, other)
+
+    monkeypatch.setattr("mpt.util.files._exchange", lambda one, other: False)
+    monkeypatch.setattr("os.rename", refusing)
+    with pytest.raises(OSError) as told, new_folder(tmp_path / "b") as fresh:
+        (fresh / "new").touch()
+    assert told.value.filename == str(tmp_path / "b") and names(tmp_path) == ["b"]
     assert names(tmp_path / "b") == ["old"]
 
 
@@ -210,14 +261,6 @@ def test_a_snapshot_of_a_hub_has_its_blobs_and_no_others(tmp_path):
     (snapshot / "deep" / "other").symlink_to("../../../../blobs/1")
     for folder in (snapshot, snapshot / "deep"):
         assert inside(folder, snapshot / "deep" / "file") and not inside(folder, snapshot / "deep" / "other")
-
-
-NO_OWN_FILE = {
-    "link": lambda path: path.symlink_to("../precious"),
-    "dangling link": lambda path: path.symlink_to("../nowhere"),
-    "pipe": os.mkfifo,
-    "folder": Path.mkdir,
-}
 
 
 @pytest.mark.parametrize("kind", NO_OWN_FILE)
