@@ -6,8 +6,11 @@ A folder holds ``<language>.jsonl`` for each language, a paragraph a line:
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,8 @@ KINDS = ("questions", "text")
 LONGEST_SENTENCE = 300
 """Characters of a sentence's text that are kept around its answer: Thai has no mark that ends a sentence."""
 
+_LANGUAGE = re.compile(r"[\w-]+")
+"""It is a part of a task's name, which folders have and screens show."""
 _END = re.compile(r"(?<=[.!?;؟।])\s+|(?<=[。！？])")
 
 
@@ -56,10 +61,12 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
         The names of the tasks.
 
     Raises:
-        UserError: a language that the folder lacks; a task that is there already; a line of another form, by file;
-            languages whose articles are not the same.
+        UserError: a language that the folder lacks, or whose name is none; a task that is there already; a line of
+            another form, by file; languages whose articles are not the same.
     """
     there = sorted(file.stem for file in folder.glob("*.jsonl")) if folder.is_dir() else []
+    if odd := [name for name in there if not _LANGUAGE.fullmatch(name)]:
+        raise UserError(f"{folder}: {odd[0]!r} names no language (letters, numbers, - and _); rename the file.")
     if not there:
         raise UserError(f"{folder} holds no file <language>.jsonl of paragraphs.")
     if missing := [language for language in languages if language not in there]:
@@ -67,7 +74,7 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
     chosen = list(dict.fromkeys(languages or there))
     names = [f"xquad-{kind}-{language}" for language in chosen for kind in KINDS]
     for name in names:
-        if (root / name).exists():
+        if os.path.lexists(root / name):
             raise UserError(f"{root / name} is there already; choose another --root, or remove it.")
     read = {language: _paragraphs(folder / f"{language}.jsonl") for language in chosen}
     articles = {language: {paragraph.title for paragraph in paragraphs} for language, paragraphs in read.items()}
@@ -84,9 +91,17 @@ def write_questions(folder: Path, root: Path, languages: Sequence[str], seeds: S
             f"{folder} has paragraphs of {len(titles)} articles; train, dev and test want one each, or more."
         )
     draws = {seed: _divided(titles, seed) for seed in seeds}
-    for language, paragraphs in read.items():
-        for kind in KINDS:
-            _write(root / f"xquad-{kind}-{language}", paragraphs, draws, unlabelled=kind == "text")
+    try:
+        with ExitStack() as whole:  # the folders appear when all are written
+            for language, paragraphs in read.items():
+                for kind in KINDS:
+                    name = f"xquad-{kind}-{language}"
+                    fresh = whole.enter_context(new_folder(root / name))
+                    _write(fresh, name, paragraphs, draws, unlabelled=kind == "text")
+    except BaseException:
+        for name in names:
+            shutil.rmtree(root / name, ignore_errors=True)
+        raise
     return names
 
 
@@ -112,18 +127,19 @@ def _divided(titles: Sequence[str], seed: int) -> dict[str, str]:
     return {**dict.fromkeys(rest, "train"), **dict.fromkeys(rest[:held], "dev"), **dict.fromkeys(order[:held], "test")}
 
 
-def _write(folder: Path, paragraphs: Sequence[Paragraph], draws: dict[int, dict[str, str]], unlabelled: bool) -> None:
-    with new_folder(folder) as fresh:
-        for seed, part in draws.items():
-            for split in ("train", "dev", "test"):
-                held = "dev" if unlabelled and split == "test" else split
-                chosen = [paragraph for paragraph in paragraphs if part[paragraph.title] == held]
-                examples = [
-                    example
-                    for paragraph in chosen
-                    for example in ((Example("", (paragraph.text,)),) if unlabelled else paragraph.questions)
-                ]
-                write_tsv(fresh / f"{folder.name}_all_{seed}_{split}.tsv", examples)
+def _write(
+    folder: Path, name: str, paragraphs: Sequence[Paragraph], draws: dict[int, dict[str, str]], unlabelled: bool
+) -> None:
+    for seed, part in draws.items():
+        for split in ("train", "dev", "test"):
+            held = "dev" if unlabelled and split == "test" else split
+            chosen = [paragraph for paragraph in paragraphs if part[paragraph.title] == held]
+            examples = [
+                example
+                for paragraph in chosen
+                for example in ((Example("", (paragraph.text,)),) if unlabelled else paragraph.questions)
+            ]
+            write_tsv(folder / f"{name}_all_{seed}_{split}.tsv", examples)
 
 
 def _paragraphs(path: Path) -> list[Paragraph]:

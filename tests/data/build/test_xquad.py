@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from mpt.data.build import xquad
 from mpt.data.build.xquad import LONGEST_SENTENCE, sentence_around, write_questions
-from mpt.data.fewshot.files import load_fewshot, read_tsv
+from mpt.data.fewshot.files import load_fewshot, read_tsv, write_tsv
 from mpt.util.errors import UserError
 
 
@@ -168,3 +170,30 @@ def test_the_real_paragraphs_become_parallel_tasks(tmp_path):
             assert len(context) <= LONGEST_SENTENCE + len(answer)
     assert len(counts) == 12 and len(set(counts.values())) == 1
     assert sum(counts["th"]) == 1190
+
+
+@pytest.mark.parametrize("good", [0, 1, 7])
+def test_all_tasks_appear_or_none_and_the_same_command_goes_on(good, tmp_path, monkeypatch):
+    folder, root = write(write(tmp_path / "in", "en"), "xx"), tmp_path / "out"
+    (root / "mine").mkdir(parents=True)
+    done = []
+
+    def full(path, examples):
+        if len(done) == good:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        done.append(write_tsv(path, examples))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"out/xquad-[a-z]+-[enx]+'$"):
+        patch.setattr(xquad, "write_tsv", full)
+        write_questions(folder, root, [], (13,))
+    assert [path.name for path in root.iterdir()] == ["mine"] and len(done) == good
+    assert len(write_questions(folder, root, [], (13,))) == 4 and len([*root.iterdir()]) == 5
+
+
+def test_a_name_that_no_language_has_is_refused(tmp_path):
+    folder = write(write(tmp_path / "in", "en"), "pt-BR")
+    assert len(write_questions(folder, tmp_path / "out", [], (13,))) == 4
+    write(folder, "\x1b[2J")
+    with pytest.raises(UserError, match=r"'\\x1b\[2J' names no language") as told:
+        write_questions(folder, tmp_path / "other", ["en"], (13,))
+    assert str(told.value).isprintable() and not (tmp_path / "other").exists()
