@@ -34,6 +34,8 @@ _AT_ONCE = 1024
 """Entries read before they are written down."""
 _WORTH_TELLING = 5000
 """New entries that take so long to read that somebody may wonder."""
+_PATIENCE = 5
+"""Seconds that a process which holds the file is waited for; the folders say the same without it."""
 _SURELY_LATER = 2_000_000_000
 """Nanoseconds after which a change of a folder surely gives it another time."""
 
@@ -176,8 +178,9 @@ class Index:
                     found = self._since(database)
                 if None not in found:
                     return [row for row in found if row is not None]
-            except (sqlite3.Error, UnicodeError):
-                pass
+            except (sqlite3.Error, UnicodeError) as error:
+                if _is_locked(error):
+                    raise
             self._clear()
         return []
 
@@ -201,7 +204,7 @@ class Index:
                 if not path.name.startswith(FILE):  # what earlier versions left; another process may be making the file
                     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self.folder.mkdir(exist_ok=True)
-        with closing(sqlite3.connect(self.folder / FILE, timeout=60)) as database, database:
+        with closing(sqlite3.connect(self.folder / FILE, timeout=_PATIENCE)) as database, database:
             # A process that is killed leaves a whole file even so; what a power cut leaves, the checksums tell.
             database.execute("PRAGMA synchronous = OFF")
             database.execute(f"CREATE TABLE IF NOT EXISTS entries ({_COLUMNS})")
@@ -218,11 +221,15 @@ class Index:
         try:
             yield
         except (sqlite3.Error, UnicodeError, OSError) as error:
-            if "locked" in str(error):  # by others who write for long, as to a slow disk: this time alone
+            if _is_locked(error):  # by others who write for long, as to a slow disk: this time alone
                 return
             if self.folder is not None and type(error) is sqlite3.DatabaseError:  # damaged where only a writer looks
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _whole(*columns: Any) -> IndexRow | None:

@@ -8,11 +8,13 @@ import os
 import shutil
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.bad_input import at_most
 from support.toy_library import direct, draw, filled, found
 
 from mpt.library.entry import read_entry
@@ -51,6 +53,22 @@ def test_folders_are_added_removed_and_renamed_by_hand(library):
     assert_true(library, "copy f1 f3 f4 other")
     shutil.rmtree(prompts)
     assert_true(library, "")
+
+
+def test_an_index_that_another_process_holds_is_done_without_and_left_to_it(library, monkeypatch):
+    monkeypatch.setattr("mpt.library.index._PATIENCE", 0.05)
+    file = library.folder / ".index" / FILE
+    before = file.stat().st_ino
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with at_most(10):
+            again = Library.open(library.folder)
+            assert found(again) == pytest.approx(direct(library), abs=1e-6)
+        assert file.stat().st_ino == before, "another was made in its place"
+        other.rollback()
+    shutil.rmtree(library.folder / "prompts" / "f0")
+    assert_true(library, "f1 f2 f3 f4")
+    assert file.is_file()
 
 
 def test_a_folder_is_replaced_by_another_of_its_name(library, tmp_path):
