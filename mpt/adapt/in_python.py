@@ -20,6 +20,7 @@ from mpt.library.library import Library
 from mpt.present.terminal import console
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
+from mpt.util.places import expanded
 
 
 class Frame(Protocol):
@@ -70,7 +71,8 @@ def adapt_examples(
     terminal = console(markup=False) if progress else Console(quiet=True)
     if out is None:
         raise UserError("mpt.adapt: out must be given, the folder that the prompt is written to")
-    refuse_full(Path(out), "out")
+    out = expanded(out)
+    refuse_full(out, "out")
     with tempfile.TemporaryDirectory() as folder:
         files: dict[str, Any] = {"train": train, "dev": dev, "test": test}
         files = {name: _file(rows, Path(folder), name) for name, rows in files.items() if rows is not None}
@@ -93,7 +95,7 @@ def adapt_examples(
         backbone,
         options or BackboneOptions(),
         choices,
-        Path(out),
+        out,
         terminal,
         device_of(device),
     )
@@ -119,7 +121,7 @@ def _of_rows(told: str, files: dict[str, Path], folder: str) -> str:
 def _file(rows: ExampleSource, folder: Path, name: str) -> Path:
     """Rows as a file, in which a row is a line."""
     if isinstance(rows, (str, Path)):
-        return Path(rows)
+        return expanded(rows)
     records = rows.to_dict("records") if hasattr(rows, "to_dict") else list(rows)
     path = folder / f"{name}.jsonl"
     with path.open("w", encoding="utf-8") as file:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpt.util.errors import UserError, one_line
+from mpt.util.places import expanded
 
 ASSETS = Path(__file__).parents[1] / "assets"
 GGUF = ".gguf"
@@ -92,7 +93,7 @@ _WAYS = "a GGUF file is given as a path, as owner/name:file.gguf on the Hugging 
 
 def lies_at(name: str) -> Path | None:
     """Folder or GGUF file that a name stands for on this machine, as it is; None if it is a hub name or nowhere."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir() or (path.suffix == GGUF and path.is_file()):
         return path
     if name in (bundled := bundled_backbones()):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.adapt.defaults import DEFAULTS
 from mpt.cli.options import Parser, above_zero, add_model, at_least, part, seed
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
+from mpt.util.places import expanded
 
 if TYPE_CHECKING:
     pass
@@ -26,7 +26,7 @@ def run_adapt_command(arguments: list[str]) -> None:
     )
     parser.add_argument(
         "train",
-        type=Path,
+        type=expanded,
         metavar="TRAIN",
         help="examples: .tsv as CrossFit's, .csv, or .jsonl; or a .yaml file of your own task",
     )
@@ -35,7 +35,7 @@ def run_adapt_command(arguments: list[str]) -> None:
         metavar="WHERE",
         help="a folder, the name of a shipped library, hub:owner/name, or none (default: that shipped for --backbone)",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the prompt, which PEFT loads")
+    parser.add_argument("--out", required=True, type=expanded, metavar="DIR", help="the prompt's folder; PEFT loads it")
     parser.add_argument(
         "--backbone",
         metavar="NAME",
@@ -43,10 +43,10 @@ def run_adapt_command(arguments: list[str]) -> None:
     )
     files = parser.add_argument_group("examples")
     files.add_argument(
-        "--dev", type=Path, metavar="FILE", help="examples to choose on (default: a part of TRAIN, split by label)"
+        "--dev", type=expanded, metavar="FILE", help="examples to choose on (default: a part of TRAIN, split by label)"
     )
     files.add_argument(
-        "--test", type=Path, metavar="FILE", help="examples kept apart, on which the chosen prompt is scored once"
+        "--test", type=expanded, metavar="FILE", help="examples kept apart, on which the chosen prompt is scored once"
     )
     files.add_argument(
         "--dev-share",
@@ -133,7 +133,7 @@ def _adapt(options: argparse.Namespace) -> None:
     from mpt.adapt.examples import ExampleFiles, read_examples
     from mpt.library.pooling import MEASURES
 
-    out = Path(options.out)
+    out = options.out
     begin = time.monotonic()
     if options.every > options.steps:
         raise UserError(f"--every {options.every} is more than the {options.steps} of --steps")

@@ -14,6 +14,7 @@ from mpt.fit.configs import find_config, shipped_configs
 from mpt.util.errors import UserError
 from mpt.util.files import write_text, writing_to
 from mpt.util.names import printable
+from mpt.util.places import expanded
 from mpt.util.reading import read_text
 from mpt.util.yaml_file import first_comment
 
@@ -46,7 +47,7 @@ def run_configs_command(arguments: list[str]) -> None:
     copy.add_argument("to", nargs="?", default=".", help="folder or file (default: here)")
     schema = actions.add_parser("schema", help="JSON Schemas, by which editors complete files", epilog=_EDITORS)
     schema.add_argument("kind", nargs="?", choices=_SCHEMAS, help="of file (default: all, with --out)")
-    schema.add_argument("--out", type=Path, metavar="DIR", help="write KIND.json into it, in place of printing")
+    schema.add_argument("--out", type=expanded, metavar="DIR", help="write KIND.json into it, in place of printing")
     options = parser.parse_args(arguments)
     if options.action == "list":
         width = max(map(len, shipped_configs()))
@@ -59,7 +60,7 @@ def run_configs_command(arguments: list[str]) -> None:
     elif options.action == "schema":
         _write_schemas(options.kind, options.out)
     else:
-        _copy(find_config(options.name), Path(options.to))
+        _copy(find_config(options.name), expanded(options.to))
 
 
 def _copy(source: Path, to: Path) -> None:

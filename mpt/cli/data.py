@@ -21,6 +21,7 @@ from mpt.util.errors import UserError
 from mpt.util.files import LOCK, clear_left, only_one
 from mpt.util.machine import cores
 from mpt.util.names import nearest
+from mpt.util.places import expanded
 
 
 def run_data_command(arguments: list[str]) -> None:
@@ -51,11 +52,11 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--target", action="store_true", help="of the partition, the target tasks alone")
     build.add_argument("--all", action="store_true", help="CrossFit's 160 tasks")
     build.add_argument(
-        "--root", type=Path, metavar="DIR", required=True, help="data folder to write to, one folder per task"
+        "--root", type=expanded, metavar="DIR", required=True, help="data folder to write to, one folder per task"
     )
     build.add_argument(
         "--raw",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="folder of whole files <task>.train.tsv and <task>.test.tsv, in place of the hub; all tasks in it, unless "
         "some are named",
@@ -79,8 +80,8 @@ def parser() -> argparse.ArgumentParser:
         "modules make examples of prefix LM (or span corruption in MixtureData), alone or mixed with other tasks.",
     )
     text.add_argument("name", help="of the task")
-    text.add_argument("files", metavar="FILE", nargs="+", type=Path, help=".txt, .jsonl or .json, perhaps with .gz")
-    text.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
+    text.add_argument("files", metavar="FILE", nargs="+", type=expanded, help=".txt, .jsonl or .json, perhaps with .gz")
+    text.add_argument("--root", type=expanded, metavar="DIR", required=True, help="data folder to write to")
     _add_seeds(text, "draws, all the same")
     xquad = actions.add_parser(
         "xquad",
@@ -89,8 +90,8 @@ def parser() -> argparse.ArgumentParser:
         "xquad-questions-<language> (from an answer and its sentence to the question) and xquad-text-<language> (the "
         "training paragraphs, unlabelled). A draw's articles for train, dev and test are the same in each language.",
     )
-    xquad.add_argument("folder", type=Path, metavar="FOLDER", help="of the paragraphs")
-    xquad.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder to write to")
+    xquad.add_argument("folder", type=expanded, metavar="FOLDER", help="of the paragraphs")
+    xquad.add_argument("--root", type=expanded, metavar="DIR", required=True, help="data folder to write to")
     xquad.add_argument("--languages", nargs="+", default=[], metavar="LANGUAGE", help="such as en th (default: all)")
     _add_seeds(xquad, "draws")
     translate = actions.add_parser(
@@ -102,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
     )
     translate.add_argument("task", metavar="TASK", help="a folder in the data folder")
     translate.add_argument("name", metavar="NAME", help="of the task that is made")
-    translate.add_argument("--root", type=Path, metavar="DIR", required=True, help="data folder of both")
+    translate.add_argument("--root", type=expanded, metavar="DIR", required=True, help="data folder of both")
     translate.add_argument("--model", required=True, help="such as Helsinki-NLP/opus-mt-en-vi; hub name or folder")
     translate.add_argument("--ask", default="", help='before each text, such as "translate English to German: "')
     translate.add_argument("--chat", action="store_true", help="a text is a user's turn (chat models)")
@@ -111,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     translate.add_argument("--longest", type=at_least(1), default=512, metavar="N", help="tokens of a text at most")
     translate.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     verify = actions.add_parser("verify", help="compare few-shot files with CrossFit's published MD5 sums")
-    verify.add_argument("folder", type=Path, metavar="DIR", help="data folder, one folder per task")
+    verify.add_argument("folder", type=expanded, metavar="DIR", help="data folder, one folder per task")
     verify.add_argument("tasks", metavar="TASK", nargs="*", help="tasks in it (default: all)")
     verify.add_argument("--only-differing", action="store_true", help="leave out tasks in which nothing differs")
     return options

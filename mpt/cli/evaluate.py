@@ -19,6 +19,7 @@ from mpt.cli.predict import (
 )
 from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
+from mpt.util.places import expanded
 from mpt.util.yaml_file import is_yaml
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run_evaluate_command(arguments: list[str]) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, or LIBRARY:ENTRY; then the file"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help=".json: all of it as a file")
+    parser.add_argument("--out", type=expanded, metavar="FILE", help=".json: all of it as a file")
     parser.add_argument("--metric", metavar="NAME", help="one of CrossFit's (default: the prompt's)")
     parser.add_argument("--ensemble", choices=("vote", "mean"), help="how several prompts answer (default: vote)")
     add_reading(parser)

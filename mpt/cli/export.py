@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from mpt.cli.options import Parser, run_action
 from mpt.util.files import refuse_full, writing_to
+from mpt.util.places import expanded
 
 _USAGE = """usage: mpt export ENGINE PROMPT… OUT
 
@@ -38,7 +38,7 @@ _ABOUT = {
 def _export(engine: str, rest: list[str]) -> None:
     parser = Parser(prog=f"mpt export {engine}", description=_ABOUT[engine])
     parser.add_argument("prompts", nargs="+", metavar="PROMPT", help="a prompt folder, NAME=FOLDER, or a library")
-    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.add_argument("out", type=expanded, metavar="OUT", help="a new folder")
     parser.add_argument("--backbone", metavar="NAME", help="where the backbone lies, if not where the prompts say")
     options = parser.parse_args(rest)
     refuse_full(options.out, "OUT")

@@ -6,12 +6,12 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser, at_least, run_action, seed
 from mpt.util.errors import UserError
 from mpt.util.names import printable
+from mpt.util.places import expanded
 
 if TYPE_CHECKING:
     from mpt.backbone.model import FrozenBackbone
@@ -56,10 +56,10 @@ def _add(rest: list[str]) -> None:
 
     parser = _parser("add", "Add what runs of prompt tuning learned: their early prompt as key, their best as value.")
     parser.add_argument(
-        "folder", type=Path, help="the library's; made, with the first run's recipe, if it is not there"
+        "folder", type=expanded, help="the library's; made, with the first run's recipe, if it is not there"
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or the one that mpt adapt wrote"
+        "runs", nargs="+", type=expanded, metavar="RUN", help="folder of a run, or the one that mpt adapt wrote"
     )
     parser.add_argument("--name", help="of the entry, where one run is added (default: <task>-<seed of the draw>)")
     parser.add_argument(
@@ -131,7 +131,7 @@ def _search(rest: list[str]) -> None:
 
     parser = _parser("search", "The entries whose keys are most similar to a key, the most similar first.")
     parser.add_argument("where", help="a library")
-    parser.add_argument("key", type=Path, help="prompt folder of the key, or the folder of an entry or run that has it")
+    parser.add_argument("key", type=expanded, help="prompt folder of the key, or folder of an entry or run that has it")
     parser.add_argument("-k", type=at_least(1), default=5, metavar="N", help="how many (default: 5)")
     told = "default: centred, as mpt adapt; studies go by per_token, SPoT's choice"
     parser.add_argument("--by", default="centred", help=f"{', '.join(MEASURES)} ({told})")
@@ -164,7 +164,7 @@ def _export(rest: list[str]) -> None:
     parser = _parser("export", "Write one prompt as a folder that PEFT loads.")
     parser.add_argument("where", help="a library")
     parser.add_argument("name", help="of the entry")
-    parser.add_argument("folder", type=Path, help="a new folder")
+    parser.add_argument("folder", type=expanded, help="a new folder")
     options = parser.parse_args(rest)
     print(_open(options.where).export(options.name, options.folder))
 
@@ -175,7 +175,7 @@ def _combine(rest: list[str]) -> None:
         "Task vectors: each entry's prompt minus the start of its tuning, added to a new start or taken away from it.",
     )
     parser.add_argument("where", help="a library")
-    parser.add_argument("folder", type=Path, help="a new folder for the prompt")
+    parser.add_argument("folder", type=expanded, help="a new folder for the prompt")
     parser.add_argument("terms", nargs="+", metavar="ENTRY", help="names of entries, with + or - between them")
     parser.add_argument("--seed", type=seed, metavar="N", help="of the new start (default: the library's own start)")
     parser.add_argument("--backbone", help="where the library's model is now")
@@ -205,7 +205,7 @@ def _recycle(rest: list[str]) -> None:
         "They are starts, not ready prompts; whether they help is known when they were tried.",
     )
     parser.add_argument("where", help="a library")
-    parser.add_argument("folder", type=Path, help="a new folder for the library")
+    parser.add_argument("folder", type=expanded, help="a new folder for the library")
     parser.add_argument("--to", required=True, metavar="MODEL", help="the other model: hub name or local folder")
     parser.add_argument("--backbone", help="where the library's model is now")
     options = parser.parse_args(rest)
@@ -244,7 +244,7 @@ def _push(rest: list[str]) -> None:
 def _pull(rest: list[str]) -> None:
     parser = _parser("pull", "Copy the entries of a library on the Hugging Face hub into a folder.")
     parser.add_argument("repository", help="owner/name, or owner/name@revision")
-    parser.add_argument("folder", type=Path, help="of a library of the same recipe; made if it is not there")
+    parser.add_argument("folder", type=expanded, help="of a library of the same recipe; made if it is not there")
     options = parser.parse_args(rest)
     from mpt.library.share import pull
 

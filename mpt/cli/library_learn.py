@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mpt.cli.options import Distinct, above_zero, add_model, at_least, part, seed, shots
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.tasks.partitions import load_partition
 from mpt.library.recipe import KeyRecipe
 from mpt.util.errors import UserError
+from mpt.util.places import expanded
 
 
 def add_learn_options(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_learn_options(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--at-once", type=at_least(1), help="prompts tuned side by side (default: 16 on a GPU, else 8)")
     add_model(how)
-    parser.add_argument("--out", required=True, type=Path, help="folder of the library; one that is there is added to")
+    parser.add_argument("--out", required=True, type=expanded, help="the library's folder; one that is there grows")
 
 
 def run_learn(options: argparse.Namespace) -> bool:

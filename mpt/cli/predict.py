@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mpt.cli.options import Parser, add_arithmetic, at_least
 from mpt.util.errors import UserError
+from mpt.util.places import expanded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,7 @@ def run_predict_command(arguments: list[str]) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="PROMPT … FILE", help="folders of prompts or runs, or LIBRARY:ENTRY; then the file"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help=".csv, .tsv or .jsonl (default: standard output)")
+    parser.add_argument("--out", type=expanded, metavar="FILE", help=".csv, .tsv or .jsonl (default: standard output)")
     parser.add_argument(
         "--prompt-column",
         metavar="COLUMN",
@@ -99,7 +100,7 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--calibrate",
-        type=Path,
+        type=expanded,
         metavar="DEV",
         help="labelled examples, on which a temperature for the probabilities is found",
     )

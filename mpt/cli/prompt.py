@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from mpt.cli.options import Parser, at_least, run_action
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full, writing_to
+from mpt.util.places import expanded
 
 _USAGE = """usage: mpt prompt ACTION …
 
@@ -46,7 +46,7 @@ def _words(words: Sequence[str]) -> None:
         "--labels", nargs="+", default=[], metavar="WORD", help="label words (default: those known of its task)"
     )
     parser.add_argument("--backbone", metavar="NAME", help="if it is not where the prompt's folder names it")
-    parser.add_argument("--out", type=Path, help="folder for a page (Markdown and HTML), its figure and CSV tables")
+    parser.add_argument("--out", type=expanded, help="folder for a page (Markdown and HTML), its figure and CSV tables")
     options = parser.parse_args(list(words))
     if options.start is not None and len(options.prompts) > 1:
         raise UserError("--start is the start of one prompt; give one, or leave it out")
@@ -83,8 +83,8 @@ def _import(words: Sequence[str]) -> None:
         description="A prompt folder of a .npy file that holds a prompt's rows, [length, hidden size], and nothing "
         "else. What PEFT wrote needs no import.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .npy file; nothing in it is unpickled")
-    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.add_argument("file", type=expanded, metavar="FILE", help="a .npy file; nothing in it is unpickled")
+    parser.add_argument("out", type=expanded, metavar="OUT", help="a new folder")
     parser.add_argument("--backbone", required=True, metavar="NAME", help="the model that it was learned on")
     parser.add_argument("--revision", metavar="NAME", help="branch, tag or commit of a hub model")
     options = parser.parse_args(list(words))

@@ -15,6 +15,7 @@ from mpt.cli.options import Parser, add_workers, at_least, seed
 from mpt.fit.configs import find_config
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
+from mpt.util.places import expanded
 
 if TYPE_CHECKING:
     from mpt.study.run.grid import Workers
@@ -29,7 +30,7 @@ def run_study_command(arguments: list[str]) -> None:
     plan = actions.add_parser("plan", help="how many runs, which wait for which, what is finished, how long it takes")
     for action in (run, plan):
         action.add_argument("file", help="study file, or the name of a shipped one (see mpt configs list)")
-        action.add_argument("--out", type=Path, help="folder of the study (default: runs/<name of the study>)")
+        action.add_argument("--out", type=expanded, help="folder of the study (default: runs/<name of the study>)")
         action.add_argument("--root", help="folder of CrossFit's few-shot files, in place of the file's root")
         action.add_argument("--backbone", help="in place of the file's: a hub name, a folder, a GGUF file")
         add_workers(action)
@@ -45,18 +46,18 @@ def run_study_command(arguments: list[str]) -> None:
     )
     run.add_argument("--gpus-per-run", type=float, metavar="X", help="with --ray: GPUs a run takes, 1 or a part of one")
     run.add_argument("--only", nargs="+", metavar="KEY", help="only these runs (* as in a shell) and what they need")
-    run.add_argument("--reuse", type=Path, metavar="DIR", help="take the runs that another study's folder has finished")
+    run.add_argument("--reuse", type=expanded, metavar="DIR", help="take the runs that another study's folder finished")
     plan.add_argument("--commands", action="store_true", help="print a shell command for each run that is left instead")
     report = actions.add_parser("report", help="rebuild the report from the result files, or make one of scores alone")
-    report.add_argument("folder", type=Path, nargs="?", help="folder of a study")
+    report.add_argument("folder", type=expanded, nargs="?", help="folder of a study")
     report.add_argument(
         "--scores",
-        type=Path,
+        type=expanded,
         metavar="FILE",
         help="in place of a folder, a CSV file of test scores: partition, method, target, draw, test_score",
     )
     report.add_argument("--baseline", metavar="METHOD", help="with --scores: what gains are relative to (default: PT)")
-    report.add_argument("--out", type=Path, help="with --scores: folder of the report")
+    report.add_argument("--out", type=expanded, help="with --scores: folder of the report")
     report.add_argument(
         "--against", metavar="METHOD", help="the method to compare the others with beside the baseline (default: MTL)"
     )
@@ -64,7 +65,7 @@ def run_study_command(arguments: list[str]) -> None:
         "--seeds", type=seed, nargs="+", default=[], metavar="DRAW", help="of the study's draws only these"
     )
     shown = actions.add_parser("answers", help="what the methods answered to some test examples, side by side")
-    shown.add_argument("folder", type=Path, help="folder of a study")
+    shown.add_argument("folder", type=expanded, help="folder of a study")
     shown.add_argument("--task", help="only this target (default: all)")
     shown.add_argument("--seed", type=seed, metavar="DRAW", help="of this draw (default: the first)")
     shown.add_argument("--rows", type=at_least(1), default=5, metavar="N", help="examples of each target (default: 5)")

@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from mpt.cli.options import Parser, add_workers, at_least, run_action, seed
 from mpt.fit.configs import find_config
 from mpt.util.machine import default_workers
+from mpt.util.places import expanded
 
 _USAGE = """usage: mpt sweep ACTION …
 
@@ -70,7 +70,7 @@ def _trial(words: Sequence[str]) -> bool:
 def _run(words: Sequence[str]) -> bool:
     parser = Parser(prog="mpt sweep run", description="All trials of a W&B sweep file, here and without an account.")
     parser.add_argument("file", help="sweep file, or the name of a shipped one (see mpt configs list)")
-    parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/sweeps/<name of the study>)")
+    parser.add_argument("--out", type=expanded, help="folder of the runs (default: runs/sweeps/<name of the study>)")
     parser.add_argument("--count", type=at_least(1), metavar="N", help="the most trials, with those of earlier starts")
     add_workers(parser, "the study's, else one a GPU, else one a core")
     parser.add_argument("--seed", type=seed, default=13, help="of trials drawn by chance (default: 13)")

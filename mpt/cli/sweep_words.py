@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpt.cli.options import Parser, add_workers, seed
@@ -14,6 +13,7 @@ from mpt.sweep.distributions import canonical
 from mpt.sweep.file import is_sweep, load_sweep
 from mpt.sweep.sampling import Values
 from mpt.util.errors import UserError
+from mpt.util.places import expanded
 
 if TYPE_CHECKING:
     from mpt.sweep.trial import TrialSetup
@@ -38,7 +38,7 @@ def trial_parser() -> Parser:
         help="in place of the partition's; the word targets for the study's own",
     )
     parser.add_argument("--setting", default="", help="which setting or partition, in a study of several")
-    parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/sweeps/<name of the study>)")
+    parser.add_argument("--out", type=expanded, help="folder of the runs (default: runs/sweeps/<name of the study>)")
     add_workers(parser, "the study's, else one a GPU, else one a core")
     return parser
 

@@ -10,6 +10,7 @@ from mpt.cli.options import Parser, at_least, run_action
 from mpt.library.pooling import MEASURES
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
+from mpt.util.places import expanded
 
 if TYPE_CHECKING:
     from mpt.analysis.remeasure import TaskKeys
@@ -37,7 +38,7 @@ def _matrix(words: Sequence[str]) -> None:
     parser = Parser(
         prog="mpt transfer matrix", description="Every source prompt to every target, from a study's result files."
     )
-    parser.add_argument("study", type=Path, help="folder of a study")
+    parser.add_argument("study", type=expanded, help="folder of a study")
     parser.add_argument(
         "--method",
         metavar="METHOD",
@@ -54,7 +55,7 @@ def _matrix(words: Sequence[str]) -> None:
         action="store_true",
         help="also measure each source prompt on the target's train examples: its loss, LEEP, and the neurons it wakes",
     )
-    parser.add_argument("--out", type=Path, help="folder to write to (default: report/transfer in the study's)")
+    parser.add_argument("--out", type=expanded, help="folder to write to (default: report/transfer in the study's)")
     options = parser.parse_args(list(words))
 
     from mpt.study.run.results import REPORT, read_study
@@ -102,7 +103,7 @@ def _clusters(words: Sequence[str]) -> None:
     parser.add_argument("library", help="a folder, the name of a shipped library, or hub:owner/name")
     parser.add_argument("--backbone", metavar="NAME", help="of a library of several backbones, the one to look at")
     parser.add_argument("--by", choices=MEASURES, default="centred", help="similarity (default: centred)")
-    parser.add_argument("--out", type=Path, help="folder to write to (default: runs/clusters/<name of the library>)")
+    parser.add_argument("--out", type=expanded, help="folder to write to (default: runs/clusters/<library's name>)")
     options = parser.parse_args(list(words))
 
     from mpt.library.library import Library

@@ -20,6 +20,7 @@ from mpt.record.options import RunOptions
 from mpt.record.rows import DEV_SCORE, MetricsRow, read_metrics
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import links_below, refuse_links
+from mpt.util.places import expanded
 from mpt.util.reading import read_json
 from mpt.util.schema import checked
 from mpt.util.yaml_file import called
@@ -66,7 +67,7 @@ def read_run(folder: Path, key_steps: int | None = None) -> LibraryRun:
         UserError: no run of prompt tuning on one task from a plain start, or one that kept no early prompt or did not
             finish.
     """
-    folder = folder.expanduser()
+    folder = expanded(folder)
     refuse_links(folder, links_below(folder, skip="wandb"), f"run {folder}")
     files = RunFolder(folder)
     path = files.config

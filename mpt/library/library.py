@@ -46,6 +46,7 @@ from mpt.prompt.files import CARD, StoredPrompt, load_prompt
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import new_folder, refuse_links, write_json, write_text
 from mpt.util.names import nearest
+from mpt.util.places import expanded
 from mpt.util.reading import read_json
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Library:
         Raises:
             UserError: it is nowhere, or no library, or the hub cannot be reached.
         """
-        folder = Path(where).expanduser()
+        folder = expanded(where)
         if str(where).startswith(HUB):
             from mpt.library.download import fetch
 
@@ -123,7 +124,7 @@ class Library:
         Raises:
             UserError: there is one of another recipe, or something else.
         """
-        folder = Path(folder).expanduser()
+        folder = expanded(folder)
         with _in_one_sentence(f"cannot write to the library {folder}"):
             if not os.path.lexists(folder / FILE):
                 hidden = folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
@@ -231,7 +232,7 @@ class Library:
         Raises:
             UserError: there is no such entry, something where the folder would be, or no way to write there.
         """
-        entry, folder = self.entry(name), Path(folder).expanduser()
+        entry, folder = self.entry(name), expanded(folder)
         with _in_one_sentence(f"entry {name} cannot be written to {folder}"):
             if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
                 raise UserError(f"{folder} is there already; give a new folder or an empty one")

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from mpt.util.errors import UserError
 from mpt.util.files import links_below, new_folder, refuse_links, write_json, write_text
+from mpt.util.places import expanded
 from mpt.util.reading import open_file, read_json
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def save_prompt(
     """
     from safetensors.torch import save_file
 
-    folder = Path(folder)
+    folder = expanded(folder)
     length, width = weight.shape
     config = {
         "peft_type": "PROMPT_TUNING",
@@ -144,7 +145,7 @@ def read_prompt(folder: Path | str) -> tuple[npt.NDArray[np.float32], str, dict[
     Raises:
         UserError: see :func:`load_prompt`.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         raise UserError(f"prompt {folder}: no such folder")
     refuse_links(folder, links_below(folder), f"prompt {folder}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mpt.prompt.files import backbone_facts, save_prompt
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
+from mpt.util.places import expanded
 from mpt.util.reading import open_file
 
 
@@ -22,8 +23,8 @@ def read_numpy(file: Path) -> npt.NDArray[np.float32]:
         UserError: there is no such file, or it holds something else than rows of finite floating-point numbers.
     """
     try:
-        with open_file(file.expanduser()):
-            held = np.load(file.expanduser(), mmap_mode="r", allow_pickle=False)
+        with open_file(expanded(file)):
+            held = np.load(expanded(file), mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UserError(f"prompt {file} cannot be read: {error.strerror or error}") from error
     except (

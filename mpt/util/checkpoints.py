@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mpt.util.errors import UserError
+from mpt.util.places import expanded
 
 
 class BadCheckpoint(UserError):
@@ -55,7 +56,7 @@ def find_checkpoint(given: str, folder: Path) -> Path:
             f"--ckpt_path best: what was best on dev is no checkpoint but lies in {folder}; validate, test and predict "
             "take it without --ckpt_path, and fit goes on with --ckpt_path last"
         )
-    path = folder / LAST if given == "last" else Path(given).expanduser()
+    path = folder / LAST if given == "last" else expanded(given)
     if not path.is_file():
         if given == "last":
             raise UserError(f"--ckpt_path last: there is no {path}")

@@ -55,3 +55,16 @@ def place_of(folder: Path) -> Path:
         what = "a link that leads to no folder" if folder.is_symlink() else "no folder"
         raise UserError(f"{folder} is {what}; remove it, or name another")
     return folder
+
+
+def expanded(path: Path | str) -> Path:
+    """A path with the folder that ``~`` or ``~name`` at its beginning stands for.
+
+    Raises:
+        UserError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        name = Path(path).parts[0]
+        raise UserError(f"{path}: {name} has no home folder; if a file is called so, give its whole path") from error

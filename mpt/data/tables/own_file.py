@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from mpt.metrics.by_name import METRICS
+from mpt.util.places import expanded
 from mpt.util.schema import (
     Checked,
     FromFile,
@@ -187,7 +188,7 @@ class OwnTaskFile(FromFile):
             folder: the YAML file's.
         """
         files = {"train": self.file or self.train, "dev": self.dev, "test": self.test}
-        return {split: folder / Path(name).expanduser() for split, name in files.items() if name is not None}
+        return {split: folder / expanded(name) for split, name in files.items() if name is not None}
 
 
 def read_own_file(path: Path) -> OwnTaskFile:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mpt.prompt.files import is_prompt
 from mpt.record.folder import PROMPT
 from mpt.util.errors import UserError
+from mpt.util.places import expanded
 
 
 def prompt_folder(named: Path | str) -> Path:
@@ -22,7 +23,7 @@ def prompt_folder(named: Path | str) -> Path:
     """
     if not str(named):  # Path("") is the current folder
         raise UserError("a prompt's name is empty; give its folder, or LIBRARY:ENTRY")
-    folder = Path(named).expanduser()
+    folder = expanded(named)
     where, _, name = str(named).rpartition(":")
     if where == "hub" and not folder.exists():
         from mpt.library.download import fetch
@@ -42,7 +43,7 @@ def prompt_folder(named: Path | str) -> Path:
 
 def prompts_in(named: str) -> list[str]:
     """A prompt by its name, or the prompts that a folder holds, in the order of their names and numbers."""
-    folder = Path(named).expanduser()
+    folder = expanded(named)
     if not named or not folder.is_dir() or is_prompt(prompt_folder(folder)):
         return [named]
     found = [path for path in folder.iterdir() if is_prompt(path)]
@@ -69,9 +70,9 @@ def prompt_names(folders: Sequence[Path | str]) -> list[str]:
 def _parts(folder: str) -> tuple[str, ...]:
     """Of a path; of ``LIBRARY:ENTRY`` the library's, and the entry's name."""
     library, _, name = folder.rpartition(":")
-    if library and not Path(folder).expanduser().exists():
-        return (*Path(library).expanduser().absolute().parts, name)
-    return Path(folder).expanduser().absolute().parts
+    if library and not expanded(folder).exists():
+        return (*expanded(library).absolute().parts, name)
+    return expanded(folder).absolute().parts
 
 
 def numbers_by_name(names: Sequence[str], tasks: Sequence[str | None]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
 from mpt.use.answers.folders import prompt_folder, prompts_in
 from mpt.util.errors import UserError
 from mpt.util.files import write_json, write_text
+from mpt.util.places import expanded
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,18 @@ def read_prompts(words: Sequence[str]) -> list[ExportedPrompt]:
     """
     found: list[ExportedPrompt] = []
     for word in words:
-        if word.startswith(HUB) or (Path(word).expanduser() / FILE).is_file() or word in shipped_libraries():
+        if word.startswith(HUB) or (expanded(word) / FILE).is_file() or word in shipped_libraries():
             entries = Library.open(word).entries()
             if not entries:
                 raise UserError(f"library {word} has no prompts")
             found += [ExportedPrompt(one.name, str(one.folder), load_prompt(one.folder)) for one in entries]
             continue
         name, given, folder = word.partition("=")
-        if given and not Path(word).expanduser().exists():
+        if given and not expanded(word).exists():
             found.append(ExportedPrompt(name, folder, load_prompt(prompt_folder(folder))))
             continue
         for named in prompts_in(word):
-            name = Path(named.rpartition(":")[2]).expanduser().resolve().name
+            name = expanded(named.rpartition(":")[2]).resolve().name
             found.append(ExportedPrompt(name, named, load_prompt(prompt_folder(named))))
     for place, one in enumerate(found):
         if not re.fullmatch(r"[\w.+-]+", one.name):
