@@ -180,6 +180,8 @@ class OwnTaskFile(FromFile):
             raise ValueError(f": give file or train, not both; with {others[0]} the examples are in train")
         if self.labels and self.free_text:
             raise ValueError(": labels and free_text contradict one another: give one")
+        if shared := [column for column in self.input.columns if column in self.output.columns]:
+            raise ValueError(f": input and output both take {shown(shared[0])}, and the answer would be in the input")
 
     def tables(self, folder: Path) -> dict[str, Path]:
         """The tables, by split.

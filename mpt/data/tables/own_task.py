@@ -20,8 +20,8 @@ from mpt.data.tasks.sampling import sample, shuffled
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
-from mpt.util.names import nearest
-from mpt.util.reading import open_file, read_bytes
+from mpt.util.names import nearest, printable
+from mpt.util.reading import open_file, read_bytes, why_unread
 
 _SHOWN = 8
 _BLOCK = 1 << 22
@@ -146,8 +146,9 @@ def read_own_task(path: str | Path) -> OwnTask:
                 while block := content.read(_BLOCK):
                     own.update(block)
             digest.update(own.digest())
-        except OSError as error:
-            raise UserError(f"The task file {path} names {file}, which cannot be read: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # ValueError: a null byte
+            name = printable(str(file))
+            raise UserError(f"The task file {path} names {name}, which cannot be read: {why_unread(error)}") from None
     return _read(path, digest.hexdigest())
 
 

@@ -200,6 +200,8 @@ def test_all_strange_labels_are_told_with_their_lines(tmp_path):
         ("output:", "metric: F1\noutput:", "line 3: metric is one of ACC"),
         ("output:", "encoding: none-such\noutput:", "encoding in tickets.yaml none-such: there is none"),
         ('"Technical problem"', "Billin\u200bg", "labels .* look alike"),
+        ("{body}", "{team}", "input and output both take 'team', and the answer would be in the input"),
+        ("file: tickets.csv", 'file: "a\\0b.csv"', r"names .*a\\x00b\.csv, which cannot be read: that cannot be"),
     ],
 )  # fmt: skip
 def test_mistakes_of_the_file(tmp_path, old, new, said):
