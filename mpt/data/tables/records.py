@@ -28,6 +28,8 @@ _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^\t\n"]*?))(\t|\r?\n)')
 """A cell of a TSV and what ends it; one with a quote is in quotes."""
 _CLOSED = re.compile(r'"[^"]*(?:""[^"]*)*"(?!")')
+_UNWRITABLE = re.compile("[\\0\\ud800-\\udfff]")
+"""What :func:`mpt.util.reading.is_writable` denies; UTF-8's own reader tells of it."""
 
 _SEP = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 """What spreadsheets write, and read, as a file's first line."""
@@ -232,10 +234,16 @@ def blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
                 yield from _utf8_blocks(path, raw)
                 return
             with io.TextIOWrapper(raw, encoding, newline="\n") as file:
-                first = True
+                line = 1
                 while text := file.read(_BLOCK) + file.readline(LONGEST_LINE):
-                    yield text.lstrip("\ufeff") if first else text
-                    first = False
+                    if wrong := _UNWRITABLE.search(text):
+                        number = line + text.count("\n", 0, wrong.start())
+                        raise UserError(
+                            f"{path}, line {number} holds a null byte or half a sign, read as {encoding}; name another "
+                            "--encoding"
+                        )
+                    yield text.lstrip("\ufeff") if line == 1 else text
+                    line += text.count("\n")
     except OSError as error:
         raise UserError(f"{path}: it cannot be read: {error.strerror}") from error
     except LookupError:

@@ -157,6 +157,23 @@ def test_another_encoding_by_its_name(tmp_path, encoding):
         read_rows(path, encoding="ascii")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "wrong"),
+    [
+        ("utf-8", b"a\0b"),
+        ("cp1252", b"a\0b"),
+        ("raw_unicode_escape", rb"a\ud800b"),
+        ("unicode_escape", rb"a\udfffb"),
+        ("utf-7", b"a+2AA-b"),
+    ],
+)
+def test_what_no_text_holds_is_refused_whatever_the_encoding_makes_it_of(tmp_path, encoding, wrong):
+    head = b"input,output\n" + b"".join(b"text %d,%d\n" % (at, at % 2) for at in range(40_000))  # of several blocks
+    path = write(tmp_path, "a.csv", head + wrong + b",1\nlast,0\n")
+    with pytest.raises(UserError, match=rf"a\.csv, line 40002 holds a null byte or half a sign.* as {encoding}"):
+        read_rows(path, encoding=encoding)
+
+
 def test_json_lines_of_texts_numbers_and_several_outputs(tmp_path):
     assert pairs(write(tmp_path, "emoji.jsonl", json.dumps({"text": "😀", "label": "x"}))) == [("😀", "x")]
     rows = [{"text": "a", "label": 1}, {"text": "b\nc", "label": ["x", "y"], "more": {}}, {"text": 3, "label": True}]
