@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, AnyStr, BinaryIO, TypeVar
@@ -114,11 +116,13 @@ def read_text(path: Path, kind: str) -> str:
         raise UserError(f"Cannot read the {kind} {name}: {why_unread(error)}.") from error
 
 
-def parse_json(text: str, digits: int = LONGEST_NUMBER) -> Any:
+def parse_json(text: str, digits: int = LONGEST_NUMBER, strict: bool = False) -> Any:
     """What a JSON text holds.
 
     Args:
         digits: that a whole number may have.
+        strict: that it can be written as JSON again: NaN is null, as which some programs mean it, and a number that is
+            infinite, or a key that an object has twice, is refused.
 
     Raises:
         ValueError: it is none, or lists and objects lie in each other without end; its message ends a sentence.
@@ -130,7 +134,7 @@ def parse_json(text: str, digits: int = LONGEST_NUMBER) -> Any:
         return int(number)
 
     try:
-        content = json.loads(text, parse_int=whole)
+        content = json.loads(text, parse_int=whole, **(_STRICT if strict else {}))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     level = [content]
@@ -139,6 +143,28 @@ def parse_json(text: str, digits: int = LONGEST_NUMBER) -> Any:
         if not level:
             return content
     raise ValueError(_TOO_DEEP)
+
+
+def _constant(name: str) -> None:
+    if name != "NaN":
+        raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number:.30} is too large a number")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} stands there twice")
+    return found
+
+
+_STRICT: dict[str, Any] = {"parse_constant": _constant, "parse_float": _finite, "object_pairs_hook": _distinct}
 
 
 def _parts(value: Any) -> Iterable[Any]:

@@ -391,3 +391,14 @@ def test_labels_are_not_weighed_where_none_are_compared(tmp_path, capsys):
     (tmp_path / "texts.txt").write_text("one\n")
     told = refused(["predict", "synthetic:syn-topic-news-13", tmp_path / "texts.txt", "--free", "--per-token"], capsys)
     assert "--per-token weighs labels" in told
+
+
+def test_json_lines_go_out_as_json_whatever_numbers_came_in(folders, tmp_path, capsys):
+    path, out = tmp_path / "new.jsonl", tmp_path / "out.jsonl"
+    path.write_text('{"text": "a", "n": NaN, "deep": {"m": [1.5, NaN]}}\n')
+    run(["predict", folders[0], str(path), "--out", str(out), "--input", "text"])
+    (row,) = [json.loads(line, parse_constant=pytest.fail) for line in out.read_text().splitlines()]
+    assert row["n"] is None and row["deep"] == {"m": [1.5, None]} and row["text"] == "a"
+    for wrong in ('"n": 1e400', '"n": Infinity', '"n": 1, "n": 2'):
+        path.write_text(f'{{"text": "a"}}\n{{"text": "b", {wrong}}}\n')
+        assert "new.jsonl, line 2 is not JSON" in refused(["predict", folders[0], path, "--input", "text"], capsys)

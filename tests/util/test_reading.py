@@ -100,3 +100,19 @@ def test_lines_of_json(tmp_path):
     path.write_bytes(b"1\n\xff\n")
     with pytest.raises(UserError, match="cannot be read: it is not UTF-8"):
         read_json_lines(path, "number", number)
+
+
+def test_strict_json_can_be_written_as_json_again():
+    text = '{"a": [NaN, 1.5, -3, "NaN"], "b": {"a": 1e3}}'
+    assert parse_json(text, strict=True) == {"a": [None, 1.5, -3, "NaN"], "b": {"a": 1000.0}}
+    for wrong, told in (
+        ("[Infinity]", "^Infinity is no number of JSON$"),
+        ("[-Infinity]", "^-Infinity is no number of JSON$"),
+        ("[-1e400]", "^-1e400 is too large a number$"),
+        (f"[{'9' * 400}.5]", "^9{30} is too large a number$"),
+        ('[{"a": 1, "b": 2, "a": 1}]', "^the key 'a' stands there twice$"),
+        ('{"\\u001b": {}, "\\u001b": 1}', r"^the key '\\x1b' stands there twice$"),
+    ):
+        assert parse_json(wrong)
+        with pytest.raises(ValueError, match=told):
+            parse_json(wrong, strict=True)

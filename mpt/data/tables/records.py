@@ -356,7 +356,7 @@ def _with_last_line_feed(texts: Iterable[str]) -> Iterator[str]:
 
 def _json_list(path: Path, text: str) -> list[FileRecord]:
     try:
-        rows = parse_json(text, _LONGEST_NUMBER)
+        rows = parse_json(text, _LONGEST_NUMBER, strict=True)
     except ValueError as error:
         raise UserError(f"{path} is no JSON list: {error}") from None
     return [_object(path, "entry", number, row) for number, row in enumerate(rows, start=1)]
@@ -366,7 +366,7 @@ def _json_records(path: Path, lines: Iterable[str]) -> Iterator[FileRecord]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                row = parse_json(line, _LONGEST_NUMBER)
+                row = parse_json(line, _LONGEST_NUMBER, strict=True)
             except ValueError as error:
                 raise UserError(f"{path}, line {number} is not JSON: {error}") from None
             yield _object(path, "line", number, row)

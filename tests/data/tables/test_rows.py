@@ -320,7 +320,7 @@ def test_not_a_number_is_missing(tmp_path):
         ("a.csv", "text,label\n".encode("utf-16"), "UTF-16"),
         ("a.csv", "text,label\n".encode("utf-32"), "UTF-32"),
         ("a.tsv", "a\tx\n".encode("utf-16-le"), "line 1 holds a null byte, as in UTF-16"),
-        ("a.jsonl", '{"text": "a", "label": -Infinity}', "line 1: label is -inf, which is no number in JSON"),
+        ("a.jsonl", '{"text": "a", "label": -Infinity}', "line 1 is not JSON: -Infinity is no number of JSON"),
         ("a.csv", 'sep=;\na;x\n"b";y\n"c" d;x\n', "a quoted cell ends before a semicolon"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', "line 2 is not JSON"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n["b"]\n', "line 2 is no JSON object"),
