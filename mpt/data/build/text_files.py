@@ -18,6 +18,10 @@ from mpt.util.errors import UserError
 from mpt.util.files import new_folder
 from mpt.util.reading import is_writable, lines_of, open_file, parse_json
 
+_PACKED = 100
+"""How much smaller a file of text can be packed; gzip makes what is not one a thousand times smaller."""
+_UNJUDGED = 1 << 20
+
 
 def write_texts(root: Path, name: str, files: Sequence[Path], seeds: Sequence[int]) -> int:
     """Make a task of unlabelled text from files; returns the number of its documents.
@@ -55,7 +59,7 @@ def _texts(path: Path) -> Iterator[str]:
     kind = suffixes[-1] if suffixes else ""
     if kind not in (".txt", ".jsonl", ".json"):
         raise UserError(f"{path}: text files end in .txt, .jsonl or .json, and perhaps .gz.")
-    number = 0  # of the line
+    number = unpacked = 0
     try:
         with open_file(path) as raw:
             packed = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
@@ -63,6 +67,12 @@ def _texts(path: Path) -> Iterator[str]:
             begun: list[str] = []
             for line in lines_of(file):
                 number += 1
+                unpacked += len(line)
+                if unpacked > _UNJUDGED and unpacked > _PACKED * raw.tell():
+                    raise UserError(
+                        f"{path} unpacks to more than {_PACKED} times its size, as no text does; if it is one, unpack "
+                        "it and give that file"
+                    )
                 text = line if kind == ".txt" else _text(parse_json(line))
                 if not is_writable(text):
                     raise UserError(f"{path}, line {number} holds a null byte or half a sign, which no file can.")

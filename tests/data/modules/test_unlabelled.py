@@ -194,6 +194,17 @@ def test_mpt_data_text(tmp_path, capsys, monkeypatch):
     assert [path.name for path in Path("root").glob("[!.]*")] == ["c4"]
 
 
+def test_what_is_packed_smaller_than_any_text_is_not_unpacked_to_its_end(tmp_path, capsys):
+    numbers = "".join(f"document {number}\n\n" for number in range(200_000)).encode()  # as well packed as a text can be
+    for name, content in (("good", numbers), ("bomb", b"\n" * 40_000_000)):
+        (tmp_path / f"{name}.txt.gz").write_bytes(gzip.compress(content))
+    mpt = Mpt(capsys)
+    ended = mpt("data", "text", "good", tmp_path / "good.txt.gz", "--root", tmp_path / "root", "--seeds", 13)
+    assert ended.code == 0 and "200,000 documents" in ended.out
+    ended = mpt("data", "text", "bad", tmp_path / "bomb.txt.gz", "--root", tmp_path / "root")
+    assert ended.code == 2 and "bomb.txt.gz unpacks to more than 100 times its size" in ended.err
+
+
 @pytest.mark.long
 def test_a_prompt_is_learned_on_text_and_a_task(root, tmp_path, capsys, model_folder, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
