@@ -51,9 +51,11 @@ def _words(words: Sequence[str]) -> None:
     if options.start is not None and len(options.prompts) > 1:
         raise UserError("--start is the start of one prompt; give one, or leave it out")
 
-    from mpt.prompt.files import read_prompt
+    from mpt.prompt.files import is_prompt, read_prompt
     from mpt.use.answers.folders import prompt_folder
 
+    if options.out is not None and is_prompt(options.out):
+        raise UserError(f"--out {options.out} is a prompt's folder, which holds nothing else; name another")
     folders = [prompt_folder(prompt) for prompt in options.prompts]
     start = None if options.start is None else prompt_folder(options.start)
     for folder in folders:  # what is none is told of before torch is imported
