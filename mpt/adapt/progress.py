@@ -6,10 +6,11 @@ import math
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mpt.backbone.device import device_words
 from mpt.learn.side_by_side import SideBySide
+from mpt.present.progress import Bar
 
 _TIMED = 3
 """Steps that the estimate is made of, after a first one that is slower than all others."""
@@ -42,7 +43,7 @@ class TuningProgress:
         self.evaluating = 0.0
         self.first = self.begun = self.changed = self.said = time.monotonic()
         self.done = self.since = 0
-        self.bar = Progress(
+        self.bar = Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
@@ -51,7 +52,6 @@ class TuningProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[scores]}", markup=False),
             console=terminal,
-            disable=not terminal.is_terminal,
             transient=True,
         )
 

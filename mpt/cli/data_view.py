@@ -6,23 +6,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mpt.data.build.verify import Verdict
 from mpt.data.build.workers import BuildOutcome
+from mpt.present.progress import Bar
 
 
 def watched(outcomes: Iterable[BuildOutcome], total: int, console: Console) -> Iterator[BuildOutcome]:
     """The outcomes as they come, each told in a line (but for reasons), above a bar where there is a terminal."""
-    with Progress(
+    with Bar(
         SpinnerColumn(),
         TextColumn("tasks"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
-        disable=not console.is_terminal,
     ) as progress:
         bar = progress.add_task("tasks", total=total)
         for number, outcome in enumerate(outcomes, start=1):

@@ -8,15 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from mpt.data.fewshot.missing import absent
+from mpt.present.progress import Bar
 from mpt.present.terminal import duration, print_table
 from mpt.record.result import RunResult
 from mpt.study.forecast import Seconds, elapsed
@@ -46,14 +41,13 @@ class StudyProgress:
         self.seconds = Seconds()
         self.left: dict[str, PlannedRun] = {}
         self.workers = 1
-        self.progress = Progress(
+        self.progress = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
-            disable=not console.is_terminal,
             refresh_per_second=4,
         )
         self.total = 0

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from mpt.present.terminal import duration
 
 _SILENT = 60.0
 """Seconds after which there is a line where there is no terminal."""
+
+
+class Bar(Progress):
+    """A bar where there is a terminal. What else goes to one meanwhile stands above it; rich would put there what goes
+    into a file, too.
+    """
+
+    def __init__(self, *columns: ProgressColumn, console: Console, **options: Any) -> None:
+        above = {f"redirect_{name}": getattr(sys, name).isatty() for name in ("stdout", "stderr")}
+        super().__init__(*columns, console=console, disable=not console.is_terminal, **above, **options)
 
 
 class CountProgress:
@@ -27,7 +47,7 @@ class CountProgress:
         self.terminal, self.things, self.where = terminal, things, where
         self.begun = self.said = time.monotonic()
         self.since: int | None = None
-        self.bar = Progress(
+        self.bar = Bar(
             TextColumn(things),
             BarColumn(),
             MofNCompleteColumn(),
@@ -35,7 +55,6 @@ class CountProgress:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=terminal,
-            disable=not terminal.is_terminal,
             transient=True,
         )
         self.task = self.bar.add_task(things, total=total)
