@@ -77,9 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     128 and its number if a signal ended it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        # A class in the user's folder is found as by `python -m mpt`; last, so that it can shadow nothing.
-        sys.path.append(os.getcwd())
     try:
         with stopped_by_signals():
             run(arguments)

@@ -38,6 +38,7 @@ from mpt.data.modules.text_data import TextData, check_stream
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
 from mpt.fit.numbers import refuse_numbers
+from mpt.fit.own_classes import find_modules_of
 from mpt.fit.renamed import renamed
 from mpt.fit.strategies import refuse_splitting
 from mpt.fit.texts import texts
@@ -62,7 +63,14 @@ _load_yaml = get_loader("yaml")
 
 def _load_all_but(verbatim: Collection[str]) -> None:
     """Have jsonargparse read as YAML what a file or word says, and leave some words as they are."""
-    read = lambda text: text if text in verbatim else renamed(_load_yaml(text))  # noqa: E731
+
+    def read(text: str) -> Any:
+        if text in verbatim:
+            return text
+        content = renamed(_load_yaml(text))
+        find_modules_of(content)
+        return content
+
     set_loader("yaml", read, (yaml.YAMLError,))
 
 

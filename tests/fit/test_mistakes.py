@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -131,13 +130,3 @@ def test_an_option_below_an_option_is_named_in_its_order():
   Given value: NestedArg(key='init.text.emo', val={'Which': 'x'})
 """
     assert sentence(text, [], []) == "--model.init.text.emo takes a text, not {'Which': 'x'}"
-
-
-def test_a_class_in_the_users_folder_is_found(mpt, tmp_path, monkeypatch):
-    (tmp_path / "my_methods_here.py").write_text(
-        "from mpt.learn import PromptTuning\n\nclass Mine(PromptTuning):\n    pass\n"
-    )
-    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry])
-    printed = mpt("fit", *CONFIG, "--data.task", "some", "--model", "my_methods_here.Mine", "--print_config")
-    assert printed.code == 0 and "class_path: my_methods_here.Mine" in printed.out
-    assert sys.path[-1] == str(tmp_path)
