@@ -11,9 +11,8 @@ from mpt.cli.options import Parser, above_zero, add_model, at_least, part, seed
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
 from mpt.util.places import expanded
+from mpt.util.names import refuse_unwritable
 
-if TYPE_CHECKING:
-    pass
 
 
 def run_adapt_command(arguments: list[str]) -> None:
@@ -124,7 +123,10 @@ def run_adapt_command(arguments: list[str]) -> None:
         help="the N best on dev also answer together, by their vote (default: 1)",
     )
     add_model(parser.add_argument_group("backbone"))
-    _adapt(parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
+    # The prompt's facts and its card have the names of the files and the instruction, and not where it lies.
+    refuse_unwritable([word for word in arguments if word.removeprefix("--out=") != str(options.out)])
+    _adapt(options)
 
 
 def _adapt(options: argparse.Namespace) -> None:

@@ -10,8 +10,9 @@ import time
 from collections.abc import Sequence
 
 import mpt
-from mpt.util.errors import UserError, mistake_behind, system_mistake
-from mpt.util.names import nearest, printable
+from mpt.util.errors import UserError, causes, mistake_behind, system_mistake
+from mpt.util.names import nearest, printable, refuse_unwritable
+from mpt.util.output import drop_unwritten, make_streams_take_all
 from mpt.util.signals import signal_behind, stopped_by_signals
 
 _TABLE = (
@@ -55,6 +56,7 @@ _TABLE = (
 
 _ABOUT = "Soft prompts on a frozen language model: prompt tuning, SPoT, meta prompt tuning."
 _RUNS = ("fit", "validate", "test")
+_ON_DEVICES = [[word] for word in (*_RUNS, "predict")]
 COMMANDS = {
     **{word: ("mpt.cli.fit", f"run_{word}_command") for word in _RUNS},
     **{typed.split()[0]: (module, function) for typed, _, module, function in _TABLE[1:]},
@@ -77,19 +79,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     128 and its number if a signal ended it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    make_streams_take_all()
     try:
         with stopped_by_signals():
-            run(arguments)
+            try:
+                run(arguments)
+            finally:
+                sys.stdout.flush()  # or Python finds out after all is said
     except BrokenPipeError:  # whoever read, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written there at the end
+        drop_unwritten()
         sys.exit(141)
     except Exception as error:
-        mistake = mistake_behind(error) or system_mistake(error)
+        drop_unwritten()
+        mistake = mistake_behind(error) or system_mistake(error) or _mistake_of_the_shell(error, arguments)
         if mistake is None:
             raise
         # A name in it may be a stranger's: of any length, and a terminal does what escapes tell it.
         sentence = re.sub(r"(\S{100})\S{900,}", r"\1…", printable(str(mistake)))
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if _is_first(arguments):
             print(f"mpt: error: {sentence}", file=sys.stderr)
         else:
             _leave_it_to_the_first_device(sentence)
@@ -98,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ended_by = signal_behind(end)
         if ended_by is None:
             raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if _is_first(arguments):
             print(f"mpt: stopped by {ended_by.name}{_how_to_go_on(arguments)}", file=sys.stderr)
         sys.exit(128 + ended_by)
 
@@ -110,6 +117,28 @@ def _how_to_go_on(arguments: list[str]) -> str:
     kept = arguments[0] in ("study", "adapt", "data", "sweep") or arguments[:2] == ["library", "learn"]
     kept |= arguments[0] == "predict" and any(word.partition("=")[0] == "--out" for word in arguments)
     return "; the same command goes on" if kept else ""
+
+
+def _is_first(arguments: list[str]) -> bool:
+    """Whether this process is alone, or the first of a run on several devices."""
+    rank = os.environ.get("LOCAL_RANK", "0")
+    return arguments[:1] not in _ON_DEVICES or rank == "0" or not rank.isdecimal()
+
+
+def _mistake_of_the_shell(error: Exception, arguments: list[str]) -> UserError | None:
+    """What an environment variable or a word brought: a number of this process that is none, which Lightning stumbles
+    over while it is imported, or a name that is no UTF-8.
+    """
+    if any(isinstance(one, UnicodeEncodeError) for one in causes(error)):
+        try:
+            refuse_unwritable(arguments)
+        except UserError as mistake:
+            return mistake
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+        value = os.environ.get(name, "0")
+        if isinstance(error, ValueError) and not value.isdecimal() and repr(value) in str(error):
+            return UserError(f"the environment variable {name} is {value}, not this process's number; unset it")
+    return None
 
 
 def _leave_it_to_the_first_device(mistake: str, seconds: float = 20) -> None:

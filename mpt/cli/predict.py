@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -252,6 +251,7 @@ def _predict(options: argparse.Namespace) -> None:
     from mpt.use.answers.answer_rows import AnswerRows
     from mpt.use.answers.answering import answering, check_together
     from mpt.use.answers.predict_file import predict_file, predict_rows
+    from mpt.util.output import data_output
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
@@ -267,7 +267,7 @@ def _predict(options: argparse.Namespace) -> None:
     answer = answering(predictor, owners, options.ensemble)
     with CountProgress(terminal, "rows", rows, f" on {device_words(predictor.rows.device)}") as progress:
         if out is None:
-            done, before = predict_rows(columns, answer, sys.stdout, progress.told), 0
+            done, before = predict_rows(columns, answer, data_output(), progress.told), 0
         else:
             digest = _digest(options, predictor, table)
             done, before = predict_file(columns, answer, out, digest, progress.told)

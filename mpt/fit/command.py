@@ -49,7 +49,7 @@ from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.util.errors import UserError, mistake_behind
 from mpt.util.files import held, refuse_links, write_text, writing_to
-from mpt.util.names import nearest
+from mpt.util.names import nearest, refuse_unwritable
 from mpt.util.quiet import quiet_libraries
 from mpt.util.reading import read_text
 from mpt.util.schema import shown
@@ -274,6 +274,7 @@ def run_lightning(arguments: list[str], base: type[RunCLI] = RunCLI) -> RunCLI:
         UserError: if what the user gave cannot work.
     """
     quiet_libraries()
+    refuse_unwritable(arguments)
     arguments, name = _shipped_configs(arguments)
     # Lightning would build the parsers of all its subcommands, which takes longer than everything else before a run.
     word = {arguments[0]: LightningCLI.subcommands()[arguments[0]]}

@@ -67,7 +67,17 @@ def system_mistake(error: BaseException | None) -> UserError | None:
             )
         if (fault := _fault(one)) is not None:
             return UserError(_sentence(fault))
+        if isinstance(one, FileNotFoundError) and not one.filename and not _here():
+            return UserError("the folder that this is called in has been removed; go to another, and try again")
     return None
+
+
+def _here() -> bool:
+    """Whether the folder one stands in exists."""
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 def fault_of_the_system(error: BaseException | None) -> OSError | None:
@@ -86,7 +96,9 @@ def _sentence(fault: OSError) -> str:
     told = f"{fault.filename}: {fault.strerror}" if fault.filename else f"{fault.strerror}"
     if fault.errno not in _NO_ROOM:
         return told
-    place = Path(str(fault.filename or ".")).absolute()
+    if not fault.filename:  # standard output, or a library that does not say where it wrote
+        return f"{told}: make room where this writes to, and give the command again"
+    place = Path(str(fault.filename)).absolute()
     while not place.exists():
         place = place.parent
     return f"{told}; {shutil.disk_usage(place).free / 1e6:.1f} MB are free there: make room, and give the command again"

@@ -1,7 +1,9 @@
 """The end of a sentence about an unknown name: did you mean one of these?"""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from mpt.util.errors import UserError
 
 
 def printable(text: str) -> str:
@@ -13,6 +15,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def refuse_unwritable(words: Sequence[str]) -> None:
+    """Refuse words of a command line that are no UTF-8, where they are written into files that are.
+
+    Raises:
+        UserError: names the word, and the option that it is for.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            of = f"{before} " if before.startswith("-") and "=" not in before else ""
+            raise UserError(f"{of}{printable(word)} is not UTF-8 (see `locale charmap`); give another name or text")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

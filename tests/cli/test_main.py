@@ -277,14 +277,3 @@ def test_real_crossfit_files(task, mpt, model_folder, tmp_path, caplog):
     tested = mpt("test", *CONFIG, *options)
     assert "ACC" in tested.out and "on 56 examples" in tested.out
     assert "56 of 56 inputs were longer than max_input_length=32 tokens" in caplog.text
-
-
-@pytest.mark.long
-def test_a_reader_that_has_seen_enough_is_no_error():
-    """As `mpt configs list | head -1`: nothing on standard error."""
-    command = [sys.executable, "-m", "mpt", "configs", "list"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.close()  # before a line is written
-        told = process.stderr.read()
-        assert process.wait() == 141 and told == ""
