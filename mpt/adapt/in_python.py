@@ -68,7 +68,7 @@ def adapt_examples(
         UserError: the examples cannot be learned from, the library has no prompt of the backbone, or ``out`` holds
             something.
     """
-    terminal = console(markup=False) if progress else Console(quiet=True)
+    terminal = console() if progress else Console(quiet=True)
     if out is None:
         raise UserError("mpt.adapt: out must be given, the folder that the prompt is written to")
     out = expanded(out)

@@ -159,7 +159,7 @@ def _adapt(options: argparse.Namespace) -> None:
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    terminal = console(markup=False)
+    terminal = console()
     for sentence in examples.told:
         terminal.print(sentence)
     if library is not None:

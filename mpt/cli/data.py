@@ -205,7 +205,7 @@ def _translate(options: argparse.Namespace) -> None:
     translator = Translator(**{name: getattr(options, name) for name in names})
     sides: tuple[Side, ...] = (options.only,) if options.only else ("inputs", "outputs")
     where = f" on {device_words(device_of(options.device))}"
-    with _alone(options.root), CountProgress(console(markup=False, stderr=True), "texts", where=where) as progress:
+    with _alone(options.root), CountProgress(console(stderr=True), "texts", where=where) as progress:
         count = write_translated(
             options.root, options.task, options.name, translator, sides, repr((translator, sides)), progress.told
         )

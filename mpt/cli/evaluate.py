@@ -71,7 +71,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    terminal = console(markup=False)
+    terminal = console()
     for sentence in table.told:
         terminal.print(f"{table.file.name}: {sentence}")
     predictor = open_prompts(folders, options, terminal)

@@ -56,7 +56,7 @@ def run_learn(options: argparse.Namespace) -> bool:
 
     quiet_libraries()
     lesson, recipe, limits = part(LearnOptions, options), part(KeyRecipe, options), part(BackboneOptions, options)
-    device, terminal = device_of(options.device), console(markup=False)
+    device, terminal = device_of(options.device), console()
     at_once = options.at_once or (16 if device.type == "cuda" else 8)
     arithmetic = arithmetic_of(options.precision, device)
     failed = learn(options.out, recipe, lesson, limits, terminal, device, at_once, arithmetic)

@@ -255,7 +255,7 @@ def _predict(options: argparse.Namespace) -> None:
     from mpt.util.quiet import quiet_libraries
 
     quiet_libraries()
-    terminal = console(markup=False, stderr=True)
+    terminal = console(stderr=True)
     for sentence in table.told:
         terminal.print(f"{path.name}: {sentence}")
     predictor = open_prompts(folders, options, terminal)

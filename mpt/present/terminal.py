@@ -14,17 +14,16 @@ from rich.text import Text
 from mpt.present.table import Table as Layout
 
 
-def console(markup: bool = True, **options: Any) -> Console:
-    """Where it is told: as wide as a table needs where nobody looks on.
+def console(**options: Any) -> Console:
+    """Where it is told: as wide as a table needs where nobody looks on. A text is that text: a name may be ``[/x]``, a
+    label ``:cat:``.
 
     Args:
-        markup: whether ``[bold]`` in a text is more than that text.
         options: of the console.
     """
-    plain = _Console(highlight=False, markup=markup, **options)
-    if plain.is_terminal:
-        return plain
-    return _Console(highlight=False, markup=markup, width=160, soft_wrap=True, **options)
+    options = {"highlight": False, "markup": False, "emoji": False, **options}
+    plain = _Console(**options)
+    return plain if plain.is_terminal else _Console(**{"width": 160, "soft_wrap": True, **options})
 
 
 _OBEYED = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]

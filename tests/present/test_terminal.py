@@ -26,6 +26,19 @@ def test_durations(seconds, told):
     assert duration(seconds) == told
 
 
+@pytest.mark.parametrize("name", ["[/x]", "[bold]b", ":cat:"])
+def test_a_name_that_would_be_markup_or_an_emoji_is_shown_in_every_part_of_a_table(name):
+    terminal = console(file=io.StringIO(), force_terminal=True, width=100)
+    print_table(terminal, Table([name, name], [[name, name]], texts=1), f"{name} and more")
+    assert terminal.file.getvalue().count(name) == 5
+
+
+def test_a_label_that_would_be_an_emoji_is_shown_in_a_line():
+    terminal = console(file=io.StringIO())
+    terminal.print("2 rows: ':cat:' 2")
+    assert terminal.file.getvalue() == "2 rows: ':cat:' 2\n"
+
+
 def test_what_a_terminal_would_obey_is_shown():
     terminal = console(file=io.StringIO(), markup=False, force_terminal=True, width=100)
     terminal.print("a\x1b[2Jb\x9bc", style="red")
