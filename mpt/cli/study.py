@@ -165,6 +165,7 @@ def _report(options: argparse.Namespace) -> bool:
             raise UserError(
                 "--baseline and --out go with --scores; a study's file names the one, its folder has the other"
             )
+        _refuse_file(options.folder)
         read_study(options.folder)  # one that is none is told of before SciPy is imported
     elif options.seeds:
         raise UserError("--seeds goes with a study's folder; leave rows out of the file of --scores")
@@ -188,6 +189,7 @@ def _report(options: argparse.Namespace) -> bool:
 def _show_answers(options: argparse.Namespace) -> None:
     from mpt.study.run.results import read_study
 
+    _refuse_file(options.folder)
     read_study(options.folder)  # one that is none is told of before SciPy is imported
     from mpt.present.terminal import console, print_table
     from mpt.study.report.answers import answer_tables
@@ -196,6 +198,14 @@ def _show_answers(options: argparse.Namespace) -> None:
     report, terminal = build_report(options.folder), console()
     for table in answer_tables(report, options.folder, options.task, options.seed, options.rows):
         print_table(terminal, table, "")
+
+
+def _refuse_file(folder: Path) -> None:
+    """Say where the runs of a study are, if its file is named in place of them."""
+    if folder.is_file():
+        runs = Path("runs") / folder.stem
+        hint = f"did you mean {runs}?" if runs.is_dir() else "name the folder of its runs, as mpt study run said it"
+        raise UserError(f"{folder} is a file, and no study's folder; {hint}")
 
 
 def _study(options: argparse.Namespace) -> Study:

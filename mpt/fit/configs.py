@@ -7,6 +7,9 @@ from pathlib import Path
 
 from mpt.util.errors import UserError
 
+_KINDS = {"studies": "study", "sweeps": "sweep"}
+"""Folders of shipped files that are no runs."""
+
 
 def config_root() -> Path:
     """Folder of the shipped YAML files: ``experiments/`` of the repository, ``mpt/experiments`` of an install."""
@@ -33,6 +36,9 @@ def find_config(name: str, *kinds: str, beside: str = "") -> Path:
         UserError: if there is neither; names the nearest.
     """
     path = Path(name)
+    what = " or ".join(_KINDS[kind] for kind in kinds) or "config"
+    if not path.name:
+        raise UserError(f"{what} {name!r} names a folder; give a file")
     if beside and (near_it := Path(beside).parent / name).is_file():
         return near_it
     if path.is_file():
@@ -43,9 +49,23 @@ def find_config(name: str, *kinds: str, beside: str = "") -> Path:
     for candidate in keys:
         if candidate in shipped:
             return shipped[candidate]
-    sought = key if "/" in key else keys[0]
-    near = difflib.get_close_matches(sought, shipped, n=3, cutoff=0.4) or list(shipped)
-    raise UserError(f"config {name}: no such file, and no shipped one of that name; did you mean {', '.join(near)}?")
+    if path.is_dir():
+        raise UserError(f"{what} {name} is a folder; give a file")
+    neighbours = {str(other): other.stem for other in _yaml_files(path.parent)}
+    near = [other for other, stem in neighbours.items() if difflib.get_close_matches(path.stem, [stem], cutoff=0.75)]
+    meant = {key.partition("/")[0]} & {*_KINDS} or {*kinds}
+    of_kind = [known for known in shipped if bool(meant) == (known.partition("/")[0] in (meant or _KINDS))]
+    for known in (of_kind, shipped):
+        near = near or difflib.get_close_matches(key if "/" in key else keys[0], known, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(near[:3])}?" if near else "mpt configs list names them"
+    raise UserError(f"{what} {name}: no such file, and no shipped one of that name; {hint}")
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    except OSError:  # it is none, or may not be read
+        return []
 
 
 def called_as(file: str) -> str:

@@ -96,6 +96,45 @@ def test_names_are_found_with_and_without_folder_and_suffix():
         find_config("prompt_tunning")
 
 
+@pytest.mark.parametrize("name", ["", ".", "/", "folder", "folder/."])
+def test_a_folder_is_no_config(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for kinds, what in (((), "config"), (("studies",), "study")):
+        with pytest.raises(UserError, match=rf"^{what} .* folder; give a file$"):
+            find_config(name, *kinds)
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "says"),
+    [
+        ("mine.yml", ("studies",), "study mine.yml: no such file, .*; did you mean mine.yaml\\?$"),
+        ("sub/minee.yaml", (), "did you mean sub/mine.yaml\\?$"),
+        ("mamll", (), "config mamll: .*; did you mean maml, fomaml(?!.*sweeps)"),
+        ("maml_l", ("sweeps",), "sweep maml_l: .* sweeps/maml_lr, sweeps/fomaml_lr"),
+        ("quickstar", ("studies",), "did you mean studies/quickstart"),
+        ("sweeps/maml_l", (), "did you mean sweeps/maml_lr"),
+        ("##", (), "mpt configs list"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told_of_its_kind_neighbours_first(name, kinds, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for file in ("mine.yaml", "sub/mine.yaml", "mine.txt", "other.yaml"):
+        (tmp_path / file).touch()
+    with pytest.raises(UserError, match=says):
+        find_config(name, *kinds)
+
+
+def test_the_file_of_a_study_in_place_of_its_folder(mpt, tmp_path):
+    (tmp_path / "mine.yaml").touch()
+    assert "is a file, and no study's folder; name the folder" in mpt("study", "report", "mine.yaml").err
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for action in ("report", "answers"):
+        ended = mpt("study", action, "mine.yaml")
+        assert ended.code == 2 and "did you mean runs/mine?" in ended.err
+
+
 def test_list_show_copy(mpt, tmp_path):
     listed = mpt("configs", "list").out
     assert all(name in listed for name in shipped_configs())
