@@ -32,7 +32,8 @@ def run_adapt_command(arguments: list[str]) -> None:
     parser.add_argument(
         "--library",
         metavar="WHERE",
-        help="a folder, the name of a shipped library, hub:owner/name, or none (default: that shipped for --backbone)",
+        help="a folder, the name of a shipped library, hub:owner/name, or none (default: english for smollm2-135m, "
+        "else none)",
     )
     parser.add_argument("--out", required=True, type=expanded, metavar="DIR", help="the prompt's folder; PEFT loads it")
     parser.add_argument(

@@ -48,9 +48,10 @@ def run_mixtures_command(arguments: list[str]) -> None:
 
 
 def _options(kind: str, about: str, holds: str, arguments: list[str]) -> argparse.Namespace:
-    parser = Parser(prog=f"mpt {kind}s", description=about)
+    usage = f"mpt {kind}s [--names]\n       mpt {kind}s show NAME"
+    parser = Parser(prog=f"mpt {kind}s", usage=usage, description=about)
     parser.add_argument("--names", action="store_true", help="bare names, one a line")
-    actions = parser.add_subparsers(dest="action", metavar="show NAME")
+    actions = parser.add_subparsers(dest="action", metavar="show NAME", prog=f"mpt {kind}s")
     show = actions.add_parser("show", help="the tasks of one")
     show.add_argument("name", help=f"a shipped {kind}, or a YAML file with {holds}")
     show.add_argument("--root", help=f"a data folder (or the word {SYNTHETIC}): say which tasks are not there")

@@ -24,6 +24,8 @@ def run_tasks_command(arguments: list[str]) -> None:
     """``mpt tasks [--suite S] [--type T] [--category C] [--partition P] [--root DIR] [--names]`` or ``show NAME``."""
     parser = Parser(
         prog="mpt tasks",
+        usage="mpt tasks [--suite NAME] [--type TYPE] [--category NAME] [--partition NAME] [--root DIR] [--names]\n"
+        "       mpt tasks show NAME",
         description="The tasks of CrossFit and SPoT, or of the synthetic suite (--root synthetic).",
     )
     parser.add_argument(
@@ -36,7 +38,7 @@ def run_tasks_command(arguments: list[str]) -> None:
     parser.add_argument("--partition", help="only those of a partition (name or file), with the list each is in")
     parser.add_argument("--root", help=f"a data folder: say which draws it has; or the word {SYNTHETIC}")
     parser.add_argument("--names", action="store_true", help="bare names, one a line")
-    actions = parser.add_subparsers(dest="action", metavar="show NAME")
+    actions = parser.add_subparsers(dest="action", metavar="show NAME", prog="mpt tasks")
     show = actions.add_parser("show", help="all that is known about one task")
     show.add_argument("name")
     options = parser.parse_args(arguments)

@@ -57,9 +57,13 @@ def called(name: str) -> str:
 
 
 def first_comment(text: str) -> str:
-    """The comment that a file begins with, of its first line: what the file is."""
-    first = text.split("\n", 1)[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
+    """The comment that a file begins with, of its first line and those that a comma leads on to: what the file is."""
+    about = ""
+    for line in text.split("\n"):
+        if not line.startswith("#") or (about and not about.endswith(",")):
+            break
+        about = f"{about} {line.removeprefix('#').strip()}".strip()
+    return about
 
 
 def parse_yaml(text: str, where: str, merges: bool = False) -> Any:

@@ -157,3 +157,12 @@ def test_they_do_not_wait_for_torch(words):
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "\x1b" not in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["tasks", "partitions", "mixtures"])
+def test_the_usage_says_that_show_may_be_left_out(command, mpt):
+    told = mpt(command, "--help").out
+    first, second = told.splitlines()[:2]
+    assert first.startswith(f"usage: mpt {command} [--") and "show" not in first
+    assert second.strip() == f"mpt {command} show NAME"
+    assert mpt(command, "show", "--help").out.startswith(f"usage: mpt {command} show [-h] ")

@@ -5,7 +5,7 @@ import yaml
 
 from mpt.util.errors import UserError
 from mpt.util.reading import read_text
-from mpt.util.yaml_file import parse_yaml, read_yaml
+from mpt.util.yaml_file import first_comment, parse_yaml, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,9 @@ def test_a_file_that_cannot_be_read(tmp_path):
     ):
         with pytest.raises(UserError, match=rf"Cannot read the odd file .*: {complaint}"):
             read_text(path, "odd file")
+
+
+def test_what_a_file_begins_with_goes_on_after_a_comma():
+    assert first_comment("# one,\n# two,\n#  three\n# four\na: 1\n") == "one, two, three"
+    assert first_comment("# one\n# two\n") == "one" and first_comment("# one,\na: 1 # two\n") == "one,"
+    assert first_comment("a: 1\n# one\n") == first_comment("") == ""
