@@ -58,6 +58,6 @@ examples:
   mpt fit --config maml --model.algorithm.inner_steps 8 --print_config
 
 A config's values go over these defaults, and what is typed over both; --print_config prints what comes of it.
-  mpt fit --help all               every option
+  mpt fit --help all               every option of the trainer
   mpt fit --help MetaPromptTuning  the options of a class: --model.<name> of a learner, --data.<name> of a data module
 """

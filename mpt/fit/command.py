@@ -35,8 +35,9 @@ from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
 from mpt.callbacks.writing import writes
 from mpt.data.modules.text_data import TextData, check_stream
+from mpt.fit.classes import class_names
 from mpt.fit.configs import find_config
-from mpt.fit.mistakes import RunParser, Unparsed, class_names, sentence
+from mpt.fit.mistakes import RunParser, Unparsed, sentence
 from mpt.fit.numbers import refuse_numbers
 from mpt.fit.own_classes import find_modules_of
 from mpt.fit.renamed import renamed

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import re
-import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
-from pytorch_lightning import Callback, LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 
+from mpt.fit.classes import GROUPS, configs_of, dotted, ending_in, named, pairs, parameters, reached
 from mpt.record.options import plain
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
-from mpt.util.yaml_file import parse_yaml, read_yaml
-
-_GROUPS: dict[str, type] = {"model": LightningModule, "data": LightningDataModule, "trainer.callbacks": Callback}
-"""The options whose value is a class with options of its own."""
+from mpt.util.yaml_file import read_yaml
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list"}
-_ABSTRACT = {"LightningModule", "LightningDataModule", "Learner", "TextData"}
 
 
 class Unparsed(UserError):
@@ -61,7 +53,7 @@ class _Complaint:
 
     @property
     def group(self) -> str:
-        return next((name for name in _GROUPS if self.place == name or self.place.startswith(f"{name}.")), "")
+        return next((name for name in GROUPS if self.place == name or self.place.startswith(f"{name}.")), "")
 
     @property
     def inside(self) -> list[str]:
@@ -103,16 +95,6 @@ def sentence(text: str, words: Sequence[str], options: Iterable[str]) -> str:
     return " ".join(lines)[:300]
 
 
-def class_names(group: str) -> set[str]:
-    """The classes that ``--model`` or another group may name, as far as they are imported."""
-    return _named(_family(_GROUPS[group]))
-
-
-def _named(kinds: Iterable[type]) -> set[str]:
-    """The names of those that can be made."""
-    return {kind.__name__ for kind in kinds if not inspect.isabstract(kind)} - _ABSTRACT
-
-
 def _not_accepted(match: re.Match[str], about: _Complaint) -> str:
     return _no_option(match[1].rpartition(".")[2], about)
 
@@ -120,25 +102,31 @@ def _not_accepted(match: re.Match[str], about: _Complaint) -> str:
 def _no_option(name: str, about: _Complaint) -> str:
     parts = about.inside if about.inside[-1:] == [name] else [*about.inside, name]
     classes = list(reached(about.group, parts[:-1], about.words))
-    known = sorted({option for kind in classes for option in _parameters(kind)} - {name})
+    known = sorted({option for kind in classes for option in parameters(kind)} - {name})
     whose = f" of {classes[0].__name__}" if len(classes) == 1 else ""
-    named = ".".join(filter(None, [about.group, *parts]))
+    typed = ".".join(filter(None, [about.group, *parts]))
     if about.group == "trainer.callbacks" and (
-        owners := [kind.__name__ for kind in classes if name in _parameters(kind)]
+        owners := [kind.__name__ for kind in classes if name in parameters(kind)]
     ):
         owner = " or ".join(sorted(owners))
-        return f"--{named} belongs to the callback named before it: --{about.group}+={owner} --{named}=…"
-    return f"--{named} is not an option{whose}; {nearest(name, known)}"
+        return f"--{typed} belongs to the callback named before it: --{about.group}+={owner} --{typed}=…"
+    return f"--{typed} is not an option{whose}; {_below(name, about) or nearest(name, known)}"
+
+
+def _below(name: str, about: _Complaint) -> str:
+    """Did you mean one of those that end so?"""
+    found = ending_in(name, about.words)
+    return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 def _no_class(match: re.Match[str], about: _Complaint) -> str:
-    known = _named(reached(about.group, about.inside, ()))
+    known = named(reached(about.group, about.inside, ()))
     near = f"; {nearest(match[1], known)}" if known else ""
     return f"--{about.place} {match[1]}: there is no class of that name{near}"
 
 
 def _class_wanted(match: re.Match[str], about: _Complaint) -> str:
-    known = _named(reached(about.group, about.inside, about.words))
+    known = named(reached(about.group, about.inside, about.words))
     return f"--{about.place} takes the name of a class; {nearest('', known)}"
 
 
@@ -170,15 +158,16 @@ def _unrecognised(match: re.Match[str], about: _Complaint) -> str:
         return f"{match[1]} belongs to no option"
     if about.group:
         return _no_option(word.rpartition(".")[2], about)
-    return f"{word} is not an option; {nearest(word, [*about.options, *_dotted(about.words)])}"
+    near = _below(word.rpartition(".")[2].lstrip("-"), about)
+    return f"{word} is not an option; {near or nearest(word, [*about.options, *dotted(about.words)])}"
 
 
 def _not_a_key(match: re.Match[str], about: _Complaint) -> str:
     known = {option.removeprefix("--").split(".")[0] for option in about.options}
     key = match[1].partition(".")[0]
     if key in known:
-        return f"{match[1]} is not an option; {nearest(f'--{match[1]}', [*about.options, *_dotted(about.words)])}"
-    return f"{key} is not an option; {nearest(key, known)}"
+        return f"{match[1]} is not an option; {nearest(f'--{match[1]}', [*about.options, *dotted(about.words)])}"
+    return f"{key} is not an option; {_below(match[1].rpartition('.')[2], about) or nearest(key, known)}"
 
 
 def _required(match: re.Match[str], about: _Complaint) -> str:
@@ -207,7 +196,7 @@ def _owner(name: str, about: _Complaint) -> str:
         group, *inside = plain(option.removeprefix("--")).split(".")
         called = (value if equals else after).rpartition(".")[2]
         for kind in reached(group, inside, ()):
-            if kind.__name__ == called and name in _parameters(kind):
+            if kind.__name__ == called and name in parameters(kind):
                 return ".".join([group, *inside])
     return about.place
 
@@ -237,19 +226,6 @@ _KINDS: _Kinds = (
 """By what a line of the complaint looks like, the more telling first."""
 
 
-def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each word with the one that follows."""
-    yield from zip(words, [*words[1:], ""], strict=False)
-
-
-def _configs(words: Sequence[str]) -> Iterator[Path]:
-    for word, after in pairs(words):
-        if word in ("--config", "-c"):
-            yield Path(after)
-        elif word.startswith("--config="):
-            yield Path(word.removeprefix("--config="))
-
-
 def _name(tell: _Tell, match: re.Match[str], about: _Complaint) -> str:
     """The option that is wrong, ``model.init.pth``."""
     if tell is _not_accepted:
@@ -262,7 +238,7 @@ def _file(name: str, words: Sequence[str]) -> str:
     name = plain(name)
     if any(plain(word.partition("=")[0].removeprefix("--").removesuffix("+")) == name for word in words):
         return ""
-    for path in reversed([*_configs(words)]):
+    for path in reversed([*configs_of(words)]):
         _, lines = read_yaml(path.read_text(encoding="utf-8"), str(path), merges=True)
         found = {place: line for place, line in lines.items() if plain(".".join(_keys(place))) == name}
         if found:  # of several in a list, such as callbacks, the complaint does not say which
@@ -273,72 +249,3 @@ def _file(name: str, words: Sequence[str]) -> str:
 
 def _keys(place: Iterable[Any]) -> list[str]:
     return [part for part in place if isinstance(part, str)]
-
-
-def _chosen(group: str, words: Sequence[str]) -> str | None:
-    """The name of the class that the command line or its configs name for an option."""
-    found = None
-    for path in _configs(words):
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path), merges=True)
-        part = content.get(group) if isinstance(content, dict) else None
-        found = part.get("class_path", found) if isinstance(part, dict) else found
-    for word, after in pairs(words):
-        name, equals, value = word.partition("=")
-        if name in (f"--{group}", f"--{group}.class_path"):
-            found = value if equals else after
-    return found.rpartition(".")[2] if isinstance(found, str) else None
-
-
-def reached(group: str, parts: Sequence[str], words: Sequence[str]) -> Iterator[type]:
-    """The classes that an option below a group may be of: ``model``, ``init`` gives the initialisers."""
-    if group not in _GROUPS:
-        return
-    current: list[type] = list(dict.fromkeys(_family(_GROUPS[group])))
-    chosen = [kind for kind in current if kind.__name__ == _chosen(group, words)]
-    current = chosen or current
-    for part in parts:
-        if part in ("init_args", "class_path", ""):
-            continue
-        hints = [hint for kind in current if (hint := types_of(kind).get(part)) is not None]
-        bases = [base for hint in hints for base in _classes(hint)]
-        current = list(dict.fromkeys(itertools.chain.from_iterable(map(_family, bases))))
-    yield from current
-
-
-def _family(base: type) -> Iterator[type]:
-    if not base.__name__.startswith("_"):
-        yield base
-    kinds: list[type] = base.__subclasses__()
-    for kind in kinds:
-        yield from _family(kind)
-
-
-def _classes(hint: Any) -> Iterator[type]:
-    """The classes in a type: ``Callable[[Iterable], Optimizer] | None`` has ``Optimizer``."""
-    if isinstance(hint, type) and typing.get_origin(hint) is None:
-        if hint.__module__ not in ("builtins", "typing", "collections.abc", "pathlib"):
-            yield hint
-    elif not isinstance(hint, str):
-        for part in hint if isinstance(hint, list) else typing.get_args(hint):
-            yield from _classes(part)
-
-
-def types_of(kind: type) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(kind.__init__)  # type: ignore[misc]
-    except (NameError, AttributeError, TypeError):  # annotations of other packages' classes may name what is not there
-        return {}
-
-
-def _parameters(kind: type) -> list[str]:
-    try:
-        return [name for name in inspect.signature(kind).parameters if name not in ("self", "args", "kwargs", "params")]
-    except (TypeError, ValueError):
-        return []
-
-
-def _dotted(words: Sequence[str]) -> Iterator[str]:
-    """``--model.prompt_length`` and so on: of the classes named, or of all."""
-    for group in ("model", "data"):
-        for kind in reached(group, (), words):
-            yield from (f"--{group}.{name}" for name in _parameters(kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Sequence
 
-from mpt.fit.mistakes import pairs, reached, types_of
+from mpt.fit.classes import pairs, reached, types_of
 from mpt.record.options import plain
 
 

@@ -29,6 +29,9 @@ MISTAKES = {
     "import": ([*CONFIG, "--model", "my_methods.Mine"], "my_methods.Mine cannot be imported: No module named 'my_me"),
     "number below": ([*CONFIG, "--model.init.init_args.most_common", "x"], "most_common takes a whole number, not x"),
     "option below": ([*CONFIG, "--model.init.most_comon", "4"], "is not an option; did you mean most_common"),
+    "deeper": (["--config", "maml", "--model.inner_lr", "1"], "; did you mean --model.algorithm.inner_lr?"),
+    "no group": ([*CONFIG, "--lr", "1"], "--lr is not an option; did you mean --model.optimizer.lr?"),
+    "a word of the field": (["--config", "maml", "--outer_lr", "1"], "; did you mean --model.optimizer.lr?"),
     "other class": ([*CONFIG, "--model.optimizer", "Adam", "--model.optimizer.lrr", "1"], "lrr is not an option; did"),
     "text by name": (
         [*CONFIG, "--model.init", "FromText", "--model.init.text", "{emo: {Which: x}}"],
