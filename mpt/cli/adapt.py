@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING
 
 from mpt.adapt.defaults import DEFAULTS
 from mpt.cli.options import Parser, above_zero, add_model, at_least, part, seed
 from mpt.util.errors import UserError
 from mpt.util.files import refuse_full
-from mpt.util.places import expanded
 from mpt.util.names import refuse_unwritable
-
+from mpt.util.places import expanded
 
 
 def run_adapt_command(arguments: list[str]) -> None:
