@@ -16,10 +16,12 @@ from mpt.data.fewshot.missing import absent, what_to_do
 from mpt.present.terminal import console, duration
 from mpt.study.forecast import Seconds, by_kind, elapsed
 from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import default_size, units_left
 from mpt.study.plan.other_tasks import other_tasks
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.plan.reach import tell_reach
-from mpt.study.run.grid import unfinished
+from mpt.study.run.grid import only, unfinished
+from mpt.study.run.packs import begun
 from mpt.study.run.results import begun_with, refuse_strange, several_upstream
 from mpt.study.spec.settings import Setting, learned_on, settings
 from mpt.study.spec.study import Study
@@ -221,10 +223,13 @@ def _tell_time(
         return
     workers = min(asked or study.workers or default_workers(), len(left))
     known = seconds.of_runs(left)
+    todo = {run.key for run in left}
+    packed = only(units_left(runs, study.side_by_side or default_size(runs), todo, begun(runs)), todo)
+    span = duration(elapsed(packed, known, workers))
     rest = f" (without {len(left) - len(known):,} runs of unknown time)" if unknown else ""
     terminal.print(
-        f"About {duration(sum(known.values()))} of computing, {duration(elapsed(left, known, workers))} from start to "
-        f"end with {_count(workers, 'worker')}{rest}, by the median of "
+        f"About {duration(sum(known.values()))} of computing, {span} from the first run "
+        f"to the last with {_count(workers, 'worker')}{rest}, besides start, checks and report; by the median of "
         f"{_count(sum(map(seconds.count, kinds)), 'finished run')} of these kinds, here and in studies beside it.",
         markup=False,
     )

@@ -37,8 +37,9 @@ class StudyProgress:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
         self.clock = clock
-        self.told = clock()
+        self.told: float | None = None
         self.seconds = Seconds()
+        self.units: Sequence[Sequence[PlannedRun]] = ()
         self.left: dict[str, PlannedRun] = {}
         self.workers = 1
         self.progress = Bar(
@@ -50,7 +51,7 @@ class StudyProgress:
             console=console,
             refresh_per_second=4,
         )
-        self.total = 0
+        self.total = self.width = 0
 
     def __enter__(self) -> StudyProgress:
         return self
@@ -58,16 +59,19 @@ class StudyProgress:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def begins(self, left: Sequence[PlannedRun], done: Sequence[PlannedRun], workers: int) -> None:
+    def begins(self, left: Sequence[Sequence[PlannedRun]], done: Sequence[PlannedRun], workers: int) -> None:
         before = f"; {len(done)} finished before are left as they are" if done else ""
         at_once = f", {workers} at a time" if workers > 1 else ""
         if not left:
             self.console.print(f"nothing to do: all {len(done)} runs are finished")
             return
-        self.console.print(f"{len(left)} runs to do{at_once}{before}")
+        self.units = left
+        self.left = {run.key: run for unit in left for run in unit}
+        self.total, self.workers = len(self.left), workers
+        self.width = max(len(run.method) for run in self.left.values())
+        self.console.print(f"{self.total} runs to do{at_once}{before}")
         self.seconds.add_finished(done)
-        self.left, self.total, self.workers = {run.key: run for run in left}, len(left), workers
-        self.bar = self.progress.add_task("runs", total=len(left), left=self._time_left())
+        self.bar = self.progress.add_task("runs", total=self.total, left=self._time_left())
         self.progress.start()
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
@@ -92,10 +96,11 @@ class StudyProgress:
         what = run.target or ""
         what += f"{', ' if what else ''}upstream" if run.stage == "upstream" and run.method != EMBEDDING else ""
         number = f"[{count:>{len(str(self.total))}}/{self.total}]"
-        name = f"{run.method:<8} {what:<32} seed {run.seed:<4}{rate:<9}"
+        name = f"{run.method:<{self.width}} {what:<32} seed {run.seed:<4}{rate:<9}"
         self.progress.console.print(f"{number} {name} {text}", style=style, markup=False)
         self.progress.update(self.bar, completed=count)
-        if self.clock() - self.told < (_SHOW_EVERY if self.console.is_terminal else _TELL_EVERY):
+        pause = _SHOW_EVERY if self.console.is_terminal else _TELL_EVERY
+        if self.told is not None and self.clock() - self.told < pause:
             return
         if left := self._time_left():
             self.told = self.clock()
@@ -105,9 +110,10 @@ class StudyProgress:
 
     def _time_left(self) -> str:
         """``7 min left``; nothing before a run of each kind that is left has finished."""
-        left = list(self.left.values())
-        known = self.seconds.of_runs(left)
-        return f"{duration(elapsed(left, known, self.workers))} left" if left and len(known) == len(left) else ""
+        known = self.seconds.of_runs(self.left.values())
+        if not self.left or len(known) < len(self.left):
+            return ""
+        return f"{duration(elapsed(self.units, known, self.workers))} left"
 
 
 def print_left_out(console: Console, places: Sequence[Setting], root: str) -> None:

@@ -76,17 +76,19 @@ class Seconds:
         return {run.key: seconds for seconds, own in known if seconds is not None for run in own}
 
 
-def elapsed(runs: Sequence[PlannedRun], seconds: Mapping[str, float], workers: int) -> float:
-    """Seconds from start to end, if each run goes to the worker that is free first, upstream runs before others.
+def elapsed(units: Sequence[Sequence[PlannedRun]], seconds: Mapping[str, float], workers: int) -> float:
+    """Seconds from start to end, if each unit goes to the worker that is free first, upstream runs before others.
 
     Args:
+        units: runs that one worker does together; a run's seconds are its share of them.
         seconds: of each run, by key; 0 where a key is not there.
         workers: processes at work at once.
     """
     free = [0.0] * max(1, workers)
     ends: dict[str, float] = {}
-    for run in sorted(runs, key=lambda run: run.stage != "upstream"):
-        begin = max([heapq.heappop(free), *(ends.get(key, 0.0) for key in run.needs)])
-        ends[run.key] = begin + seconds.get(run.key, 0.0)
-        heapq.heappush(free, ends[run.key])
+    for unit in sorted(units, key=lambda unit: unit[0].stage != "upstream"):
+        begin = max([heapq.heappop(free), *(ends.get(key, 0.0) for run in unit for key in run.needs)])
+        end = begin + sum(seconds.get(run.key, 0.0) for run in unit)
+        ends |= {run.key: end for run in unit}
+        heapq.heappush(free, end)
     return max(ends.values(), default=0.0)

@@ -139,8 +139,8 @@ def test_time_is_told_where_runs_of_the_kind_were_timed_here_or_beside(mpt, tmp_
     told = mpt("study", "plan", file, "--out", out, "--workers", "3").out
     assert ["PT, MTL downstream", "9", "6", "3", "4.0 s", "36 s"] in table(told, 2)
     assert "yet: MTL upstream; FT downstream. The first finished runs will tell" in told
-    assert "About 36 s of computing, 12 s from start to end with 3 workers (without 6 runs of unknown time)" in told
-    assert "by the median of 3 finished runs of these kinds" in told
+    assert "About 36 s of computing, 20 s from the first run to the last with 3 workers (without 6 runs of" in told
+    assert "besides start, checks and report; by the median of 3 finished runs of these kinds" in told
 
     beside = tmp_path / "studies/earlier"
     write_plan(load_study(file), settings(load_study(file)), plan(load_study(file), beside), beside)
@@ -152,8 +152,10 @@ def test_time_is_told_where_runs_of_the_kind_were_timed_here_or_beside(mpt, tmp_
             run.files.finish(run.identity, result)
     told = mpt("study", "plan", file, "--out", out, "--workers", "100").out
     assert "timed yet" not in told and ["MTL upstream", "2", "6", "0", "30 s", "60 s"] in table(told, 2)
-    # 2 runs of 30 s upstream, 4 of 4 s after them; 5 of 4 s and 4 of 30 s that wait for none.
-    assert f"About {60 + 9 * 4 + 4 * 30} s of computing, 34 s from start to end" in told.replace("4 min", "216 s")
+    # 2 runs of 30 s upstream, after them two packs of 2 runs of 4 s; a pack of 5 and 4 of 30 s that wait for none.
+    assert f"About {60 + 9 * 4 + 4 * 30} s of computing, 38 s from the first run to the last" in told.replace(
+        "4 min", "216 s"
+    )
     (beside / "study.json").write_text("[")
     assert "timed yet: MTL upstream; FT" in mpt("study", "plan", file, "--out", out).out
 

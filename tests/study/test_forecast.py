@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mpt.cli.study_view import StudyProgress
 from mpt.record.result import RunResult
 from mpt.study.forecast import Seconds, by_kind, elapsed
 from mpt.study.plan.grid import plan
+from mpt.study.plan.grouping import units
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.spec.study import load_study
 
@@ -42,12 +44,20 @@ def test_a_run_takes_what_the_middle_one_of_its_kind_took(runs):
 
 def test_the_time_from_start_to_end_waits_for_upstream_runs_and_shares_out_the_rest(runs):
     seconds = {run.key: 10.0 if run.target is None else 1.0 for run in runs}
-    assert elapsed(runs, seconds, 1) == 2 * 10 + 16
+    alone = [(run,) for run in runs]
+    assert elapsed(alone, seconds, 1) == 2 * 10 + 16
     # Both upstream runs side by side, then 8 runs each.
-    assert elapsed(runs, seconds, 2) == 10 + 8
+    assert elapsed(alone, seconds, 2) == 10 + 8
     # 12 runs fit beside the upstream ones, the 4 that need them come after.
-    assert elapsed(runs, seconds, 100) == 11
+    assert elapsed(alone, seconds, 100) == 11
     assert elapsed([], {}, 3) == 0
+
+
+def test_a_pack_is_done_by_one_worker_and_ends_as_a_whole(runs):
+    seconds = {run.key: 1.0 for run in runs}
+    # Two upstream runs, the pack of 8 of PT, two of 2 of MTL and 4 runs of FT: the pack takes longest.
+    assert elapsed(units(runs, 8), seconds, 100) == 8
+    assert elapsed([tuple(run for run in runs if run.method != "FT")], seconds, 2) == 14
 
 
 def test_a_log_tells_the_time_left_from_time_to_time_once_it_is_known(runs):
@@ -55,10 +65,31 @@ def test_a_log_tells_the_time_left_from_time_to_time_once_it_is_known(runs):
     log = io.StringIO()
     console = Console(width=200, file=log)
     live = StudyProgress(console, lambda: now[0])
-    live.begins(runs, [], 2)
+    live.begins([(run,) for run in runs], [], 2)
     for run in runs:
         now[0] += 40.0
         live.finished(run, RunResult(score=0.5, steps=6, recipe=run.recipe, seconds=10.0))
     told = [line.strip() for line in log.getvalue().splitlines() if "left" in line]
     # FT comes last in the plan, 4 runs from its end; before its first nothing is known of it, then 60 s must pass.
     assert told == ["[15/18] 20 s left", "[17/18] 10 s left"]
+
+
+def test_a_short_study_tells_the_time_left_as_soon_as_it_is_known(runs):
+    log = io.StringIO()
+    live = StudyProgress(Console(width=200, file=log), lambda: 0.0)
+    runs = [run for run in runs if run.method == "PT"]
+    live.begins([(run,) for run in runs], [], 1)
+    for run in runs:
+        live.finished(run, RunResult(score=0.5, steps=6, recipe=run.recipe, seconds=10.0))
+    assert [line.strip() for line in log.getvalue().splitlines() if "left" in line] == ["[1/8] 70 s left"]
+
+
+def test_a_long_name_of_a_method_leaves_the_columns_in_line(runs):
+    log = io.StringIO()
+    live = StudyProgress(Console(width=200, file=log))
+    runs = [replace(run, method="MTL-of-all-tasks" if run.method == "MTL" else "PT") for run in runs]
+    live.begins([(run,) for run in runs], [], 1)
+    for run in runs:
+        live.finished(run, RunResult(score=0.5, steps=6, recipe=run.recipe, seconds=10.0))
+    places = {line.index(" seed ") for line in log.getvalue().splitlines() if " seed " in line}
+    assert len(places) == 1

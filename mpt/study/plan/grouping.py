@@ -1,8 +1,8 @@
-"""Which downstream runs are trained side by side: packs, that depend on the plan alone."""
+"""Which downstream runs are trained side by side: packs, that depend on the plan and on what is finished of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from mpt.backbone.source import lies_at
@@ -64,18 +64,52 @@ def units(runs: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]]
     at 16 are 8 and 9).
 
     Args:
-        runs: the whole plan, whatever is finished of it: a run that is resumed must meet the same neighbours.
+        runs: the whole plan.
         size: most runs of a unit.
     """
+    return _shared_out(runs, size, runs)
+
+
+def units_left(
+    runs: Sequence[PlannedRun], size: int, left: Collection[str], begun: Sequence[Sequence[PlannedRun]] = ()
+) -> list[tuple[PlannedRun, ...]]:
+    """The units of what is to do of a plan, in the order of their first run.
+
+    Packs that have begun stay as they are, what is finished of them included: a run that is resumed must meet the same
+    neighbours. So do those of which nothing is finished, whose numbers then are those of a study that was never
+    stopped. What is to do of the others is shared out anew, so that nothing finished is done again.
+
+    Args:
+        left: keys of the runs that have no result.
+        begun: packs that left a state.
+    """
+    going = [tuple(unit) for unit in begun if any(run.key in left for run in unit)]
+    taken = {run.key for unit in going for run in unit}
+    whole: list[tuple[PlannedRun, ...]] = []
+    rest: list[PlannedRun] = []
+    for unit in units(runs, size):
+        own = tuple(run for run in unit if run.key in left and run.key not in taken)
+        if own == unit:
+            whole.append(unit)
+        else:
+            rest += own
+    return _in_order([*going, *whole, *_shared_out(rest, size, runs)], runs)
+
+
+def _shared_out(some: Sequence[PlannedRun], size: int, runs: Sequence[PlannedRun]) -> list[tuple[PlannedRun, ...]]:
     alike: dict[tuple[object, ...], list[PlannedRun]] = {}
     shared = {run.key for run in runs if run.target is None}
-    for run in runs:
+    for run in some:
         alike.setdefault(_kind(run, shared), []).append(run)
     found: list[tuple[PlannedRun, ...]] = []
     for group in alike.values():
         number = -(-len(group) // max(1, size))
         ends = [len(group) * place // number for place in range(number + 1)]
         found += [tuple(group[first:end]) for first, end in pairwise(ends)]
+    return _in_order(found, runs)
+
+
+def _in_order(found: list[tuple[PlannedRun, ...]], runs: Sequence[PlannedRun]) -> list[tuple[PlannedRun, ...]]:
     place = {run.key: number for number, run in enumerate(runs)}
     return sorted(found, key=lambda unit: place[unit[0].key])
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from mpt.record.folder import RESULT
 from mpt.record.result import RunResult, read_result
-from mpt.study.plan.grouping import are_small, units
+from mpt.study.plan.grouping import are_small, units_left
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures, claim, failures, settled
+from mpt.study.run.packs import begun
 from mpt.study.run.pool import ProcessPool
 from mpt.study.run.results import is_finished
 from mpt.util.errors import UserError
@@ -24,8 +25,8 @@ LOOK_EVERY = 0.5
 class Watcher(Protocol):
     """What is called as a study goes on, such as a progress display."""
 
-    def begins(self, left: Sequence[PlannedRun], done: Sequence[PlannedRun], workers: int) -> None:
-        """Called once at the start, with the runs that are left and those finished before."""
+    def begins(self, left: Sequence[Unit], done: Sequence[PlannedRun], workers: int) -> None:
+        """Called once at the start, with the runs that are left, by unit, and those finished before."""
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
         """A run has a result."""
@@ -63,6 +64,11 @@ def unfinished(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return [run for run in runs if not is_finished(run)]
 
 
+def only(packed: Sequence[Unit], keys: Collection[str]) -> list[Unit]:
+    """Units without the runs that are not among some: those that go along in a pack that has begun."""
+    return [tuple(run for run in unit if run.key in keys) for unit in packed]
+
+
 def run_all(
     runs: Sequence[PlannedRun],
     workers: int,
@@ -88,14 +94,15 @@ def run_all(
     for run in runs:
         if run.key not in todo:
             run.files.tidy()
-    watcher.begins(left, [run for run in runs if run.key not in todo], workers)
+    packed = units_left(runs, side_by_side, todo, begun(runs))
+    watcher.begins(only(packed, todo), [run for run in runs if run.key not in todo], workers)
     if not left:
         return []
     pool = make_workers(workers, past, 1 if are_small(runs) else None)
     clean = False
     try:
         _check(pool, left)
-        lost = _Grid(runs, left, past, watcher, side_by_side).run(pool)
+        lost = _Grid(runs, packed, todo, past, watcher).run(pool)
         clean = True
     finally:
         pool.close(patient=clean)
@@ -121,15 +128,13 @@ class _Grid:
     def __init__(
         self,
         runs: Sequence[PlannedRun],
-        left: Sequence[PlannedRun],
+        left: Sequence[Unit],
+        todo: set[str],
         past: Failures,
         watcher: Watcher,
-        side_by_side: int,
     ) -> None:
-        todo = {run.key for run in left}
-        todo_units = [unit for unit in units(runs, side_by_side) if any(run.key in todo for run in unit)]
         # Stable: a run comes after those that it needs.
-        self.left = dict.fromkeys(sorted(todo_units, key=lambda unit: unit[0].stage != "upstream"))
+        self.left = dict.fromkeys(sorted(left, key=lambda unit: unit[0].stage != "upstream"))
         self.elsewhere: dict[Unit, float] = {}  # when to look again
         self.deaths: Counter[Unit] = Counter()
         self.finished = {run.key for run in runs} - todo

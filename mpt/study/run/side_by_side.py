@@ -5,8 +5,6 @@ Their numbers are those of a run alone whose sums are rounded otherwise: :class:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -31,14 +29,12 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.can_run_side_by_side import device, obstacle
 from mpt.study.run.environment import environment
 from mpt.study.run.one import do_run, end_run, retrieved
+from mpt.study.run.packs import PackFiles
 from mpt.util.errors import UserError, mistake_behind, one_line
 from mpt.util.files import write_text
 from mpt.util.output import output_to
 
 log = logging.getLogger(__name__)
-
-PACKS = ".packs"
-"""Folder below a study's for the state and the log of each pack at work."""
 
 
 @dataclass
@@ -58,15 +54,17 @@ def run_pack(unit: Sequence[PlannedRun]) -> dict[str, str]:
     """Do the runs of a pack, from its state if it left one: what became of each, ``"finished"`` or ``"failed"``.
 
     Those that cannot be done side by side (:func:`mpt.study.run.can_run_side_by_side.obstacle`), and all if their pack
-    fails as a whole, are done one at a time. A finished run's files are left as they are, though it takes part: a run
-    that is resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end be others.
+    fails as a whole, are done one at a time. A finished run takes part only in a pack that goes on from its state,
+    since a run that is resumed must meet the same neighbours, or its numbers would be rounded otherwise and in the end
+    be others; its files are left as they are.
 
     Args:
-        unit: a unit of :func:`mpt.study.plan.grouping.units`.
+        unit: a unit of :func:`mpt.study.plan.grouping.units_left`.
     """
     ended: dict[str, str] = {}
-    pack = _Pack(unit)
-    if len(unit) > 1 and not all(run.files.is_finished for run in unit):
+    left = [run for run in unit if not run.files.is_finished]
+    pack = _Pack(left if left and not PackFiles(unit).state.is_file() else unit)
+    if left and len(pack.unit) > 1:
         try:
             ended = pack.run()
         except Exception as error:
@@ -77,7 +75,7 @@ def run_pack(unit: Sequence[PlannedRun]) -> dict[str, str]:
     for run in unit:
         if run.key not in ended:
             ended[run.key] = "finished" if run.files.is_finished else do_run(run)
-    pack.state.unlink(missing_ok=True)
+    pack.files.clear()
     return ended
 
 
@@ -86,31 +84,28 @@ class _Pack:
 
     def __init__(self, unit: Sequence[PlannedRun]) -> None:
         self.unit = list(unit)
-        name = hashlib.sha256(json.dumps([[run.key, run.fingerprint] for run in unit]).encode()).hexdigest()[:16]
-        self.state = unit[0].out / PACKS / f"{name}.pt"
-        self.log = self.state.with_suffix(".txt")
+        self.files = PackFiles(unit)
         self.ended: dict[str, str] = {}
         self.runs: list[_Run] = []
         self.begun = time.monotonic()
 
     def run(self) -> dict[str, str]:
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        self.log.unlink(missing_ok=True)
-        with output_to(self.log):
+        self.files.begin()
+        with output_to(self.files.log):
             self._prepare()
             if len(self.runs) < 2:
                 return self.ended
             side = self._side_by_side()
-            resumed = side.resume(self.state)
+            resumed = side.resume(self.files.state)
             if resumed:
                 print(f"study: the pack goes on from step {side.steps}")
             self._begin(resumed)
-            side.fit(self.state, evaluated=self._write_metrics)
+            side.fit(self.files.state, evaluated=self._write_metrics)
             scores = side.test()
             self.runs[0].made.learner._report_cut()
         for run, progress in zip(self.runs, side.runs, strict=True):
             self._end(run, progress, scores.get(run.planned.key), resumed, side.seconds / len(self.runs))
-        self.log.unlink(missing_ok=True)
+        self.files.log.unlink(missing_ok=True)
         return self.ended
 
     def _prepare(self) -> None:
@@ -190,7 +185,7 @@ class _Pack:
             self.ended[planned.key] = "finished"
             return
         with planned.files.log.open("a", encoding="utf-8") as file:
-            file.write(self.log.read_text(encoding="utf-8", errors="replace"))
+            file.write(self.files.log.read_text(encoding="utf-8", errors="replace"))
             if done.ended is not None:
                 file.write(f"study: it ended at step {done.steps}: {done.ended}\n")
             if done.best.step is not None:

@@ -8,7 +8,7 @@ import pytest
 from support.toy_study import write_study, write_study_of_two
 
 from mpt.study.plan.grid import plan
-from mpt.study.plan.grouping import are_small, default_size, units
+from mpt.study.plan.grouping import are_small, default_size, units, units_left
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.grid import run_all
 from mpt.study.spec.study import load_study
@@ -45,6 +45,22 @@ def test_what_is_too_many_is_shared_equally_and_always_alike(cells):
     packs = [len(unit) for unit in units(cells, 3) if unit[0].method == "PT"]
     assert sorted(packs) == [2, 3, 3]
     assert keys(units(cells, 3)) == keys(units(list(cells), 3))
+
+
+def test_what_is_finished_is_in_no_pack_and_packs_that_nothing_is_finished_of_stay_as_they_are(cells):
+    first, second, third = packs = [unit for unit in units(cells, 3) if unit[0].method == "PT"]
+    assert keys(units_left(cells, 3, {cell.key for cell in cells})) == keys(units(cells, 3))
+    left = {cell.key for cell in (*first[1:], *second[:1], *third)}
+    found = units_left(cells, 3, left)
+    assert sorted(keys(found)) == sorted([[*keys([first[1:]])[0], second[0].key], *keys([third])]), packs
+    assert keys(units_left(cells, 1, left)) == [[cell.key] for cell in cells if cell.key in left]
+
+
+def test_a_pack_that_has_begun_goes_on_as_it_is(cells):
+    first, second, _ = (unit for unit in units(cells, 3) if unit[0].method == "PT")
+    mixed = (*first[:1], *second[:2])
+    found = keys(units_left(cells, 3, {cell.key for cell in (*first[1:], *second[1:])}, [mixed, first[:1]]))
+    assert found == keys([mixed, (*first[1:], *second[2:])])
 
 
 def test_partitions_are_not_mixed(tmp_path):

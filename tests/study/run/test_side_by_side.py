@@ -22,9 +22,12 @@ from support.toy_study import RATES, STUDY, write_study
 from support.wandb_file import artifacts, read
 
 from mpt.prompt.files import load_prompt
+from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.one import do_run
-from mpt.study.run.side_by_side import PACKS, run_pack
+from mpt.study.run.packs import PACKS, begun
+from mpt.study.run.side_by_side import run_pack
+from mpt.study.spec.study import load_study
 
 pytestmark = pytest.mark.long
 
@@ -73,6 +76,10 @@ def bits(cells: tuple[PlannedRun, ...]) -> list[Any]:
     """What must be the same after a kill."""
     names = ("metrics.jsonl", "predictions.jsonl", "prompt/adapter_model.safetensors", "prompt/mpt.json")
     return [[(cell.folder / name).read_bytes() for name in names] for cell in cells]
+
+
+def stamps(cells: tuple[PlannedRun, ...]) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for cell in cells for path in cell.folder.rglob("*")}
 
 
 def test_a_run_of_a_pack_leaves_the_folder_that_it_leaves_alone(done, tracked, tmp_path):
@@ -152,14 +159,15 @@ def test_nothing_of_the_pack_is_left_and_what_is_finished_is_left_as_it_is(done)
     assert {path: path.stat().st_mtime_ns for path in done[0].out.rglob("*") if path.is_file()} == before
 
 
-def test_a_pack_with_finished_runs_is_done_again_for_the_others(done, file, tmp_path):
+def test_what_is_finished_is_not_done_again_beside_the_others(done, file, tmp_path):
     cells = pack(file, tmp_path / "out")
     run_pack(cells)
-    before, stamp = bits(cells), (cells[0].folder / "result.json").stat().st_mtime_ns
-    (cells[1].folder / "result.json").unlink()
-    assert set(run_pack(cells).values()) == {"finished"}
-    assert bits(cells) == before == bits(done)
-    assert (cells[0].folder / "result.json").stat().st_mtime_ns == stamp
+    before = stamps(cells[2:])
+    for cell in cells[:2]:
+        (cell.folder / "result.json").unlink()
+    assert run_pack(cells) == {cell.key: "finished" for cell in cells}
+    assert [result["side_by_side"] for result in results(cells).values()] == [2, 2, 4, 4]
+    assert stamps(cells[2:]) == before and list((cells[0].out / PACKS).iterdir()) == []
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(done, file, tmp_path):
@@ -179,6 +187,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(done, file, tmp_pat
     cells = pack(file, out)
     assert not any((cell.folder / "result.json").exists() for cell in cells)
     assert [row["step"] for row in numbers(cells[0])] == [2, 4] and len(list((out / PACKS).glob("*.pt"))) == 1
+    assert begun(plan(load_study(file), out)) == [cells]
     assert set(run_pack(cells).values()) == {"finished"}
     assert bits(cells) == bits(done) and list((out / PACKS).iterdir()) == []
     assert all(result["resumed"] for result in results(cells).values())
