@@ -86,7 +86,7 @@ def run_study_command(arguments: list[str]) -> None:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    from mpt.cli.study_view import StudyProgress, print_left_out, print_report
+    from mpt.cli.study_view import StudyProgress, print_left_out, print_outside, print_report
     from mpt.present.terminal import console
     from mpt.study.plan.grid import chosen, plan
     from mpt.study.plan.grouping import default_size
@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.run.claims import is_logged, join, reporting, set_logged
     from mpt.study.run.grid import run_all, unfinished
     from mpt.study.run.pool import ProcessPool
-    from mpt.study.run.results import REPORT, begun_with, refuse_strange, write_study
+    from mpt.study.run.results import REPORT, begun_with, refuse_strange, runs_outside, write_study
     from mpt.study.run.reuse import take_over
     from mpt.study.spec.settings import settings
     from mpt.util.machine import default_workers
@@ -149,6 +149,7 @@ def _run(options: argparse.Namespace) -> bool:
         if todo and not is_logged(out) and not (trouble := log_report(report, out)):
             set_logged(out)
     print_report(terminal, report, out / REPORT)
+    print_outside(terminal, runs_outside(out))
     if trouble:
         terminal.print(f"the report was not logged to W&B ({trouble})", markup=False)
     terminal.print(f"{time.monotonic() - start:.0f} s")
@@ -156,7 +157,7 @@ def _run(options: argparse.Namespace) -> bool:
 
 
 def _report(options: argparse.Namespace) -> bool:
-    from mpt.study.run.results import REPORT, read_study
+    from mpt.study.run.results import REPORT, read_study, runs_outside
 
     if (options.folder is None) == (options.scores is None):
         raise UserError("mpt study report takes the folder of a study, or --scores FILE and --out DIR")
@@ -171,7 +172,7 @@ def _report(options: argparse.Namespace) -> bool:
         raise UserError("--seeds goes with a study's folder; leave rows out of the file of --scores")
     elif options.out is None:
         raise UserError("--scores needs --out DIR, the folder that the report is written to")
-    from mpt.cli.study_view import print_report
+    from mpt.cli.study_view import print_outside, print_report
     from mpt.present.terminal import console
     from mpt.study.report.write import write_report, write_report_of_scores
 
@@ -183,6 +184,8 @@ def _report(options: argparse.Namespace) -> bool:
         folder = options.out
         report = write_report_of_scores(options.scores, options.baseline or "PT", folder, options.against)
     print_report(console(), report, folder)
+    if options.scores is None:
+        print_outside(console(), runs_outside(options.folder))
     return bool(report.missing)
 
 

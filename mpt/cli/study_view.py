@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -127,6 +127,18 @@ def print_left_out(console: Console, places: Sequence[Setting], root: str) -> No
                 f"There by now, but the study began without them: {', '.join(late)}. Another --out takes them in.",
                 markup=False,
             )
+
+
+def print_outside(console: Console, outside: Mapping[int, int]) -> None:
+    """What an earlier study file had done in the folder, by seed."""
+    if outside:
+        count, draws = sum(outside.values()), sorted(outside)
+        runs, are = ("run", "is") if count == 1 else ("runs", "are")
+        console.print(
+            f"{count} finished {runs} of draw{'s' if draws[1:] else ''} {', '.join(map(str, draws))} {are} "
+            "not in this study file and stay out of the report",
+            markup=False,
+        )
 
 
 def print_report(console: Console, report: Report, folder: Path) -> None:

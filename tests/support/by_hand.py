@@ -88,7 +88,7 @@ def write_folder(out: Path, records: list[RunRecord], **facts: object) -> None:
     for row in records:
         if row.result is not None:
             told = {name: value for name, value in row.result.as_json().items() if value is not None}
-            write_json(out / row.key / "result.json", told)
+            write_json(out / row.key / "result.json", {**row.identity, **told})
 
 
 def write_curves(out: Path, curves: dict[tuple[str, str, int], list[float]], every: int = 10) -> list[Score]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.task import Shots
-from mpt.record.folder import RunFolder
+from mpt.record.folder import RESULT, RunFolder
 from mpt.record.options import from_words
 from mpt.record.result import JUDGED, REPORTED, RunIdentity, RunResult
 from mpt.study.plan.library import changed_library
@@ -211,6 +212,15 @@ def read_study(out: Path) -> tuple[StudyFacts, list[RunRecord]]:
 def planned_draws(out: Path) -> list[int]:
     """The draws of a study's folder, without a look at its runs."""
     return _read(out).seeds
+
+
+def runs_outside(out: Path) -> Counter[int]:
+    """How many finished runs of each seed lie in a study's folder that its file does not plan any more."""
+    planned = {run.key for run in _read(out).runs}
+    # <method>/<run> or <method>/<setting>/<run>
+    found = [path for depth in ("*/*", "*/*/*") for path in out.glob(f"{depth}/{RESULT}")]
+    strange = [path for path in found if path.parent.relative_to(out).as_posix() not in planned]
+    return Counter(seed for path in strange if type(seed := read_json(path).get("seed")) is int)
 
 
 def _facts(found: _StudyFile) -> StudyFacts:

@@ -106,6 +106,19 @@ def test_the_report_of_a_folder(records, tmp_path):
     assert png.startswith(b"\x89PNG") and len(png) > 10_000
 
 
+def test_finished_runs_that_the_file_no_longer_plans_are_counted(records, tmp_path, capsys):
+    write_folder(tmp_path, records)
+    run_study_command(["report", str(tmp_path)])
+    assert "stay out" not in capsys.readouterr().out
+    content = json.loads((tmp_path / "study.json").read_text())
+    content["seeds"] = [13]
+    content["runs"] = [run for run in content["runs"] if run["seed"] == 13]
+    write_json(tmp_path / "study.json", content)
+    run_study_command(["report", str(tmp_path)])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "4 finished runs of draw 21 are not in this study file and stay out of the report" in told
+
+
 def test_a_report_before_any_result_says_what_is_missing(tmp_path):
     write_folder(tmp_path, [run_of("PT/a-13", "PT", "downstream", "a", 13, None)])
     report = write_report(tmp_path)
