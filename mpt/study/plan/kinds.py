@@ -1,4 +1,6 @@
-"""That the options which a plan counts with are of their kind, before anything is counted; the rest is mpt fit's."""
+"""That the options which a plan counts with are of their kind, before anything is counted, and that a prompt has the
+length that is asked for, before it is learned; the rest is mpt fit's.
+"""
 
 from __future__ import annotations
 
@@ -46,3 +48,20 @@ def check_kinds(run: ResolvedRun, where: str) -> None:
         value = run.said(name)
         if value is not None and not is_right(value):
             raise UserError(f"{where}: {name} must be {told}, not {shown(value)}")
+
+
+def check_lengths(upstream: ResolvedRun, downstream: ResolvedRun, where: str) -> None:
+    """Raises:
+    UserError: a downstream run that starts from an upstream one's prompt has another length; names ``where``.
+    """
+    name = "model.prompt_length"
+    if downstream.said("model.init.path") is None or upstream.class_name("model") == "SubPromptTuning":
+        return  # the former starts from something else, the latter's prompt has rows before those that it learns
+    if upstream.said(name) == downstream.said(name):
+        return  # without the seconds that it takes to ask a class for its default
+    first, then = upstream.get(name), downstream.get(name)
+    if type(first) is int and type(then) is int and first != then:
+        raise UserError(
+            f"{where}: upstream learns a prompt of length {first}, and downstream starts from it with length {then}; "
+            f"set {name} to the same in both stages"
+        )

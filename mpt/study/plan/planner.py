@@ -20,7 +20,7 @@ from mpt.record.options import as_words, plain
 from mpt.record.rows import DEV_SCORE
 from mpt.study.plan.epochs import steps_of_epochs
 from mpt.study.plan.fingerprints import beside_digests, draw_digest, sources_digest, weights_digest
-from mpt.study.plan.kinds import check_kinds
+from mpt.study.plan.kinds import check_kinds, check_lengths
 from mpt.study.plan.library import RetrievedStart, StudyLibrary
 from mpt.study.plan.planned_run import PLACE, PlannedRun
 from mpt.study.plan.source_draws import complain, lacking
@@ -180,7 +180,10 @@ class Planner:
             rates = [] if rate is None else [("model.optimizer.lr", rate)]
             for option, value in [*own_start, *init.items(), *rates]:
                 options |= _last(option, value, options)
-            read = self.draw(target, seed, self.resolved(method.downstream, options))
+            resolved = self.resolved(method.downstream, options)
+            if start is not None and retrieved is None:
+                check_lengths(start.resolved, resolved, f"{self.study.file}: methods.{method.name}")
+            read = self.draw(target, seed, resolved)
             yield self.run(replace(context, rate=rate, rank=rank, upstream_seed=own), options, read, start)
 
     def start(self, method: Method, start: PlannedRun) -> Mapping[str, str]:

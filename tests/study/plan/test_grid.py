@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.changes import changed_file
 from support.study_library import write_library
-from support.toy_study import SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
+from support.toy_study import PROMPT, SEEDS, SOURCES, TARGETS, TWO, write_study, write_study_of_two
 
 from mpt.study.plan.fingerprints import read_draw, sources_digest
 from mpt.study.plan.grid import plan
@@ -48,6 +48,20 @@ def test_what_is_learned_upstream_takes_the_place_of_a_start_with_all_its_option
         "--model.init=mpt.prompt.initialisers.SavedPrompt",
         f"--model.init.path={tmp_path}/out/MTL/upstream-13/prompt",
     ]
+
+
+def test_a_prompt_of_another_length_than_is_learned_upstream_is_refused_before_any_run(study, tmp_path):
+    *others, last = [method for method in study.methods if method.name != "FT"]
+    longer = replace(last.upstream, overrides={**last.upstream.overrides, "model.prompt_length": 20})
+    with pytest.raises(UserError) as told:
+        plan(replace(study, methods=(*others, replace(last, upstream=longer))), tmp_path / "out")
+    assert "methods.MTL: upstream learns a prompt of length 20, and downstream starts from it with length 3" in str(
+        told.value
+    )
+    unsaid = {name: value for name, value in last.upstream.overrides.items() if name != "model.prompt_length"}
+    unsaid = replace(last, upstream=replace(last.upstream, overrides=unsaid))
+    with pytest.raises(UserError, match="length 100, and downstream"):  # what the config says, or the class
+        plan(replace(study, methods=(*others, unsaid)), tmp_path / "out")
 
 
 def test_the_grid_is_methods_by_targets_by_seeds_by_rates_and_upstream_comes_first(study, tmp_path):
@@ -380,7 +394,7 @@ def test_targets_are_chosen_in_each_partition_and_may_be_validation_tasks(of_two
 
 def test_epochs_are_counted_on_the_pooled_examples(study, tmp_path):
     mtl = study.methods[1]
-    options = {"data.seeds": [13, 21], "data.batch_size": 5}
+    options = {**PROMPT, "data.seeds": [13, 21], "data.batch_size": 5}
     three = replace(study, methods=(study.methods[0], replace(mtl, upstream=Stage("spot", options, epochs=3))))
     pool = 0
     for task in SOURCES:
@@ -400,7 +414,7 @@ def test_epochs_are_counted_on_the_pooled_examples(study, tmp_path):
 
 def test_a_setting_may_have_epochs_of_its_own(study, tmp_path):
     mtl, here = study.methods[1], study.partitions[0]
-    counted = replace(mtl, upstream=Stage("spot", {"data.seeds": [13, 21]}, epochs=20))
+    counted = replace(mtl, upstream=Stage("spot", {**PROMPT, "data.seeds": [13, 21]}, epochs=20))
     several = of_settings(study, a=Variant("", here), b=Variant("", here, epochs=3))
     cells = plan(replace(several, methods=(study.methods[0], counted)), tmp_path)
     steps = {

@@ -30,7 +30,7 @@ baseline: Mixture
 methods:
   Mixture:
     retrieve: {use: mixture, top_k: 2}
-    upstream: {config: spot, overrides: {trainer.max_steps: 2}}
+    upstream: {config: spot, overrides: {model.prompt_length: 3, trainer.max_steps: 2}}
     downstream: {config: prompt_tuning, overrides: {model.prompt_length: 3}}
 """
 
@@ -57,7 +57,7 @@ def of_data(cell: PlannedRun) -> dict[str, Any]:
 
 
 AT_ALL = ("seeds: [42]", "seeds: [42]\nsource_k: 64")
-UPSTREAM = ("{trainer.max_steps: 2}", "{trainer.max_steps: 2, data.k: 64}")
+UPSTREAM = ("trainer.max_steps: 2}", "trainer.max_steps: 2, data.k: 64}")
 
 
 @pytest.mark.long
