@@ -13,6 +13,7 @@ from rich.table import Table
 from mpt.cli.study_view import print_left_out
 from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.fewshot.missing import absent, what_to_do
+from mpt.metrics.fewest import too_few
 from mpt.present.terminal import console, duration
 from mpt.study.forecast import Seconds, by_kind, elapsed
 from mpt.study.plan.grid import plan
@@ -60,6 +61,10 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
         )
     if missing:
         _tell_missing(terminal, study, places, missing)
+    if len(study.methods) > 1:
+        few = (too_few([len(setting.targets), len(study.seeds)]) for setting in places)
+        for why in dict.fromkeys(filter(None, few)):
+            terminal.print(f"The report will have no interval and no p: {why}.", markup=False)
     for sentence in tell_reach(runs, study.root):
         terminal.print(sentence, markup=False)
     if left:

@@ -40,10 +40,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincinv, ndtr, stdtr, stdtrit
 
+from mpt.metrics.fewest import too_few
+
 Array = NDArray[np.float64]
 
 LEVEL = 0.95
-FEWEST = {"target": 4, "draw": 3, "upstream seed": 2}
 MOST_MISSING = 0.25
 
 # Error rates that the polynomials are fitted to, and how much each counts.
@@ -147,9 +148,8 @@ def student(squares: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def _too_little(missing: NDArray[np.bool_]) -> str:
-    for size, (name, fewest) in zip(missing.shape, FEWEST.items(), strict=False):
-        if size < fewest:
-            return f"a test needs at least {fewest} {name}s, not {size}"
+    if few := too_few(missing.shape):
+        return few
     if missing.mean() > MOST_MISSING or missing.sum() >= _freedom(missing.shape)[-1]:
         return f"{missing.sum()} of {missing.size} scores are missing"
     return ""

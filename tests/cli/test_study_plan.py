@@ -55,6 +55,7 @@ def test_runs_by_method_and_stage_and_what_waits_for_what(mpt, tmp_path):
         and "2 upstream runs first; 4 downstream runs" in ended.out
         and "12 for none" in ended.out
     )
+    assert "no interval and no p: a test needs at least 4 targets and 3 draws, not 2 and 2." in ended.out
     assert not out.exists()
 
 

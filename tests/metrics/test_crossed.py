@@ -75,7 +75,7 @@ def test_the_unit_does_not_matter():
     [
         ((3, 5), "at least 4 targets, not 3"),
         ((9, 2), "at least 3 draws, not 2"),
-        ((1, 1), "at least 4 targets, not 1"),
+        ((1, 1), "at least 4 targets and 3 draws, not 1 and 1"),
         ((0, 0), "there are no scores"),
     ],
 )

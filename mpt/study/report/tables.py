@@ -15,6 +15,8 @@ from mpt.study.scores.oracle import is_oracle
 from mpt.study.scores.scores import target_scores
 
 PAPER = "Qin et al."
+_TESTED = ("95 % interval", "p", "p (Holm)")
+"""Columns that are empty where no test is possible."""
 
 
 def score_table(facts: StudyFacts, section: Section) -> Table:
@@ -87,11 +89,12 @@ def arg_table(report: Report) -> Table:
 
 def sure_table(report: Report, section: Section) -> Table:
     """How sure the differences are: a row for each method and what it is compared with, the difference in ARG and in
-    points with their intervals, and p; beside those with the baseline the paper's ARG, where there is one.
+    points with their intervals, and p, where any row has these; beside those with the baseline the paper's ARG, where
+    there is one.
     """
     backbones = dict.fromkeys(row.backbone for row in section.stated.values())
     theirs = [f"{PAPER}, {', '.join(backbones)}"] if backbones else []
-    head = ["method", "against", "ARG difference (%)", "95 % interval", "p", "p (Holm)", "points", "95 % interval"]
+    head = ["method", "against", "ARG difference (%)", *_TESTED, "points", _TESTED[0]]
     rows: list[list[TableCell]] = []
     for row in section.comparisons:
         cells: list[TableCell] = [row.method, row.other, f"{row.arg.mean:+.1f}", interval(row.arg), p_value(row.arg.p)]
@@ -101,8 +104,10 @@ def sure_table(report: Report, section: Section) -> Table:
         if theirs:
             cells.append(_stated(section, row.method) if row.other == report.facts.baseline else "")
         rows.append(cells)
+    told = [j for j, name in enumerate([*head, *theirs]) if name not in _TESTED or any(row[j] for row in rows)]
+    rows, head = [[row[j] for j in told] for row in rows], [[*head, *theirs][j] for j in told]
     first = next((i for i, row in enumerate(section.comparisons) if row.other != report.facts.baseline), 0)
-    return Table([*head, *theirs], rows, texts=2, rules=frozenset({first} if first else ()))
+    return Table(head, rows, texts=2, rules=frozenset({first} if first else ()))
 
 
 def draw_table(facts: StudyFacts, section: Section) -> Table:

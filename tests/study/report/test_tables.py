@@ -99,7 +99,10 @@ def test_methods_by_settings_is_the_papers_second_table_with_its_numbers_below(s
 
 
 def test_how_sure_is_told_against_baseline_and_rival(section):
-    table = sure_table(Report(FACTS, [section], [], [], rival="MTL"), section)
+    sure = Estimate(5.0, 1.0, 9.0, 0.02)
+    first, *others = section.comparisons
+    own = replace(section, comparisons=[replace(first, arg=sure, points=sure, p_holm=0.04), *others])
+    table = sure_table(Report(FACTS, [own], [], [], rival="MTL"), own)
     assert table.head == [
         "method",
         "against",
@@ -112,7 +115,14 @@ def test_how_sure_is_told_against_baseline_and_rival(section):
     ]
     assert [tuple(row[:2]) for row in table.rows] == [("MTL", "PT"), ("FT", "PT"), ("FT", "MTL")] and table.rules == {2}
     # Two targets of two draws are too few for an interval.
+    assert table.rows[0][2:] == ["+5.0", "+1.0 to +9.0", "0.020", "0.040", "+5.0", "+1.0 to +9.0"]
     assert table.rows[1][2:] == ["+10.0", "", "", "", "+4.8", ""]
+
+
+def test_what_no_row_has_is_no_column(section):
+    table = sure_table(Report(FACTS, [section], [], [], rival="MTL"), section)
+    assert table.head == ["method", "against", "ARG difference (%)", "points"]
+    assert table.rows[1] == ["FT", "PT", "+10.0", "+4.8"]
 
 
 def test_an_interval_is_told_from_end_to_end():
