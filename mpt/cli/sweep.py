@@ -93,7 +93,7 @@ def _sweep(options: argparse.Namespace) -> bool:
     from mpt.data.tasks.partitions import load_partition
     from mpt.present.terminal import console
     from mpt.study.run.results import REPORT
-    from mpt.sweep.results import BEST, HEATMAP, TRIALS, as_options, best_of, show, write_sweep
+    from mpt.sweep.results import BEST, HEATMAP, TRIALS, as_options, best_of, is_told_apart, show, write_sweep
     from mpt.sweep.run import Search
     from mpt.sweep.tracking import log_sweep
 
@@ -115,6 +115,8 @@ def _sweep(options: argparse.Namespace) -> bool:
     best = best_of(outcomes)
     if best is not None:
         terminal.print(f"best: {as_options(best.values)}", markup=False)
+        if not is_told_apart(best, outcomes):
+            terminal.print("the deviation over draws is no smaller than its lead: it is not told apart from the next")
         trouble = log_sweep(sweep.name, bench, columns, rows, best, folder / HEATMAP) if search.fresh else ""
         if trouble:
             terminal.print(f"the sweep was not logged to W&B ({trouble})", markup=False)

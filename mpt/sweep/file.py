@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from mpt.sweep.distributions import Parameter, ParameterFile
+from mpt.util.files import is_folder_name
 from mpt.util.reading import read_text
-from mpt.util.schema import Checked, FromFile, checked, one_of, whole
+from mpt.util.schema import Checked, FromFile, checked, one_of, shown, whole
 from mpt.util.yaml_file import Lines, read_yaml
 
 OBJECTIVE = "ARG"
@@ -23,7 +24,7 @@ class Sweep:
     """A sweep as its file says it.
 
     Attributes:
-        name: the file's, which the folder of its report goes by.
+        name: as it says, else the file's own; the folder of its report goes by it.
         method: one of :data:`METHODS`.
         parameters: dotted option of the upstream run to the values it may take.
         words: what its command gives to ``mpt sweep trial`` beside the parameters.
@@ -53,6 +54,12 @@ def _metric(given: Any, _: object) -> Any:
 def _parameters(given: Any, validate: Callable[[Any], Any]) -> Any:
     if not isinstance(given, dict) or not given:
         raise ValueError("must name at least one option of the upstream run and its values")
+    for name in map(str, given):
+        if "." not in name:
+            raise ValueError(
+                f": {name} is no option of mpt fit, whose names have dots, such as model.optimizer.lr or "
+                "model.algorithm.inner_lr"
+            )
     # By name, as W&B hands them on.
     return {name: one.parameter() for name, one in sorted(validate({str(key): given[key] for key in given}).items())}
 
@@ -70,6 +77,13 @@ def _words(given: Any, _: object) -> tuple[str, ...]:
     if macros := [word for word in between if word.startswith("${")]:
         raise ValueError(f": {macros[0]} after mpt sweep trial has no meaning here; write it out")
     return tuple(between)
+
+
+def _folder(given: Any, _: object) -> str:
+    """W&B's name of the sweep, which the folder of its report goes by."""
+    if not isinstance(given, str) or not is_folder_name(given):
+        raise ValueError(f"must be a name that a folder can have, not {shown(given)}")
+    return given
 
 
 _METRIC = {
@@ -90,7 +104,7 @@ class SweepFile(FromFile):
     run_cap: Annotated[int, whole(1)] | None = None
     early_terminate: Any = None
     program: Any = None
-    name: Any = None
+    name: Annotated[str, Checked(_folder)] = ""
     description: Any = None
     project: Any = None
     entity: Any = None
@@ -110,7 +124,7 @@ def load_sweep(path: Path) -> Sweep:
     said = checked(content, lines, f"The sweep file {path}", SweepFile)
     parameters: Any = said.parameters
     stops_early = "early_terminate" in content
-    return Sweep(path.stem, said.method, parameters, said.command, said.run_cap, stops_early, str(path))
+    return Sweep(said.name or path.stem, said.method, parameters, said.command, said.run_cap, stops_early, str(path))
 
 
 def is_sweep(path: Path) -> bool:

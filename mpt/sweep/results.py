@@ -30,6 +30,16 @@ def best_of(outcomes: Sequence[TrialOutcome]) -> TrialOutcome | None:
     return max(done, key=lambda row: row.arg) if done else None
 
 
+def is_told_apart(best: TrialOutcome, outcomes: Sequence[TrialOutcome]) -> bool:
+    """Whether the best is ahead of the next by more than either varies over the draws; so if there is no next."""
+    others = [row for row in outcomes if not row.trouble and row.name != best.name]
+    if not others:
+        return True
+    second = max(others, key=lambda row: row.arg)
+    spread = max((std for std in (best.std, second.std) if not math.isnan(std)), default=0.0)
+    return best.arg - second.arg > spread
+
+
 def as_options(values: Values) -> str:
     """Values as options of ``mpt fit``, as a shell takes them."""
     return shlex.join(f"--{name}={_word(value)}" for name, value in values.items())
@@ -122,7 +132,7 @@ def show(
 ) -> None:
     """Print the trials, best first: number, options, ARG and its deviation, seconds, what is to be said."""
     shown = Table(title=Text(title), title_justify="left", title_style="bold")
-    for column in (*names, "ARG (%)", "s", ""):
+    for column in (*names, "ARG (%)", "seconds", ""):
         shown.add_column(column, justify="left" if column == "" else "right", no_wrap=column != "")
     place = {column: i for i, column in enumerate(columns)}
     for number, row in enumerate(rows):

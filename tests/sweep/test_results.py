@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from mpt.present.terminal import console
 from mpt.sweep import results
-from mpt.sweep.results import as_options, best_of, draw, show
+from mpt.sweep.results import as_options, best_of, draw, is_told_apart, show
 from mpt.sweep.trial import TrialOutcome
 
 BENCH: Any = SimpleNamespace(study=SimpleNamespace(baseline="PT"))
@@ -86,3 +87,20 @@ def test_what_is_said_of_a_trial_is_shown_as_it_is(capsys):
     show(console(), "[/sweep]", list(row), [list(row.values())], ["x"])
     told = capsys.readouterr().out
     assert row["note"] in told and "[/sweep]" in told
+
+
+@pytest.mark.parametrize(
+    ("best", "next_one", "told"),
+    [
+        ((13.4, 19.7), (-3.2, 3.8), False),
+        ((13.4, 3.8), (-3.2, 19.7), False),
+        ((13.4, 3.8), (-3.2, 3.8), True),
+        ((13.4, math.nan), (-3.2, math.nan), True),  # one draw, which has no deviation
+        ((0.0, math.nan), (0.0, math.nan), False),
+    ],
+)
+def test_a_lead_within_the_deviation_over_draws_tells_nothing_apart(best, next_one, told):
+    rows = [replace(trial(arg, x=number), std=std) for number, (arg, std) in enumerate((next_one, best))]
+    assert is_told_apart(rows[1], rows) == told
+    assert is_told_apart(rows[1], [*rows, replace(trial(math.nan, "failed", x=3))]) == told
+    assert is_told_apart(rows[1], rows[1:])
