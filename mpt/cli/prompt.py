@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from mpt.cli.options import Parser, at_least, run_action
 from mpt.util.errors import UserError
-from mpt.util.files import refuse_full, writing_to
+from mpt.util.files import refuse_full
+from mpt.util.made_files import filling
 from mpt.util.places import expanded
 
 _USAGE = """usage: mpt prompt ACTION …
@@ -74,8 +75,8 @@ def _words(words: Sequence[str]) -> None:
         which = "its start is" if len(found) == 1 else f"the starts of {unknown} are"
         terminal.print(f"{which} not known; --start PROMPT names it", markup=False)
     if options.out is not None:
-        with writing_to(options.out):
-            files = write_page(found, options.by, options.out, shlex.join(["mpt", "prompt", "words", *words]))
+        with filling(options.out) as fresh:
+            files = write_page(found, options.by, fresh, shlex.join(["mpt", "prompt", "words", *words]))
         terminal.print(f"in {options.out}: {', '.join(files)}", markup=False)
 
 

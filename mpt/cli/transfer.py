@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mpt.cli.options import Parser, at_least, run_action
 from mpt.library.pooling import MEASURES
 from mpt.util.errors import UserError
-from mpt.util.files import writing_to
+from mpt.util.made_files import filling
 from mpt.util.places import expanded
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _matrix(words: Sequence[str]) -> None:
         folder = options.out or options.study / REPORT / "transfer"
         if len(found) > 1:
             folder = folder / transfers.setting
-        with writing_to(folder):
-            files = write_analysis(analysis, folder)
+        with filling(folder, is_ours=options.out is None) as fresh:
+            files = write_analysis(analysis, fresh)
         place = f"{transfers.study}, {transfers.setting}: " if len(found) > 1 else f"{transfers.study}: "
         for title, table in analysis.tables():
             print_table(terminal, table, place + title)
@@ -130,9 +130,9 @@ def _clusters(words: Sequence[str]) -> None:
     folder = options.out or Path("runs") / "clusters" / name
     clusters = cluster(library.keys(entries), [entry.task for entry in entries], options.by)
     title = f"{name}: similarity of task embeddings on {Path(backbones[0]).name}"
-    with writing_to(folder):
-        draw_clusters(folder / "clusters.png", clusters, title)
-        write_text(folder / "clusters.csv", clusters_csv(clusters))
+    with filling(folder, is_ours=options.out is None) as fresh:
+        draw_clusters(fresh / "clusters.png", clusters, title)
+        write_text(fresh / "clusters.csv", clusters_csv(clusters))
     terminal = console()
     if len(clusters.tasks) > 1:
         rows = [

@@ -26,9 +26,7 @@ KINDS = (OVERVIEW, GAINS, SCORES, PACE, VARIED, TONGUES, CAPACITY)
 
 
 def draw_all(report: Report, folder: Path) -> list[Figure]:
-    """Draw every figure that there are numbers for, and take away those of an earlier report that there are none for
-    now.
-    """
+    """Draw every figure that there are numbers for."""
     facts = report.facts
     painted = {"ARG": COLOURS[0]} | colours(facts.methods, facts.baseline)
     drawn: list[Figure] = []
@@ -73,15 +71,13 @@ def draw_all(report: Report, folder: Path) -> list[Figure]:
             drawn.append(
                 Figure(place + CAPACITY, CAPACITY, name, f"answers in other languages against {option}, {name}")
             )
-    if report.records:  # a folder that --out names may hold files of others
-        _take_away(report, folder, {figure.file for figure in drawn})
     return drawn
 
 
-def _take_away(report: Report, folder: Path, kept: set[str]) -> None:
+def figure_files(report: Report) -> set[str]:
+    """All figures that a report of these settings may have."""
     places = ["", *(f"{section.setting.name}/" for section in report.sections)]
-    for file in {f"{place}{kind}" for place in places for kind in KINDS} - kept:
-        (folder / file).unlink(missing_ok=True)
+    return {f"{place}{kind}" for place in places for kind in KINDS}
 
 
 def _shown(facts: StudyFacts, section: Section) -> list[str]:

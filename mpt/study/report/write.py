@@ -13,14 +13,15 @@ from mpt.present.latex import latex_table
 from mpt.present.markdown import markdown
 from mpt.study.report.contents import Report, build_report
 from mpt.study.report.csv_tables import SCORE_COLUMNS, SOMETIMES, csv_files, gain_rows, score_rows, sure_rows
-from mpt.study.report.figures import draw_all
+from mpt.study.report.figures import KINDS, draw_all, figure_files
 from mpt.study.report.language_samples import sample_blocks
 from mpt.study.report.score_file import report_of_scores
 from mpt.study.report.tables import arg_table, score_table
 from mpt.study.report.text import page
 from mpt.study.run.results import PAGE, REPORT
-from mpt.util.errors import one_line
-from mpt.util.files import write_text, writing_to
+from mpt.util.errors import UserError, one_line
+from mpt.util.files import write_text
+from mpt.util.made_files import filling
 
 HTML, SAMPLES = "report.html", "languages.html"
 
@@ -53,20 +54,31 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
 
 
 def _write(report: Report, folder: Path, out: Path) -> Report:
+    """In a study's own folder files of an earlier report give way; one that --out names may hold files of others."""
     sheets = {**csv_files(report), **_latex(report)}
+    _check_names(report, {HTML, PAGE, SAMPLES, *sheets, *KINDS})
     samples = sample_blocks(report, out) if report.records else []
-    with writing_to(folder):
-        figures = draw_all(report, folder)
+    is_ours = bool(report.records)
+    with filling(folder, is_ours) as fresh:
+        figures = draw_all(report, fresh)
         blocks = page(report, out, figures)
-        texts = {HTML: html_page(blocks, folder), PAGE: markdown(blocks), **sheets}
+        texts = {HTML: html_page(blocks, fresh), PAGE: markdown(blocks), **sheets}
         if samples:
-            texts |= {SAMPLES: html_page(samples, folder)}
+            texts |= {SAMPLES: html_page(samples, fresh)}
         for name, text in texts.items():
-            write_text(folder / name, text)
-        # In a study's own folder alone: one that --out names may hold files of others, what was read among them.
-        for name in {SAMPLES, *SOMETIMES} - texts.keys() if report.records else ():
+            write_text(fresh / name, text)
+    files = (*texts, *(figure.file for figure in figures))
+    if is_ours:
+        for name in {SAMPLES, *SOMETIMES, *figure_files(report)} - set(files):
             (folder / name).unlink(missing_ok=True)
-    return replace(report, files=(*texts, *(figure.file for figure in figures)))
+    return replace(report, files=files)
+
+
+def _check_names(report: Report, files: set[str]) -> None:
+    """Of several settings each has a folder beside the report's files."""
+    names = [section.setting.name for section in report.sections]
+    if clash := next((name for name in names if report.facts.has_several and name in files), None):
+        raise UserError(f"{report.facts.file}: {clash} is a file of the report; give that setting another name")
 
 
 def _latex(report: Report) -> dict[str, str]:

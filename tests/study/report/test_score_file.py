@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -85,6 +86,40 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(file, mpt, tmp_path)
         ended = mpt("study", "report", "--scores", str(file), "--out", str(out))
         assert ended.code == 2 and f"cannot write to the folder {out}" in ended.err
     assert file.read_text().startswith(HEAD)
+
+
+def test_a_file_that_no_report_made_is_left_alone(file, mpt, tmp_path):
+    """The file that is read, or a page of the user's own; a report of ours is made anew."""
+    own = file.rename(tmp_path / "arg.csv")
+    before = own.read_text()
+    words = ["study", "report", "--scores", str(own), "--out"]
+    ended = mpt(*words, str(tmp_path))
+    assert ended.code == 2 and f"{own} is there already, and not as a file that this command made" in ended.err
+    assert own.read_text() == before and [path.name for path in tmp_path.iterdir()] == ["arg.csv"]
+    out = tmp_path / "out"
+    assert mpt(*words, str(out)).code == 0 == mpt(*words, str(out)).code
+    (out / "report.md").unlink()
+    assert mpt(*words, str(out)).code == 0 and "# out" in (out / "report.md").read_text()
+    assert not list(out.glob(".new-*"))
+
+
+def test_a_partition_that_is_called_as_a_file_of_the_report_is_refused_and_nothing_is_left(file, mpt, tmp_path):
+    rows = file.read_text().splitlines()[1:]
+    file.write_text("\n".join([HEAD, *rows, *(row.replace("p,", "report.html,", 1) for row in rows)]))
+    ended = mpt("study", "report", "--scores", str(file), "--out", str(tmp_path / "out"))
+    assert ended.code == 2 and f"{file}: report.html is a file of the report; give that setting another" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_that_fails_in_the_middle_leaves_the_old_one(file, mpt, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    words = ["study", "report", "--scores", str(file), "--out", str(out)]
+    assert mpt(*words).code == 0
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    monkeypatch.setattr("mpt.study.report.write.html_page", lambda *_: 1 / 0)
+    with contextlib.suppress(ZeroDivisionError):
+        assert mpt(*words).code != 0
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
 
 
 def test_a_name_with_a_bar_stays_one_cell(file, mpt, tmp_path):
