@@ -97,7 +97,10 @@ class MultitaskPromptTuning(PromptLearner, ExampleLearner):
 
     def training_step(self, batch: tuple[TextBatch, Batch], batch_idx: int) -> Tensor:
         loss = super().training_step(batch, batch_idx)
-        return loss if self.taught is None else loss + self.distil * self.divergence(*batch)
+        if self.taught is None:
+            return loss
+        self._count(2 * len(batch[0]))  # teacher and student read each row once more
+        return loss + self.distil * self.divergence(*batch)
 
     def divergence(self, text: TextBatch, tensors: Batch) -> Tensor:
         """KL(teacher, student) per target token, a scalar; without dropout, which would be another in each."""

@@ -152,6 +152,7 @@ def test_a_distilled_run_differs_by_the_gradient_of_the_divergence(model_folder,
             max_steps=1,
         )
         moved[name] = made
+    assert (moved["plain"].examples, moved["taught"].examples) == (4, 3 * 4)
     fresh = MultitaskPromptTuning(str(model_folder("t5")), 4, str(shelf), backbone_options=OPTIONS)
     fresh.seed = 5
     fresh.prepare(tasks=names)

@@ -19,14 +19,17 @@ from mpt.util.reading import parse_json
 if TYPE_CHECKING:
     from mpt.present.table import Table, TableCell
 
+TEACHERS = "model.teachers"
+
 COST_COLUMNS = ["method", "part", "runs", "steps", "examples", "seconds"]
 
 READING = (
     "all that was learned before a target's own runs, over all upstream seeds and targets of the setting. An example "
     "pass is a row of a training batch, each time that it is read for a loss: a meta-learner reads its support rows at "
     "each inner step and its query rows once (what MAML's Hessian reads again is not counted). The prompts of the "
-    "library that may be retrieved count whole for each method that retrieves, and so do the runs that make the "
-    "targets' keys, though both are paid for once: shared is how many of the passes that is. > stands where a part is "
+    "library that may be retrieved count whole for each method that retrieves, those of a library of teachers for each "
+    "that learns from them, and so do the runs that make the targets' keys, though all "
+    "are paid for once: shared is how many of the passes that is. > stands where a part is "
     "not known. What follows on the targets is not in here; a method that tries several starts or rates has as many "
     "runs there."
 )
@@ -122,8 +125,9 @@ def upstream_costs(
                 continue
             sources = list(dict.fromkeys(source for record in own if (source := _source(record)) is not None))
             parts = [_of_runs(Cost(setting.name, method, "own"), own)]
-            if sources:
+            if any(_retrieved_from(record) for record in own):
                 parts.append(_of_runs(Cost(setting.name, method, "keys"), keys))
+            if sources:
                 parts += [_of_library(Cost(setting.name, method, "library"), libraries[source]) for source in sources]
             found = [part for part in parts if part is not None]
             costs += found or [Cost(setting.name, method, "none")]
@@ -162,6 +166,7 @@ def examples_of(run: RunOptions, steps: int) -> int | None:
         if tasks is not None:
             query = rows if (size := run.said("data.query_batch_size")) is None else size
             rows = tasks * (inner_steps * rows + query) * run.said("model.accumulate_grad_batches")
+        rows *= 1 if run.said(TEACHERS) is None else 3  # teacher and student read each once more
         found = steps * rows * (run.said("trainer.accumulate_grad_batches") or 1)
         return found if type(found) is int else None
     except TypeError:  # one of them is not said
@@ -198,13 +203,19 @@ def _told(cost: Cost) -> str:
 
 
 def _source(record: RunRecord) -> Source | None:
-    """The library that a run took something from."""
+    """The library that a run took something from, be it what it was taught by."""
     options = record.options
-    for begin in ("model.init", "data.retrieved"):
-        if library := options.get(f"{begin}.library"):
-            exclude, digest = (options.get(f"{begin}.{name}", "") for name in ("exclude", "digest"))
-            return library, options.get("model.backbone", ""), exclude, digest
-    return None
+    backbone = options.get("model.backbone", "")
+    if begin := _retrieved_from(record):
+        exclude, digest = (options.get(f"{begin}.{name}", "") for name in ("exclude", "digest"))
+        return options[f"{begin}.library"], backbone, exclude, digest
+    teachers = options.get(TEACHERS)
+    return (teachers, backbone, "", "") if teachers else None
+
+
+def _retrieved_from(record: RunRecord) -> str | None:
+    """The option that says the library which a run retrieved from; none if it did not."""
+    return next((begin for begin in ("model.init", "data.retrieved") if record.options.get(f"{begin}.library")), None)
 
 
 def _read_library(source: Source) -> list[Spent] | None:

@@ -102,6 +102,17 @@ def test_every_run_counts_in_its_setting_and_the_library_whole_for_each_that_ret
     assert found["p", "Mix", "own"].examples == Amount(7_200)
 
 
+def test_a_library_of_teachers_counts_without_keys_for_who_learns_from_it(records):
+    taught = upstream("Late", "upstream-13", (10, 720, 1.0), "p", recipe=[*WORDS, "--model.teachers=shelf"])
+    shelf = [(600, 4_800, None), (600, 4_800, 2.0)]
+    costs = upstream_costs(FACTS, [*records, taught], {SOURCE: shelf, ("shelf", "mpt-tiny", "", ""): shelf})
+    own = [cost for cost in costs if cost.method == "Late"]
+    assert [(cost.part, cost.runs, cost.examples) for cost in own] == [
+        ("own", 1, Amount(720)),
+        ("library", 2, Amount(9600)),
+    ]
+
+
 def test_the_table_adds_up_and_says_what_is_shared_and_what_is_not_known(records):
     costs = upstream_costs(FACTS, records, {SOURCE: [(600, 4_800, None), (600, 4_800, 2.0)]})
     table = costs_table(costs, "p")
@@ -160,6 +171,8 @@ def test_a_run_of_before_is_counted_by_its_config():
 
     assert of_ten_steps(FIXED) == 10 * 2 * 24
     assert of_ten_steps(META) == 10 * 3 * 2 * (5 * 4 + 4)
+    taught = {**FIXED, "model": {"init_args": {"teachers": "shelf"}}}
+    assert of_ten_steps(taught) == 3 * 10 * 2 * 24  # for its loss, and by teacher and student for the divergence
     own = {"init_args": {**META["data"]["init_args"], "query_batch_size": 7}}
     assert of_ten_steps({**META, "data": own}) == 10 * 3 * 2 * (5 * 4 + 7)
     for strange in (None, {}, {**META, "model": {"init_args": {"algorithm": "x"}}}, {**FIXED, "data": None}):
