@@ -241,12 +241,12 @@ class Planner:
             "data.seed": context.seed,
         }
         if k is not None:
+            size = "source_k" if context.kind == "upstream" else "target_k"
             own = next((variant for variant in study.variants if variant.name == setting.name), None)
-            size = own and (own.source_k if context.kind == "upstream" else own.target_k)
-            if size is not None and any(plain(option) == "data.k" for option in given):
-                raise UserError(
-                    f"{study.file}: overrides say data.k, which settings say by source_k or target_k; leave out one"
-                )
+            # A stage may differ from what the study says of all.
+            for who, part, over in (("settings say", own, given), ("the study says", study, study.overrides)):
+                if getattr(part, size, None) is not None and any(plain(option) == "data.k" for option in over):
+                    raise UserError(f"{study.file}: overrides say data.k, which {who} by {size}; leave out one")
             options["data.k"] = k
         if self.resolved(stage, given).class_name("trainer.logger") in ("Tracker", "WandbLogger"):
             options |= {"trainer.logger.group": study.name, "trainer.logger.job_type": context.method.name}

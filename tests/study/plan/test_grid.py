@@ -453,8 +453,12 @@ def test_a_setting_has_the_last_word_however_an_option_is_spelt(study, tmp_path)
 
 def test_shots_are_said_once(study, tmp_path):
     sized = of_settings(study, a=Variant("", study.partitions[0], target_k=16))
-    with pytest.raises(UserError, match=r"overrides say data\.k, which settings say by source_k or target_k"):
+    with pytest.raises(UserError, match=r"overrides say data\.k, which settings say by target_k; leave out one"):
         plan(replace(sized, overrides={**study.overrides, "data.k": 16}), tmp_path / "out")
+    for size in ("source_k", "target_k"):
+        both = replace(study, overrides={**study.overrides, "data.k": 16}, **{size: 16})
+        with pytest.raises(UserError, match=rf"overrides say data\.k, which the study says by {size}; leave out one"):
+            plan(both, tmp_path / "out")
 
 
 def test_two_runs_of_one_folder_are_refused(study, tmp_path):
