@@ -230,6 +230,12 @@ def _sure_reading(report: Report) -> str:
     every = [*report.sections, *(report.written.sections if report.written is not None else [])]
     for why in dict.fromkeys(row.arg.why for s in every for row in s.comparisons if row.arg.why):
         sentences.append(f"Where there is neither interval nor p: {why}.")
+    pairs = {(row.method, row.other): row.left_out for s in every for row in s.comparisons if row.left_out}
+    for (method, other), seeds in pairs.items():
+        sentences.append(
+            f"{method} and {other} are compared by the upstream seeds that both have; without "
+            f"{', '.join(map(str, seeds))}."
+        )
     if once := _learned_once(report):
         sentences.append(
             f"{', '.join(once)} learned upstream with one seed: what is said of {'it' if len(once) == 1 else 'them'} "

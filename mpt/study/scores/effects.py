@@ -22,6 +22,7 @@ class Effects:
         targets, draws: names of rows and columns.
         upstream: the upstream seeds that the last axis tells apart; empty where it has one entry, for neither method
             learned upstream with several seeds for the same draws.
+        left_out: upstream seeds that only one of two methods has, where they are paired by those that both have.
         points: ``[T, D, U]``, score of the one minus score of the other, times 100; NaN where there is none.
         baseline: ``[T]``, mean over those draws of the baseline's score, times 100.
     """
@@ -29,6 +30,7 @@ class Effects:
     targets: list[str]
     draws: list[int]
     upstream: list[int]
+    left_out: list[int]
     points: Array
     baseline: Array
 
@@ -75,7 +77,8 @@ def effects(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
         mine, theirs = one[target, draw], two[target, draw]
         points[place] = _layers(mine, layers, bool(crossed[0])) - _layers(theirs, layers, bool(crossed[1]))
         below[place] = _mean(_layers(base[target, draw], layers, is_alike), 0)
-    return Effects(targets, draws, layers, points, _mean(below, 1))
+    left_out = sorted(set.union(*several) - set(layers)) if layers else []
+    return Effects(targets, draws, layers, left_out, points, _mean(below, 1))
 
 
 def mean_effect(values: Array) -> float:

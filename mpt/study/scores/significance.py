@@ -32,6 +32,7 @@ class Comparison:
         p_holm: p of ``arg``, corrected for all comparisons with the same other method in a report.
         targets, draws: how many ``arg`` stands on.
         upstream: how many upstream seeds are told apart; none where upstream learning is no factor of the test.
+        left_out: upstream seeds that only one of the two has, where they are compared by those that both have.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Comparison:
     targets: int
     draws: int
     upstream: int
+    left_out: tuple[int, ...] = ()
 
 
 def compare(scores: Sequence[Score], baseline: str, method: str, other: str) -> Comparison:
@@ -54,7 +56,15 @@ def compare(scores: Sequence[Score], baseline: str, method: str, other: str) -> 
     relative = found.relative
     arg = crossed_mean(relative)
     return Comparison(
-        method, other, arg, crossed_mean(found.points), arg.p, len(relative), len(found.draws), len(found.upstream)
+        method,
+        other,
+        arg,
+        crossed_mean(found.points),
+        arg.p,
+        len(relative),
+        len(found.draws),
+        len(found.upstream),
+        tuple(found.left_out),
     )
 
 

@@ -119,6 +119,14 @@ def test_how_sure_is_told_against_baseline_and_rival(section):
     assert table.rows[1][2:] == ["+10.0", "", "", "", "+4.8", ""]
 
 
+def test_upstream_seeds_that_a_comparison_leaves_out_are_named(section):
+    first, *others = section.comparisons
+    told = "MTL and PT are compared by the upstream seeds that both have; without 13, 21."
+    for own, is_told in (([replace(first, left_out=(13, 21)), *others], True), (section.comparisons, False)):
+        report = Report(FACTS, [replace(section, comparisons=own)], [], [])
+        assert any(told in block for block in page(report, Path("out"), []) if isinstance(block, str)) == is_told
+
+
 def test_what_no_row_has_is_no_column(section):
     table = sure_table(Report(FACTS, [section], [], [], rival="MTL"), section)
     assert table.head == ["method", "against", "ARG difference (%)", "points"]

@@ -105,13 +105,13 @@ def test_two_methods_are_paired_by_the_upstream_seeds_they_share(records):
         return [replace(row, method=method, upstream_seed=s, score=s / 100) for row in pt for s in seeds]
 
     both = effects([*pt, *learned("MTL", 1, 2, 3), *learned("MAML", 2, 3, 9)], "PT", "MTL", "MAML")
-    assert both.upstream == [2, 3] and np.all(both.points == 0)
+    assert both.upstream == [2, 3] and np.all(both.points == 0) and both.left_out == [1, 9]
     # None in common: their means, 2 - 15 points.
     none = effects([*pt, *learned("MTL", 1, 2, 3), *learned("MAML", 10, 20)], "PT", "MTL", "MAML")
-    assert none.upstream == [] and none.points.shape == (2, 2, 1) and np.allclose(none.points, -13)
+    assert none.upstream == none.left_out == [] and none.points.shape == (2, 2, 1) and np.allclose(none.points, -13)
     # What was learned once is the same in every layer.
     once = effects([*pt, *learned("MTL", 1, 2, 3), *learned("MAML", 10)], "PT", "MTL", "MAML")
-    assert once.upstream == [1, 2, 3] and np.allclose(once.points, [-9, -8, -7])
+    assert once.upstream == [1, 2, 3] and once.left_out == [] and np.allclose(once.points, [-9, -8, -7])
 
 
 def test_an_upstream_run_for_each_draw_is_no_factor_of_its_own(records):
