@@ -68,6 +68,7 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
     for sentence in tell_reach(runs, study.root):
         terminal.print(sentence, markup=False)
     if left:
+        terminal.print("mpt study run checks the other options, by what mpt fit takes, before its first run.")
         _tell_time(terminal, study, runs, left, options.workers)
 
 
