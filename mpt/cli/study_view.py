@@ -133,10 +133,10 @@ def print_outside(console: Console, outside: Mapping[int, int]) -> None:
     """What an earlier study file had done in the folder, by seed."""
     if outside:
         count, draws = sum(outside.values()), sorted(outside)
-        runs, are = ("run", "is") if count == 1 else ("runs", "are")
+        runs, are, stay = ("run", "is", "stays") if count == 1 else ("runs", "are", "stay")
         console.print(
             f"{count} finished {runs} of draw{'s' if draws[1:] else ''} {', '.join(map(str, draws))} {are} "
-            "not in this study file and stay out of the report",
+            f"not in this study file and {stay} out of the report",
             markup=False,
         )
 
