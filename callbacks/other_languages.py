@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from mpt.backbone.translator import Translator
 from mpt.callbacks.writing import writes
@@ -46,6 +47,8 @@ class OtherLanguages(Callback):
         back: What translates the answers to a task before they are measured, by its name: TRANS-TEST, where the task's
             inputs were translated into the language learned in (``mpt data translate --only inputs``).
         least_bytes: Answers of fewer bytes are in no language, see :func:`mpt.metrics.generation.named`.
+        kept: Whether a task that is answered so is answered once more behind the rows that what is learned stood behind
+            (Vu et al.'s ablation), and measured as ``<task>/kept``.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class OtherLanguages(Callback):
         recombine: bool = False,
         back: dict[str, Translator] | None = None,
         least_bytes: int = 0,
+        kept: bool = False,
     ) -> None:
         if not tasks:
             raise UserError("OtherLanguages: tasks names no task; give some, each with its language")
@@ -66,7 +70,9 @@ class OtherLanguages(Callback):
                 raise UserError(f"OtherLanguages: {name} must be at least {least}, not {value}")
         self.tasks, self.learned, self.shown, self.least_bytes = tasks, learned, shown, least_bytes
         self.examples, self.test_examples = examples, test_examples
-        self.recombine, self.back = recombine, back or {}
+        if kept and not recombine:
+            raise UserError("OtherLanguages: kept goes with recombine, without which all is answered so")
+        self.recombine, self.kept, self.back = recombine, kept, back or {}
         if unknown := sorted({*self.back} - {*tasks}):
             raise UserError(f"OtherLanguages: back names {unknown[0]}, which is none of tasks: {', '.join(tasks)}")
         self._read: dict[tuple[str, str], tuple[str, TextBatch]] = {}
@@ -100,10 +106,9 @@ class OtherLanguages(Callback):
 
     def _answer(self, trainer: Trainer, learner: Any, split: Literal["dev", "test"]) -> None:
         self._check(learner)
-        for task, language in self.tasks.items():
+        for name, task, language, prompt in self._asked(learner):
             metric, text = self._rows(trainer, task, split)
             rows: list[Prediction] = []
-            prompt = learner.behind(f"language/{language}") if self.recombine else None
             for part in text.parts(trainer.datamodule.eval_batch_size):  # type: ignore[attr-defined]
                 with trainer.precision_plugin.forward_context(), torch.no_grad():
                     said = learner.written(part, prompt)
@@ -115,10 +120,19 @@ class OtherLanguages(Callback):
             for code in filter(_CODE.fullmatch, dict.fromkeys((language, self.learned))):
                 measures[f"LID_{code}"] = language_confidence(said, code, self.least_bytes)
             measures |= {"ASCII": ascii_share(said), "empty": empty_share(said)}
-            for name, value in measures.items():
-                learner.log(f"{split}/{task}/{name}", value, batch_size=len(rows))
+            for measure, value in measures.items():
+                learner.log(f"{split}/{name}/{measure}", value, batch_size=len(rows))
             if writes(trainer):
-                self._keep(trainer, task, language, split, rows[: self.shown])
+                self._keep(trainer, name, language, split, rows[: self.shown])
+
+    def _asked(self, learner: Any) -> Iterator[tuple[str, str, str, Tensor | None]]:
+        """Each task, under which name its answers are measured, its language, and behind which prompt if not as
+        learned.
+        """
+        for task, language in self.tasks.items():
+            yield task, task, language, learner.behind(f"language/{language}") if self.recombine else None
+            if self.kept:
+                yield f"{task}/kept", task, language, None
 
     def _check(self, learner: object) -> None:
         if self.recombine and not hasattr(learner, "behind"):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
+from mpt.data.modules.batch import TextBatch
 from mpt.learn.answering import Answering
 from mpt.learn.optimizers import PromptAdafactor
 from mpt.learn.prompt_tuning import PromptTuning
@@ -25,10 +26,17 @@ class SubPromptTuning(PromptTuning):
 
     What is stored is the whole prompt, whose ``parts`` are ``before`` and ``learned``.
 
+    A sub-prompt that has stood behind one language's rows alone is learned for these rows, and any others harm it. With
+    ``before_any`` each row of a training batch is read behind one of several parts, by chance: a departure from Vu et
+    al., in which the task still has examples of one language only.
+
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.
         before: folder of the prompt, which :class:`mpt.learn.FactorisedPromptTuning` wrote.
         before_parts: which of its parts stand before what is learned, such as ``language/en``.
+        before_any: two or more of its parts, each of as many rows; one of them is drawn in the place of
+            ``before_parts`` for each row of a training batch. On dev and test, and in what is stored, ``before_parts``
+            stand.
         prompt_length: rows that are learned, P (Vu et al.: 50).
         init: where these start.
         optimizer: how they are learned.
@@ -38,6 +46,7 @@ class SubPromptTuning(PromptTuning):
     """
 
     stays: Tensor
+    drawn: Tensor
 
     def __init__(
         self,
@@ -50,9 +59,12 @@ class SubPromptTuning(PromptTuning):
         lr_scheduler: LRSchedulerCallable | None = None,
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
         answers: Answering = "written",
+        before_any: list[str] | None = None,
     ) -> None:
+        if before_any is not None and len({*before_any}) < 2:
+            raise UserError("model.before_any draws from two or more parts, each named once; name more or leave it out")
         super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options, answers)
-        self.before, self.before_parts = before, before_parts
+        self.before, self.before_parts, self.before_any = before, before_parts, before_any or []
 
     def build_on(self, backbone: FrozenBackbone, labels: tuple[str, ...]) -> None:
         rows, stored = load_parts(self.before, self.before_parts)
@@ -60,19 +72,32 @@ class SubPromptTuning(PromptTuning):
         super().build_on(backbone, labels)
         backbone.check_lengths(len(rows) + self.prompt_length)
         self.register_buffer("stays", rows.float(), persistent=False)
+        drawn = [self._part(name).float() for name in self.before_any]
+        if wrong := [name for name, part in zip(self.before_any, drawn, strict=True) if len(part) != len(rows)]:
+            raise UserError(f"model.before_any: {wrong[0]} has not as many rows as {', '.join(self.before_parts)}")
+        self.register_buffer("drawn", torch.stack(drawn) if drawn else rows.new_empty(0), persistent=False)
 
     @property
     def whole(self) -> Tensor:
         return torch.cat([self.stays, self.prompt()])
 
+    def prompt_for(self, batch: TextBatch) -> Tensor:
+        if not (self.training and self.before_any):
+            return self.whole
+        # of the generator that is seeded at each step, as dropout is: a run that goes on draws the same
+        rows = self.drawn[torch.randint(len(self.drawn), (len(batch),)).to(self.drawn.device)]
+        return torch.cat([rows, self.prompt().expand(len(batch), -1, -1)], dim=1)
+
     @property
     def fixed(self) -> Tensor:
-        return self.stays
+        return torch.cat([self.stays, *self.drawn])
+
+    def _part(self, name: str) -> Tensor:
+        return load_parts(self.before, [name])[0]
 
     def behind(self, part: str) -> Tensor:
         """What was learned behind another part of the prompt that was given: a recombination, ``[P, H]``."""
-        rows, _ = load_parts(self.before, [part])
-        return torch.cat([rows.to(self.stays), self.prompt()])
+        return torch.cat([self._part(part).to(self.stays), self.prompt()])
 
     def load_learned(self, folder: Path) -> None:
         super().load_learned(folder)
