@@ -105,6 +105,8 @@ def test_mistakes_are_told(options, capsys, tmp_path):
         OtherLanguages({"a": "de"}, examples=0)
     with pytest.raises(UserError, match="back names b, which is none of tasks: a"):
         OtherLanguages({"a": "de"}, back={"b": Translator("t5")})
+    with pytest.raises(UserError, match="kept goes with recombine"):
+        OtherLanguages({"a": "de"}, kept=True)
     wrong = Mpt(capsys)("fit", *[str(word).replace("andere", "nowhere") for word in options])
     assert wrong.code == 2 and "nowhere" in wrong.err and wrong.err.count("\n") == 1
     for option, told in (

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from support.toy import Mpt, json_lines, small_fit, write_toy
+from support.toy import Finished, Mpt, json_lines, small_fit, write_toy
+from torch import Tensor
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone, token_mean
 from mpt.data.fewshot.files import load_fewshot
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.combined import CombinedData
-from mpt.learn import FactorisedPromptTuning
+from mpt.learn import FactorisedPromptTuning, SubPromptTuning
 from mpt.metrics.generation import sp_rouge
 from mpt.prompt.files import load_prompt, save_prompt
 from mpt.prompt.initialisers import InitContext, Parts
@@ -85,6 +87,63 @@ def test_each_row_has_its_language_and_its_task(tmp_path):
         assert (source == "") == (objective == "language-model")
 
 
+def parts_on(backbone: FrozenBackbone, folder: Path) -> Tensor:
+    """A stored prompt of two languages' parts, of two rows each, and a task's, of three; its rows."""
+    rows = torch.arange(7.0)[:, None] + torch.zeros(7, backbone.hidden_size)
+    places = {"language/en": [0, 2], "language/th": [2, 4], "task/x": [4, 7]}
+    save_prompt(folder, rows, backbone.name, backbone.decoder_only, {"parts": places})
+    return rows
+
+
+def test_each_row_of_a_training_batch_stands_behind_one_of_several_languages(tmp_path, model_folder):
+    backbone = FrozenBackbone(str(model_folder("t5")), BackboneOptions(max_input_length=32, max_target_length=8))
+    rows = parts_on(backbone, tmp_path / "parts")
+    either = ["language/en", "language/th"]
+    own = {"before": str(tmp_path / "parts"), "before_parts": ["language/en"], "backbone": backbone.name}
+    learner = SubPromptTuning(**own, prompt_length=3, before_any=either)
+    learner.build_on(backbone, ())
+    text = TextBatch(["a"] * 40, ["b"] * 40, [("b",)] * 40, ["t"] * 40)
+
+    def drawn(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return learner.train().prompt_for(text)
+
+    prompts = drawn(1)
+    assert prompts.shape == (40, 5, backbone.hidden_size)
+    assert all(torch.equal(prompt[2:], learner.prompt.weight) for prompt in prompts)
+    behind = [next(n for n in (0, 2) if torch.equal(prompt[:2], rows[n : n + 2])) for prompt in prompts]
+    assert 10 < behind.count(2) < 30
+    assert torch.equal(prompts, drawn(1)) and not torch.equal(prompts, drawn(2))
+    prompts.sum().backward()
+    assert torch.equal(learner.prompt.weight.grad, torch.full_like(learner.prompt.weight, 40.0))
+    assert torch.equal(learner.eval().prompt_for(text), torch.cat([rows[:2], learner.prompt.weight]))
+
+    for wrong, told in ((["language/en"] * 2, "two or more parts"), (["language/en", "task/x"], "task/x has not as")):
+        with pytest.raises(UserError, match=told):
+            SubPromptTuning(**own, before_any=wrong).build_on(backbone, ())
+
+
+@pytest.mark.long
+def test_a_run_that_goes_on_stands_behind_the_same_languages(tmp_path, capsys, monkeypatch, model_folder):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    mpt, root, model = Mpt(capsys), write_toy(tmp_path / "data"), model_folder("t5")
+    parts_on(FrozenBackbone(str(model), BackboneOptions()), tmp_path / "parts")
+
+    def fit(run: str, steps: int, *more: object, either: tuple[str, str] = ("language/en", "language/th")) -> Finished:
+        learner = ["--model", "SubPromptTuning", "--model.before", tmp_path / "parts"]
+        learner += ["--model.before_parts", '["language/en"]', "--model.before_any", json.dumps(either)]
+        options = small_fit(model, root, tmp_path / run, trainer__max_steps=steps)
+        return mpt("fit", "--config", "prompt_tuning", *learner, *options, *more)
+
+    assert fit("whole", 6).code == fit("cut", 2).code == 0
+    other = fit("cut", 6, "--ckpt_path", "last", either=("language/th", "language/en"))
+    assert other.code == 2 and "fixed rows" in other.err
+    assert fit("cut", 6, "--ckpt_path", "last").code == 0
+    assert json_lines(tmp_path / "cut" / "metrics.jsonl")[-1] == json_lines(tmp_path / "whole" / "metrics.jsonl")[-1]
+    whole, cut = (torch.load(tmp_path / run / "last.ckpt")["state_dict"] for run in ("whole", "cut"))
+    assert torch.equal(whole["prompt.weight"], cut["prompt.weight"])
+
+
 @pytest.mark.long
 def test_learned_recombined_and_answered(tmp_path, capsys, monkeypatch, model_folder):
     monkeypatch.setenv("WANDB_MODE", "disabled")
@@ -106,9 +165,10 @@ def test_learned_recombined_and_answered(tmp_path, capsys, monkeypatch, model_fo
     ]  # fmt: skip
 
     fit = small_fit(model, root, tmp_path / "run", data__metric="SP-ROUGE", trainer__max_steps=2)
+    recombine = ["--trainer.callbacks.recombine=true", "--trainer.callbacks.kept=true"]
     sub = ["--model", "SubPromptTuning", "--model.before", parts, "--model.before_parts", '["language/en"]']
     watch = ["--trainer.callbacks+=OtherLanguages", '--trainer.callbacks.tasks={"andere": "de"}']
-    options = ["--config", "prompt_tuning", *sub, *fit, *watch, "--trainer.callbacks.recombine=true"]
+    options = ["--config", "prompt_tuning", *sub, *fit, *watch, *recombine]
     assert (done := mpt("fit", *options)).code == 0, done.err
     learned = load_prompt(tmp_path / "run" / "prompt")
     assert learned.facts["parts"] == {"before": [0, 2], "learned": [2, 6]}
@@ -119,15 +179,16 @@ def test_learned_recombined_and_answered(tmp_path, capsys, monkeypatch, model_fo
     assert (done := mpt("test", *options)).code == 0, done.err
 
     backbone = FrozenBackbone(str(model), BackboneOptions(max_input_length=32, max_target_length=4))
-    by_hand = torch.cat([stored.weight[2:4], learned.weight[2:]])
     examples = load_fewshot(root, "andere", 13, metric="SP-ROUGE").test
-    with torch.no_grad():
-        said = backbone.answer(by_hand, backbone.encode([one.input for one in examples])).texts
-    row = json_lines(tmp_path / "run" / "metrics.jsonl")[-1]
-    wanted = sp_rouge(said, [one.targets for one in examples], backbone.pieces)
-    assert row["test/andere/SP-ROUGE"] == pytest.approx(wanted, abs=1e-5)
-    kept = [line["prediction"] for line in json_lines(tmp_path / "run" / "languages.jsonl") if line["split"] == "test"]
-    assert kept == said[:3]
+    row, answers = (json_lines(tmp_path / "run" / name) for name in ("metrics.jsonl", "languages.jsonl"))
+    for name, part in (("andere", stored.weight[2:4]), ("andere/kept", stored.weight[:2])):
+        with torch.no_grad():
+            by_hand = torch.cat([part, learned.weight[2:]])
+            said = backbone.answer(by_hand, backbone.encode([one.input for one in examples])).texts
+        wanted = sp_rouge(said, [one.targets for one in examples], backbone.pieces)
+        assert row[-1][f"test/{name}/SP-ROUGE"] == pytest.approx(wanted, abs=1e-5)
+        kept = [line["prediction"] for line in answers if (line["split"], line["task"]) == ("test", name)]
+        assert kept == said[:3]
 
     vocabulary = InitContext.of(backbone, 13)
     names = ["language/de", "task/span-corruption"]
