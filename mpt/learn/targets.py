@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mpt.backbone.encoding import Encoder
-from mpt.data.modules.denoising import SENTINELS
+from mpt.data.modules.denoising import SENTINELS, joined, sentinel
 from mpt.data.tasks.lookalikes import look
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example
@@ -90,12 +90,17 @@ def check_targets(encode: Encoder, outputs: Iterable[Outputs]) -> list[str]:
 
 
 def check_sentinels(encode: Encoder, objectives: Iterable[str | None]) -> list[str]:
-    """A sentence where spans of a text are hidden behind sentinels that the tokenizer lacks, as GPTs' do."""
+    """A sentence where spans of a text are hidden behind sentinels that the tokenizer lacks, as GPTs' do, or that it
+    does not know behind a word.
+    """
+    first, read = sentinel(0), encode.tokenizer
     hidden = [name for name in objectives if name in SENTINELS]
-    if not hidden or len(encode.tokenizer("<extra_id_0>", add_special_tokens=False)["input_ids"]) == 1:
+    texts = [joined([*words, first]) for words in ([], ["a"], ["\u4e00"])] if hidden else []
+    pieces = [read.convert_ids_to_tokens(read(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    if all(any(first in piece for piece in own) for own in pieces):
         return []
     return [
-        f"the backbone's tokenizer has no token <extra_id_0>, so that {hidden[0]} writes it letter by letter; "
+        f"the backbone's tokenizer has no token {first}, so that {hidden[0]} writes it letter by letter; "
         "prefix-lm needs none"
     ]
 

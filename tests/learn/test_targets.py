@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_letters
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from support.small_tokenizers import unigram
 from tokenizers import normalizers
 
 from mpt.backbone.encoding import Encoder
+from mpt.data.modules.denoising import OBJECTIVES, SENTINELS, sentinel, words_of
 from mpt.data.modules.episodes import EpisodeData
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.modules.mixture import MixtureData
@@ -17,6 +19,7 @@ from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example
 from mpt.learn.targets import check_sentinels, check_targets
 from mpt.util.errors import UserError
+from mpt.util.stable_random import StableRandom
 
 
 def examples(*outputs: str | tuple[str, ...]) -> list[Example]:
@@ -132,6 +135,25 @@ def test_sentinels_that_a_tokenizer_lacks_are_told():
     assert "no token <extra_id_0>, so that span-corruption writes it letter by letter" in told
     assert check_sentinels(lacking, ["prefix-lm", None]) == []
     assert check_sentinels(Encoder(known, True, 8, 8), ["iid-denoising"]) == []
+    (told,) = check_sentinels(Encoder(unigram(), False, 8, 8), ["iid-denoising"])
+    assert "iid-denoising writes it letter by letter" in told
+
+
+@pytest.mark.parametrize(
+    "text", ["the big dog saw a cat", "เมืองหลวงของฝรั่งเศสเป็นเมืองที่ใหญ่มาก", "法国的首都是一个非常大的城市"]
+)
+@pytest.mark.parametrize("objective", SENTINELS)
+def test_a_sentinel_is_a_token_of_mt5_in_any_script(text, objective):
+    """A piece of mT5's vocabulary has the space before it."""
+    read = unigram(
+        closing=False, more=[*(f"▁{sentinel(number)}" for number in range(9)), *({*text} - {*ascii_letters, " "}), "<"]
+    )
+    assert check_sentinels(Encoder(read, False, 8, 8), [objective]) == []
+    for seed in range(20):
+        for side in OBJECTIVES[objective](words_of(text), StableRandom(seed)):
+            pieces = read.tokenize(side)
+            assert "<" not in pieces and f"▁{sentinel(0)}" in pieces
+            assert sum("extra_id" in piece for piece in pieces) == side.count("<extra_id_")
 
 
 def test_data_modules_say_what_is_learned_and_scored():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 
-def unigram(closing: bool = True, **special: Any) -> PreTrainedTokenizerFast:
-    """As T5's: compatible forms are made one, white space is one space, and what is no letter or digit is unknown."""
+def unigram(closing: bool = True, more: Sequence[str] = (), **special: Any) -> PreTrainedTokenizerFast:
+    """As T5's: compatible forms are made one, white space is one space, and what is no letter or digit is unknown.
+
+    Args:
+        more: pieces that it knows too.
+    """
     signs = "▁abcdefghijklmnopqrstuvwxyz0123456789.,'"
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *[(sign, -3.0) for sign in signs]]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *[(sign, -3.0) for sign in [*signs, *more]]]
     core = Tokenizer(models.Unigram(pieces, unk_id=2))
     core.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " ")])
     core.pre_tokenizer, core.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()

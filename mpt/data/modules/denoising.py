@@ -28,6 +28,7 @@ _NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\
 """Letters of Thai, Lao, Burmese, Khmer, Japanese and Chinese, which are written without spaces between words."""
 _WORD = re.compile(rf"\s*(?:[{_NO_SPACES}]{{1,4}}|[^\s{_NO_SPACES}]+)")
 _ALONE = re.compile(rf"[{_NO_SPACES}]")
+_SENTINEL = "<extra_id_"
 
 
 def words_of(text: str) -> list[str]:
@@ -46,16 +47,26 @@ def words_of(text: str) -> list[str]:
     return words
 
 
-def joined(words: Iterable[str]) -> str:
-    """The text of words, as :func:`words_of` cut it; a space stands between those that were cut at one.
+def sentinel(number: int) -> str:
+    """What stands for a hidden span.
 
-    >>> joined(words_of("北京是中国的首都 yes no"))
-    '北京是中国的首都 yes no'
+    >>> sentinel(0)
+    '<extra_id_0>'
+    """
+    return f"{_SENTINEL}{number}>"
+
+
+def joined(words: Iterable[str]) -> str:
+    """The text of words, as :func:`words_of` cut it; a space stands between those that were cut at one, and before a
+    sentinel, which to mT5's tokenizer is a token only behind a space.
+
+    >>> joined(words_of("北京是中国的首都 yes no")), joined(["北京", sentinel(0), "首都"])
+    ('北京是中国的首都 yes no', '北京 <extra_id_0>首都')
     """
     text = ""
     for word in words:
-        together = not text or word.startswith(" ") or _ALONE.match(word) or _ALONE.match(text[-1])
-        text += word if together else f" {word}"
+        together = not word.startswith(_SENTINEL) and (_ALONE.match(word) or _ALONE.match(text[-1:]))
+        text += word if not text or word.startswith(" ") or together else f" {word}"
     return text.strip()
 
 
@@ -78,11 +89,11 @@ def span_corruption(words: list[str], rng: StableRandom, share: float = 0.15, sp
     target: list[str] = []
     at = 0
     for i, (gap, size) in enumerate(zip(gaps, sizes, strict=True)):
-        source += [*words[at : at + gap], f"<extra_id_{i}>"]
-        target += [f"<extra_id_{i}>", *words[at + gap : at + gap + size]]
+        source += [*words[at : at + gap], sentinel(i)]
+        target += [sentinel(i), *words[at + gap : at + gap + size]]
         at += gap + size
     source += words[at:]
-    return joined(source), joined([*target, f"<extra_id_{spans}>"])
+    return joined(source), joined([*target, sentinel(spans)])
 
 
 def _split(rng: StableRandom, total: int, parts: int) -> list[int]:
@@ -103,7 +114,8 @@ def prefix_lm(words: list[str], rng: StableRandom) -> tuple[str, str]:
 
 
 def iid_denoising(words: list[str], rng: StableRandom, share: float = 0.15) -> tuple[str, str]:
-    """Hide each word by itself, and those beside each other behind one sentinel (Raffel et al. 2020, section 3.3.1).
+    """Hide each word by itself, and those beside each other behind one sentinel (Raffel et al. 2020, sections 3.1.4
+    and 3.3.4).
 
     At least one is hidden.
     """
@@ -116,12 +128,12 @@ def iid_denoising(words: list[str], rng: StableRandom, share: float = 0.15) -> t
     for is_hidden, part in groupby(zip(hidden, words, strict=True), key=lambda pair: pair[0]):
         run = [word for _, word in part]
         if is_hidden:
-            source.append(f"<extra_id_{spans}>")
-            target += [f"<extra_id_{spans}>", *run]
+            source.append(sentinel(spans))
+            target += [sentinel(spans), *run]
             spans += 1
         else:
             source += run
-    return joined(source), joined([*target, f"<extra_id_{spans}>"])
+    return joined(source), joined([*target, sentinel(spans)])
 
 
 def language_model(words: list[str], rng: StableRandom) -> tuple[str, str]:

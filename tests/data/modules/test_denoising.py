@@ -65,6 +65,7 @@ def test_nothing_of_a_text_is_lost(text, objective):
         bare = text.replace(" ", "")
         if objective in ("span-corruption", "iid-denoising"):
             assert restored(source, target).replace(" ", "") == bare and source != text
+            assert all(re.search(r"(^| )<extra_id_0>", side) for side in (source, target))
         elif objective == "n-word-prefix":
             assert source == text and text.startswith(target)
         elif objective in ("missing-prefix", "missing-n-word-prefix"):

@@ -13,13 +13,14 @@ from support.study_command import results, study
 from mpt.fit.configs import find_config
 
 ASKED = ("fr", "ru", "th", "vi")
+TEXT = {"th": "\t{}เมืองหลวง{}ของฝรั่งเศส{}เป็นเมือง{}ที่ใหญ่มาก\n"}
 
 
 def write_data(root: Path) -> Path:
     for language in ("en", *ASKED):
         for name, line in (
             (f"wikilingua-{language}", "{} {} {}\t{}\n"),
-            ("c4" if language == "en" else f"text-{language}", "\t{} {} {} {} b c d\n"),
+            ("c4" if language == "en" else f"text-{language}", TEXT.get(language, "\t{} {} {} {} b c d\n")),
         ):
             (root / name).mkdir(parents=True)
             for split in ("train", "dev", "test"):
