@@ -16,7 +16,7 @@ from mpt.data.modules.denoising import DenoisingObjective
 from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import MixtureSampler, Placed, StreamSampler
 from mpt.data.modules.text_data import TextData, check_least, prefix_of
-from mpt.data.modules.unlabelled import TextRows, check_objective, check_text_is_read, documents
+from mpt.data.modules.unlabelled import WINDOW, TextRows, check_objective, check_text_is_read, documents
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, FewShot, Shots, is_text
@@ -62,6 +62,7 @@ class FewShotData(TextData):
         objective: What is learned of unlabelled text, the task's own or mixed, see :mod:`mpt.data.modules.denoising`.
         labels_as: Label words of the task, and the words that are read in their place: those that mean the same in
             the task that was learned on.
+        window: Words of unlabelled text in a training row, the task's own or mixed.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class FewShotData(TextData):
         mixed: dict[str, float] | None = None,
         objective: DenoisingObjective = "prefix-lm",
         labels_as: dict[str, str] | None = None,
+        window: int = WINDOW,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, seed, task_prefix, references)
         if test_examples is not None:
@@ -89,8 +91,8 @@ class FewShotData(TextData):
         self.task_name = called(task)
         self.test_examples, self.test_choice = test_examples, test_choice
         self.labels_as = labels_as or {}
-        self.mixed, self.objective = mixed or {}, objective
-        check_objective(objective)
+        self.mixed, self.objective, self.window = mixed or {}, objective, window
+        check_objective(objective, window)
         if wrong := [f"{name} {share}" for name, share in self.mixed.items() if not 0 < share < 1]:
             raise UserError(f"--data.mixed {wrong[0]}: a share of the training rows is between 0 and 1")
         if self.task_name in self.mixed:
@@ -148,10 +150,10 @@ class FewShotData(TextData):
             sampler = StreamSampler(len(rows), self.batch_size, self.seed, **self._place())
         texts = [name for name, pool in pools.items() if is_text([example for _, example in pool])]
         if not texts:
-            check_text_is_read(self.objective)
+            check_text_is_read(self.objective, self.window)
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
-        made = TextRows(rows, texts, self.seed, self.objective, references=self.references)
+        made = TextRows(rows, texts, self.seed, self.objective, self.window, self.references)
         return self._loader(made, Placed(sampler))
 
     def _beside_it(self) -> list[tuple[str, str, Sequence[Example]]]:

@@ -15,7 +15,7 @@ from mpt.data.modules.denoising import DenoisingObjective
 from mpt.data.modules.references import ReferenceChoice
 from mpt.data.modules.streams import MixtureSampler, Placed
 from mpt.data.modules.text_data import TextData
-from mpt.data.modules.unlabelled import TextRows, check_objective, check_text_is_read, documents, refuse_text
+from mpt.data.modules.unlabelled import WINDOW, TextRows, check_objective, check_text_is_read, documents, refuse_text
 from mpt.data.tasks.mixing import SIZE_LIMIT, mixing_rates
 from mpt.data.tasks.outputs import Outputs
 from mpt.data.tasks.task import Example, Shots, is_text
@@ -82,7 +82,7 @@ class MixtureData(TextData):
         num_workers: int = 0,
         missing: Missing = "error",
         objective: DenoisingObjective = "prefix-lm",
-        window: int = 200,
+        window: int = WINDOW,
         retrieved: Retrieval | None = None,
         target: str | None = None,
         target_k: Shots | None = None,
@@ -135,7 +135,7 @@ class MixtureData(TextData):
         sampler = MixtureSampler(sizes, rates, self.batch_size, self.seed, **self._place())
         texts = [name for name, pool in pools.items() if is_text(pool)]
         if not texts:
-            check_text_is_read(self.objective)
+            check_text_is_read(self.objective, self.window)
         if not texts and self.references == "first":
             return self._stream(rows, sampler)
         made = TextRows(rows, texts, self.seed, self.objective, self.window, self.references)

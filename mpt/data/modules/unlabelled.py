@@ -18,6 +18,9 @@ from mpt.data.tasks.task import Example, is_text
 from mpt.util.errors import UserError
 from mpt.util.stable_random import StableRandom
 
+WINDOW = 200
+"""Words of unlabelled text in an example, unless another number is given."""
+
 
 def refuse_text(pools: Mapping[str, Sequence[Example]], what: str) -> None:
     """Complain of tasks of unlabelled text where there is no use for them.
@@ -46,10 +49,11 @@ def check_objective(objective: str, window: int = 2) -> None:
         raise UserError(f"--data.window must be at least 2 words, not {window}.")
 
 
-def check_text_is_read(objective: str) -> None:
-    """Complain of an objective, where no text is unlabelled, that would do nothing."""
-    if objective != "prefix-lm":
-        raise UserError(f"--data.objective {objective} is of unlabelled text, and none is read; leave it out")
+def check_text_is_read(objective: str, window: int) -> None:
+    """Complain of options, where no text is unlabelled, that would do nothing."""
+    for option, value, usual in (("objective", objective, "prefix-lm"), ("window", window, WINDOW)):
+        if value != usual:
+            raise UserError(f"--data.{option} {value} is of unlabelled text, and none is read; leave it out")
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class TextRows(Dataset[TextBatch]):
     texts: Collection[str]
     seed: int
     objective: DenoisingObjective = "prefix-lm"
-    window: int = 200
+    window: int = WINDOW
     references: ReferenceChoice = "first"
 
     def __len__(self) -> int:

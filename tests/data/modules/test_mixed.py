@@ -51,6 +51,15 @@ def test_each_task_has_its_share_of_the_rows(root):
     assert all(task == "toy" for text in data.val_dataloader() for task in text.tasks)
 
 
+@pytest.mark.parametrize(("window", "words"), [(2, 2), (3, 3), (200, 5)])
+def test_text_is_cut_into_windows(window, words, root):
+    data = FewShotData("toy", root, metric="ACC", mixed={"text": 0.5}, window=window)
+    rows = [row for row in batches(data, 20) if row[0] == "text"]
+    assert rows and {len(f"{source} {target}".split()) for _, source, target in rows} == {words}
+    with pytest.raises(UserError, match=r"--data\.window must be at least 2 words, not 1"):
+        FewShotData("toy", root, metric="ACC", mixed={"text": 0.5}, window=1)
+
+
 def test_nothing_mixed_is_as_before(root):
     plain, empty = (FewShotData("toy", root, metric="ACC", mixed=mixed) for mixed in (None, {}))
     assert batches(plain, 5) == batches(empty, 5)

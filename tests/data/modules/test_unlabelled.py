@@ -139,10 +139,12 @@ def test_where_text_is_of_no_use_it_is_refused(root):
         mixture(root, "prose", objective="causal")
     with pytest.raises(UserError, match=r"--data\.window must be at least 2"):
         mixture(root, "prose", window=1)
-    span = {"root": str(root), "objective": "span-corruption"}
-    for data in (FewShotData("toy", metric="ACC", **span), MixtureData(["toy"], seeds=[13], **span)):
-        with pytest.raises(UserError, match=r"--data\.objective span-corruption is of unlabelled text, and none is"):
-            data.train_dataloader()
+    for option, value in (("objective", "span-corruption"), ("window", 30)):
+        given = {"root": str(root), option: value}
+        told = rf"--data\.{option} {value} is of unlabelled text, and none is"
+        for data in (FewShotData("toy", metric="ACC", **given), MixtureData(["toy"], seeds=[13], **given)):
+            with pytest.raises(UserError, match=told):
+                data.train_dataloader()
 
 
 def test_the_size_of_a_draw_of_no_target(root):
