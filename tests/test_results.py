@@ -12,6 +12,8 @@ import pytest
 from support.paths import ROOT
 
 from mpt.data.modules.few_shot import FewShotData
+from mpt.data.synthetic.draw import synthetic_fewshot
+from mpt.metrics.crossfit import rouge_l
 
 RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
@@ -264,6 +266,30 @@ def test_the_languages_are_those_of_the_committed_study():
         assert f"| {' | '.join(cells)} |" in page
     assert len(methods) == 10
     assert f"PT has {told(scores, 'score', method='PT', target='second-digest')} there" in page
+    words, second = " ".join(page.split()), {"target": "second-digest"}
+    kept = told(scores, "score", method="First-kept", **second)
+    changed = told(measured, "value", method="Factorised", measure="Rouge-L", **second)
+    assert f"it falls from {kept} to {changed}; so that {kept.split()[0]} is no ceiling" in words
+    found = {(row["method"], row["target"], row["seed"], row["measure"]): row["value"] for row in measured}
+    ascii_of = {
+        method: [100 * float(found[method, "syn-digest", seed, "ASCII"]) for seed in ("13", "21", "42")]
+        for method in ("PT", "Mix10", "FT-mix1")
+    }
+    by_draw = [f"{mixed - plain:+.1f}" for mixed, plain in zip(ascii_of["Mix10"], ascii_of["PT"], strict=True)]
+    assert f"changes by {by_draw[0]}, {by_draw[1]} and {by_draw[2]} points in the three draws" in words
+    assert f"in one draw answers more in the first language's letters ({max(ascii_of['FT-mix1']):.1f})" in words
+
+
+@pytest.mark.parametrize("task", ["syn-digest", "second-digest"])
+def test_a_digest_may_be_read_by_order_or_by_role_as_the_page_says(task):
+    examples = [one for seed in (13, 21, 42) for one in synthetic_fewshot(task, seed, 64).test]
+    digests = [one.targets[0].split() for one in examples]
+    for one, digest in zip(examples, digests, strict=True):
+        places = [one.input.split().index(word) for word in digest]
+        assert places == sorted(places, reverse=True)
+    by_role = rouge_l([" ".join(reversed(digest)) for digest in digests], [one.targets for one in examples])
+    page = " ".join((ROOT / "docs/guides/languages.md").read_text("utf-8").split())
+    assert f"scores {100 * by_role:.1f} there with nothing forgotten" in page
 
 
 TWINS = ("syn-action", "syn-age", "syn-heat", "syn-sentiment")
@@ -427,6 +453,13 @@ def test_forgetting_on_real_text_is_as_in_the_committed_study():
 
         rouge = [f"{found[method, target, f'xquad-questions-{code}', 'SP-ROUGE']:.1f}" for code in languages]
         assert cells == [own[method, target], *rouge, mean("LID_{}"), mean("LID_en"), mean("empty")]
+    for rows, *cells in rows_below(page, "| rows | es | vi | ru | th | zh | all |"):
+        run = {"1": "P1", "10": "PT", "100": "P100"}[rows], "xquad-questions-en"
+        sure, empty = (
+            [found[(*run, f"xquad-questions-{code}", measure)] for code in languages] for measure in ("LID_en", "empty")
+        )
+        of_all = statistics.fmean(own * (100 - none) / 100 for own, none in zip(sure, empty, strict=True))
+        assert cells == [f"{value:.0f}" for value in (*sure, of_all)]
 
 
 def test_what_came_after_on_english_is_as_in_the_committed_study():
