@@ -26,7 +26,7 @@ class SubPromptTuning(PromptTuning):
 
     What is stored is the whole prompt, whose ``parts`` are ``before`` and ``learned``.
 
-    A sub-prompt that has stood behind one language's rows alone is learned for these rows, and any others harm it. With
+    A sub-prompt that has stood behind one language's rows alone is learned for these, and others may harm it. With
     ``before_any`` each row of a training batch is read behind one of several parts, by chance: a departure from Vu et
     al., in which the task still has examples of one language only.
 
@@ -61,7 +61,7 @@ class SubPromptTuning(PromptTuning):
         answers: Answering = "written",
         before_any: list[str] | None = None,
     ) -> None:
-        if before_any is not None and len({*before_any}) < 2:
+        if before_any is not None and not 2 <= len(before_any) == len({*before_any}):
             raise UserError("model.before_any draws from two or more parts, each named once; name more or leave it out")
         super().__init__(backbone, prompt_length, init, optimizer, lr_scheduler, backbone_options, answers)
         self.before, self.before_parts, self.before_any = before, before_parts, before_any or []

@@ -118,7 +118,11 @@ def test_each_row_of_a_training_batch_stands_behind_one_of_several_languages(tmp
     assert torch.equal(learner.prompt.weight.grad, torch.full_like(learner.prompt.weight, 40.0))
     assert torch.equal(learner.eval().prompt_for(text), torch.cat([rows[:2], learner.prompt.weight]))
 
-    for wrong, told in ((["language/en"] * 2, "two or more parts"), (["language/en", "task/x"], "task/x has not as")):
+    for wrong, told in (
+        (["language/en"], "two or more parts"),
+        ([*either, "language/en"], "each named once"),
+        (["language/en", "task/x"], "task/x has not as many rows as language/en"),
+    ):
         with pytest.raises(UserError, match=told):
             SubPromptTuning(**own, before_any=wrong).build_on(backbone, ())
 
