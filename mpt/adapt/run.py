@@ -74,6 +74,17 @@ class AdaptOptions:
     seed: int = 13
     ensemble: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("top", "steps", "every", "ensemble", "prompt_length", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise UserError(f"--{name.replace('_', '-')} must be a whole number of at least 1, not {value!r}")
+        for name in ("starts", "exclude"):
+            if isinstance(getattr(self, name), str):
+                raise UserError(f"{name} must be a list of texts, not the text {getattr(self, name)!r}")
+        if self.every > self.steps:
+            raise UserError(f"--every {self.every} is more than the {self.steps} of --steps")
+
 
 def adapt(
     examples: Examples,
@@ -98,8 +109,6 @@ def adapt(
     Raises:
         UserError: the library has no prompt of this backbone, or a number makes no sense.
     """
-    if choices.top < 1:
-        raise UserError(f"--top must be at least 1, not {choices.top}")
     if choices.free and not examples.task.labels:
         raise UserError("--free is of labels, in whose place the model writes, and the outputs are none; leave it out")
     recipe = _own_recipe(backbone_name, choices, options) if library is None else library.recipe

@@ -51,6 +51,10 @@ def few_threads(backbone: FrozenBackbone) -> None:
         torch.set_num_threads(1)
 
 
+PRECISIONS = ("32", "bf16-mixed")
+"""What a command computes in, as Lightning names it."""
+
+
 def arithmetic_of(precision: str, device: torch.device) -> torch.dtype | None:
     """What a precision as Lightning names it multiplies matrices in on a device; None if in the type of the weights.
 

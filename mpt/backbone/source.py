@@ -82,17 +82,26 @@ def resolve(name: str) -> str:
     looks_like_path = name.startswith((".", "~", os.sep)) or name.count("/") > 1 or (os.sep != "/" and os.sep in name)
     if looks_like_path:
         raise UserError(
-            f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name, a GGUF file or "
-            f"{' or '.join(known_backbones())}"
+            f"backbone {name}: no such folder; give a Hugging Face model folder, a hub name, a GGUF file or {_known()}"
         )
     return name
+
+
+def _known() -> str:
+    return " or ".join(known_backbones())
 
 
 _WAYS = "a GGUF file is given as a path, as owner/name:file.gguf on the Hugging Face hub, or as package:file.gguf"
 
 
 def lies_at(name: str) -> Path | None:
-    """Folder or GGUF file that a name stands for on this machine, as it is; None if it is a hub name or nowhere."""
+    """Folder or GGUF file that a name stands for on this machine, as it is; None if it is a hub name or nowhere.
+
+    Raises:
+        UserError: the name is empty.
+    """
+    if not name:  # as a path it would be the current folder
+        raise UserError(f"the backbone's name is empty; give a Hugging Face model folder, a hub name or {_known()}")
     path = expanded(name)
     if path.is_dir() or (path.suffix == GGUF and path.is_file()):
         return path

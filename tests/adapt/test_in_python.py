@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -105,3 +106,18 @@ def test_as_many_vote_as_were_asked_for_though_the_library_has_fewer(library, tm
     given = {"options": OPTIONS, "choices": choices, "device": "cpu", "progress": False}
     found = mpt.adapt(pairs("train"), library, tmp_path / "out", dev=pairs("dev"), **given)
     assert found.together is not None and len(found.together.members) == 5
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"steps": 2.5}, "--steps must be a whole number of at least 1, not 2.5"),
+        ({"ensemble": 0}, "--ensemble must be a whole number of at least 1, not 0"),
+        ({"prompt_length": 0}, "--prompt-length must be a whole number of at least 1, not 0"),
+        ({"exclude": "a"}, "exclude must be a list of texts, not the text 'a'"),
+        ({"every": 301}, "--every 301 is more than the 300 of --steps"),
+    ],
+)
+def test_a_choice_that_is_none_is_told(choices, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        AdaptOptions(**choices)

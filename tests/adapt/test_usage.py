@@ -146,6 +146,8 @@ def test_what_is_no_option_is_told(tmp_path):
         mpt.load_prompt(folder, label=["a", "b"])
     with pytest.raises(UserError, match="labels must be a list of texts, not the text 'ab'"):
         mpt.load_prompt(folder, labels="ab")(["x"])
+    with pytest.raises(UserError, match="precision must be one of 32, bf16-mixed, not 'x'"):
+        mpt.load_prompt(folder, precision="x")(["x"])
     with pytest.raises(UserError, match="knows no columns; give the text itself"):
         mpt.load_prompt(folder)([{"a": "x"}])
     with pytest.raises(UserError, match="prompts must have a number from 0 to 0 for each of the 1 texts"):

@@ -49,6 +49,11 @@ def test_bundled_names_are_folders_of_the_package(monkeypatch, tmp_path, copied)
     assert resolve("t5") == "t5", "a folder of that name where the user stands goes first"
 
 
+def test_an_empty_name_is_not_the_folder_one_stands_in():
+    with pytest.raises(UserError, match="the backbone's name is empty; give"):
+        resolve("")
+
+
 def test_unknown_folders(tmp_path):
     for name in (tmp_path / "nowhere", "./nowhere", "some/where/deep", "~/nowhere"):
         assert "no such folder; give a Hugging Face model folder" in refusal(name)

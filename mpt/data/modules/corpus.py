@@ -31,6 +31,12 @@ def _batch(pairs: Sequence[Pair], name: str) -> TextBatch:
     return collate((name, Example(source, (target,))) for source, target in pairs)
 
 
+def _of_one_stream(num_workers: int) -> int:
+    if num_workers > 1:
+        raise UserError(f"--data.num_workers must be 0 or 1 here, not {num_workers}: the batches are one stream")
+    return num_workers
+
+
 class WorldData(TextData):
     """The embedded backbone's schooling: running text of the made-up world, and lessons with an instruction.
 
@@ -53,7 +59,7 @@ class WorldData(TextData):
         most_random: Share of random label words in the end.
         chunk: Batches that are made and sorted by length together.
         dev_size: Examples in validation, all with random label words.
-        num_workers: Processes that make batches beside the training process.
+        num_workers: Processes that make batches beside the training process: 0 or 1.
     """
 
     def __init__(
@@ -74,7 +80,7 @@ class WorldData(TextData):
         dev_size: int = 600,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        super().__init__(batch_size, eval_batch_size, _of_one_stream(num_workers), seed)
         if chunk < 1 or ramp_steps < 1 or fixed_steps < 0:
             raise UserError("--data.chunk and --data.ramp_steps must be 1 or more, --data.fixed_steps 0 or more.")
         self.running_text, self.words, self.fields = running_text, words, fields
@@ -102,7 +108,7 @@ class WorldData(TextData):
 
     def train_dataloader(self) -> DataLoader[TextBatch]:
         stream = _ChunkStream(self, **self._place())
-        return DataLoader(stream, batch_size=None, num_workers=min(self.num_workers, 1))
+        return DataLoader(stream, batch_size=None, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[TextBatch]:
         rng = StableRandom("world", "dev")
@@ -153,7 +159,7 @@ class TextFiles(TextData):
         seed: Seeds the order of the windows and what is done to each.
         batch_size: Examples per batch, over all devices.
         eval_batch_size: Examples per batch in validation.
-        num_workers: Processes that make batches beside the training process.
+        num_workers: Processes that make batches beside the training process: 0 or 1.
     """
 
     def __init__(
@@ -167,7 +173,7 @@ class TextFiles(TextData):
         eval_batch_size: int = 32,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        super().__init__(batch_size, eval_batch_size, _of_one_stream(num_workers), seed)
         check_objective(objective, window)
         self.train, self.dev, self.objective, self.window = train, dev or [], objective, window
         self._windows: list[list[str]] = []
@@ -179,7 +185,7 @@ class TextFiles(TextData):
     def train_dataloader(self) -> DataLoader[TextBatch]:
         self.setup()
         sampler = StreamSampler(len(self._windows), self.batch_size, self.seed, **self._place())
-        return DataLoader(_WindowStream(self, sampler), batch_size=None, num_workers=min(self.num_workers, 1))
+        return DataLoader(_WindowStream(self, sampler), batch_size=None, num_workers=self.num_workers)
 
     def val_dataloader(self) -> Any:
         if not self.dev:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpt.backbone.device import arithmetic_of, device_of
+from mpt.backbone.device import PRECISIONS, arithmetic_of, device_of
 from mpt.backbone.encoding import Encoder
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.memory import refuse_too_large
@@ -50,6 +50,8 @@ def open_predictor(
     """
     if isinstance(labels, str):
         raise UserError(f"labels must be a list of texts, not the text {labels!r}")
+    if precision not in PRECISIONS:
+        raise UserError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
     labels = [label.strip() for label in labels]
     if not _is_labels(labels):
         raise UserError(f"--labels must name two labels or more that differ, not {', '.join(map(repr, labels))}")

@@ -9,6 +9,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from mpt.data.fewshot.files import write_tsv
 from mpt.data.modules.batch import TextBatch
+from mpt.data.modules.corpus import TextFiles
 from mpt.data.modules.few_shot import FewShotData
 from mpt.data.modules.mixture import MixtureData
 from mpt.data.modules.steps import batches_per_step
@@ -258,6 +259,7 @@ def test_a_mixture_without_validation_fits(root):
         (lambda: FewShotData("a", batch_size=0), r"--data\.batch_size must be 1 or more, not 0"),
         (lambda: FewShotData("a", eval_batch_size=-1), r"--data\.eval_batch_size must be 1 or more"),
         (lambda: FewShotData("a", num_workers=-1), r"--data\.num_workers must be 0 or more"),
+        (lambda: TextFiles(["a.txt"], num_workers=2), r"--data\.num_workers must be 0 or 1 here, not 2"),
         (lambda: FewShotData("a", seed=-1), r"--data\.seed must be 0 or more"),
         (lambda: MixtureData(), r"either --data\.tasks or --data\.partition"),
         (lambda: MixtureData(["a"], "b"), r"either --data\.tasks or --data\.partition"),
