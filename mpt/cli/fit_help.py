@@ -59,5 +59,5 @@ examples:
 
 A config's values go over these defaults, and what is typed over both; --print_config prints what comes of it.
   mpt fit --help all               every option of the trainer
-  mpt fit --help MetaPromptTuning  the options of a class: --model.<name> of a learner, --data.<name> of a data module
+  mpt fit --help MetaPromptTuning  the options of a class: of a learner, a data module, or a part of one such as MAML
 """

@@ -115,6 +115,15 @@ def dotted(words: Sequence[str]) -> Iterator[str]:
             yield from (f"--{group}.{name}" for name in parameters(kind))
 
 
+def places_of(name: str) -> Iterator[tuple[str, str, str]]:
+    """Where a class may stand that is a part of a learner or of data: group, class that takes it, option."""
+    for group in ("model", "data"):
+        for kind in _family(GROUPS[group]):
+            for option, hint in types_of(kind).items() if kind.__name__ in class_names(group) else ():
+                if name in named(part for base in _classes(hint) for part in _family(base)):
+                    yield group, kind.__name__, option
+
+
 _CALLED = {"outer_lr": "lr", "meta_lr": "lr", "learning_rate": "lr", "inner_learning_rate": "inner_lr"}
 """What the field calls an option, and what we do."""
 

@@ -35,7 +35,7 @@ from mpt.callbacks import KeepBest
 from mpt.callbacks.tracker import Tracker
 from mpt.callbacks.writing import writes
 from mpt.data.modules.text_data import TextData, check_stream
-from mpt.fit.classes import class_names
+from mpt.fit.classes import class_names, places_of
 from mpt.fit.configs import find_config
 from mpt.fit.mistakes import RunParser, Unparsed, sentence
 from mpt.fit.numbers import refuse_numbers
@@ -317,7 +317,14 @@ def show_options(word: str, of: str) -> None:
     if of == "all":
         run_lightning([word, "--help"])
     elif of not in known:
-        raise UserError(f"--help {of}: there is no learner or data module of that name; {nearest(of, known)}")
+        place = next(places_of(of), None)
+        if place is None:
+            raise UserError(
+                f"--help {of}: there is no learner, part of one or data module of that name; {nearest(of, known)}"
+            )
+        group, owner, option = place
+        print(f"{of} is --{group}.{option} of {owner} and others; what follows is typed as --{group}.{option}.NAME\n")
+        run_lightning([word, f"--{group}={owner}", f"--{group}.{option}.help={of}"])
     else:
         run_lightning([word, f"--{known[of]}.help={of}"])
 

@@ -95,6 +95,17 @@ def test_the_help_of_a_fit_says_what_the_parser_knows(mpt):
     assert inspect.signature(Trainer.__init__).parameters["precision"].default is None
 
 
+@pytest.mark.long
+def test_the_help_of_a_part_says_where_its_options_stand(mpt):
+    told = mpt("fit", "--help", "MAML")
+    assert told.code == 0 and told.out.startswith("MAML is --model.algorithm of MetaPromptTuning and others;")
+    assert "--algorithm.inner_lr" in told.out and "typed as --model.algorithm.NAME" in told.out
+    wrong = mpt("fit", "--help", "FewShotDate")
+    assert (
+        wrong.code == 2 and "no learner, part of one or data module of that name; did you mean FewShotData" in wrong.err
+    )
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [("all", "--trainer.max_steps"), ("MetaPromptTuning", "--model.algorithm"), ("FewShotData", "--data.k")],
