@@ -142,8 +142,6 @@ def write_analysis(analysis: Analysis, folder: Path) -> list[str]:
         draw_clusters(folder / "clusters.png", clusters, title, transfers.targets)
         texts["clusters.csv"] = clusters_csv(clusters)
     else:
-        for name in ("clusters.png", "clusters.csv"):
-            (folder / name).unlink(missing_ok=True)
         figures.pop("clusters")
     texts[PAGE] = markdown(_page(analysis, figures))
     for name, text in texts.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,11 +18,12 @@ MADE = ".made_by_mpt.json"
 
 
 @contextmanager
-def filling(folder: Path, is_ours: bool = False) -> Iterator[Path]:
+def filling(folder: Path, ours: Collection[str] | None = None) -> Iterator[Path]:
     """A fresh folder whose files take their places in another at the end, if the block ends well.
 
     Args:
-        is_ours: whether nobody but us has files there, as in a study's own folder: what is there is replaced.
+        ours: where nobody but us has files, as in a study's own folder: what is there is replaced, and of these files
+            those that are not made anew give way.
 
     Raises:
         UserError: the folder cannot be written to, or a file would take the place of one that we did not make.
@@ -32,13 +33,15 @@ def filling(folder: Path, is_ours: bool = False) -> Iterator[Path]:
         try:
             yield fresh
             names = [path.relative_to(fresh).as_posix() for path in sorted(fresh.rglob("*")) if path.is_file()]
-            if not is_ours:
+            if ours is None:
                 known = _made(folder)
                 _refuse_others(folder, set(names) - known)
                 write_json(folder / MADE, {"files": sorted(known.union(names))})
             for name in names:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(fresh / name, folder / name)
+            for name in set(ours or ()) - set(names):
+                (folder / name).unlink(missing_ok=True)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 

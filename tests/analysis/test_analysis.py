@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(mpt, made, tmp_path,
     blocked = tmp_path / "blocked"
     for name in ("matrix.png", "clusters.png"):
         (blocked / name).mkdir(parents=True)
-    for out, why in ((file, "it is a file"), (file / "in", "Not a directory"), (blocked, "Is a directory")):
+    for out, why in ((file, "it is a file"), (file / "in", "Not a directory"), (blocked, "is there already")):
         ended = mpt("transfer", action, made.study if action == "matrix" else made.library, "--out", out)
         assert ended.code == 2 and ended.err.count("\n") == 1, ended.err
         assert str(out) in ended.err and why in ended.err and "--out" in ended.err

@@ -58,8 +58,8 @@ def _write(report: Report, folder: Path, out: Path) -> Report:
     sheets = {**csv_files(report), **_latex(report)}
     _check_names(report, {HTML, PAGE, SAMPLES, *sheets, *KINDS})
     samples = sample_blocks(report, out) if report.records else []
-    is_ours = bool(report.records)
-    with filling(folder, is_ours) as fresh:
+    ours = {SAMPLES, *SOMETIMES, *figure_files(report)} if report.records else None
+    with filling(folder, ours) as fresh:
         figures = draw_all(report, fresh)
         blocks = page(report, out, figures)
         texts = {HTML: html_page(blocks, fresh), PAGE: markdown(blocks), **sheets}
@@ -68,9 +68,6 @@ def _write(report: Report, folder: Path, out: Path) -> Report:
         for name, text in texts.items():
             write_text(fresh / name, text)
     files = (*texts, *(figure.file for figure in figures))
-    if is_ours:
-        for name in {SAMPLES, *SOMETIMES, *figure_files(report)} - set(files):
-            (folder / name).unlink(missing_ok=True)
     return replace(report, files=files)
 
 
