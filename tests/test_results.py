@@ -300,7 +300,7 @@ def test_the_starts_are_those_of_the_committed_study():
     results, page = ROOT / "experiments/results/methods_synthetic", (ROOT / "docs/starts.md").read_text("utf-8")
     rows = list(csv.DictReader((results / "arg.csv").read_text(encoding="utf-8").splitlines()))
     shown = [line for line in page.splitlines() if re.match(r"\| [\w-]+ \| [+-]\d", line)]
-    assert len(rows) == len(shown) == 15
+    assert len(rows) == len(shown) == 18
     for row, line in zip(sorted(rows, key=lambda row: -float(row["arg"])), shown, strict=True):
         p = float(row["p"])
         cells = [
@@ -315,9 +315,10 @@ def test_the_starts_are_those_of_the_committed_study():
     gain = {row["method"]: f"{float(row['arg']):+.1f}" for row in rows}
     told = " ".join(page.split())
     for words in (
-        f"({gain['Retrieved']} %, there by",
+        f"{gain['Retrieved']} % by the measure `per_token`, {gain['Centred']} by `centred`",
         f"They gain {gain['Average']} and {gain['Mixed']} %",
-        f"{gain['MTL']} and {gain['Reptile']} %",
+        f"{gain['MTL']} % with a deviation nearly as large",
+        f"FoMAML {gain['FoMAML']}, MAML {gain['MAML']} and Reptile {gain['Reptile']} % follow",
         f"({gain['LoRA']} and {gain['IA3']} %)",
     ):
         assert words in told
@@ -337,16 +338,26 @@ def test_the_starts_are_those_of_the_committed_study():
     every = {target for _, target in means}
     twins = {one for one in every if one.rsplit("-", 1)[0] in TWINS}
     assert len(twins) == len(every - twins) == 4
-    assert f"{gained('Retrieved', twins):+.1f} on the four targets" in told
-    apart = [f"{gained(name, every - twins):+.1f}" for name in ("Retrieved", "Average", "Mixed", "MTL", "Reptile")]
-    assert f"{apart[0]} on the other four" in told and f"twin of the target {apart[1]} and {apart[2]}, less" in told
-    assert f"MTL ({apart[3]}) and Reptile ({apart[4]}) there" in told
+    assert {f"{gained(name, twins):+.0f}" for name in ("Retrieved", "Centred")} == {"+57"}
+    assert "a twin in the library both +57," in told
+    apart = [f"{gained(name, every - twins):+.1f}" for name in ("Retrieved", "Centred", "Average", "Mixed", "MTL")]
+    assert f"on the other four {apart[0]} and {apart[1]}, a difference" in told
+    assert f"twin of the target {apart[2]} and {apart[3]}; MTL has {apart[4]} there" in told
+    assert (
+        abs(
+            gained("Retrieved", every - twins - {"syn-find-hour"})
+            - gained("Centred", every - twins - {"syn-find-hour"})
+        )
+        < 3
+    )
     costs = list(csv.DictReader((results / "costs.csv").read_text(encoding="utf-8").splitlines()))
     spent = {(row["method"], row["part"]): row for row in costs}
     assert int(spent["Average", "keys"]["examples"]) == 400 * int(spent["Average", "keys"]["runs"])
-    for place in (("MTL", "own"), ("Reptile", "own"), ("Average", "library")):
+    for place in (("MTL", "own"), ("MAML", "own"), ("Reptile", "own"), ("Average", "library")):
         assert f"{int(spent[place]['examples']):,}" in page
-    assert len({spent[name, "own"]["examples"] for name in ("MTL", "Multitask", "Distilled")}) == 1
+    assert len({spent[name, "own"]["examples"] for name in ("MTL", "Multitask", "FoMAML")}) == 1
+    assert int(spent["Distilled", "own"]["examples"]) == 3 * int(spent["MTL", "own"]["examples"])
+    assert spent["Distilled", "library"]["examples"] == spent["Average", "library"]["examples"]
 
 
 ENGLISH = ("glue-sst2", "tweet_eval-emotion", "trec", "sms_spam", "tweet_eval-hate", "google_wellformed_query")
