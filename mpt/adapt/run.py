@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class AdaptOptions:
     def __post_init__(self) -> None:
         for name in ("top", "steps", "every", "ensemble", "prompt_length", "batch_size"):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < 1):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
                 raise UserError(f"--{name.replace('_', '-')} must be a whole number of at least 1, not {value!r}")
         for name in ("starts", "exclude"):
             if isinstance(getattr(self, name), str):

@@ -96,8 +96,10 @@ def ranking(measures: Sequence[Transfers]) -> str:
     """Which measure goes with transfer most, by the mean over targets of r over source tasks; empty for one measure.
 
     All measures are compared on the same: the trials that each of them is defined on, and of these the targets on which
-    each has a correlation.
+    each has a correlation. One that is defined on no trial, such as LEEP without labels, is left out and named.
     """
+    nowhere = [one.by for one in measures if not any(math.isfinite(row.similarity) for row in one.trials)]
+    measures = [one for one in measures if one.by not in nowhere]
     if len(measures) < 2:
         return ""
     known = [{_place(row) for row in one.trials if math.isfinite(row.similarity)} for one in measures]
@@ -114,7 +116,7 @@ def ranking(measures: Sequence[Transfers]) -> str:
     told = ", ".join(f"{by} {value:+.2f}" for by, value in order)
     sources = {source for target, _, source in shared if target in names}
     on = f"{len(names)} of {len(measures[0].targets)} targets and {len(sources)} of {len(measures[0].sources)} prompts"
-    on += " that every measure is defined on"
+    on += " that every measure is defined on" + (f" ({', '.join(nowhere)} is on none)" if nowhere else "")
     return f"Which tells transfer best, by mean r over source tasks on the {on}: {told}."
 
 

@@ -124,7 +124,7 @@ def run_adapt_command(arguments: list[str]) -> None:
     add_model(parser.add_argument_group("backbone"))
     options = parser.parse_args(arguments)
     # The prompt's facts and its card have the names of the files and the instruction, and not where it lies.
-    refuse_unwritable([word for word in arguments if word.removeprefix("--out=") != str(options.out)])
+    refuse_unwritable([word for word in arguments if expanded(word.partition("=")[2] or word) != options.out])
     _adapt(options)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from mpt.cli.options import Parser
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.util.errors import UserError
 from mpt.util.files import write_text, writing_to
-from mpt.util.names import printable
 from mpt.util.places import expanded
 from mpt.util.reading import read_text
 from mpt.util.yaml_file import first_comment
@@ -55,8 +53,10 @@ def run_configs_command(arguments: list[str]) -> None:
             about = first_comment(path.read_text(encoding="utf-8"))
             print(f"{name:<{width}}  {about}".rstrip())
     elif options.action == "show":
+        from mpt.present.terminal import SHOWN
+
         text = read_text(find_config(options.name), "config").replace("\r\n", "\n")
-        print(re.sub(r"[^\n\t]+", lambda part: printable(part[0]), text), end="")  # it may be a stranger's
+        print(text.translate(SHOWN), end="")  # it may be a stranger's
     elif options.action == "schema":
         _write_schemas(options.kind, options.out)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpt.cli.options import Parser
@@ -56,13 +55,13 @@ def run_evaluate_command(arguments: list[str]) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
-    usual = None if options.input or is_yaml(Path(name)) else usual_input(folders)
+    usual = None if options.input or is_yaml(expanded(name)) else usual_input(folders)
     check_votes(folders, options)
-    files = [Path(name)] if options.calibrate is None else [Path(name), options.calibrate]
+    files = [expanded(name)] if options.calibrate is None else [expanded(name), options.calibrate]
     said = [option for option in ("input", "output", "header", "encoding") if getattr(options, option) is not None]
     if said and all(map(is_yaml, files)):
         raise UserError(f"--{said[0]} is of a table; {name} says itself how its tables are read")
-    table = labelled_rows(Path(name), options, usual)
+    table = labelled_rows(expanded(name), options, usual)
     from mpt.present.terminal import console
     from mpt.use.answers.answering import all_together, check_together
     from mpt.use.answers.evaluation import evaluate

@@ -86,9 +86,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 run(arguments)
             finally:
                 sys.stdout.flush()  # or Python finds out after all is said
-    except BrokenPipeError:  # whoever read, such as head, has seen enough
+    except BrokenPipeError as error:  # whoever read, such as head, has seen enough
         drop_unwritten()
-        sys.exit(141)
+        if mistake := mistake_behind(error):
+            print(f"mpt: error: {printable(str(mistake))}", file=sys.stderr)
+        sys.exit(2 if mistake else 141)
     except Exception as error:
         drop_unwritten()
         mistake = mistake_behind(error) or system_mistake(error) or _mistake_of_the_shell(error, arguments)

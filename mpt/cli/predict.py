@@ -213,7 +213,8 @@ def labelled_rows(
         told = f"its {len(rows)} {split} examples are read"
         return RowTable(path, [*own.told, *([told] if split == "test" else [])], rows)
     column = options.input
-    if set(column or usual or "") & set("{}"):  # as mpt predict reads such a file
+    numbered = column is None and (usual or "").isdecimal()
+    if set(column or usual or "") & set("{}") or numbered:  # as mpt predict reads such a file
         return labelled(open_texts(path, column, options.header, options.encoding, usual), options.output)
     if column is None and usual and usual in column_names(path, options.encoding):
         column = usual
@@ -226,7 +227,7 @@ def _predict(options: argparse.Namespace) -> None:
     from mpt.util.yaml_file import is_yaml
 
     folders, name = named_prompts(options.paths)
-    path, out = Path(name), options.out
+    path, out = expanded(name), options.out
     if out is not None:
         if out.suffix.lower() not in _KINDS:
             raise UserError(f"--out {out}: the suffix says what is written; .csv, .tsv or .jsonl are possible")

@@ -62,9 +62,10 @@ def show_plan(study: Study, options: argparse.Namespace) -> None:
     if missing:
         _tell_missing(terminal, study, places, missing)
     if len(study.methods) > 1:
-        few = (too_few([len(setting.targets), len(study.seeds)]) for setting in places)
-        for why in dict.fromkeys(filter(None, few)):
-            terminal.print(f"The report will have no interval and no p: {why}.", markup=False)
+        for setting in places:
+            if why := too_few([len(setting.targets), len(study.seeds)]):
+                of = f" of {setting.name}" if places[1:] else ""
+                terminal.print(f"The report{of} will have no interval and no p: {why}.", markup=False)
     for sentence in tell_reach(runs, study.root):
         terminal.print(sentence, markup=False)
     if left:

@@ -83,7 +83,7 @@ def _matrix(words: Sequence[str]) -> None:
         folder = options.out or options.study / REPORT / "transfer"
         if len(found) > 1:
             folder = folder / transfers.setting
-        with filling(folder, None if options.out else ("clusters.png", "clusters.csv")) as fresh:
+        with filling(folder, ("clusters.png", "clusters.csv"), options.out is None) as fresh:
             files = write_analysis(analysis, fresh)
         place = f"{transfers.study}, {transfers.setting}: " if len(found) > 1 else f"{transfers.study}: "
         for title, table in analysis.tables():
@@ -130,7 +130,7 @@ def _clusters(words: Sequence[str]) -> None:
     folder = options.out or Path("runs") / "clusters" / name
     clusters = cluster(library.keys(entries), [entry.task for entry in entries], options.by)
     title = f"{name}: similarity of task embeddings on {Path(backbones[0]).name}"
-    with filling(folder, None if options.out else ()) as fresh:
+    with filling(folder, private=options.out is None) as fresh:
         draw_clusters(fresh / "clusters.png", clusters, title)
         write_text(fresh / "clusters.csv", clusters_csv(clusters))
     terminal = console()

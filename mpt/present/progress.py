@@ -29,8 +29,15 @@ class Bar(Progress):
     """
 
     def __init__(self, *columns: ProgressColumn, console: Console, **options: Any) -> None:
-        above = {f"redirect_{name}": getattr(sys, name).isatty() for name in ("stdout", "stderr")}
+        above: dict[str, Any] = {f"redirect_{name}": _is_terminal(getattr(sys, name)) for name in ("stdout", "stderr")}
         super().__init__(*columns, console=console, disable=not console.is_terminal, **above, **options)
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # there is none, somebody's own, or it is closed
+        return False
 
 
 class CountProgress:

@@ -28,7 +28,7 @@ def console(**options: Any) -> Console:
 
 _OBEYED = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 """Signs that a terminal, or a reader's eye, is led by: all controls but tab and line feed, and those of direction."""
-_SHOWN = {code: repr(chr(code))[1:-1] for code in _OBEYED}
+SHOWN = {code: repr(chr(code))[1:-1] for code in _OBEYED}
 
 
 class _Console(Console):
@@ -36,7 +36,7 @@ class _Console(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for part in super().render(renderable, options):
-            yield part if part.control else Segment(part.text.translate(_SHOWN), part.style)
+            yield part if part.control else Segment(part.text.translate(SHOWN), part.style)
 
 
 def print_table(console: Console, table: Layout, title: str) -> None:
@@ -61,7 +61,7 @@ def print_table(console: Console, table: Layout, title: str) -> None:
 
 
 def _shown(cells: Iterable[object]) -> list[str]:
-    return [str(cell).translate(_SHOWN) for cell in cells]
+    return [str(cell).translate(SHOWN) for cell in cells]
 
 
 def _parts(widths: Sequence[int], texts: int, width: int) -> list[list[int]]:

@@ -57,7 +57,7 @@ def _parameters(given: Any, validate: Callable[[Any], Any]) -> Any:
     for name in map(str, given):
         if "." not in name:
             raise ValueError(
-                f": {name} is no option of mpt fit, whose names have dots, such as model.optimizer.lr or "
+                f": {name} cannot be tried; options that can have dots in their names, such as model.optimizer.lr or "
                 "model.algorithm.inner_lr"
             )
     # By name, as W&B hands them on.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,29 +17,31 @@ MADE = ".made_by_mpt.json"
 
 
 @contextmanager
-def filling(folder: Path, ours: Collection[str] | None = None) -> Iterator[Path]:
+def filling(folder: Path, gives_way: Collection[str] = (), private: bool = False) -> Iterator[Path]:
     """A fresh folder whose files take their places in another at the end, if the block ends well.
 
     Args:
-        ours: where nobody but us has files, as in a study's own folder: what is there is replaced, and of these files
-            those that are not made anew give way.
+        gives_way: files of ours that go where they are not made anew.
+        private: whether nobody but us has files there, as in a study's own folder: what is there is replaced.
 
     Raises:
         UserError: the folder cannot be written to, or a file would take the place of one that we did not make.
     """
     with writing_to(folder):
-        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+        fresh = folder / f".files.{os.getpid()}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
         try:
             yield fresh
             names = [path.relative_to(fresh).as_posix() for path in sorted(fresh.rglob("*")) if path.is_file()]
-            if ours is None:
-                known = _made(folder)
+            known, stale = _made(folder), set(gives_way) - set(names)
+            if not private:
                 _refuse_others(folder, set(names) - known)
-                write_json(folder / MADE, {"files": sorted(known.union(names))})
+                write_json(folder / MADE, {"files": sorted(known.union(names) - stale)})
             for name in names:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(fresh / name, folder / name)
-            for name in set(ours or ()) - set(names):
+            for name in stale if private else stale & known:
                 (folder / name).unlink(missing_ok=True)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -57,6 +58,6 @@ def _made(folder: Path) -> set[str]:
 def _refuse_others(folder: Path, names: set[str]) -> None:
     if there := sorted(name for name in names if os.path.lexists(folder / name)):
         raise UserError(
-            f"{folder / there[0]} is there already, and not as a file that this command made; move it away, or name "
+            f"{folder / there[0]} is there already, and nothing says that mpt made it; move it away, or name "
             "another folder by --out"
         )

@@ -214,8 +214,9 @@ class _Reader:
                 except ValueError:
                     told = f"{text[:30]!r} is no number; put it in quotes if it is a text"
                     raise _Mistake(event, _at(place) + told) from None
-                if isinstance(value, (int, float)) and (":" in text or (_ZERO.fullmatch(text) and value != int(text))):
-                    told = f"{text!r} would be {value:g}; write that number, or put a text in quotes"
+                other = ":" in text or (_ZERO.fullmatch(text) and value != int(text.replace("_", "")))
+                if isinstance(value, (int, float)) and other:
+                    told = f"{text!r} would be {value}; write that number, or put a text in quotes"
                     raise _Mistake(event, _at(place) + told)
                 return value
         return float(text) if self._powers and _POWER.fullmatch(text) else text

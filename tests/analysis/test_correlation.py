@@ -126,4 +126,8 @@ def test_measures_are_ranked_on_what_all_of_them_are_defined_on(transfers):
     assert told.endswith(f": part +1.00, {transfers.by} {wanted:+.2f}.")
     assert ranking([transfers]) == ""
     nowhere = transfers.with_similarities("nowhere", dict.fromkeys(table, math.nan))
-    assert "no target on which each has a correlation" in ranking([transfers, nowhere])
+    assert ranking([transfers, nowhere]) == ""
+    assert ranking([transfers, part, nowhere]) == told.replace("defined on:", "defined on (nowhere is on none):")
+    apart = dict.fromkeys(table, math.nan)
+    apart |= {(row.target, row.seed, row.source): row.score for row in transfers.trials if row.target == "t"}
+    assert "no target on which each has a correlation" in ranking([part, transfers.with_similarities("apart", apart)])

@@ -103,6 +103,24 @@ def test_a_template_over_numbers_reads_a_table_without_a_header(tmp_path, capsys
     assert float(answers(tmp_path / "out.csv")[1]["probability"]) == pytest.approx(alone.probability, abs=1e-5)
 
 
+def test_a_column_by_its_number_is_read_alike_by_predict_and_evaluate(tmp_path):
+    folder = str(labelled(tmp_path, TASKS[2], template="2"))
+    examples = task_data(TASKS[2]).fewshot.test[:8]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([(one.targets[0], one.input) for one in examples])
+    run(["predict", folder, str(tmp_path / "a.csv"), "--out", str(tmp_path / "out.csv")])
+    right = [row["prediction"] == row["column 1"] for row in answers(tmp_path / "out.csv")]
+    run(["evaluate", folder, str(tmp_path / "a.csv"), "--metric", "ACC", "--out", str(tmp_path / "report.json")])
+    assert json.loads((tmp_path / "report.json").read_text())["score"] == sum(right) / len(right)
+
+
+def test_a_key_that_a_later_record_alone_has_is_not_guessed(folders, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "review": "good"}\n{"id": 2, "review": "x", "text": "y"}\n')
+    run(["predict", folders[2], str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out.jsonl")])
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert rows[0]["prediction"] == mpt.load_prompt(folders[2])(["good"])[0].text
+
+
 def test_labels_that_are_not_the_prompts_are_no_score(folders, tmp_path, capsys):
     """All of them: refused; some: counted; in another case: the same label, as the metrics have it."""
     path, report = tmp_path / "test.csv", tmp_path / "report.json"

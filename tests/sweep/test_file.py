@@ -104,7 +104,7 @@ def test_a_file_says_what_it_is(tmp_path):
         ("{values: [0.1, 0.3]}", "{min: 3, max: 1}", "min 3 must be below max 1"),
         ("{values: [0.1, 0.3]}", "{distribution: log_uniform_values, min: 0, max: 1}", "min must be above 0"),
         ("{values: [0.1, 0.3]}", "{probabilities: [1]}", "model.optimizer.lr has the unknown key probabilities"),
-        ("model.optimizer.lr:", "inner_lr:", ": inner_lr is no option of mpt fit, whose names have dots"),
+        ("model.optimizer.lr:", "inner_lr:", ": inner_lr cannot be tried; options that can have dots"),
         ("method: grid", "method: grid\nname: a/b", "name must be a name that a folder can have, not 'a/b'"),
         ("method: grid", "methd: grid", "it has the unknown key methd; did you mean method?"),
         ("method: grid", "method: grid\nrun_cap: 0", "run_cap must be a whole number of at least 1"),

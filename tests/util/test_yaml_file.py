@@ -51,6 +51,8 @@ def test_dates_are_texts():
         ("a: *x\n", ", line 1: a: *x stands for nothing: no &x ends before it"),
         ("a: &x [*x]\n", ", line 1: a: *x stands for nothing"),
         ("seeds: [013]\n", ", line 1: seeds: '013' would be 11; write that number, or put a text in quotes"),
+        ("a: 012345670\n", ", line 1: a: '012345670' would be 2739128; write that number"),
+        ("a: 0__17\n", ", line 1: a: '0__17' would be 15; write that number"),
         ("{012: a}\n", ", line 1: '012' would be 10; write that number"),
         ("a: 1:30.5\n", ", line 1: a: '1:30.5' would be 90.5; write that number"),
         ("a: 0x_\n", ", line 1: a: '0x_' is no number; put it in quotes if it is a text"),

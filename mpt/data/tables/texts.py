@@ -210,7 +210,7 @@ def open_texts(
         if _all_there(_columns(usual, _USUAL), known, width):
             parts = ColumnText.of(usual)
         else:
-            _check_made(path, usual, names)
+            _check_made(path, usual, known or [str(number) for number in range(1, width + 1)])
     if parts is None:
         place = column(path, "input", input, known, width) if input else _text_column(path, names, known)
         assert place is not None
@@ -250,9 +250,10 @@ def _check_made(path: Path, usual: str | None, names: Collection[str]) -> None:
     """Refuse to read as they are texts that the prompt's examples had more around."""
     made = _template(usual, _USUAL) if usual else None
     if made is not None and not made.is_cell:
-        lacks = next((name for name in made.columns if name not in names), made.columns[0])
+        lacks = next((name for name in made.columns if name not in names), None)
+        why = "holds a text a line" if lacks is None else f"has no column {lacks!r}"
         raise UserError(
-            f"{path} has no column {lacks!r}, and the prompt's examples were {usual!r}; say by --input what the texts "
+            f"{path} {why}, and the prompt's examples were {usual!r}; say by --input what the texts "
             f"are here, such a template over {', '.join(map(repr, names))}, or the column of texts that have it around "
             "them"
         )
@@ -296,7 +297,7 @@ def _of_objects(sample: FileRecords, input: str | None, encoding: str | None, us
         parts = ColumnText.of(usual)
     if parts is None:
         _check_made(path, usual, paths)
-        found = next((name for name in INPUTS if name in known), texts[0] if len(texts) == 1 else None)
+        found = next((name for name in INPUTS if {name} & {*paths, *first}), texts[0] if len(texts) == 1 else None)
         if found is None:
             raise UserError(f"{path} has the keys {', '.join(map(repr, paths))}; say by --input which the texts are in")
         parts = ColumnText(found, ("", found, ""))

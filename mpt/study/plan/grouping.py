@@ -81,9 +81,10 @@ def units_left(
 
     Args:
         left: keys of the runs that have no result.
-        begun: packs that left a state.
+        begun: packs that left a state; those of more runs than ``size`` begin anew, for it may be less for a reason.
     """
-    going = [tuple(unit) for unit in begun if any(run.key in left for run in unit)]
+    fit = [unit for unit in begun if len(unit) <= max(1, size)]
+    going = [tuple(unit) for unit in fit if any(run.key in left for run in unit)]
     taken = {run.key for unit in going for run in unit}
     whole: list[tuple[PlannedRun, ...]] = []
     rest: list[PlannedRun] = []

@@ -56,10 +56,9 @@ def write_report_of_scores(path: Path, baseline: str, out: Path, against: str | 
 def _write(report: Report, folder: Path, out: Path) -> Report:
     """In a study's own folder files of an earlier report give way; one that --out names may hold files of others."""
     sheets = {**csv_files(report), **_latex(report)}
-    _check_names(report, {HTML, PAGE, SAMPLES, *sheets, *KINDS})
+    _check_names(report, {HTML, PAGE, SAMPLES, *SOMETIMES, *sheets, *KINDS})
     samples = sample_blocks(report, out) if report.records else []
-    ours = {SAMPLES, *SOMETIMES, *figure_files(report)} if report.records else None
-    with filling(folder, ours) as fresh:
+    with filling(folder, {SAMPLES, *SOMETIMES, *figure_files(report)}, bool(report.records)) as fresh:
         figures = draw_all(report, fresh)
         blocks = page(report, out, figures)
         texts = {HTML: html_page(blocks, fresh), PAGE: markdown(blocks), **sheets}

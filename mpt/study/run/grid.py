@@ -12,7 +12,7 @@ from mpt.record.result import RunResult, read_result
 from mpt.study.plan.grouping import are_small, units_left
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures, claim, failures, settled
-from mpt.study.run.packs import begun
+from mpt.study.run.packs import PackFiles, begun
 from mpt.study.run.pool import ProcessPool
 from mpt.study.run.results import is_finished
 from mpt.util.errors import UserError
@@ -184,6 +184,7 @@ class _Grid:
         with claim(unit) as held:  # another process may have taken it over already
             if held and self.deaths[unit] > retries:
                 if len(unit) > 1:  # perhaps one of them is at fault, or all together take too much memory
+                    PackFiles(unit).clear()
                     self.left = {**dict.fromkeys((run,) for run in unit), **self.left}
                     return
                 for run in unit:

@@ -220,7 +220,15 @@ def runs_outside(out: Path) -> Counter[int]:
     # <method>/<run> or <method>/<setting>/<run>
     found = [path for depth in ("*/*", "*/*/*") for path in out.glob(f"{depth}/{RESULT}")]
     strange = [path for path in found if path.parent.relative_to(out).as_posix() not in planned]
-    return Counter(seed for path in strange if type(seed := read_json(path).get("seed")) is int)
+    return Counter(seed for path in strange if type(seed := _seed(path)) is int)
+
+
+def _seed(path: Path) -> Any:
+    """Of a result that nobody asks for, damaged or not."""
+    try:
+        return read_json(path).get("seed")
+    except UserError:
+        return None
 
 
 def _facts(found: _StudyFile) -> StudyFacts:

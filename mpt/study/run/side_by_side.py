@@ -97,6 +97,11 @@ class _Pack:
                 return self.ended
             side = self._side_by_side()
             resumed = side.resume(self.files.state)
+            if not resumed and any(run.planned.files.is_finished for run in self.runs):  # a state that cannot be read
+                self.runs = [run for run in self.runs if not run.planned.files.is_finished]
+                if len(self.runs) < 2:
+                    return self.ended
+                side = self._side_by_side()
             if resumed:
                 print(f"study: the pack goes on from step {side.steps}")
             self._begin(resumed)

@@ -54,9 +54,13 @@ class LoadedPrompt(StoredPrompt):
             return row
         if not isinstance(row, Mapping):
             raise UserError(f"row {number}: a text or a mapping of columns was expected, not {row!r}")
-        if not (template := self.facts.get("template")):
+        template = self.facts.get("template")
+        try:
+            made = ColumnText.of(template or "")
+        except (TypeError, ValueError):  # a stranger's
+            template = None
+        if not template:
             raise UserError(f"row {number}: prompt {self.folder} knows no columns; give the text itself")
-        made = ColumnText.of(template)
         if lacks := [name for name in made.columns if not isinstance(row.get(name), str)]:
             raise UserError(f"row {number} has no text {lacks[0]!r}, which {template!r} takes")
         return made.of_cells(row)

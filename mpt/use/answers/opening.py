@@ -11,6 +11,7 @@ from mpt.backbone.encoding import Encoder
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.memory import refuse_too_large
 from mpt.backbone.model import FrozenBackbone
+from mpt.data.tables.own_file import ColumnText
 from mpt.metrics.by_name import METRICS
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
 from mpt.use.answers.folders import prompt_folder, prompt_names
@@ -145,6 +146,13 @@ def _is_labels(value: Any) -> bool:
     return len({label.strip() for label in value}) == len(value) != 1
 
 
+def _is_template(value: Any) -> bool:
+    try:
+        return _is_text(value) and bool(ColumnText.of(value).columns)
+    except ValueError:
+        return False
+
+
 _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_input_length": (_is_count, "a whole number above 0"),
     "max_target_length": (_is_count, "a whole number above 0"),
@@ -152,7 +160,7 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "quantization": (lambda value: value in ("int8", "nf4"), "int8 or nf4"),
     "labels": (_is_labels, "a list of different texts, two or more"),
     "task": (_is_text, "a text"),
-    "template": (_is_text, "a text"),
+    "template": (_is_template, "a column, or a template such as {a}: {b}"),
     "input_prefix": (_is_text, "a text"),
     "metric": (lambda value: _is_text(value) and value in METRICS, f"one of {', '.join(METRICS)}"),
     "revision": (_is_text, "a text"),

@@ -37,7 +37,9 @@ def start_of(folder: Path, stored: StoredPrompt, vocabulary: Vocabulary, labels:
     """
     path, init = folder.resolve().parent / CONFIG, stored.facts.get("init_options")
     said: Mapping[str, Any]
-    if isinstance(init, dict):
+    if isinstance(init, dict):  # a stranger's, perhaps, who is to name no path of this machine
+        if init.get(_INIT) not in ("SampledVocabulary", "ClassLabels", "FromText"):
+            return None
         said = {**init, _LENGTH: len(stored.weight)}
     elif path.is_file():
         said = said_in(read_text(path, "run's config"))
@@ -45,7 +47,7 @@ def start_of(folder: Path, stored: StoredPrompt, vocabulary: Vocabulary, labels:
         return None
     task = stored.facts.get("task")
     seed = said.get("seed_everything")
-    if said.get(_LENGTH) != len(stored.weight) or type(seed) is not int:
+    if said.get(_LENGTH) != len(stored.weight) or type(seed) is not int or not 0 <= seed < 2**63:
         return None
     context = InitContext.of(vocabulary, seed, tuple(labels), (task,) if task else ())
     try:

@@ -63,6 +63,13 @@ def test_a_pack_that_has_begun_goes_on_as_it_is(cells):
     assert found == keys([mixed, (*first[1:], *second[2:])])
 
 
+def test_a_pack_that_has_begun_is_no_larger_than_asked_for_now(cells):
+    """For whoever asks for fewer at once may have run out of memory."""
+    begun = [tuple(cells[:8])]
+    found = units_left(cells, 4, {run.key for run in cells}, begun)
+    assert max(map(len, found)) <= 4 and sum(map(len, found)) == len(cells)
+
+
 def test_partitions_are_not_mixed(tmp_path):
     cells = plan(load_study(write_study_of_two(tmp_path, "mpt-tiny")), tmp_path / "out")
     found = [unit for unit in units(cells, 100) if unit[0].method == "MTL" and len(unit) > 1]

@@ -94,7 +94,7 @@ def test_a_file_that_no_report_made_is_left_alone(file, mpt, tmp_path):
     before = own.read_text()
     words = ["study", "report", "--scores", str(own), "--out"]
     ended = mpt(*words, str(tmp_path))
-    assert ended.code == 2 and f"{own} is there already, and not as a file that this command made" in ended.err
+    assert ended.code == 2 and f"{own} is there already, and nothing says that mpt made it" in ended.err
     assert own.read_text() == before and [path.name for path in tmp_path.iterdir()] == ["arg.csv"]
     out = tmp_path / "out"
     assert mpt(*words, str(out)).code == 0 == mpt(*words, str(out)).code

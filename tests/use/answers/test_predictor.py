@@ -111,6 +111,7 @@ def test_a_decoder_only_model_answers_mixed_prompts(load_backbone):
         ({"chat_template": 1}, "must be true or false"),
         ({"quantization": "int4"}, r"quantization in mpt\.json must be int8 or nf4, not 'int4'"),
         ({"metric": ["ACC"]}, r"metric in mpt\.json must be one of ACC, EM"),
+        ({"template": "{a"}, r"template in mpt\.json must be a column, or a template such as"),
         ({"fingerprint": "0"}, "other weights"),
     ],
 )
