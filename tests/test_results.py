@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import os
 import re
 import statistics
+import tarfile
 
 import pytest
 from support.paths import ROOT
@@ -582,6 +584,32 @@ def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
     }
     table = " and ".join(f"{before[method]:.1f}" for method in ("PT", "MTL"))
     assert f"drawn words {again[0]:.1f} and MTL {again[1]:.1f}, where the table counts {table}" in told
+
+
+def test_the_vote_of_five_on_english_is_as_in_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = {row["target"]: row for row in english("ensembles", "ensembles.csv")}
+    members: dict[str, list[float]] = {}
+    with tarfile.open(ROOT / "experiments/results/english/ensembles/runs.tar.xz") as archive:
+        for name in archive.getnames():
+            if name.endswith("result.json"):
+                result = json.load(archive.extractfile(name))  # type: ignore[arg-type]
+                members.setdefault(result["target"], []).append(result["score"])
+    rows = rows_below(page, "| vote of five, draw 13 |")
+    assert [row[0] for row in rows] == list(found) == sorted(members, key=list(found).index)
+    for target, *cells in rows:
+        own, scores = found[target], members[target]
+        assert len(scores) == int(own["prompts"]) == 5 and own["seed"] == "13"
+        assert [
+            f"{100 * value:.1f}" for value in (statistics.fmean(scores), max(scores), float(own["ensemble"]))
+        ] == cells
+    ahead = [100 * (float(row["ensemble"]) - float(row["average"])) for row in found.values()]
+    behind = [100 * (float(row["best"]) - float(row["ensemble"])) for row in found.values()]
+    spread = [100 * (float(row["best"]) - float(row["average"])) for row in found.values()]
+    told = " ".join(page.split())
+    assert f"average member, by {min(ahead):.1f} to {max(ahead):.1f} points" in told
+    assert f"the best one, by {min(behind):.1f} to {max(behind):.1f};" in told
+    assert f"their average by {min(spread):.0f} to {max(spread):.0f} points" in told
 
 
 def test_how_often_the_commoner_answer_of_paraphrases_is_right():
