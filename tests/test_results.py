@@ -586,6 +586,33 @@ def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
     assert f"drawn words {again[0]:.1f} and MTL {again[1]:.1f}, where the table counts {table}" in told
 
 
+def test_more_steps_on_english_are_as_in_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = {
+        (row["method"], row["target"]): 100 * float(row["score"])
+        for row in english("longer", "scores.csv")
+        if row["seed"] == "13"
+    }
+    head = next(line for line in page.splitlines() if line.startswith("| steps, draw 13 |"))
+    targets = [cell.strip() for cell in head.split("|")[2:-1]]
+    assert targets == [target for target in ENGLISH if ("PT-300", target) in found]
+    for method, *cells in rows_below(page, "| steps, draw 13 |"):
+        assert cells == [f"{found[method, target]:.1f}" for target in targets]
+    told = " ".join(page.split())
+    gained = {target: found["PT-300", target] - found["PT", target] for target in targets}
+    started = {target: found["MTL", target] - found["PT", target] for target in targets}
+    worth = [
+        statistics.fmean(100 * gain[target] / found["PT", target] for target in targets) for gain in (gained, started)
+    ]
+    assert f"is**: {worth[0]:+.1f} % and {worth[1]:+.1f} % over drawn words" in told
+    assert f"trec drawn words gain {gained['trec']:.1f} points there" in told
+    assert f"are {found['PT-300', 'trec'] - found['MTL', 'trec']:.1f} points ahead of MTL's prompt with 100" in told
+    feeling = "tweet_eval-emotion"
+    assert f"{feeling} they gain {gained[feeling]:.1f}, MTL's prompt {started[feeling]:.1f}." in told
+    assert f"they lose {-gained['glue-sst2']:.1f} where it gains {started['glue-sst2']:.1f}" in told
+    assert f"they gain {gained['sms_spam']:.1f} where it loses {-started['sms_spam']:.1f}" in told
+
+
 def test_the_vote_of_five_on_english_is_as_in_the_committed_study():
     page = (ROOT / "docs/english.md").read_text("utf-8")
     found = {row["target"]: row for row in english("ensembles", "ensembles.csv")}
