@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mpt.data.tables.kind import LEAST, Wording, labels_found, metric_of, refuse_unseen
 from mpt.data.tables.labelled import labelled
+from mpt.data.tables.own_file import is_template
 from mpt.data.tables.own_task import read_own_task
 from mpt.data.tables.rows import RowTable, TaskRow, read_rows
 from mpt.data.tables.splits import places_of_share, tell_shared, without_inputs_of, without_repeats
@@ -163,18 +164,14 @@ def _of_files(source: ExampleFiles) -> Examples:
     test = tables["test"].rows if "test" in tables else []
     kind = "classification" if labels else "other"
     column = tables["train"].input
-    template = (source.input or "") if _is_template(source) else "" if set(column) & set("{}") else column
+    template = (source.input or "") if is_template(source.input) else "" if is_template(column) else column
     return Examples(Task(source.train.stem, kind, metric, labels), train, dev, test, told, template)
 
 
 def _rows_of(path: Path, source: ExampleFiles) -> RowTable:
-    if _is_template(source):
+    if is_template(source.input):
         return labelled(open_texts(path, source.input, source.header, source.encoding), source.output)
     return read_rows(path, source.input, source.output, source.header, source.encoding)
-
-
-def _is_template(source: ExampleFiles) -> bool:
-    return bool(set(source.input or "") & set("{}"))
 
 
 def _labels(source: ExampleFiles, table: RowTable, train: Sequence[TaskRow], told: list[str]) -> tuple[str, ...]:

@@ -102,14 +102,7 @@ def early_prompts(
     """
     runs = _runs(backbone, jobs)
     side = SideBySide(backbone, runs, max_steps=steps, log_every=0, seed=seed, autocast=autocast)
-    keep = _keep_early(steps)
-
-    def after(side: SideBySide) -> None:
-        keep(side)
-        if stepped is not None:
-            stepped(side)
-
-    side.fit(stepped=after)
+    side.fit(stepped=_keep_early(steps, then=stepped))
     if failed := next((run for run in side.runs if run.failed), None):
         raise UserError(f"{failed.spec.name}: {failed.ended}")
     return [run.early for run in side.runs if run.early is not None]
@@ -164,14 +157,8 @@ def tune(
     )
     if state is not None and side.resume(state) and told is not None:
         told(side)
-    keep = _keep_early(key_steps, key_needed)
-
-    def after_step(side: SideBySide) -> None:
-        keep(side)
-        if stepped is not None:
-            stepped(side)
-
-    side.fit(state, after_step, told, from_start=from_start, at_end=True)
+    keep = _keep_early(key_steps, key_needed, stepped)
+    side.fit(state, keep, told, from_start=from_start, at_end=True)
     return [_tuned(run, side.seconds / len(side.runs)) for run in side.runs]
 
 
@@ -210,8 +197,12 @@ def _runs(backbone: FrozenBackbone, jobs: Sequence[TuningJob]) -> list[PackedRun
     return runs
 
 
-def _keep_early(step: int | None, needed: bool = True) -> Observer:
-    """Keep each prompt that is finite after a step; where its key is needed, one that is not ends there."""
+def _keep_early(step: int | None, needed: bool = True, then: Observer | None = None) -> Observer:
+    """Keep each prompt that is finite after a step; where its key is needed, one that is not ends there.
+
+    Args:
+        then: called after every step.
+    """
 
     def keep(side: SideBySide) -> None:
         for run in side.live if side.steps == step else []:
@@ -220,6 +211,8 @@ def _keep_early(step: int | None, needed: bool = True) -> Observer:
             elif needed:
                 why = f"the prompt is no longer finite after {run.steps} steps; lower the learning rate"
                 run.end(why, failed=True)
+        if then is not None:
+            then(side)
 
     return keep
 

@@ -11,10 +11,12 @@ from mpt.cli.predict import (
     add_reading,
     check_paths,
     check_votes,
+    facts_of,
     labelled_rows,
     named_prompts,
     open_prompts,
     usual_input,
+    usual_inputs,
 )
 from mpt.metrics.by_name import METRICS
 from mpt.util.errors import UserError
@@ -55,13 +57,14 @@ def run_evaluate_command(arguments: list[str]) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     folders, name = named_prompts(options.paths)
-    usual = None if options.input or is_yaml(expanded(name)) else usual_input(folders)
+    path, usual = expanded(name), usual_inputs(facts_of(folders))
+    shared = None if options.input or is_yaml(path) else usual_input(folders, usual)
     check_votes(folders, options)
-    files = [expanded(name)] if options.calibrate is None else [expanded(name), options.calibrate]
+    files = [path] if options.calibrate is None else [path, options.calibrate]
     said = [option for option in ("input", "output", "header", "encoding") if getattr(options, option) is not None]
     if said and all(map(is_yaml, files)):
         raise UserError(f"--{said[0]} is of a table; {name} says itself how its tables are read")
-    table = labelled_rows(expanded(name), options, usual)
+    table = labelled_rows(path, options, shared)
     from mpt.present.terminal import console
     from mpt.use.answers.answering import all_together, check_together
     from mpt.use.answers.evaluation import evaluate
@@ -73,7 +76,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     terminal = console()
     for sentence in table.told:
         terminal.print(f"{table.file.name}: {sentence}")
-    predictor = open_prompts(folders, options, terminal)
+    predictor = open_prompts(folders, options, terminal, usual)
     prompts = predictor.prompts
     check_together(prompts, options.ensemble)
     metric = options.metric or prompts[0].metric

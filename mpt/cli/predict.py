@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -117,9 +117,16 @@ def add_answering(parser: argparse.ArgumentParser) -> None:
     add_arithmetic(model)
 
 
-def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: Console) -> Predictor:
-    """The prompts, by the options of :func:`add_answering`, calibrated."""
+def open_prompts(
+    folders: Sequence[str], options: argparse.Namespace, terminal: Console, usual: Sequence[str | None]
+) -> Predictor:
+    """The prompts, by the options of :func:`add_answering`, calibrated.
+
+    Args:
+        usual: see :func:`usual_inputs`.
+    """
     from mpt.backbone.device import few_threads
+    from mpt.data.tables.own_file import is_template
     from mpt.use.answers.calibrating import calibrate
     from mpt.use.answers.opening import open_predictor
 
@@ -127,7 +134,6 @@ def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: 
         raise UserError("--per-token weighs labels, which --free does without; leave out one of them")
     names = ["labels", "free", "per_token", "device", "max_input_length", "max_target_length"]
     names += ["dtype", "precision", "quantization"]
-    usual = usual_inputs(folders)
     dev = None
     if options.calibrate is not None:
         read = {made: labelled_rows(options.calibrate, options, made, "dev").rows for made in dict.fromkeys(usual)}
@@ -138,7 +144,7 @@ def open_prompts(folders: Sequence[str], options: argparse.Namespace, terminal: 
     few_threads(predictor.backbone)
     terminal.print(f"backbone {predictor.backbone.name}: {predictor.backbone.reading}")
     if dev is not None or options.contextual:
-        forms = [options.input if set(options.input or "") & set("{}") else made for made in usual]
+        forms = [options.input if is_template(options.input) else made for made in usual]
         for sentence in calibrate(predictor, dev, forms if options.contextual else None, options.calibrate or Path()):
             terminal.print(sentence)
     return predictor
@@ -157,20 +163,24 @@ def named_prompts(paths: Sequence[str]) -> tuple[list[str], str]:
     return [prompt for named in paths[:-1] for prompt in prompts_in(named)], paths[-1]
 
 
-def usual_inputs(folders: Sequence[str]) -> list[str | None]:
+def usual_inputs(facts: Sequence[Mapping[str, Any]]) -> list[str | None]:
     """What each prompt's inputs were made of, if its folder says it: a column, or a template over columns."""
-    found = [facts.get("template") for facts in facts_of(folders)]
+    found = [each.get("template") for each in facts]
     return [made if isinstance(made, str) else None for made in found]
 
 
-def usual_input(folders: Sequence[str]) -> str | None:
+def usual_input(folders: Sequence[str], usual: Sequence[str | None]) -> str | None:
     """What the inputs of prompts that answer together were made of.
+
+    Args:
+        usual: of each, see :func:`usual_inputs`.
 
     Raises:
         UserError: templates that differ, so that no text of a row would be right for all.
     """
-    usual = usual_inputs(folders)
-    made = [text if text and set(text) & set("{}") else None for text in usual]
+    from mpt.data.tables.own_file import is_template
+
+    made = [text if is_template(text) else None for text in usual]
     if other := next((at for at, text in enumerate(made) if text != made[0]), 0):
         said = [f"{folders[at]} had {f'examples {made[at]!r}' if made[at] else 'a column alone'}" for at in (0, other)]
         raise UserError(
@@ -198,6 +208,7 @@ def labelled_rows(
         split: of a user's own task.
     """
     from mpt.data.tables.labelled import labelled
+    from mpt.data.tables.own_file import is_template
     from mpt.data.tables.own_task import read_own_task
     from mpt.data.tables.rows import RowTable, column_names, read_rows
     from mpt.data.tables.texts import open_texts
@@ -214,7 +225,7 @@ def labelled_rows(
         return RowTable(path, [*own.told, *([told] if split == "test" else [])], rows)
     column = options.input
     numbered = column is None and (usual or "").isdecimal()
-    if set(column or usual or "") & set("{}") or numbered:  # as mpt predict reads such a file
+    if is_template(column or usual) or numbered:  # as mpt predict reads such a file
         return labelled(open_texts(path, column, options.header, options.encoding, usual), options.output)
     if column is None and usual and usual in column_names(path, options.encoding):
         column = usual
@@ -238,12 +249,13 @@ def _predict(options: argparse.Namespace) -> None:
     if is_yaml(path):
         raise UserError(f"{path} says what a task is; name a table of texts: the prompt knows how the task reads it")
     check_votes(folders, options)
-    owners = None
+    owners, facts = None, facts_of(folders)
+    usual = usual_inputs(facts)
     if options.prompt_column is None:
-        usual = None if options.input else usual_input(folders)
-        table = open_texts(path, options.input, options.header, options.encoding, usual)
+        shared = None if options.input else usual_input(folders, usual)
+        table = open_texts(path, options.input, options.header, options.encoding, shared)
     else:
-        table, owners = _chosen_by_row(path, folders, options)
+        table, owners = _chosen_by_row(path, folders, options, facts)
     table, rows = table.looked_through()  # whatever is wrong with a row is told now, not after hours
     begin = time.monotonic()
     from mpt.backbone.device import device_words
@@ -259,7 +271,7 @@ def _predict(options: argparse.Namespace) -> None:
     terminal = console(stderr=True)
     for sentence in table.told:
         terminal.print(f"{path.name}: {sentence}")
-    predictor = open_prompts(folders, options, terminal)
+    predictor = open_prompts(folders, options, terminal, usual)
     if owners is None:
         check_together(predictor.prompts, options.ensemble)
     labels = list(dict.fromkeys(label for prompt in predictor.prompts for label in prompt.labels))
@@ -275,15 +287,17 @@ def _predict(options: argparse.Namespace) -> None:
     _tell(terminal, done, before, predictor, out, time.monotonic() - begin)
 
 
-def _chosen_by_row(path: Path, folders: Sequence[str], options: argparse.Namespace) -> tuple[TextTable, dict[str, int]]:
+def _chosen_by_row(
+    path: Path, folders: Sequence[str], options: argparse.Namespace, facts: Sequence[Mapping[str, Any]]
+) -> tuple[TextTable, dict[str, int]]:
     """A table whose rows say which prompt answers them, each read as that one's examples were; and their numbers."""
     from mpt.data.tables.texts import open_texts
     from mpt.use.answers.folders import numbers_by_name, prompt_names
 
-    tasks = [facts.get("task") for facts in facts_of(folders)]
+    tasks = [each.get("task") for each in facts]
     owners = numbers_by_name(prompt_names(folders), [task if isinstance(task, str) else None for task in tasks])
     header, tables, told = options.header, [], []
-    for usual in usual_inputs(folders):
+    for usual in usual_inputs(facts):
         table = open_texts(path, options.input, header, options.encoding, usual)
         header = table.header if table.kind in ("csv", "tsv") else header
         tables.append(table)

@@ -33,6 +33,11 @@ from mpt.util.schema import (
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
+def is_template(text: str | None) -> bool:
+    """Whether a text is a template over columns, and not the name of one."""
+    return bool(set(text or "") & set("{}"))
+
+
 @dataclass(frozen=True)
 class ColumnText:
     """A text that columns make.
@@ -52,7 +57,7 @@ class ColumnText:
         Raises:
             ValueError: a brace that is no column's.
         """
-        if not set(text) & set("{}"):
+        if not is_template(text):
             return cls(text, ("", text, ""))
         parts, place = [""], 0
         for match in _PART.finditer(text):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mpt.data.tables.own_file import ColumnText
+from mpt.data.tables.own_file import ColumnText, is_template
 from mpt.data.tables.records import FileRecord, FileRecords, blocks, stream_records, with_line_feeds
 from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, in_header, key_paths, like_names
 from mpt.util.errors import UserError
@@ -205,7 +205,7 @@ def open_texts(
     if not header:
         names = [f"column {number}" for number in range(1, width + 1)]
     known = names if header else []
-    parts = _template(input, "--input") if input and set(input) & set("{}") else None
+    parts = _template(input, "--input") if input and is_template(input) else None
     if parts is None and usual and not input:
         if _all_there(_columns(usual, _USUAL), known, width):
             parts = ColumnText.of(usual)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
+from mpt.data.tables.own_file import is_template
 from mpt.library.library import HUB, Library, shipped_libraries
 from mpt.library.recipe import FILE
 from mpt.prompt.files import StoredPrompt, check_fits, load_prompt
@@ -207,7 +208,7 @@ def differences(prompts: Sequence[ExportedPrompt]) -> list[str]:
             f"By {_some(named)} an input is read behind a text that always stood before it, input_prefix in "
             "prompts.json: client.py puts it there, the engine does not."
         )
-    if made := [one.name for one in prompts if set(one.described()["template"]) & set("{}")]:
+    if made := [one.name for one in prompts if is_template(one.described()["template"])]:
         found.append(
             f"By {_some(made)} an input is a text that several columns, or more words around one, make, as template in "
             "prompts.json says: give client.py that whole text."
