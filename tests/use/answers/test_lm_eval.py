@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import pytest
 import torch
+from lm_eval.__main__ import cli_evaluate
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
 from peft import PeftModel
 from support.small_models import WIDTH
 from torch.nn.functional import pad
@@ -65,13 +69,40 @@ def test_right_padded_sums_are_those_of_each_text_alone_and_left_padded_are_not(
 
 
 @pytest.mark.parametrize("size", [1, 4])
-def test_the_harness_itself_where_it_is_installed(base, folder, alone, size):
-    harness = pytest.importorskip("lm_eval.models.huggingface")
-    from lm_eval.api.instance import Instance
-
+def test_the_harness_itself(base, folder, alone, size):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        lm = harness.HFLM(pretrained=str(base), peft=str(folder), batch_size=size, device="cpu", dtype="float32")
+        lm = HFLM(pretrained=str(base), peft=str(folder), batch_size=size, device="cpu", dtype="float32")
         asked = [Instance("loglikelihood", {}, (text, CHOICE), i) for i, text in enumerate(TEXTS)]
         said = [value for value, _ in lm.loglikelihood(asked, disable_tqdm=True)]
     torch.testing.assert_close(torch.tensor(said), alone, rtol=1e-4, atol=1e-4)
+
+
+TASK = """task: yes_or_no
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {folder}/rows.jsonl}}, cache_dir: {folder}/cache}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{text}}}}"
+doc_to_choice: ["yes", "no"]
+doc_to_target: label
+metric_list: [{{metric: acc}}]
+"""
+
+
+# one kind: the harness reads all of its own tasks first, which takes it seconds
+@pytest.mark.parametrize("base", ["llama"], indirect=True)
+def test_the_command_of_the_guide_on_a_task_of_ones_own(base, folder, alone, tmp_path, monkeypatch):
+    rows = [{"text": text, "label": i % 2} for i, text in enumerate(TEXTS)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "yes_or_no.yaml").write_text(TASK.format(folder=tmp_path))
+    options = f"--model hf --model_args pretrained={base},peft={folder},dtype=float32 --tasks yes_or_no --device cpu"
+    places = f"--include_path {tmp_path} --output_path {tmp_path / 'out'} --batch_size 4 --log_samples"
+    monkeypatch.setattr("sys.argv", ["lm_eval", *options.split(), *places.split()])
+    cli_evaluate()
+    (samples,) = (tmp_path / "out").rglob("samples_yes_or_no_*.jsonl")
+    found = {
+        row["doc"]["text"]: float(row["filtered_resps"][0][0])
+        for row in map(json.loads, samples.read_text().splitlines())
+    }
+    torch.testing.assert_close(torch.tensor([found[text] for text in TEXTS]), alone, rtol=1e-4, atol=1e-4)
