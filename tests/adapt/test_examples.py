@@ -77,6 +77,9 @@ def test_values_on_a_scale_are_numbers_and_no_labels(tmp_path):
     assert found.task.metric == "Pearson-Correlation" and found.task.labels == ()
     assert any("Pearson-Correlation" in sentence for sentence in found.told)
     assert read(stars, metric="ACC").task.labels
+    commas = write(tmp_path, "c.tsv", [(f"text {i}", f"{0.5 * (i % 10 + 1)}".replace(".", ",")) for i in range(40)])
+    assert any("with a point (3.5 for 3,5)" in sentence for sentence in read(commas).told)
+    assert not any("decimal commas" in sentence for sentence in [*found.told, *read(stars, metric="ACC").told])
     grades = write(tmp_path, "b.tsv", [(f"text {i}", f"{i % 3 + 1}.0") for i in range(40)])
     assert read(grades).task.labels == ("1.0", "2.0", "3.0")
     years = write(tmp_path, "c.tsv", [(f"text {i}", str(1900 + i)) for i in range(40)])
@@ -124,6 +127,11 @@ def test_what_train_and_dev_share_is_told_and_left_out_of_train(tmp_path):
         (labelled({"a": 6}), {"labels": ("a", "b")}, "no example of the label 'b'"),
         (labelled({"aa": 6, "bb": 4}), {"labels": ("aa", "b")}, r"line 7: the label 'bb' is not among --labels"),
         (labelled({"a": 6, "b": 6}), {"metric": "Pearson-Correlation"}, "line 1: 'a' is no number"),
+        (
+            labelled({"3,5": 6, "-1,25": 6}),
+            {"metric": "Pearson-Correlation"},
+            "line 1: '3,5' is no number.*; write 3.5",
+        ),
         (labelled({"a": 6, "b": 6}), {"metric": "accuracy"}, "no metric 'accuracy'"),
         (labelled({"a": 6, "b": 6}), {"dev_share": 1.0}, "--dev-share"),
         (labelled({"a": 6}), {"labels": ("a",)}, "--labels a: a classification has two labels or more"),

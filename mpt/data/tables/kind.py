@@ -52,6 +52,8 @@ def labels_found(
     counts = Counter(row.output for row in rows)
     several = any(len(row.example.targets) > 1 for row in rows)
     numeric = metric == "Pearson-Correlation" or (metric is None and _continuous(counts))
+    if metric is None and not numeric and _continuous(map(_with_point, counts)):
+        told.append("the outputs have decimal commas; with a point (3.5 for 3,5) they would be numbers")
     # Labels come up again and again, few of them once alone, and they do not stand in the text as an extract does.
     looks_so = len(counts) <= len(rows) // 2 and sum(n == 1 for n in counts.values()) <= max(1, len(counts) // 4)
     looks_so = looks_so and sum(_holds(row.input, row.output) for row in rows) <= len(rows) // 2
@@ -101,7 +103,11 @@ def metric_of(
         for table in tables:
             for row in table.rows:
                 if not _is_number(row.output):
-                    raise UserError(f"{table.file}, line {row.line}: {row.output!r} is no number, as {metric} needs it")
+                    point = _with_point(row.output)
+                    way = f"; write {point}, with a point" if point != row.output and _is_number(point) else ""
+                    raise UserError(
+                        f"{table.file}, line {row.line}: {row.output!r} is no number, as {metric} needs it{way}"
+                    )
     return metric
 
 
@@ -138,6 +144,11 @@ def _continuous(outputs: Iterable[str]) -> bool:
     if len(different) < _SCALE or not all(map(_is_number, different)):
         return False
     return not all(float(text).is_integer() for text in different)
+
+
+def _with_point(text: str) -> str:
+    """A number with a decimal comma as one with a point; other texts as they are."""
+    return re.sub(r"^([-+]?\d+),(\d+)$", r"\1.\2", text)
 
 
 def _is_number(text: str) -> bool:

@@ -147,9 +147,14 @@ class Cut:
         except csv.Error as error:
             why = (
                 f"its quoting is broken ({error}); within quotes a quote is doubled, and a quoted cell ends before a "
-                f"{_NAMES.get(self.delimiter, repr(self.delimiter))}"
+                f"{separator(self.delimiter)}"
             )
             raise UserError(f"{path}: the record that begins on line {begins} cannot be read: {why}") from None
+
+
+def separator(delimiter: str) -> str:
+    """The word for what stands between the cells of a table."""
+    return _NAMES.get(delimiter, repr(delimiter))
 
 
 def read_records(path: Path, encoding: str | None = None) -> FileRecords:

@@ -78,6 +78,7 @@ def test_texts_may_be_made_of_several_columns(tmp_path, name):
     ("content", "complaint"),
     [
         ("text,id\nx,1\na, b,2\n", "line 3 has 3 columns, the first line 2; a text with a comma must be in quotes"),
+        ("text;id\nx;1\na; b;2\n", "line 3 has 3 columns, the first line 2; a text with a semicolon must be in quotes"),
         ('text,id\nx,1\n"y,2\n', "line 3 cannot be read: its quoting is broken"),
         ("text,id\n", "a header alone"),
         ("text,text\na,b\n", "has two columns 'text'; give --input the number of one"),
