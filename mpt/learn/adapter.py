@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 
-from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
-from mpt.learn.answering import Answering
 from mpt.learn.example_learner import ExampleLearner
 from mpt.util.errors import UserError, one_line
 from mpt.util.files import new_folder
@@ -24,28 +21,7 @@ class Adapter(ExampleLearner):
     """Learns changes of a frozen backbone's layers, without a prompt; what is learned is a folder that PEFT loads.
 
     A change begins as nothing, so that with ``trainer.max_steps 0`` the backbone itself is tested: zero-shot.
-
-    Args:
-        backbone: hub name, local folder, or ``mpt-tiny``.
-        optimizer: how it is learned.
-        lr_scheduler: optional schedule, stepped every optimiser step.
-        backbone_options: how the backbone is loaded and how much it reads.
-        answers: what is judged: what the model writes, or the likeliest label.
     """
-
-    def __init__(
-        self,
-        backbone: str,
-        optimizer: OptimizerCallable,
-        lr_scheduler: LRSchedulerCallable | None,
-        backbone_options: BackboneOptions,
-        answers: Answering,
-    ) -> None:
-        super().__init__(answers)
-        self.backbone_name = backbone
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
-        self.backbone_options = backbone_options
 
     @abstractmethod
     def peft_config(self, peft: Any, **common: Any) -> Any:

@@ -42,11 +42,7 @@ class FineTuning(ExampleLearner):
         start: str | None = None,
         answers: Answering = "written",
     ) -> None:
-        super().__init__(answers)
-        self.backbone_name = backbone
-        self.backbone_options = backbone_options
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
+        super().__init__(backbone, optimizer, lr_scheduler, backbone_options, answers)
         self.start = start
 
     def build(self, labels: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.backbone.encoding import Batch
+from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import Backbone, token_mean
 from mpt.data.modules.batch import TextBatch
 from mpt.data.modules.streams import in_order
@@ -46,6 +47,10 @@ class Learner(LightningModule, ABC):
     the task's metric by name; ``test/score`` likewise, and beside labels ``test/score_written``.
 
     Args:
+        backbone: hub name, local folder, or ``mpt-tiny``; loaded by :meth:`build`.
+        optimizer: how what is learned is.
+        lr_scheduler: optional schedule, stepped every optimiser step.
+        backbone_options: how the backbone is loaded and how much it reads.
         answers: what is judged on dev and test. With ``labels`` the label whose tokens and end have the highest
             log-likelihood, by no length (what tuning maximises), is the answer; what the model writes is then scored
             on test as well.
@@ -63,8 +68,17 @@ class Learner(LightningModule, ABC):
     examples: int | None
     seconds_before: float
 
-    def __init__(self, answers: Answering = "written") -> None:
+    def __init__(
+        self,
+        backbone: str,
+        optimizer: OptimizerCallable,
+        lr_scheduler: LRSchedulerCallable | None,
+        backbone_options: BackboneOptions,
+        answers: Answering,
+    ) -> None:
         super().__init__()
+        self.backbone_name, self.backbone_options = backbone, backbone_options
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.answers = answers
         self.seed = 0
         self.strict_loading = False  # checkpoints hold what is learned, not the frozen model
@@ -84,8 +98,6 @@ class Learner(LightningModule, ABC):
     # For subclasses ------------------------------------------------------------------------------------------------
 
     backbone: Backbone
-    optimizer: OptimizerCallable
-    lr_scheduler: LRSchedulerCallable | None
 
     @abstractmethod
     def build(self, labels: tuple[str, ...]) -> None:
@@ -101,7 +113,7 @@ class Learner(LightningModule, ABC):
 
     def parameter_groups(self) -> Iterable[Any]:
         """What is learned, as torch's optimisers take it."""
-        return [weight for weight in self.parameters() if weight.requires_grad]
+        return self._weights()
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """The optimiser over everything that is learned.
@@ -178,7 +190,7 @@ class Learner(LightningModule, ABC):
     def setup(self, stage: str) -> None:
         if stage == "fit":  # before a checkpoint is read
             self._begin_count()
-        data = getattr(self.trainer, "datamodule", None)
+        data = self._data
         self.prepare(*known_of(data))
         self.check_targets(data)
         judged = [*getattr(data, "validation_tasks", {}).values()]
@@ -366,7 +378,7 @@ class Learner(LightningModule, ABC):
 
     def score_outputs(self) -> tuple[str, float] | None:
         """Metric name and value over :attr:`outputs`; ``None`` where the data has no task or no references."""
-        task = getattr(getattr(self.trainer, "datamodule", None), "task", None)
+        task = getattr(self._data, "task", None)
         if task is None or not self.outputs or not all(row.references for row in self.outputs):
             return None
         return task.metric, score_predictions(task.metric, self.outputs, self.backbone.pieces)

@@ -191,7 +191,7 @@ class MetaPromptTuning(PromptLearner):
                 f"trainer.precision {self.trainer.precision} would need its losses scaled inside every inner loop; "
                 "use bf16-mixed or 32-true"
             )
-        tasks = getattr(getattr(self.trainer, "datamodule", None), "validation_tasks", {})
+        tasks = getattr(self._data, "validation_tasks", {})
         if 0 < len(tasks) < self.trainer.world_size:
             # Lightning ends on the idle ones with an error, and leaves the others waiting for them.
             raise UserError(

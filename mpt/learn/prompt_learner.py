@@ -51,16 +51,10 @@ class PromptLearner(Learner):
         answers: Answering = "written",
         reparameterisation: Reparameterisation | None = None,
     ) -> None:
-        super().__init__(answers)
+        super().__init__(backbone, optimizer, lr_scheduler, backbone_options, answers)
         if prompt_length < 1:
             raise UserError(f"model.prompt_length must be at least 1, not {prompt_length}")
-        self.backbone_name = backbone
-        self.backbone_options = backbone_options
-        self.prompt_length = prompt_length
-        self.init = init
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
-        self.reparameterisation = reparameterisation
+        self.prompt_length, self.init, self.reparameterisation = prompt_length, init, reparameterisation
 
     def build(self, labels: tuple[str, ...]) -> None:
         self.build_on(FrozenBackbone(self.backbone_name, self.backbone_options), labels)
