@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import mpt
 from mpt.util.errors import UserError, causes, mistake_behind, system_mistake
-from mpt.util.names import nearest, printable, refuse_unwritable
+from mpt.util.names import hint, printable, refuse_unwritable
 from mpt.util.output import drop_unwritten, make_streams_take_all
 from mpt.util.signals import signal_behind, stopped_by_signals
 
@@ -166,8 +166,6 @@ def run(arguments: list[str]) -> None:
         print(f"mpt {mpt.__version__}")
         return
     if name not in COMMANDS:
-        near = nearest(name, COMMANDS)
-        hint = f"; {near}" if near.startswith("did you mean") else ""
-        raise UserError(f"{name} is not a command; mpt knows {', '.join(COMMANDS)}{hint}")
+        raise UserError(f"{name} is not a command; mpt knows {', '.join(COMMANDS)}{hint(name, COMMANDS)}")
     module, function = COMMANDS[name]
     getattr(importlib.import_module(module), function)(rest)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mpt.util.errors import UserError
-from mpt.util.names import nearest
+from mpt.util.names import hint, nearest
 
 if TYPE_CHECKING:
     from mpt.data.tasks.task import Shots
@@ -27,8 +27,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):
             word = message.split()[2].partition("=")[0]
-            hint = nearest(word, set(self.names())) if word.startswith("-") else "see --help"
-            raise UserError(f"{self.prog}: {message}; {hint}")
+            way = nearest(word, set(self.names())) if word.startswith("-") else "see --help"
+            raise UserError(f"{self.prog}: {message}; {way}")
         if told := re.fullmatch(r"argument (-\S+): (must be .*|names .* twice)", message):  # of the types below
             raise UserError(f"{told[1]} {told[2]}")
         raise UserError(f"{self.prog}: {message}")
@@ -134,7 +134,5 @@ def run_action(
         return
     if word not in actions:
         known = (" and " if len(actions) == 2 else ", ").join(actions)
-        near = nearest(word, actions)
-        hint = f"; {near}" if near.startswith("did you mean") else ""
-        raise UserError(f"mpt {command} {word}: mpt {command} knows {known}{hint}")
+        raise UserError(f"mpt {command} {word}: mpt {command} knows {known}{hint(word, actions)}")
     actions[word](rest)

@@ -50,7 +50,7 @@ from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
 from mpt.util.errors import UserError, mistake_behind
 from mpt.util.files import held, refuse_links, write_text, writing_to
-from mpt.util.names import nearest, refuse_unwritable
+from mpt.util.names import hint, nearest, refuse_unwritable
 from mpt.util.quiet import quiet_libraries
 from mpt.util.reading import read_text
 from mpt.util.schema import shown
@@ -154,11 +154,10 @@ class RunCLI(LightningCLI):
             ImportError,
             MisconfigurationException,
         ) as error:  # options that do not go together
-            near = nearest(str(config.get("accelerator")), _ACCELERATORS) if "accelerator name" in str(error) else ""
-            hint = f"; {near}" if near.startswith("did you mean") else ""
-            told = " ".join(str(error).split()).rstrip("." if hint else "")
+            near = hint(str(config.get("accelerator")), _ACCELERATORS) if "accelerator name" in str(error) else ""
+            told = " ".join(str(error).split()).rstrip("." if near else "")
             what = f"trainer.accelerator {config.get('accelerator')}" if isinstance(error, ImportError) else "trainer"
-            raise mistake_behind(error) or UserError(f"{what}: {told}{hint}") from error
+            raise mistake_behind(error) or UserError(f"{what}: {told}{near}") from error
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()

@@ -12,7 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from mpt.fit.classes import GROUPS, configs_of, dotted, ending_in, named, pairs, parameters, reached
 from mpt.record.options import plain
 from mpt.util.errors import UserError
-from mpt.util.names import nearest
+from mpt.util.names import hint, nearest
 from mpt.util.yaml_file import read_yaml
 
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list"}
@@ -147,9 +147,8 @@ def _wrong_value(match: re.Match[str], about: _Complaint) -> str:
         elif (name := re.match(r"<class '(?:.*\.)?(\w+)'>", kind)) and name[1] != "NoneType":
             kinds.append(_TYPES.get(name[1], name[1]))
     wanted = list(dict.fromkeys([*kinds, *words]))
-    near = nearest(value, words)
-    hint = f"; {near}" if near.startswith("did you mean") else ""
-    return f"--{about.place} takes {' or '.join(wanted) if len(wanted) < 3 else ', '.join(wanted)}, not {value}{hint}"
+    takes = " or ".join(wanted) if len(wanted) < 3 else ", ".join(wanted)
+    return f"--{about.place} takes {takes}, not {value}{hint(value, words)}"
 
 
 def _unrecognised(match: re.Match[str], about: _Complaint) -> str:

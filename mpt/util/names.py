@@ -29,6 +29,16 @@ def refuse_unwritable(words: Sequence[str]) -> None:
             raise UserError(f"{of}{printable(word)} is not UTF-8 (see `locale charmap`); give another name or text")
 
 
+def hint(name: str, known: Iterable[str]) -> str:
+    """What a sentence about an unknown name may end with: the names most like it, or nothing where none is.
+
+    >>> hint("tsak", ["task", "seed"]), hint("x", ["task", "seed"])
+    ('; did you mean task?', '')
+    """
+    close = difflib.get_close_matches(name, sorted(known), n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the names most like it, or some that exist.
 
@@ -38,8 +48,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'known are a, b.'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
+    if near := hint(name, names):
+        return near.removeprefix("; ")
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return f"known are {shown}." if names else "there is none."

@@ -20,7 +20,7 @@ from mpt.data.tasks.sampling import sample, shuffled
 from mpt.data.tasks.task import Example, FewShot, Shots, Task
 from mpt.util.errors import UserError
 from mpt.util.files import is_folder_name
-from mpt.util.names import nearest, printable
+from mpt.util.names import hint, nearest, printable
 from mpt.util.reading import open_file, read_bytes, why_unread
 
 _SHOWN = 8
@@ -291,10 +291,9 @@ def _refuse_missing(
     if not missing:
         return
     takes = [name for name in ("input", "output") if set(missing) & set(getattr(said, name).columns)]
-    hint = f"; {told}" if (told := nearest(missing[0], there)).startswith("did you mean") else ""
     raise UserError(
         f"{file} has no {kind}{'s' if len(missing) > 1 else ''} {_named(missing)}, which {' and '.join(takes)} in "
-        f"{path} take{'' if len(takes) > 1 else 's'}; it has {_named(there)}{hint}"
+        f"{path} take{'' if len(takes) > 1 else 's'}; it has {_named(there)}{hint(missing[0], there)}"
     )
 
 
@@ -314,9 +313,9 @@ def _put_words(tables: Iterable[RowTable], words: Mapping[str, str], path: Path)
         if strange:
             told.append(f"{table.file}: {', '.join([*shown, *more])}")
             first = next(iter(strange))
-            hint = as_seen(first, words) or nearest(first, words)
+            near = as_seen(first, words) or nearest(first, words)
     if told:
-        raise UserError(f"{'; '.join(told)}: not among the labels of {path}; {hint}")
+        raise UserError(f"{'; '.join(told)}: not among the labels of {path}; {near}")
 
 
 def _named(names: Iterable[str]) -> str:
