@@ -7,7 +7,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.callbacks.writing import writes
-from mpt.data.modules.steps import batches_per_step
+from mpt.data.modules.steps import ends_step
 from mpt.record.folder import EARLY
 from mpt.record.rows import prompt_facts
 from mpt.util.errors import UserError
@@ -62,8 +62,7 @@ class KeepEarly(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        completed = (batch_idx + 1) % batches_per_step(trainer) == 0
-        if step not in self.steps or not completed:
+        if step not in self.steps or not ends_step(trainer, batch_idx):
             return
         pl_module.check_learned()  # type: ignore[operator]
         if not writes(trainer):

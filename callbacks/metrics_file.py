@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mpt.callbacks.writing import writes
-from mpt.data.modules.steps import batches_per_step
+from mpt.data.modules.steps import ends_step
 from mpt.record.folder import METRICS
 from mpt.record.rows import MetricsRow, read_metrics, write_metrics
 from mpt.util.files import check_below
@@ -36,9 +36,9 @@ class MetricsFile(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         # A run that is not evaluated (multi-task training) would otherwise leave no trace of its loss.
-        completed = (batch_idx + 1) % batches_per_step(trainer) == 0
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and not sum(trainer.num_val_batches) and completed and not trainer.global_step % every:
+        due = every and ends_step(trainer, batch_idx) and trainer.global_step % every == 0
+        if due and not sum(trainer.num_val_batches):
             self._append(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

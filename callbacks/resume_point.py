@@ -7,7 +7,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from mpt.callbacks.writing import is_trial
-from mpt.data.modules.steps import batches_per_step
+from mpt.data.modules.steps import ends_step
 from mpt.record.folder import RunFolder
 from mpt.util.errors import UserError
 from mpt.util.files import written_for
@@ -38,9 +38,8 @@ class ResumePoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        step = trainer.global_step
-        completed = (batch_idx + 1) % batches_per_step(trainer) == 0
-        if not sum(trainer.num_val_batches) and completed and step % self.every_n_steps == 0:
+        due = ends_step(trainer, batch_idx) and trainer.global_step % self.every_n_steps == 0
+        if due and not sum(trainer.num_val_batches):
             self._save(trainer, pl_module)
 
     def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""How many batches make a step."""
+"""How many batches make a step, and which end one."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def batches_per_step(trainer: pl.Trainer) -> int:
     """
     module = getattr(trainer, "lightning_module", None)
     return trainer.accumulate_grad_batches * getattr(module, "accumulate_grad_batches", 1)
+
+
+def ends_step(trainer: pl.Trainer, batch: int) -> bool:
+    """Whether an optimiser step was taken after the training batch of that number, counted from 0."""
+    return (batch + 1) % batches_per_step(trainer) == 0
