@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,6 +192,18 @@ class Encoder:
     def cut_target(self, ids: list[int]) -> list[int]:
         """What is kept of a target's token ids: the first of them and the end of sequence."""
         return _cut(ids, self.max_target_length, ids[-1:] if self.decoder_only else self._end(ids) or ids[-1:])
+
+    def clashes(self, labels: Sequence[str]) -> Iterator[tuple[str, str, int | None]]:
+        """Each label that is one and the same target as one before it, after that one.
+
+        Yields:
+            The two, and the ``max_target_length`` by which they differ; None where the tokenizer writes both alike.
+        """
+        first: dict[tuple[int, ...], tuple[str, list[int]]] = {}
+        for label, ids in zip(labels, self.target_ids(labels) if labels else [], strict=True):
+            other, theirs = first.setdefault(tuple(self.cut_target(ids)), (label, ids))
+            if other != label:
+                yield other, label, None if ids == theirs else max(len(ids), len(theirs))
 
     def _end(self, ids: list[int]) -> list[int]:
         """Of an encoder-decoder's text, what its tokenizer puts behind each: nothing, or an end, or a language too."""

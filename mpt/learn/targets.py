@@ -164,9 +164,6 @@ class _Spelt:
     def text(self, text: str) -> str:
         return self._texts[text]
 
-    def kept(self, text: str) -> tuple[int, ...]:
-        return tuple(self.encode.cut_target(self.ids[text]))
-
     def comes_back(self, text: str, metric: str | None) -> bool:
         back = self._texts[text]
         return back == text.strip() or (metric is not None and is_right(metric, back, text))
@@ -178,17 +175,15 @@ def _texts(example: Example) -> list[str]:
 
 
 def _clash(outputs: Outputs, spelt: _Spelt) -> str | None:
-    first: dict[tuple[int, ...], str] = {}
-    for label in outputs.label_words:
-        other = first.setdefault(spelt.kept(label), label)
+    encode = spelt.encode
+    for other, label, enough in encode.clashes(outputs.label_words):
         same = is_right(outputs.metric, label, other) if outputs.metric is not None else label.strip() == other.strip()
         if same:
             continue
         names = f"the labels {_shown(other, label)} and {_shown(label, other)} of {outputs.name} are one and the same"
-        if spelt.ids[label] != spelt.ids[other]:
-            least = max(spelt.length(label), spelt.length(other))
-            limit = spelt.encode.max_target_length
-            return f"{names} when they are cut to max_target_length={limit} tokens; raise it to {least}"
+        if enough is not None:
+            limit = encode.max_target_length
+            return f"{names} when they are cut to max_target_length={limit} tokens; raise it to {enough}"
         back = spelt.text(label)
         told = f"{back!r} for both" if back else "nothing for either"
         return f"{names} to the backbone's tokenizer, which writes {told}; give them words that it knows"

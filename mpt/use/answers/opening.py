@@ -111,17 +111,12 @@ def _agreed(stored: dict[str, StoredPrompt], name: str) -> Any:
 
 def _check_apart(prompt: UsedPrompt, encode: Encoder) -> None:
     """Refuse labels of which no likelihood can tell two from one another."""
-    seen: dict[tuple[int, ...], str] = {}
-    for label, ids in zip(prompt.labels, encode.target_ids(prompt.labels) if prompt.labels else [], strict=True):
-        if (other := seen.setdefault(tuple(encode.cut_target(ids)), label)) != label:
-            whole = encode.target_ids([other, label])
-            way = (
-                f"raise it to {max(map(len, whole))}" if whole[0] != whole[1] else "give words that its tokenizer knows"
-            )
-            raise UserError(
-                f"prompt {prompt.name}: the labels {other!r} and {label!r} are one and the same in --max-target-length "
-                f"{encode.max_target_length} tokens of the backbone; {way}, or let it write by --free"
-            )
+    for other, label, enough in encode.clashes(prompt.labels):
+        way = "give words that its tokenizer knows" if enough is None else f"raise it to {enough}"
+        raise UserError(
+            f"prompt {prompt.name}: the labels {other!r} and {label!r} are one and the same in --max-target-length "
+            f"{encode.max_target_length} tokens of the backbone; {way}, or let it write by --free"
+        )
 
 
 def _check_facts(folder: str, facts: dict[str, Any]) -> None:
