@@ -22,6 +22,7 @@ from mpt.util.files import LOCK, clear_left, only_one
 from mpt.util.machine import cores
 from mpt.util.names import nearest
 from mpt.util.places import expanded
+from mpt.util.yaml_file import is_yaml
 
 
 def run_data_command(arguments: list[str]) -> None:
@@ -265,7 +266,7 @@ def _named(names: Sequence[str], files: bool = True) -> list[Task]:
     """Tasks by name in the catalogue or, if ``files``, by the path of their own file."""
     tasks: dict[str, Task] = {}
     for name in names:
-        if files and Path(name).suffix in (".yaml", ".yml"):
+        if files and is_yaml(name):
             task = read_task(Path(name))
             if task.name in catalogue():
                 raise UserError(f"The task file {name}: the catalogue has a task {task.name}; name yours otherwise.")

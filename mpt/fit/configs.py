@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from mpt.util.errors import UserError
+from mpt.util.yaml_file import is_yaml
 
 _KINDS = {"studies": "study", "sweeps": "sweep"}
 """Folders of shipped files that are no runs."""
@@ -63,7 +64,7 @@ def find_config(name: str, *kinds: str, beside: str = "") -> Path:
 
 def _yaml_files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+        return sorted(path for path in folder.iterdir() if is_yaml(path))
     except OSError:  # it is none, or may not be read
         return []
 
