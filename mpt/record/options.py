@@ -76,7 +76,12 @@ def plain(name: str) -> str:
 
 def as_words(options: Mapping[str, Any]) -> list[str]:
     """Options as a command line has them."""
-    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]
+    return [f"--{name}={as_word(value)}" for name, value in options.items()]
+
+
+def as_word(value: Any) -> str:
+    """An option's value as a command line has it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def from_words(words: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import textwrap
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from mpt.present.csv_text import csv_text
 from mpt.present.heatmap import draw_heatmap
+from mpt.record.options import as_word, as_words
 from mpt.sweep.sampling import Values
 from mpt.sweep.trial import TrialOutcome, TrialSetup
 from mpt.util.files import write_text
@@ -42,7 +42,7 @@ def is_told_apart(best: TrialOutcome, outcomes: Sequence[TrialOutcome]) -> bool:
 
 def as_options(values: Values) -> str:
     """Values as options of ``mpt fit``, as a shell takes them."""
-    return shlex.join(f"--{name}={_word(value)}" for name, value in values.items())
+    return shlex.join(as_words(values))
 
 
 def sheet(outcomes: Sequence[TrialOutcome], notes: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
@@ -58,7 +58,7 @@ def sheet(outcomes: Sequence[TrialOutcome], notes: dict[str, str]) -> tuple[list
     for row in sorted(outcomes, key=lambda row: -row.arg if not row.trouble else math.inf):
         note = "; ".join(part for part in (notes.get(row.name, ""), row.trouble) if part)
         numbers = [_rounded(value) for value in (row.arg, row.std, *(row.gains.get(task, math.nan) for task in tasks))]
-        values = [_word(row.values[name]) if name in row.values else "" for name in options]
+        values = [as_word(row.values[name]) if name in row.values else "" for name in options]
         rows.append([row.name, *values, *numbers, round(row.seconds, 1), note])
     return columns, rows
 
@@ -168,7 +168,3 @@ def _is_numeric(values: Sequence[Any]) -> bool:
 
 def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import yaml
 from mpt.data.tasks.partitions import load_partition
 from mpt.fit.configs import find_config
 from mpt.fit.resolve import resolve_run
-from mpt.record.options import plain
+from mpt.record.options import as_word, plain
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import read_record, refuse_strange
 from mpt.study.scores.gains import gains, target_gains
@@ -72,7 +71,7 @@ class TrialSetup:
         parts = [self.method.name]
         for name, last, value in zip(values, short, values.values(), strict=True):
             word = last if short.count(last) == 1 else name
-            parts.append(word + (value if isinstance(value, str) else json.dumps(value)))
+            parts.append(word + as_word(value))
         plain = "-".join(parts)
         clean = re.sub(r"[^\w.+-]", "_", plain)[:_LONGEST]
         # Two names that differ only in what a folder cannot show are two folders.
