@@ -113,6 +113,11 @@ def lies_at(name: str) -> Path | None:
     return _installed(distribution, file) if colon and name.endswith(GGUF) and "/" not in distribution else None
 
 
+def weights_in(folder: Path) -> int:
+    """Bytes of a model folder's weights; 0 without any."""
+    return sum(path.stat().st_size for path in folder.glob("*") if path.suffix in (".safetensors", ".bin"))
+
+
 def _installed(distribution: str, file: str) -> Path | None:
     """A file that a distribution installed, by its path there or its name alone."""
     try:

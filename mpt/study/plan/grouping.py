@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from mpt.backbone.source import lies_at
+from mpt.backbone.source import lies_at, weights_in
 from mpt.record.options import as_words, plain
 from mpt.study.plan.planned_run import PlannedRun
 
@@ -51,8 +51,7 @@ def are_small(runs: Sequence[PlannedRun]) -> bool:
 
 def _is_small(backbone: str) -> bool:
     place = lies_at(backbone)
-    files = [path for path in place.glob("*") if path.suffix in (".safetensors", ".bin")] if place is not None else []
-    return bool(files) and sum(path.stat().st_size for path in files) < _SMALL
+    return place is not None and 0 < weights_in(place) < _SMALL
 
 
 def units(runs: Sequence[PlannedRun], size: int) -> list[tuple[PlannedRun, ...]]:

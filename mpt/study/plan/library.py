@@ -208,13 +208,11 @@ class StudyLibrary:
         if backbone not in self._weights:
             from mpt.backbone.loading import BackboneOptions
             from mpt.backbone.model import Backbone
-            from mpt.backbone.source import resolve
+            from mpt.backbone.source import resolve, weights_in
 
             self._weights[backbone] = None
             try:
-                folder = Path(resolve(backbone))
-                files = [path for path in folder.glob("*") if path.suffix in (".safetensors", ".bin")]
-                if files and sum(path.stat().st_size for path in files) <= _SMALL:
+                if 0 < weights_in(Path(resolve(backbone))) <= _SMALL:
                     self._weights[backbone] = Backbone(backbone, BackboneOptions(dtype="bfloat16")).fingerprint
             except UserError:  # a run of it will tell
                 pass
