@@ -8,9 +8,8 @@ from mpt.data.fewshot.files import SYNTHETIC, find_task
 from mpt.data.fewshot.missing import absent
 from mpt.data.synthetic.draw import synthetic_tasks
 from mpt.data.tasks.known import catalogue
-from mpt.record.options import plain
 from mpt.study.plan.planned_run import PLACE, PlannedRun
-from mpt.study.plan.planner import Planner, RunContext, start_options
+from mpt.study.plan.planner import Planner, RunContext, root_of, start_options
 from mpt.study.spec.study import Study
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -43,7 +42,7 @@ def tests_on_other_tasks(planner: Planner, downstream: Sequence[PlannedRun]) -> 
 
 def other_tasks(study: Study, targets: Sequence[str]) -> list[str]:
     """The tasks that a study tests on, beside its targets."""
-    return [task for task in dict.fromkeys(task for target in targets for task in study.tested_on(target))]
+    return list(dict.fromkeys(task for target in targets for task in study.tested_on(target)))
 
 
 def _named(study: Study) -> list[str]:
@@ -65,9 +64,7 @@ def _test(planner: Planner, run: PlannedRun, task: str) -> PlannedRun:
         upstream_seed=run.upstream_seed,
         trained_on=run.target,
     )
-    options = {
-        name: value for name, value in run.options.items() if ".".join(plain(name).split(".")[:2]) not in _STARTS
-    }
+    options = {name: value for name, value in run.options.items() if root_of(name) not in _STARTS}
     if run.resolved.class_name("model") == "SubPromptTuning":
         raise UserError(
             f"{study.file}: test_on: what SubPromptTuning learned (methods.{run.method}) stands behind the rows of "

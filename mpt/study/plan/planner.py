@@ -110,7 +110,7 @@ class Planner:
             epochs = context.stage.epochs if setting.epochs is None else setting.epochs
             where = f"{study.file}: methods.{method.name}.upstream"
             steps = steps_of_epochs(epochs, self.resolved(context.stage, options), there, where)
-            options |= _last("trainer.max_steps", steps, options)
+            _put(options, "trainer.max_steps", steps)
         read = None
         if len(there) == len(setting.sources):
             k = self.shots(self.resolved(context.stage, options))
@@ -175,11 +175,11 @@ class Planner:
             name += f"-member{member}" if member is not None else ""
             name += f"-lr{rate:g}" if rate is not None else ""
             options = self.options(context, name, {"data.task": self.study.reference(target)}, setting.target_k)
-            options = {option: value for option, value in options.items() if _root(option) not in init}
+            options = {option: value for option, value in options.items() if root_of(option) not in init}
             own_start = [("seed_everything", seed + _APART * member)] if member else []
             rates = [] if rate is None else [("model.optimizer.lr", rate)]
             for option, value in [*own_start, *init.items(), *rates]:
-                options |= _last(option, value, options)
+                _put(options, option, value)
             resolved = self.resolved(method.downstream, options)
             if start is not None and retrieved is None:
                 check_lengths(start.resolved, resolved, f"{self.study.file}: methods.{method.name}")
@@ -214,9 +214,10 @@ class Planner:
         options: dict[str, Any] = {}
         said = (self.study.overrides, stage.overrides, setting.overrides)
         for name, value in chain(*(part.items() for part in said)):
-            if name not in options:
-                _last(name, value, options)  # it may be there by another spelling
-            options[name] = value
+            if name in options:
+                options[name] = value
+            else:
+                _put(options, name, value)
         return options
 
     def resolved(self, stage: Stage, options: Mapping[str, Any]) -> ResolvedRun:
@@ -253,7 +254,7 @@ class Planner:
             if context.partition is not None:
                 options["trainer.logger.name"] = key  # of itself it would be the last two parts, without the method
         for option, value in given.items():
-            options |= _last(option, value, options)
+            _put(options, option, value)
         return options
 
     def run(
@@ -329,14 +330,14 @@ def start_options(folder: str, upstream: ResolvedRun, downstream: ResolvedRun, w
     return {"model.init": "mpt.prompt.initialisers.SavedPrompt", "model.init.path": kept}
 
 
-def _last(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The option as the last word: it goes over an earlier one, however that is spelt."""
+def _put(options: dict[str, Any], name: str, value: Any) -> None:
+    """Add an option as the last word: it goes over an earlier one, however that is spelt."""
     for earlier in [option for option in options if plain(option) == plain(name)]:
         del options[earlier]
-    return {name: value}
+    options[name] = value
 
 
-def _root(option: str) -> str:
+def root_of(option: str) -> str:
     """The option that it belongs to: ``model.init`` of ``model.init.text``."""
     return ".".join(plain(option).split(".")[:2])
 
