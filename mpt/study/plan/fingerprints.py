@@ -18,6 +18,9 @@ from mpt.record.options import RunOptions
 from mpt.util.reading import parse_json
 from mpt.util.yaml_file import is_yaml
 
+TEACHERS = "model.teachers"
+"""The option that names the library of a run's teachers."""
+
 _KINDS = (".safetensors", ".bin", ".gguf", ".json", ".model", ".txt")
 _HEAD, _TAIL = 1 << 16, 1 << 20
 
@@ -109,7 +112,7 @@ def beside_digests(root: str, run: RunOptions, k: Shots | None) -> list[str]:
     # Those of the embedded suite do not change; a user's own may.
     named = [name for name in map(str, named) if root != SYNTHETIC or is_yaml(name)]
     found = [sources_digest(root, tuple(named), k)] if named else []
-    if isinstance(teachers := run.said("model.teachers"), str):
+    if isinstance(teachers := run.said(TEACHERS), str):
         from mpt.library.retrieval import digest, open_library
 
         found.append(digest(open_library(teachers).entries()))

@@ -7,19 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mpt.present.table import Table, TableCell
 from mpt.record.folder import RunFolder
 from mpt.record.options import RunOptions
+from mpt.study.plan.fingerprints import TEACHERS
 from mpt.study.run.results import RunRecord, StudyFacts
 from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
 from mpt.util.reading import parse_json
-
-if TYPE_CHECKING:
-    from mpt.present.table import Table, TableCell
-
-TEACHERS = "model.teachers"
 
 COST_COLUMNS = ["method", "part", "runs", "steps", "examples", "seconds"]
 
@@ -136,8 +133,6 @@ def upstream_costs(
 
 def costs_table(costs: Sequence[Cost], setting: str) -> Table:
     """A row per method of a setting: what it learned upstream, and what that took; to be read with :data:`READING`."""
-    from mpt.present.table import Table  # which knows the report, of which this may be a part
-
     rows: list[list[TableCell]] = []
     for method in dict.fromkeys(cost.method for cost in costs if cost.setting == setting):
         own = [cost for cost in costs if (cost.setting, cost.method) == (setting, method)]
