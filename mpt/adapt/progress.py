@@ -15,6 +15,9 @@ from mpt.present.progress import Bar
 _TIMED = 3
 """Steps that the estimate is made of, after a first one that is slower than all others."""
 
+_LINES = 5
+"""About so many where there is no terminal."""
+
 _SILENT = 60.0
 """Seconds after which there is a line where there is no terminal."""
 
@@ -29,16 +32,15 @@ def duration(seconds: float) -> str:
 class TuningProgress:
     """How long it will take, from a few timed steps; then a bar of steps with the best dev scores so far.
 
-    Where there is no terminal it is a line now and then, with the time left.
+    Where there is no terminal it is a few lines, and more where they would be over a minute apart, with the time left.
 
     Args:
         terminal: where to.
         title: what goes on.
-        most_lines: about so many lines where there is no terminal, and more where they would be over a minute apart.
     """
 
-    def __init__(self, terminal: Console, title: str, most_lines: int = 5) -> None:
-        self.terminal, self.title, self.most_lines = terminal, title, most_lines
+    def __init__(self, terminal: Console, title: str) -> None:
+        self.terminal, self.title = terminal, title
         self.next_line = 0
         self.evaluating = 0.0
         self.first = self.begun = self.changed = self.said = time.monotonic()
@@ -72,9 +74,8 @@ class TuningProgress:
                 float(run.loss or 0)  # a GPU is waited for, whose steps have only been asked for
             if self.done == 1:
                 self.first = time.monotonic()
-            else:
-                if side.max_steps > side.steps:
-                    self._estimate(side, (time.monotonic() - self.first) / _TIMED)
+            elif side.max_steps > side.steps:
+                self._estimate(side, (time.monotonic() - self.first) / _TIMED)
         self.bar.update(self.task, completed=side.steps, total=side.max_steps)
         self.changed = time.monotonic()
         if self.changed - self.said > _SILENT:
@@ -100,7 +101,7 @@ class TuningProgress:
         )
 
     def _line(self, side: SideBySide) -> None:
-        self.next_line, self.said = side.steps + max(1, side.max_steps // self.most_lines), time.monotonic()
+        self.next_line, self.said = side.steps + max(1, side.max_steps // _LINES), time.monotonic()
         if self.terminal.is_terminal:
             return
         done, left = side.steps - self.since, side.max_steps - side.steps

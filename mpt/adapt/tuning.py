@@ -88,7 +88,6 @@ def early_prompts(
     backbone: FrozenBackbone,
     jobs: Sequence[TuningJob],
     steps: int,
-    seed: int = 0,
     autocast: torch.dtype | None = None,
     stepped: Observer | None = None,
 ) -> list[Tensor]:
@@ -101,7 +100,7 @@ def early_prompts(
         UserError: the loss of one was not finite.
     """
     runs = _runs(backbone, jobs)
-    side = SideBySide(backbone, runs, max_steps=steps, log_every=0, seed=seed, autocast=autocast)
+    side = SideBySide(backbone, runs, max_steps=steps, log_every=0, autocast=autocast)
     side.fit(stepped=_keep_early(steps, then=stepped))
     if failed := next((run for run in side.runs if run.failed), None):
         raise UserError(f"{failed.spec.name}: {failed.ended}")
@@ -117,7 +116,6 @@ def tune(
     key_steps: int | None = None,
     key_needed: bool = True,
     from_start: bool = False,
-    seed: int = 0,
     state: Path | None = None,
     told: Observer | None = None,
     stepped: Observer | None = None,
@@ -135,7 +133,6 @@ def tune(
         key_steps: after how many steps the early prompt is taken.
         key_needed: whether a prompt that is not finite then has failed, whatever it was before.
         from_start: evaluate the starts too, before the first step.
-        seed: of dropout.
         state: file to go on from, if it is there, and to write after each evaluation; the caller sees to it that it
             belongs to these very jobs, and removes it. One that cannot be read is no more than none.
         told: called after each evaluation, and once at the beginning of work that goes on from a state.
@@ -152,9 +149,7 @@ def tune(
     runs = _runs(backbone, jobs)
     # Where one of few labels is answered, scores are often equal, that of an untuned prompt among them.
     by_loss = any(job.labels for job in jobs)
-    side = SideBySide(
-        backbone, runs, max_steps=steps, every=every, log_every=0, seed=seed, autocast=autocast, by_loss=by_loss
-    )
+    side = SideBySide(backbone, runs, max_steps=steps, every=every, log_every=0, autocast=autocast, by_loss=by_loss)
     if state is not None and side.resume(state) and told is not None:
         told(side)
     keep = _keep_early(key_steps, key_needed, stepped)

@@ -21,7 +21,7 @@ def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: Fr
     """Print the tunings, what follows from them, and how to use the prompt."""
     metric = examples.task.metric
     terminal.print(_table(found, metric))
-    for sentence in verdict(found, examples, backbone):
+    for sentence in verdict(found, examples):
         terminal.print(sentence)
     if found.together is not None:
         terminal.print(_vote(found.together, metric))
@@ -49,7 +49,7 @@ def _average(scores: list[float]) -> str:
     return f"{sum(scores) / len(scores):.3f} in the mean, {max(scores):.3f} at best"
 
 
-def verdict(found: AdaptResult, examples: Examples, backbone: FrozenBackbone) -> list[str]:
+def verdict(found: AdaptResult, examples: Examples) -> list[str]:
     """What the figures say, and what they do not."""
     metric, chosen, plain = examples.task.metric, found.chosen, found.plain
     best, base = chosen.tuned.dev_score, plain.tuned.dev_score

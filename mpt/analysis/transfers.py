@@ -89,16 +89,13 @@ class Transfers:
         return replace(self, by=by, trials=trials)
 
 
-def read_transfers(
-    out: Path, method: str | None = None, baseline: str | None = None, tasks: Mapping[str, str] | None = None
-) -> list[Transfers]:
+def read_transfers(out: Path, method: str | None = None, baseline: str | None = None) -> list[Transfers]:
     """What a study's folder says, setting by setting; settings without trials are left out.
 
     Args:
         method: the method that tried every source (``retrieve: {use: best, top_k: all}``); the one that tried most if
             not given.
         baseline: the method without transfer; the study's if not given.
-        tasks: source prompt to its task, where that is known; else the prompt's name without a number at its end.
 
     Raises:
         UserError: no study; no such method; no method has tried prompts one by one.
@@ -111,7 +108,7 @@ def read_transfers(
             )
     method = method or _most_sources(out, facts, records)
     baseline = baseline or facts.baseline
-    found = [_setting(out, facts, setting, records, method, baseline, tasks or {}) for setting in facts.settings]
+    found = [_setting(out, facts, setting, records, method, baseline) for setting in facts.settings]
     if not any(transfers.trials for transfers in found):
         raise UserError(
             f"{out}: no run of {method} has a result with a source beside one of the baseline {baseline}; "
@@ -166,7 +163,6 @@ def _setting(
     records: Sequence[RunRecord],
     method: str,
     baseline: str,
-    tasks: Mapping[str, str],
 ) -> Transfers:
     own = [
         record
@@ -195,7 +191,7 @@ def _setting(
         similarities = {record.key: record.result.similarity for record in group if record.result is not None}
         for row in choose(group):
             if (row.target, row.seed) in base:
-                trials.append(_trial(row, source, similarities[row.folder], tasks))
+                trials.append(_trial(row, source, similarities[row.folder]))
     if (by := options.get("model.init.by", "per_token")) not in MEASURES:
         raise UserError(f"{out}: its runs say --model.init.by={by}, which is no similarity; {nearest(by, MEASURES)}")
     seen = {trial.target for trial in trials}
@@ -214,12 +210,12 @@ def _setting(
     )
 
 
-def _trial(row: Score, source: str, similarity: object, tasks: Mapping[str, str]) -> SourceTrial:
+def _trial(row: Score, source: str, similarity: object) -> SourceTrial:
     return SourceTrial(
         target=row.target,
         seed=row.seed,
         source=source,
-        task=tasks.get(source) or re.sub(r"-\d+$", "", source),
+        task=re.sub(r"-\d+$", "", source),
         similarity=float(similarity) if isinstance(similarity, int | float) else math.nan,
         score=row.score,
         dev_score=row.dev_score if row.dev_score is not None else -math.inf,

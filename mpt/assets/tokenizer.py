@@ -24,7 +24,7 @@ SENTINELS = 32
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
 
 
-def build_tokenizer(model_max_length: int = 512, second: bool = False) -> PreTrainedTokenizerFast:
+def build_tokenizer(second: bool = False) -> PreTrainedTokenizerFast:
     """The tokenizer, with ids ordered: special tokens, words (commonest first), bytes, sentinels.
 
     Any UTF-8 text decodes to itself: texts are split into byte-level pieces (so there is no unknown
@@ -67,7 +67,7 @@ def build_tokenizer(model_max_length: int = 512, second: bool = False) -> PreTra
         unk_token=UNK,
         additional_special_tokens=[f"<extra_id_{i}>" for i in range(SENTINELS)],
         clean_up_tokenization_spaces=False,
-        model_max_length=model_max_length,
+        model_max_length=512,
     )
 
 

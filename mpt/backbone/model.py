@@ -109,15 +109,15 @@ class Backbone(nn.Module):
             raise ValueError("loss needs a batch with targets")
         return self._losses(self._rows(prompt, batch, owners), Weighed(batch.labels))
 
-    def log_probabilities(self, prompt: Prompts, batch: Batch, owners: Tensor | None = None) -> Tensor:
+    def log_probabilities(self, prompt: Prompts, batch: Batch) -> Tensor:
         """Of every token at each place of each target, ``[B, U, V]``; what stands behind a target's end means nothing.
 
         Args:
-            prompt, batch, owners: see :meth:`loss`.
+            prompt, batch: see :meth:`loss`.
         """
         if batch.labels is None:
             raise ValueError("log-probabilities are of a batch with targets")
-        return self.layout.logits(self._rows(prompt, batch, owners), batch.labels).float().log_softmax(-1)
+        return self.layout.logits(self._rows(prompt, batch), batch.labels).float().log_softmax(-1)
 
     @torch.no_grad()
     def answer(

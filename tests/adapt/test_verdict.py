@@ -37,7 +37,7 @@ def examples(labels: str = "yyyn", metric: str = "ACC", test: int = 0) -> Exampl
 
 def said(*tries: TriedStart, test: tuple[float, float | None] | None = None, **options: Any) -> str:
     found = AdaptResult(list(tries), ranked(tries)[0], torch.zeros(2, 3), test)
-    return "\n".join(verdict(found, examples(test=2 if test else 0, **options), BACKBONE))
+    return "\n".join(verdict(found, examples(test=2 if test else 0, **options)))
 
 
 def test_a_gain_is_told_with_its_optimism():

@@ -49,9 +49,9 @@ def other_language(text: str) -> str:
     return " ".join(found).strip()
 
 
-def translation(rng: StableRandom, most: int = 3) -> Pair:
-    """One to ``most`` words of one language, and the same in the other."""
-    words = " ".join(rng.some(ANY_WORD, 1 + rng.below(most)))
+def translation(rng: StableRandom) -> Pair:
+    """One to three words of one language, and the same in the other."""
+    words = " ".join(rng.some(ANY_WORD, 1 + rng.below(3)))
     pair = f"{_ASKED} ; {words}", other_language(words)
     return pair if rng.chance(0.5) else (f"{other_word(_ASKED)} ; {pair[1]}", words)
 

@@ -96,9 +96,9 @@ def compare(rng: StableRandom, same: bool, change: str | None = None, twins: flo
     return scene.text(), text
 
 
-def compare_words(rng: StableRandom, same: bool, most: int = 3, twins: float = 0.6) -> tuple[str, str]:
-    """Like :func:`compare`, for one to ``most`` words in the place of sentences."""
-    attributes = rng.some([a for a in LEXICON if a != "gender"], 1 + rng.below(most))
+def compare_words(rng: StableRandom, same: bool, twins: float = 0.6) -> tuple[str, str]:
+    """Like :func:`compare`, for one to three words in the place of sentences."""
+    attributes = rng.some([a for a in LEXICON if a != "gender"], 1 + rng.below(3))
     first = [_any(rng, a) for a in attributes]
     second = [BY_TEXT[w].twin if rng.chance(twins) else w for w in first]
     if not same:
@@ -245,9 +245,9 @@ def count(rng: StableRandom, value: str, most: int = 4) -> tuple[str, str]:
     return " ".join(rng.shuffled(words)), DIGITS[n]
 
 
-def listed(rng: StableRandom, rule: str, length: int | None = None) -> tuple[str, str]:
-    """A list of words and what ``rule`` makes of it."""
-    words = rng.some([word for nouns in _NOUNS.values() for word in nouns], length or 3 + rng.below(3))
+def listed(rng: StableRandom, rule: str) -> tuple[str, str]:
+    """A list of three to five words and what ``rule`` makes of it."""
+    words = rng.some([word for nouns in _NOUNS.values() for word in nouns], 3 + rng.below(3))
     out = {"first": words[:1], "second": words[1:2], "last": words[-1:], "reverse": words[::-1]}[rule]
     return " ".join(words), " ".join(out)
 
