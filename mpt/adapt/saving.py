@@ -11,14 +11,12 @@ from mpt.adapt.examples import Examples
 from mpt.adapt.result import AdaptResult, TriedStart
 from mpt.backbone.model import FrozenBackbone
 from mpt.library.card import prompt_card
+from mpt.library.entry import KEY
 from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import backbone_facts, save_prompt
-from mpt.record.folder import PREDICTIONS
+from mpt.record.folder import ENSEMBLE, PREDICTIONS, TRIED
 from mpt.record.rows import write_predictions
 from mpt.util.files import new_folder, write_json
-
-ENSEMBLE = "ensemble"
-"""The folder in a prompt's, of the prompts that answer together."""
 
 _OF_THE_CHOSEN = ("tried", "init", "init_options", "test_score", "test_score_from_sampled_vocabulary")
 
@@ -80,7 +78,7 @@ def save(
         if found.key is not None:
             of_key = {name: facts[name] for name in ("fingerprint", "task", "seed")} | known
             of_key["recipe"] = asdict(recipe)
-            save_prompt(fresh / "key", found.key, backbone.name, backbone.decoder_only, of_key)
+            save_prompt(fresh / KEY, found.key, backbone.name, backbone.decoder_only, of_key)
         for number, one in enumerate(found.together.members if found.together else (), start=1):
             assert one.tuned.value is not None
             own = {name: value for name, value in facts.items() if name not in _OF_THE_CHOSEN}
@@ -89,7 +87,7 @@ def save(
             save_prompt(fresh / ENSEMBLE / str(number), one.tuned.value, backbone.name, backbone.decoder_only, own)
         for split, rows in found.outputs.items():
             write_predictions(fresh / f"{split}_{PREDICTIONS}", rows)
-        write_json(fresh / "tried.json", {one.start: one.tuned.history for one in found.tries})
+        write_json(fresh / TRIED, {one.start: one.tuned.history for one in found.tries})
 
 
 def _init(tried: TriedStart) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from mpt.adapt.examples import Examples
 from mpt.adapt.result import AdaptResult, Together
-from mpt.adapt.saving import ENSEMBLE
 from mpt.adapt.starts import SAMPLED
 from mpt.adapt.usage import command, plain_lines
 from mpt.backbone.model import FrozenBackbone
+from mpt.record.folder import ENSEMBLE
 
 
 def tell(terminal: Console, found: AdaptResult, examples: Examples, backbone: FrozenBackbone, out: Path) -> None:

@@ -22,6 +22,9 @@ CONFIG, METRICS, PREDICTIONS, LANGUAGES = "config.yaml", "metrics.jsonl", "predi
 PROMPT, EARLY, MODEL, ADAPTER = "prompt", "early", "model", "adapter"
 STARTED, RESULT, FAILED, LOG = "started.json", "result.json", "failed.json", "log.txt"
 
+ENSEMBLE, TRIED = "ensemble", "tried.json"
+"""What ``mpt adapt`` leaves beside its prompt: the prompts that answer together, and each start's evaluations."""
+
 OWN = (CONFIG, LAST, METRICS, PREDICTIONS, LANGUAGES, PROMPT, EARLY, MODEL, ADAPTER)
 """What of a run's folder ``mpt fit`` and ``mpt test`` read and write again."""
 

@@ -14,13 +14,12 @@ from mpt.library.download import TIMEOUT, hub_api, mistake, out_of_reach
 from mpt.library.entry import FILES, KEY
 from mpt.library.published import published
 from mpt.prompt.files import CARD, read_prompt
-from mpt.record.folder import PREDICTIONS
+from mpt.record.folder import ENSEMBLE, PREDICTIONS, TRIED
 from mpt.use.answers.folders import prompt_folder
 from mpt.util.errors import UserError
 from mpt.util.reading import read_json, read_text
 
-_TRIED, _ENSEMBLE = "tried.json", "ensemble"
-_LEFT = {KEY, _TRIED, _ENSEMBLE, f"dev_{PREDICTIONS}", f"test_{PREDICTIONS}"}
+_LEFT = {KEY, TRIED, ENSEMBLE, f"dev_{PREDICTIONS}", f"test_{PREDICTIONS}"}
 """What ``mpt adapt`` writes beside a prompt: it stays, for predictions hold the user's texts."""
 
 
