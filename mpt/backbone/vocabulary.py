@@ -71,6 +71,17 @@ def bare_model(name: str, revision: str | None = None) -> Any:
         return _bare(source, common, name)
 
 
+def config_and_tokenizer(name: str, revision: str | None = None) -> tuple[Any, Any]:
+    """Of a backbone whose weights are left alone.
+
+    Raises:
+        UserError: there is no such backbone, or it cannot be read.
+    """
+    source, common = locate(name, revision)
+    with _told(name):
+        return AutoConfig.from_pretrained(source, **common), AutoTokenizer.from_pretrained(source, **common)
+
+
 def _bare(source: str, common: Mapping[str, Any], name: str) -> Any:
     config = AutoConfig.from_pretrained(source, **common)
     with torch.device("meta"):

@@ -15,7 +15,7 @@ from mpt.fit.resolve import ResolvedRun
 from mpt.record.options import as_words
 from mpt.study.plan.fingerprints import read_draw
 from mpt.study.plan.planned_run import PlannedRun
-from mpt.util.errors import UserError, one_line
+from mpt.util.errors import UserError
 from mpt.util.yaml_file import is_yaml
 
 if TYPE_CHECKING:
@@ -88,17 +88,11 @@ def _joined(draws: Sequence[Outputs], drawn: bool) -> Outputs:
 @cache
 def _encoder(name: str, revision: str | None, limit: int | None, chats: bool) -> Encoder:
     """Of a backbone whose weights are left alone."""
-    from transformers import AutoConfig, AutoTokenizer
-
     from mpt.backbone.encoding import Encoder
     from mpt.backbone.loading import BackboneOptions
-    from mpt.backbone.source import locate
+    from mpt.backbone.vocabulary import config_and_tokenizer
 
     limit = limit or BackboneOptions.max_target_length  # of a learner of another package
-    source, common = locate(name, revision)
-    try:
-        decoder_only = not AutoConfig.from_pretrained(source, **common).is_encoder_decoder
-        tokenizer = AutoTokenizer.from_pretrained(source, **common)
-    except Exception as error:  # three libraries read these files, each with exceptions of its own
-        raise UserError(f"backbone {name} could not be loaded: {one_line(error)}") from error
-    return Encoder(tokenizer, decoder_only, BackboneOptions.max_input_length, limit, chat_template=chats)
+    config, tokenizer = config_and_tokenizer(name, revision)
+    lengths = (BackboneOptions.max_input_length, limit)
+    return Encoder(tokenizer, not config.is_encoder_decoder, *lengths, chat_template=chats)

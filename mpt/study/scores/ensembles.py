@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from mpt.backbone.source import locate
 from mpt.metrics import by_name as metrics
 from mpt.record.folder import PREDICTIONS
 from mpt.record.rows import Prediction, read_predictions
@@ -88,8 +87,7 @@ def _score(out: Path, facts: StudyFacts, members: Sequence[Score], written: bool
 @cache
 def _pieces(backbone: str) -> Callable[[str], list[str]]:
     """As :meth:`mpt.backbone.model.FrozenBackbone.pieces`, without the weights."""
-    from transformers import AutoTokenizer
+    from mpt.backbone.vocabulary import config_and_tokenizer
 
-    source, common = locate(backbone, None)
-    pieces: Callable[[str], list[str]] = AutoTokenizer.from_pretrained(source, **common).tokenize
+    pieces: Callable[[str], list[str]] = config_and_tokenizer(backbone)[1].tokenize
     return pieces
