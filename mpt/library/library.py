@@ -106,7 +106,7 @@ class Library:
         """
         folder = expanded(where)
         if str(where).startswith(HUB):
-            from mpt.library.download import fetch
+            from mpt.library.hub import fetch
 
             return cls(fetch(str(where).removeprefix(HUB)), str(where))
         names = shipped_libraries()

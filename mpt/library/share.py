@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, HfApi, get_token
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
-from mpt.library.download import TIMEOUT, fetch, hub_api, mistake, out_of_reach
 from mpt.library.entry import PROMPTS, Entry, files_of
+from mpt.library.hub import TIMEOUT, fetch, hub_api, pushing
 from mpt.library.library import Library
 from mpt.library.published import last_part, published
 from mpt.library.recipe import FILE, read_recipe
@@ -85,24 +85,14 @@ def push(library: Library, where: str, private: bool = False) -> SyncResult:
     entries = library.entries()
     if not entries:
         raise UserError(f"library {library.folder} has no entry to push")
-    if get_token() is None:
-        raise UserError("pushing to the Hugging Face hub needs a token: log in with `hf auth login`, or set HF_TOKEN")
-    try:
-        fresh = _push(api, library, entries, repo, private)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(mistake(error, repo) or out_of_reach(repo, error)) from error
+    with pushing(api, repo, private):
+        fresh = _push(api, library, entries, repo)
     names = {entry.name for entry in fresh}
     return SyncResult(sorted(names), [e.name for e in entries if e.name not in names], library.refused)
 
 
-def _push(api: HfApi, library: Library, entries: list[Entry], repo: str, private: bool) -> list[Entry]:
+def _push(api: HfApi, library: Library, entries: list[Entry], repo: str) -> list[Entry]:
     """Those entries that were not there."""
-    try:
-        api.repo_info(repo, timeout=TIMEOUT)
-    except RepositoryNotFoundError:
-        api.create_repo(repo, private=private or None, exist_ok=True)
     done: list[Entry] = []
     tries = 0
     while True:

@@ -13,8 +13,7 @@ from support.fake_hub import FakeHub
 from support.toy import Mpt, small_fit, write_toy
 from support.toy_library import RECIPE, draw, filled
 
-from mpt.library import download
-from mpt.library import share as hub_module
+from mpt.library import hub as hub_module
 from mpt.library.library import Library
 from mpt.library.recipe import KeyRecipe
 from mpt.prompt.files import load_prompt, save_prompt
@@ -249,7 +248,7 @@ def test_a_prompt_that_is_no_key_of_the_library_is_told_of(mpt, tmp_path, caplog
 
 def test_push_and_pull(mpt, tmp_path, monkeypatch):
     hub = FakeHub(tmp_path / "cache")
-    monkeypatch.setattr(download, "HfApi", hub.api)
+    monkeypatch.setattr(hub_module, "HfApi", hub.api)
     monkeypatch.setattr(hub_module, "get_token", lambda: "hf_token")
     filled(tmp_path / "library", 2)
     assert mpt("library", "push", "library", "me/prompts").out == "2 entries pushed to me/prompts, 0 were there\n"

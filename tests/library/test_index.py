@@ -266,7 +266,7 @@ def test_a_library_that_cannot_be_written_to_is_searched(indexed, library, monke
 
 
 def test_a_copy_in_the_cache_of_the_hub_gets_no_index(library, monkeypatch):
-    monkeypatch.setattr("mpt.library.download.fetch", Path)
+    monkeypatch.setattr("mpt.library.hub.fetch", Path)
     shutil.rmtree(library.folder / ".index")
     hub = Library.open(f"hub:{library.folder}")
     assert found(hub) == pytest.approx(direct(hub), abs=1e-6)

@@ -12,8 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from support.fake_hub import FakeHub, response
 from support.toy_library import RECIPE, draw, filled, found
 
-from mpt.library import download
-from mpt.library import share as hub_module
+from mpt.library import hub as hub_module
 from mpt.library.entry import Entry
 from mpt.library.library import Library
 from mpt.library.published import published
@@ -25,7 +24,7 @@ from mpt.util.errors import UserError
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     fake = FakeHub(tmp_path / "cache")
-    monkeypatch.setattr(download, "HfApi", fake.api)
+    monkeypatch.setattr(hub_module, "HfApi", fake.api)
     monkeypatch.setattr(hub_module, "get_token", lambda: "hf_token")
     return fake
 
@@ -93,7 +92,7 @@ def test_a_push_between_looking_and_writing_is_looked_at(hub, tmp_path):
 
 
 def test_many_entries_are_several_commits(hub, tmp_path, monkeypatch):
-    monkeypatch.setattr(hub_module, "_AT_ONCE", 2)
+    monkeypatch.setattr("mpt.library.share._AT_ONCE", 2)
     push(filled(tmp_path / "library"), "me/prompts")
     assert hub.commits == ["Add 2 prompts", "Add 2 prompts", "Add 1 prompts"]
 
@@ -179,7 +178,7 @@ def test_without_a_network_what_was_downloaded_serves(hub, tmp_path):
 @pytest.mark.parametrize("offline", [True, False])
 def test_the_real_client_without_a_network_gives_up(offline, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
-    monkeypatch.setattr(download, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_token"))
+    monkeypatch.setattr(hub_module, "HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9", token="hf_token"))
     monkeypatch.setattr(hub_module, "get_token", lambda: "hf_token")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     for use in (lambda: pull("no/where", tmp_path / "x"), lambda: push(filled(tmp_path / "l", 1), "no/where")):

@@ -26,8 +26,8 @@ def prompt_folder(named: Path | str) -> Path:
     folder = expanded(named)
     where, _, name = str(named).rpartition(":")
     if where == "hub" and not folder.exists():
-        from mpt.library.download import fetch
         from mpt.library.entry import FILES
+        from mpt.library.hub import fetch
 
         return fetch(name, FILES, "prompt")
     if where and not folder.exists():

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, get_token
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub import CommitOperationAdd
 
 from mpt.library.card import base_on_hub, prompt_card
-from mpt.library.download import TIMEOUT, hub_api, mistake, out_of_reach
 from mpt.library.entry import FILES, KEY
+from mpt.library.hub import TIMEOUT, hub_api, pushing
 from mpt.library.published import published
 from mpt.prompt.files import CARD, read_prompt
 from mpt.record.folder import ENSEMBLE, PREDICTIONS, TRIED
@@ -58,31 +57,21 @@ def push_prompt(named: str, where: str, private: bool = False) -> PushedPrompt:
     names = {path.name for path in folder.iterdir()}
     if others := sorted(names - {*FILES, CARD} - _LEFT):
         raise UserError(f"{folder} holds {others[0]}, which is no file of a prompt: take it out, then push")
-    if get_token() is None:
-        raise UserError("pushing to the Hugging Face hub needs a token: log in with `hf auth login`, or set HF_TOKEN")
     config = read_json(folder / FILES[1])
     content: dict[str, Any] = {name: published(folder / name) for name in FILES if name in names}
     content[CARD] = _card(folder, config, facts, repo)
-    try:
-        there = _there(api, repo, private)
+    with pushing(api, repo, private):
+        there = _there(api, repo)
         if CARD in there:
             del content[CARD]
         operations = [CommitOperationAdd(name, value) for name, value in content.items()]
         api.create_commit(repo, operations, commit_message="Add a prompt", parent_commit=there[""])
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(mistake(error, repo) or out_of_reach(repo, error)) from error
     base = str(config["base_model_name_or_path"]) if base_on_hub(config) else ""
     return PushedPrompt(sorted(content), sorted(names & _LEFT), base)
 
 
-def _there(api: Any, repo: str, private: bool) -> dict[str, str]:
+def _there(api: Any, repo: str) -> dict[str, str]:
     """The repository's files, and by no name its commit."""
-    try:
-        api.repo_info(repo, timeout=TIMEOUT)
-    except RepositoryNotFoundError:
-        api.create_repo(repo, private=private or None, exist_ok=True)
     info = api.repo_info(repo, timeout=TIMEOUT)
     names = [file.rfilename for file in info.siblings or []]
     if others := sorted({*names} - {*FILES, CARD, ".gitattributes"}):

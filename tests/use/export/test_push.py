@@ -12,15 +12,14 @@ from support.used_prompts import TASKS, labelled, task_data
 
 import mpt
 from mpt.cli.main import main
-from mpt.library import download
-from mpt.use.export import push as pushing
+from mpt.library import hub as hub_module
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     fake = FakeHub(tmp_path / "cache")
-    monkeypatch.setattr(download, "HfApi", fake.api)
-    monkeypatch.setattr(pushing, "get_token", lambda: "hf_token")
+    monkeypatch.setattr(hub_module, "HfApi", fake.api)
+    monkeypatch.setattr(hub_module, "get_token", lambda: "hf_token")
     return fake
 
 
@@ -98,6 +97,6 @@ def test_what_cannot_be_pushed_is_told_and_nothing_is_uploaded(hub, folder, tmp_
     assert "is no prompt: it has no adapter_model" in refused(capsys, "predict", "hub:me/model", folder / "mpt.json")
     hub.down = ConnectionError("no network")
     assert "the Hugging Face hub cannot be reached" in refused(capsys, "push", folder, "me/mine")
-    monkeypatch.setattr(pushing, "get_token", lambda: None)
+    monkeypatch.setattr(hub_module, "get_token", lambda: None)
     assert "needs a token" in refused(capsys, "push", folder, "me/mine")
     assert not hub.commits

@@ -1,12 +1,13 @@
-"""A library or a prompt fetched from the Hugging Face hub."""
+"""Repositories of the Hugging Face hub: fetched and pushed to, and what goes wrong there, in a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, errors
+from huggingface_hub import HfApi, errors, get_token
 from huggingface_hub.utils import validate_repo_id
 
 from mpt.library.entry import PROMPTS
@@ -36,12 +37,12 @@ def fetch(where: str, wanted: Sequence[str] = (FILE, f"{PROMPTS}/*"), kind: str 
     try:
         info = api.repo_info(repo, revision=revision or None, timeout=TIMEOUT)
     except Exception as error:
-        if (sentence := mistake(error, where)) is not None:
+        if (sentence := _mistake(error, where)) is not None:
             raise UserError(sentence) from error
         try:
             return Path(api.snapshot_download(repo, revision=revision or None, local_files_only=True, **options))
         except Exception:
-            raise UserError(f"{out_of_reach(where, error)}, and it was not downloaded before") from error
+            raise UserError(f"{_out_of_reach(where, error)}, and it was not downloaded before") from error
     try:
         folder = Path(str(api.snapshot_download(repo, revision=info.sha, **options)))
     except Exception as error:
@@ -49,6 +50,30 @@ def fetch(where: str, wanted: Sequence[str] = (FILE, f"{PROMPTS}/*"), kind: str 
     if not (folder / wanted[0]).is_file():
         raise UserError(f"hub repository {where} is no {kind}: it has no {wanted[0]}")
     return folder
+
+
+@contextmanager
+def pushing(api: HfApi, repo: str, private: bool) -> Iterator[None]:
+    """Push to a repository, which is made first if it is not there.
+
+    Args:
+        private: if it is made, whether only its owner sees it.
+
+    Raises:
+        UserError: no token, no right to write, no hub.
+    """
+    if get_token() is None:
+        raise UserError("pushing to the Hugging Face hub needs a token: log in with `hf auth login`, or set HF_TOKEN")
+    try:
+        try:
+            api.repo_info(repo, timeout=TIMEOUT)
+        except errors.RepositoryNotFoundError:
+            api.create_repo(repo, private=private or None, exist_ok=True)
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(_mistake(error, repo) or _out_of_reach(repo, error)) from error
 
 
 def hub_api(repo: str) -> HfApi:
@@ -62,7 +87,7 @@ def hub_api(repo: str) -> HfApi:
     return HfApi()
 
 
-def mistake(error: Exception, where: str) -> str | None:
+def _mistake(error: Exception, where: str) -> str | None:
     """What is the user's to change; none if the hub did not answer."""
     if isinstance(error, errors.GatedRepoError):
         return f"hub repository {where} is gated: ask its owner for access on its page"
@@ -75,6 +100,6 @@ def mistake(error: Exception, where: str) -> str | None:
     return None
 
 
-def out_of_reach(where: str, error: Exception) -> str:
+def _out_of_reach(where: str, error: Exception) -> str:
     """The sentence for an error of the hub that has none of its own."""
     return f"hub repository {where}: the Hugging Face hub cannot be reached ({one_line(error)})"
