@@ -21,21 +21,24 @@ from mpt.metrics.crossfit import rouge_l
 RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
+def committed(*place: str) -> list[dict[str, str]]:
+    """The rows of a CSV file below experiments/results."""
+    text = ROOT.joinpath("experiments/results", *place).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
 def test_the_published_arg_is_that_of_the_committed_results():
-    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").read_text(encoding="utf-8").splitlines())
+    rows = committed("quickstart", "arg.csv")
     args = {row["method"]: f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}" for row in rows}
     shown = re.search(r"^\| \*\*ARG \(%\)\*\* .*$", RESULTS, flags=re.M)
     assert shown and set(args) == {"MTL", "MAML", "FoMAML", "Reptile", "FT"}
     assert all(text in shown[0] for text in args.values())
-    rows = csv.DictReader((ROOT / "experiments/results/quickstart/arg.csv").read_text(encoding="utf-8").splitlines())
     points = re.search(r"^\| mean difference \(points\) .*$", RESULTS, flags=re.M)
     assert points and re.findall(r"[+-]\d+\.\d", points[0]) == [f"{float(row['points']):+.1f}" for row in rows]
 
 
 def test_the_published_settings_are_those_of_the_committed_results():
-    rows = list(
-        csv.DictReader((ROOT / "experiments/results/synthetic/arg.csv").read_text(encoding="utf-8").splitlines())
-    )
+    rows = committed("synthetic", "arg.csv")
     for method in {row["method"] for row in rows}:
         own = [row for row in rows if row["method"] == method]
         wanted = [f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}".replace("-", "−") for row in own]
@@ -45,8 +48,7 @@ def test_the_published_settings_are_those_of_the_committed_results():
 
 
 def test_the_published_transfer_is_that_of_the_committed_results():
-    results = ROOT / "experiments/results/synthetic_transfer"
-    rows = list(csv.DictReader((results / "arg.csv").read_text(encoding="utf-8").splitlines()))
+    rows = committed("synthetic_transfer", "arg.csv")
     assert len(rows) == 8
     for row in rows:
         lines = re.findall(rf"^\| \*?{re.escape(row['method'])}\*?(?::[^|]*)? \|.*$", RESULTS, flags=re.M)
@@ -60,9 +62,8 @@ def test_the_published_transfer_is_that_of_the_committed_results():
 
 def test_what_is_said_of_the_papers_table_is_in_the_committed_results():
     """The counts in the page beside the re-analysis."""
-    results = ROOT / "experiments/results/qin2023"
-    page = (results / "README.md").read_text(encoding="utf-8")
-    rows = list(csv.DictReader((results / "significance.csv").read_text(encoding="utf-8").splitlines()))
+    page = (ROOT / "experiments/results/qin2023/README.md").read_text(encoding="utf-8")
+    rows = committed("qin2023", "significance.csv")
     pt = [row for row in rows if row["against"] == "PT"]
     mtl = [row for row in rows if row["against"] == "MTL"]
     assert (len(pt), len(mtl)) == (45, 35)
@@ -87,7 +88,7 @@ def test_what_is_said_of_the_papers_table_is_in_the_committed_results():
 
 
 def test_what_is_said_of_the_null_study_is_in_the_committed_results():
-    rows = csv.DictReader((ROOT / "experiments/results/null/scores.csv").read_text(encoding="utf-8").splitlines())
+    rows = committed("null", "scores.csv")
     table = {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in rows}
     methods, targets, draws = (sorted({place[axis] for place in table}) for axis in range(3))
     means, ratios = [], []
@@ -111,9 +112,8 @@ def test_what_is_said_of_the_null_study_is_in_the_committed_results():
 
 
 def test_the_published_ablations_are_those_of_the_committed_results():
-    path = ROOT / "experiments/results/ablations_synthetic/scores.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    page = (path.parent / "README.md").read_text(encoding="utf-8")
+    rows = committed("ablations_synthetic", "scores.csv")
+    page = (ROOT / "experiments/results/ablations_synthetic/README.md").read_text(encoding="utf-8")
     for family, name in (("Uniform", "uniform"), ("Vocabulary", "sampled vocabulary"), ("Labels", "class labels")):
         cells = []
         for length in (1, 5, 20, 100, 150):
@@ -128,23 +128,20 @@ def test_the_published_ablations_are_those_of_the_committed_results():
 
 
 def test_the_published_steps_of_pretraining_are_those_of_the_committed_results():
-    path = ROOT / "experiments/results/ablations_synthetic/pretraining_scores.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    rows = committed("ablations_synthetic", "pretraining_scores.csv")
+    page = (ROOT / "experiments/results/ablations_synthetic/README.md").read_text(encoding="utf-8")
     for setting in ("steps-1000", "mpt-tiny"):
         own = [row for row in rows if row["partition"] == setting]
         means = [
             statistics.mean(100 * float(row["score"]) for row in own if row["seed"] == s) for s in ("13", "21", "42")
         ]
         told = f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}"
-        page = (path.parent / "README.md").read_text(encoding="utf-8")
         assert len(own) == 12 and told in page and told in RESULTS, told
 
 
 def test_the_published_domain_shift_is_that_of_the_committed_results():
-    path = ROOT / "experiments/results/domain_shift_synthetic/other_tasks.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     found: dict[tuple[str, str, str], list[float]] = {}
-    for row in rows:  # a method's in the order of the draws
+    for row in committed("domain_shift_synthetic", "other_tasks.csv"):  # a method's in the order of the draws
         found.setdefault((row["method"], row["trained_on"], row["tested_on"]), []).append(100 * float(row["score"]))
     page = RESULTS[RESULTS.index("## Domain shift") :]
     pairs = {(learned, tested) for _, learned, tested in found if learned != tested}
@@ -168,8 +165,7 @@ def test_the_published_domain_shift_is_that_of_the_committed_results():
 
 
 def test_what_is_said_of_prompts_in_words_is_in_the_committed_results():
-    path = ROOT / "experiments/results/prompt_words/summary.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    rows = committed("prompt_words", "summary.csv")
 
     def share(of: str, number: str, init: str = "") -> str:
         own = [100 * float(row[number]) for row in rows if row["of"] == of and row["init"] in (init or row["init"])]
@@ -182,7 +178,7 @@ def test_what_is_said_of_prompts_in_words_is_in_the_committed_results():
     assert (
         f"of uniform numbers {learned} % of them" in page and f"of {start} %\nbefore and {chance} % by chance" in page
     )
-    text = (path.parent / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "experiments/results/prompt_words/README.md").read_text(encoding="utf-8")
     assert f"{learned} % are among the tokens" in text and share("learned", "labels_found", "SampledVocabulary") in text
     forms = {init: float(share("learned", "forms", init).split()[0]) for init in {row["init"] for row in rows}}
     assert "two fifths of the rows that started as tokens" in text and f"of {forms['Uniform']:.0f} % of those" in text
@@ -190,8 +186,7 @@ def test_what_is_said_of_prompts_in_words_is_in_the_committed_results():
 
 
 def test_the_published_ensembles_are_those_of_the_committed_results():
-    path = ROOT / "experiments/results/ensembles_synthetic/ensembles.csv"
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    rows = committed("ensembles_synthetic", "ensembles.csv")
     targets = list(dict.fromkeys(row["target"] for row in rows))
     assert len(targets) == 8
 
@@ -211,9 +206,8 @@ def test_the_published_ensembles_are_those_of_the_committed_results():
 
 def test_the_rates_of_english_are_those_of_the_committed_search():
     page = (ROOT / "docs/english.md").read_text(encoding="utf-8")
-    path = ROOT / "experiments/results/english/search/scores.csv"
     found: dict[str, list[tuple[float, float]]] = {}
-    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+    for row in committed("english", "search", "scores.csv"):
         found.setdefault(row["method"], []).append((float(row["dev_score"]), float(row["score"])))
     table = [
         [cell.strip(" *") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")
@@ -230,13 +224,12 @@ def test_the_rates_of_english_are_those_of_the_committed_search():
 
 def test_the_quickstart_of_english_is_that_of_the_committed_scores():
     """In both pages: by the likeliest label, and in brackets by what is written."""
-    results = ROOT / "experiments/results/english/quickstart"
     likeliest, written = (
         {
             (row["method"], row["target"]): f"{100 * float(row['score']):.1f}"
-            for row in csv.DictReader(path.read_text().splitlines())
+            for row in committed("english", "quickstart", name)
         }
-        for path in (results / "scores.csv", results / "scores_written.csv")
+        for name in ("scores.csv", "scores_written.csv")
     )
     for page in ("README.md", "docs/english.md"):
         lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
@@ -250,11 +243,8 @@ def test_the_quickstart_of_english_is_that_of_the_committed_scores():
 
 
 def test_the_languages_are_those_of_the_committed_study():
-    results, page = ROOT / "experiments/results/xgen_synthetic", (ROOT / "docs/guides/languages.md").read_text("utf-8")
-    measured, scores = (
-        list(csv.DictReader((results / name).read_text(encoding="utf-8").splitlines()))
-        for name in ("languages.csv", "scores.csv")
-    )
+    page = (ROOT / "docs/guides/languages.md").read_text("utf-8")
+    measured, scores = (committed("xgen_synthetic", name) for name in ("languages.csv", "scores.csv"))
 
     def told(rows: list[dict[str, str]], column: str, **wanted: str) -> str:
         values = [100 * float(row[column]) for row in rows if all(row[name] == value for name, value in wanted.items())]
@@ -323,8 +313,8 @@ TWINS = ("syn-action", "syn-age", "syn-heat", "syn-sentiment")
 
 
 def test_the_starts_are_those_of_the_committed_study():
-    results, page = ROOT / "experiments/results/methods_synthetic", (ROOT / "docs/starts.md").read_text("utf-8")
-    rows = list(csv.DictReader((results / "arg.csv").read_text(encoding="utf-8").splitlines()))
+    page = (ROOT / "docs/starts.md").read_text("utf-8")
+    rows = committed("methods_synthetic", "arg.csv")
     shown = [line for line in page.splitlines() if re.match(r"\| [\w-]+ \| [+-]\d", line)]
     assert len(rows) == len(shown) == 18
     for row, line in zip(sorted(rows, key=lambda row: -float(row["arg"])), shown, strict=True):
@@ -348,15 +338,10 @@ def test_the_starts_are_those_of_the_committed_study():
         f"({gain['LoRA']} and {gain['IA3']} %)",
     ):
         assert words in told
-    own = list(csv.DictReader((results / "scores.csv").read_text(encoding="utf-8").splitlines()))
-    means = {
-        (row["method"], row["target"]): statistics.fmean(
-            float(other["score"])
-            for other in own
-            if (other["method"], other["target"]) == (row["method"], row["target"])
-        )
-        for row in own
-    }
+    scores: dict[tuple[str, str], list[float]] = {}
+    for row in committed("methods_synthetic", "scores.csv"):
+        scores.setdefault((row["method"], row["target"]), []).append(float(row["score"]))
+    means = {place: statistics.fmean(own) for place, own in scores.items()}
 
     def gained(method: str, targets: set[str]) -> float:
         return statistics.fmean(100 * (means[method, one] / means["PT", one] - 1) for one in targets)
@@ -376,8 +361,7 @@ def test_the_starts_are_those_of_the_committed_study():
         )
         < 3
     )
-    costs = list(csv.DictReader((results / "costs.csv").read_text(encoding="utf-8").splitlines()))
-    spent = {(row["method"], row["part"]): row for row in costs}
+    spent = {(row["method"], row["part"]): row for row in committed("methods_synthetic", "costs.csv")}
     assert int(spent["Average", "keys"]["examples"]) == 400 * int(spent["Average", "keys"]["runs"])
     for place in (("MTL", "own"), ("MAML", "own"), ("Reptile", "own"), ("Average", "library")):
         assert f"{int(spent[place]['examples']):,}" in page
@@ -390,8 +374,7 @@ ENGLISH = ("glue-sst2", "tweet_eval-emotion", "trec", "sms_spam", "tweet_eval-ha
 
 
 def english(folder: str, name: str) -> list[dict[str, str]]:
-    text = (ROOT / "experiments/results/english" / folder / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return committed("english", folder, name)
 
 
 def rows_below(page: str, head: str) -> list[list[str]]:
@@ -469,10 +452,7 @@ def test_the_starts_of_english_are_those_of_the_committed_study():
 
 
 def test_forgetting_on_real_text_is_as_in_the_committed_study():
-    path = ROOT / "experiments/results/xgen_xquad"
-    answered, scores = (
-        list(csv.DictReader((path / name).read_text("utf-8").splitlines())) for name in ("languages.csv", "scores.csv")
-    )
+    answered, scores = (committed("xgen_xquad", name) for name in ("languages.csv", "scores.csv"))
     found = {(row["method"], row["target"], row["task"], row["measure"]): 100 * float(row["value"]) for row in answered}
     own = {(row["method"], row["target"]): f"{100 * float(row['score']):.1f}" for row in scores}
     languages = ("es", "vi", "ru", "th", "zh")
