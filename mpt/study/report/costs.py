@@ -18,7 +18,8 @@ from mpt.study.spec.retrieve import EMBEDDING
 from mpt.util.errors import UserError
 from mpt.util.reading import parse_json
 
-COST_COLUMNS = ["method", "part", "runs", "steps", "examples", "seconds"]
+_SPENT = ("steps", "examples", "seconds")
+COST_COLUMNS = ["method", "part", "runs", *_SPENT, "at_least"]
 
 READING = (
     "all that was learned before a target's own runs, over all upstream seeds and targets of the setting. An example "
@@ -137,19 +138,23 @@ def costs_table(costs: Sequence[Cost], setting: str) -> Table:
     for method in dict.fromkeys(cost.method for cost in costs if cost.setting == setting):
         own = [cost for cost in costs if (cost.setting, cost.method) == (setting, method)]
         learned = ", ".join(_told(cost) for cost in own)
-        totals = [sum((getattr(cost, name) for cost in own), Amount()) for name in ("steps", "examples", "seconds")]
+        totals = [sum((getattr(cost, name) for cost in own), Amount()) for name in _SPENT]
         shared = sum((cost.examples for cost in own if cost.is_shared), Amount())
         rows.append([method, learned, *map(str, totals), str(shared)])
     return Table(["method", "learned upstream", "steps", "example passes", "seconds", "passes shared"], rows, texts=2)
 
 
 def cost_rows(costs: Sequence[Cost]) -> list[list[Any]]:
-    """The setting and :data:`COST_COLUMNS`, a row per setting, method and part; None where a number is not known."""
-    amounts = [(cost, (cost.steps, cost.examples, cost.seconds)) for cost in costs]
-    return [
-        [cost.setting, cost.method, cost.part, cost.runs, *(own.known if own.whole else None for own in found)]
-        for cost, found in amounts
-    ]
+    """The setting and :data:`COST_COLUMNS`, a row per setting, method and part; None where nothing of a number is
+    known, and ``at_least`` names those of which a part is not.
+    """
+    rows: list[list[Any]] = []
+    for cost in costs:
+        found = {name: getattr(cost, name) for name in _SPENT}
+        known = [own.known if own.whole or own.known else None for own in found.values()]
+        least = " ".join(name for name, own in found.items() if own.known and not own.whole)
+        rows.append([cost.setting, cost.method, cost.part, cost.runs, *known, least])
+    return rows
 
 
 def examples_of(run: RunOptions, steps: int) -> int | None:
