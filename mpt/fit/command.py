@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from contextlib import ExitStack
 from inspect import signature
@@ -47,8 +48,8 @@ from mpt.learn import Learner
 from mpt.learn.learner import known_of
 from mpt.learn.prompt_learner import PromptLearner
 from mpt.record.folder import CONFIG, OWN, RunFolder
-from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe
-from mpt.util.errors import UserError, mistake_behind
+from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe, unusable
+from mpt.util.errors import UserError, mistake_behind, one_line, system_mistake
 from mpt.util.files import held, refuse_links, write_text, writing_to
 from mpt.util.names import hint, nearest, refuse_unwritable
 from mpt.util.quiet import quiet_libraries
@@ -144,6 +145,17 @@ class RunCLI(LightningCLI):
         refuse_unsafe(config)
         refuse_numbers(config.as_dict())
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Tell what Lightning stumbles over in a checkpoint as the checkpoint's fault."""
+        try:
+            super()._run_subcommand(subcommand)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            restoring = any(Path(frame.filename).stem == "checkpoint_connector" for frame in frames)
+            if not restoring or mistake_behind(error) or system_mistake(error):
+                raise
+            raise unusable(self.config[subcommand].ckpt_path, one_line(error)) from error
+
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Any:
         refuse_splitting(config.get("strategy"))
         try:
@@ -193,7 +205,8 @@ class RunCLI(LightningCLI):
             asked = self.config[self.subcommand].trainer.precision
             refuse_unsafe_dtype(self.model.backbone.config.model_type, str(asked))
             if self.checkpoint is not None:
-                self.model.check_checkpoint(self.checkpoint, self.datamodule, training=True)
+                path = self.config[self.subcommand].ckpt_path
+                self.model.check_checkpoint(path, self.checkpoint, self.datamodule, training=True)
                 self.checkpoint = None  # a fine-tuned model's is as large as the model
         if writes(self.trainer):
             self._take_folder(Path(self.trainer.default_root_dir))

@@ -276,9 +276,11 @@ class Learner(LightningModule, ABC):
         checkpoint["of"] = self.identity(self._data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.check_checkpoint(checkpoint, self._data, training=self.trainer.state.fn == "fit")
+        trainer: Any = self.trainer
+        self.check_checkpoint(trainer.ckpt_path, checkpoint, self._data, training=trainer.state.fn == "fit")
         spent = checkpoint.get("spent", {"examples": None, "seconds": 0.0})  # none in those of earlier versions
-        self.examples, self.seconds_before = spent["examples"], spent["seconds"]
+        self.examples = None if spent["examples"] is None else int(spent["examples"])
+        self.seconds_before = float(spent["seconds"])
 
     def identity(self, data: Any) -> dict[str, Any]:
         """What a run that goes on from this one's checkpoint must have in common with it; plain values.
@@ -313,10 +315,12 @@ class Learner(LightningModule, ABC):
             known[f"max_{kind}_length"] = getattr(self.backbone.encode, f"max_{kind}_length")
         return {**known, "chat template": self.backbone.options.chat_template}
 
-    def check_checkpoint(self, checkpoint: dict[str, Any], data: Any, training: bool) -> None:
+    def check_checkpoint(self, path: Path | str, checkpoint: dict[str, Any], data: Any, training: bool) -> None:
         """Refuse a checkpoint of another run to train on from, and one of another model to test.
 
         Args:
+            path: of the checkpoint.
+            checkpoint: what it holds.
             data: the data module, if there is one.
             training: whether the run is to go on.
 
@@ -324,7 +328,7 @@ class Learner(LightningModule, ABC):
             UserError: it is.
         """
         shapes = {name: list(value.shape) for name, value in self.named_parameters() if value.requires_grad}
-        check_same(checkpoint, self.identity(data), shapes, training)
+        check_same(path, checkpoint, self.identity(data), shapes, training)
 
     def check_learned(self) -> None:
         """Refuse to keep what is learned now if a number in it is not finite; alike on every device.

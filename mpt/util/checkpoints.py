@@ -17,6 +17,12 @@ class BadCheckpoint(UserError):
 LAST = "last.ckpt"
 """A run's own, in its folder."""
 
+_PARTS = {
+    **dict.fromkeys(("state_dict", "loops", "callbacks", "of", "spent"), dict),
+    **dict.fromkeys(("optimizer_states", "lr_schedulers"), list),
+}
+"""What a checkpoint may hold, by kind."""
+
 
 def refuse_unsafe(config: Any) -> None:
     """Refuse a checkpoint from elsewhere, and one that may hold code, before anything is loaded.
@@ -83,20 +89,42 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise BadCheckpoint(f"checkpoint {path} is none of a run: it has no state_dict")
+    wrong = [name for name, kind in _PARTS.items() if name in content and not isinstance(content[name], kind)]
+    if not wrong:
+        wrong = [name for name, value in content["state_dict"].items() if not _is_learned(value)]
+    if wrong:
+        raise unusable(path, f"what it has as {wrong[0]} is none or not finite")
     return content
 
 
-def check_same(content: dict[str, Any], now: dict[str, Any], shapes: dict[str, list[int]], training: bool) -> None:
+def unusable(path: Path | str, why: str) -> BadCheckpoint:
+    """The complaint of a checkpoint that is damaged, or was written by a version that wrote others."""
+    return BadCheckpoint(
+        f"checkpoint {path} is damaged or of another version ({why}); name another, or start anew without --ckpt_path"
+    )
+
+
+def _is_learned(value: Any) -> bool:
+    import torch
+
+    is_plain = isinstance(value, torch.Tensor) and value.layout == torch.strided and value.is_floating_point()
+    return is_plain and bool(value.isfinite().all())
+
+
+def check_same(
+    path: Path | str, content: dict[str, Any], now: dict[str, Any], shapes: dict[str, list[int]], training: bool
+) -> None:
     """Refuse to go on from a checkpoint of another run, or to test one of another model.
 
     Args:
-        content: of the checkpoint; one of an earlier version does not say what it is of, and is judged by its shapes.
+        path: of the checkpoint.
+        content: of it; one of an earlier version does not say what it is of, and is judged by its shapes.
         now: what this run is of, see :meth:`mpt.learn.learner.Learner.identity`.
         shapes: of what is learned now, by name.
         training: whether the run is to go on; what is tested may have been learned on another task, or otherwise.
 
     Raises:
-        UserError: names all that differs.
+        BadCheckpoint: names all that differs.
     """
     before = content.get("of", {})
     names = [name for name in now if training or name in ("backbone", "weights", "prompt length", "fixed rows")]
@@ -106,12 +134,15 @@ def check_same(content: dict[str, Any], now: dict[str, Any], shapes: dict[str, l
         if name in before and before[name] != now[name]
     ]
     stored = {name: list(value.shape) for name, value in content["state_dict"].items()}
+    version = "" if told else " or version"
     if not told and stored != shapes:
         name = next(name for name in {**shapes, **stored} if stored.get(name) != shapes.get(name))
         told = [f"{name} {stored.get(name, 'not at all')} (now {shapes.get(name, 'not at all')})"]
     if told:
-        end = "; give what it had, or start anew without --ckpt_path" if training else ""
-        raise UserError(f"the checkpoint that --ckpt_path names is of another run: it has {', '.join(told)}{end}")
+        end = "start anew without --ckpt_path" if training else "name another"
+        raise BadCheckpoint(
+            f"checkpoint {path} is of another run{version}: it has {', '.join(told)}; give what it had, or {end}"
+        )
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,35 @@ def test_a_checkpoint_of_an_earlier_version_is_judged_by_its_shapes(mpt, done, m
     assert json_lines(tmp_path / "run" / "metrics.jsonl")[-1]["step"] == 8
 
 
+DAMAGED = {
+    "no tensors": ({"state_dict": 7}, "what it has as state_dict is none"),
+    "no tensor": ({"state_dict": {"prompt.weight": 7}}, "what it has as prompt.weight is none or not finite"),
+    "complex": ({"state_dict": {"prompt.weight": torch.zeros(4, 32, dtype=torch.complex64)}}, "as prompt.weight is"),
+    "not finite": ({"state_dict": {"prompt.weight": torch.full((4, 32), float("nan"))}}, "as prompt.weight is"),
+    "another name": ({"of": {}, "state_dict": {"soft": torch.zeros(4, 32)}}, "another run or version: it has prompt.w"),
+    "one more": ({"of": {}, "state_dict": {"prompt.weight": torch.zeros(4, 32), "x": torch.zeros(1)}}, "it has x [1]"),
+    "no loops": ({"loops": {}}, "KeyError: 'fit_loop'"),
+    "an optimiser's state": ({"optimizer_states": [{"state": {}, "param_groups": []}]}, "number of parameter groups"),
+    "a place in the data": ({"FewShotData": {"batches": "x", "step": 4}}, "invalid literal for int"),
+    "a count": ({"spent": {"examples": "x", "seconds": 1.0}}, "invalid literal for int"),
+    "a callback's": ({"callbacks": 7}, "what it has as callbacks is none"),
+    "of another Lightning": ({"pytorch-lightning_version": "x"}, "InvalidVersion"),
+}
+
+
+@pytest.mark.parametrize(("parts", "says"), DAMAGED.values(), ids=DAMAGED)
+def test_a_checkpoint_that_is_damaged_or_of_another_version_is_named(parts, says, mpt, done, model_folder, tmp_path):
+    shutil.copytree(done / "run", tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    torch.save({**torch.load(last, weights_only=True), **parts}, last)
+    options = small_fit(model_folder("t5"), done / "data", tmp_path / "run", trainer__max_steps=8)
+    ended = mpt("fit", *CONFIG, *options, "--ckpt_path", "last")
+    (told,) = [line for line in ended.err.splitlines() if line.startswith("mpt: error: ")]
+    assert ended.code == 2 and "Traceback" not in ended.err
+    assert told.startswith(f"mpt: error: checkpoint {last} is ") and says in told
+    assert told.endswith("start anew without --ckpt_path")
+
+
 @pytest.mark.parametrize("how", [(), ("--ckpt_path", "last")])
 def test_a_second_fit_in_a_folder_is_refused(how, mpt, done, model_folder):
     before = files(done / "run")
@@ -163,12 +192,17 @@ def test_a_hold_ends_with_its_process(tmp_path):
         assert os.listdir(tmp_path / "run") == []
 
 
-def test_half_a_checkpoint_of_a_study_is_worth_no_more_than_none(model_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("of_before", [False, True])
+def test_a_checkpoint_of_a_study_that_cannot_be_gone_on_from_is_worth_no_more_than_none(
+    of_before, model_folder, tmp_path, monkeypatch
+):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     cells = plan(load_study(write_study(tmp_path, model_folder("t5"))), tmp_path / "out")
     cell = next(cell for cell in cells if cell.method == "PT")
     write_json(cell.folder / STARTED, {"fingerprint": cell.fingerprint, "recipe": cell.recipe})
     (cell.folder / "last.ckpt").write_bytes(b"half")
+    if of_before:  # what is learned had another shape
+        torch.save({"state_dict": {"prompt.weight": torch.zeros(3, 33)}}, cell.folder / "last.ckpt")
     assert do_run(cell) == "finished"
 
 

@@ -166,7 +166,7 @@ class TextData(pl.LightningDataModule):
                 f"The run that is resumed began with other source tasks: {changed or 'in another order'}. Name its own "
                 f"by --data.partition null --data.tasks [{','.join(before)}], or start anew without --ckpt_path."
             )
-        self._resumed_batches, self._resumed_step = state_dict["batches"], state_dict["step"]
+        self._resumed_batches, self._resumed_step = int(state_dict["batches"]), int(state_dict["step"])
 
     def _step(self) -> int:
         return self.trainer.global_step if self.trainer is not None else self._resumed_step
