@@ -93,6 +93,7 @@ def _run(options: argparse.Namespace) -> bool:
     from mpt.study.report.write import log_report, write_report
     from mpt.study.run.claims import is_logged, join, reporting, set_logged
     from mpt.study.run.grid import run_all, unfinished
+    from mpt.study.run.packs import clear_packs
     from mpt.study.run.pool import ProcessPool
     from mpt.study.run.results import REPORT, begun_with, refuse_strange, runs_outside, write_study
     from mpt.study.run.reuse import take_over
@@ -117,6 +118,7 @@ def _run(options: argparse.Namespace) -> bool:
         if options.reuse is not None:
             terminal.print(f"{take_over(runs, options.reuse)} runs are taken from {options.reuse}", markup=False)
         unfinished(runs)  # complains of results of another configuration
+        clear_packs(runs, whole=not study.only)
         write_study(study, places, runs, out)
 
     asked = chosen(runs, options.only) if options.only else runs

@@ -12,7 +12,7 @@ from mpt.record.result import RunResult, read_result
 from mpt.study.plan.grouping import are_small, units_left
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.claims import Failures, claim, failures, settled
-from mpt.study.run.packs import PackFiles, begun
+from mpt.study.run.packs import PackFiles, begun, clear_packs
 from mpt.study.run.pool import ProcessPool
 from mpt.study.run.results import is_finished
 from mpt.util.errors import UserError
@@ -106,6 +106,7 @@ def run_all(
         clean = True
     finally:
         pool.close(patient=clean)
+    clear_packs(runs)
     return lost
 
 

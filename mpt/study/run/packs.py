@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mpt.study.plan.planned_run import PlannedRun
@@ -50,6 +51,26 @@ def begun(runs: Sequence[PlannedRun]) -> list[tuple[PlannedRun, ...]]:
             found.append(unit)
             known = {key: run for key, run in known.items() if key not in keys}
     return found
+
+
+def clear_packs(runs: Sequence[PlannedRun], whole: bool = False) -> None:
+    """Take away what a kill left of packs that are done with.
+
+    Args:
+        whole: whether these are all runs of the study and nobody is at work on them, so that what is of no pack of
+            theirs is of no use either, such as the state of runs that have changed since.
+    """
+    known, going = {run.key: run for run in runs}, {PackFiles(unit).state.stem for unit in begun(runs)}
+    left: dict[str, list[Path]] = {}
+    for path in (runs[0].out / PACKS).glob("*") if runs else ():
+        left.setdefault(path.name.lstrip(".").split(".")[0], []).append(path)  # hidden: half written
+    for name, paths in left.items():
+        keys = _members(paths[0].with_name(f"{name}.json"))
+        done = bool(keys) and all(key in known and known[key].files.is_finished for key in keys)
+        if done or (whole and name not in going):
+            for path in paths:
+                with suppress(OSError):  # no file, and none of ours
+                    path.unlink()
 
 
 def _members(path: Path) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from mpt.prompt.files import load_prompt
 from mpt.study.plan.grid import plan
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.one import do_run
-from mpt.study.run.packs import PACKS, begun
+from mpt.study.run.packs import PACKS, PackFiles, begun, clear_packs
 from mpt.study.run.side_by_side import run_pack
 from mpt.study.spec.study import load_study
 
@@ -168,6 +169,30 @@ def test_what_is_finished_is_not_done_again_beside_the_others(done, file, tmp_pa
     assert run_pack(cells) == {cell.key: "finished" for cell in cells}
     assert [result["side_by_side"] for result in results(cells).values()] == [2, 2, 4, 4]
     assert stamps(cells[2:]) == before and list((cells[0].out / PACKS).iterdir()) == []
+
+
+def test_what_a_kill_left_of_packs_goes_unless_somebody_goes_on_with_it(done, file, tmp_path):
+    cells = pack(file, tmp_path / "out")
+    copytree(done[0].folder, cells[0].folder)
+    copytree(done[1].folder, cells[1].folder)
+    going, ended = PackFiles(cells[1:3]), PackFiles(cells[:2])  # one of two is finished, and both are
+    changed = PackFiles((replace(cells[0], fingerprint="of before"), *cells[1:]))
+    for files in (going, ended, changed):
+        files.begin()
+        files.state.touch()
+    (folder := going.state.parent).joinpath(".half.pt.7.new").touch()
+    (folder / "mine").mkdir()
+
+    def left() -> set[str]:
+        return {path.stem for path in folder.iterdir()}
+
+    clear_packs(cells)
+    assert left() == {going.state.stem, changed.state.stem, ".half.pt.7", "mine"}  # another may be at work on it
+    clear_packs(cells, whole=True)
+    assert left() == {going.state.stem, "mine"}
+    copytree(done[2].folder, cells[2].folder)
+    clear_packs(cells)
+    assert left() == {"mine"}
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(done, file, tmp_path):
