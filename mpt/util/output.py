@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from mpt.util.places import open_own
+
 
 def make_streams_take_all() -> None:
     """Let standard output and error take every text: a file's name may be no UTF-8, a terminal may know ASCII alone.
@@ -41,12 +43,15 @@ def drop_unwritten() -> None:
 
 @contextmanager
 def output_to(log: Path) -> Iterator[None]:
-    """Send everything this process prints, from C too, to a file; exceptions end there with their traceback."""
+    """Send everything this process prints, from C too, to a file; exceptions end there with their traceback.
+
+    Raises:
+        UserError: a link, a pipe or a folder is in the file's place.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
+    number = open_own(log, os.O_APPEND)
     kept = os.dup(1), os.dup(2)
-    # A pipe in the file's place would be waited for.
-    number = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
     os.dup2(number, 1)
     os.dup2(number, 2)
     os.close(number)

@@ -12,7 +12,7 @@ from mpt.util.errors import UserError
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 
-def open_own(path: Path) -> int:
+def open_own(path: Path, flags: int = 0) -> int:
     """Descriptor, to read and write, of a file that is made if need be: not of what a link leads to, nor of a pipe,
     which would be waited for.
 
@@ -22,7 +22,7 @@ def open_own(path: Path) -> int:
     """
     wrong = f"{path} is a link, a folder or a pipe, and a file of ours belongs there; remove it"
     try:
-        number = os.open(path, _FLAGS, 0o666)
+        number = os.open(path, _FLAGS | flags, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise UserError(wrong) from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 import pytest
 
-from mpt.util.errors import system_mistake
+from mpt.util.errors import UserError
 from mpt.util.output import output_to
 
 
@@ -23,9 +22,11 @@ def test_all_that_is_printed_is_appended(tmp_path):
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_is_refused_at_once(tmp_path):
-    os.mkfifo(tmp_path / "log.txt")
-    with pytest.raises(OSError) as refused, output_to(tmp_path / "log.txt"):
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path.parent / "mine.txt")])
+def test_a_pipe_a_folder_or_a_link_is_refused_at_once(put, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    put(tmp_path / "log.txt")
+    with pytest.raises(UserError, match=r"log\.txt is a link, a folder or a pipe"), output_to(tmp_path / "log.txt"):
         pass
-    assert refused.value.errno == errno.ENXIO
-    assert str(system_mistake(refused.value)).startswith(f"{tmp_path / 'log.txt'}: ")
+    os.write(1, b"after\n")
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -7,6 +7,7 @@ left to clean up after a kill.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import difference, is_finished
 from mpt.util.errors import UserError
 from mpt.util.files import only_one, write_json, write_text
+from mpt.util.places import open_own, refuse_link
 from mpt.util.reading import read_json
 
 try:
@@ -134,9 +136,10 @@ def group_at_work(out: Path) -> str | None:
 
 def _open(out: Path, name: str) -> IO[str]:
     folder = out / CLAIMS
+    refuse_link(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / name).open("a+")  # NFS shares a lock on what is open for reading alone
+        return os.fdopen(open_own(folder / name), "r+")  # NFS gives no lock to write on what is open for reading alone
     except OSError as error:
         raise UserError(f"{folder / name} cannot be written to: {error.strerror}; remove {folder}") from error
 

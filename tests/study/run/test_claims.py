@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from support.seven_runs import write_seven
@@ -32,6 +33,24 @@ def test_a_unit_is_claimed_whole_or_not_at_all(file, tmp_path):
         assert run_unit((two,), {}) == {two.key: "elsewhere"}
     with claim([one, two, three]) as held:
         assert held
+
+
+def test_no_link_is_followed_to_what_is_locked(file, tmp_path):
+    (cell, *_), elsewhere = plan(load_study(file), tmp_path / "out"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    locks = tmp_path / "out" / claims.CLAIMS
+    locks.mkdir(parents=True)
+    for path in (locks / f"{cell.key.replace('/', '__')}.lock", locks / "report"):
+        path.symlink_to(elsewhere / path.name)
+    with pytest.raises(UserError, match=r"\.lock is a link"), claim([cell]):
+        pass
+    with pytest.raises(UserError, match="report is a link"), claims.reporting(tmp_path / "out"):
+        pass
+    rmtree(locks)
+    locks.symlink_to(elsewhere)
+    with pytest.raises(UserError, match=rf"{locks} is a link"), claim([cell]):
+        pass
+    assert not list(elsewhere.iterdir())
 
 
 def test_only_failures_since_one_came_count(file, tmp_path):
