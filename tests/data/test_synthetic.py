@@ -62,6 +62,15 @@ def test_the_test_list_depends_on_neither_seed_nor_k():
     assert len(other.train) == 16
 
 
+def test_draws_of_a_task_are_made_of_the_same_examples_and_none_changes_another():
+    one, other = synthetic_fewshot("syn-place-letter", 13), synthetic_fewshot("syn-place-letter", 21)
+    assert all(a is b for a, b in zip(one.test, other.test, strict=True))
+    for part in (one.train, one.dev, one.test):
+        part.clear()
+    again = synthetic_fewshot("syn-place-letter", 13)
+    assert again.test == other.test and len(again.train) == len(again.dev) == len(other.train)
+
+
 def test_a_draw_follows_crossfits_sampling():
     """The first k of each label in numpy's legacy shuffle of the pool train, the next k are dev."""
     name, k = "syn-sentiment-review", 8

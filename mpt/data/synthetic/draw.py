@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mpt.data.synthetic.second_language import OWN_RECIPES, SECOND_RECIPES
 from mpt.data.synthetic.suite import RECIPES, TaskRecipe
 from mpt.data.tasks.sampling import sample
@@ -42,10 +44,17 @@ def synthetic_fewshot(task: str, seed: int, k: Shots | None = None) -> FewShot:
         raise UserError("--data.k all is for data from files; the synthetic suite has no end: give a number.")
     if k < 1:
         raise UserError(f"--data.k must be at least 1, not {k}.")
-    test = _examples(recipe, "test", TEST_SIZE, set())
-    pool = _examples(recipe, "pool", _POOL * k * max(1, len(labels)), {e.input for e in test})
+    pool, test = _drawn_from(task, k)
     train, dev = sample(pool, k, seed, by_label=bool(labels))
-    return FewShot(recipe.task, seed, k, train, dev, test)
+    return FewShot(recipe.task, seed, k, train, dev, list(test))
+
+
+@lru_cache(maxsize=8)  # a study asks for thousands of draws of a task, and this is most of making one
+def _drawn_from(task: str, k: int) -> tuple[list[Example], list[Example]]:
+    """What all draws of a task and size have in common: the pool that they are drawn from, and the test list."""
+    recipe = _ALL[task]
+    test = _examples(recipe, "test", TEST_SIZE, set())
+    return _examples(recipe, "pool", _POOL * k * max(1, len(recipe.task.labels)), {e.input for e in test}), test
 
 
 def _examples(recipe: TaskRecipe, part: str, n: int, taken: set[str]) -> list[Example]:
