@@ -15,6 +15,7 @@ from mpt.cli.options import Parser, add_workers, at_least, seed
 from mpt.fit.configs import find_config
 from mpt.util.errors import UserError
 from mpt.util.files import writing_to
+from mpt.util.names import refuse_unwritable
 from mpt.util.places import expanded
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def run_study_command(arguments: list[str]) -> None:
         _show_answers(options)
         return
     if options.action != "report":
+        refuse_unwritable(arguments)  # the study's folder names them in its files
         find_config(options.file, "studies")  # one that is nowhere is told of before torch is imported
     if options.action == "plan":
         from mpt.cli.study_plan import show_plan

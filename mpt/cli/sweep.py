@@ -11,6 +11,7 @@ from functools import partial
 from mpt.cli.options import Parser, add_workers, at_least, run_action, seed
 from mpt.fit.configs import find_config
 from mpt.util.machine import default_workers
+from mpt.util.names import refuse_unwritable
 from mpt.util.places import expanded
 
 _USAGE = """usage: mpt sweep ACTION …
@@ -32,6 +33,7 @@ def run_sweep_command(arguments: list[str]) -> None:
         if not actions[action](rest):
             sys.exit(1)
 
+    refuse_unwritable(arguments)  # the files of a trial name them
     run_action("sweep", _USAGE, {action: partial(do, action) for action in actions}, arguments)
 
 

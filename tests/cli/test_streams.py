@@ -71,7 +71,9 @@ def test_a_name_that_is_no_utf8_is_shown_and_refused_where_it_would_be_written_i
     copied = run(f"mpt configs copy prompt_tuning {NAME}", tmp_path)
     assert copied.returncode == 0 and copied.stdout == "pr\\udce9.yaml\n" and (tmp_path / NAME).is_file()
     fit = "mpt fit --config prompt_tuning --data.task syn-sentiment-tweet --trainer.default_root_dir"
-    for line in (f"{fit} {NAME}", f"{fit}={NAME}", f"mpt adapt {NAME} --out new"):
+    study = [f"mpt study {words}" for words in (f"plan {NAME}", f"run {NAME}", f"run quickstart --out {NAME}")]
+    lines = (f"{fit} {NAME}", f"{fit}={NAME}", f"mpt adapt {NAME} --out new", *study, f"mpt sweep run {NAME}")
+    for line in lines:
         ended = run(line, tmp_path)
         assert ended.returncode == 2 and "pr\\udce9.yaml is not UTF-8" in ended.stderr, ended.stderr
         assert ended.stderr.count("\n") == 1 and [path.name for path in tmp_path.iterdir()] == [NAME]
