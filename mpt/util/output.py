@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import traceback
@@ -11,12 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from mpt.util.names import printable
 from mpt.util.places import open_own
+
+
+class _Printable(logging.Formatter):
+    """Messages without what a terminal would obey: they name what strangers wrote."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().formatMessage(record).split("\n")))
 
 
 def make_streams_take_all() -> None:
     """Let standard output and error take every text: a file's name may be no UTF-8, a terminal may know ASCII alone.
-    Where one of them is closed, what is meant for it does not go into the other.
+    Where one of them is closed, what is meant for it does not go into the other. Warnings are shown as texts.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -24,6 +33,8 @@ def make_streams_take_all() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # by which our warnings are shown
+        logging.lastResort.setFormatter(_Printable())
 
 
 def data_output() -> TextIO:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
 
 from mpt.util.errors import UserError
-from mpt.util.output import output_to
+from mpt.util.output import make_streams_take_all, output_to
 
 
 def test_all_that_is_printed_is_appended(tmp_path):
@@ -30,3 +31,10 @@ def test_a_pipe_a_folder_or_a_link_is_refused_at_once(put, tmp_path):
         pass
     os.write(1, b"after\n")
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_terminal_obeys_no_warning(capsys):
+    make_streams_take_all()
+    record = logging.LogRecord("mpt", logging.WARNING, "", 0, "entry %s\nis left out", ("\x1b[2Jx",), None)
+    logging.lastResort.handle(record)
+    assert capsys.readouterr().err == "entry \\x1b[2Jx\nis left out\n"
