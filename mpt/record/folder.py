@@ -157,13 +157,9 @@ class RunFolder:
         """
         self.checkpoint.unlink(missing_ok=True)
 
-    def result(self, needed: Sequence[str] = ()) -> RunResult | None:
-        """The result, if there is one.
-
-        Args:
-            needed: names of what must be there.
-        """
-        return read_result(self.path / RESULT, needed) if self.is_finished else None
+    def result(self, needed: Sequence[str] = (), identity: Mapping[str, Any] | None = None) -> RunResult | None:
+        """The result, if there is one: see :func:`mpt.record.result.read_result`."""
+        return read_result(self.path / RESULT, needed, identity) if self.is_finished else None
 
     def fail(self, reason: str, arguments: Sequence[str]) -> None:
         """Record why the run has no result."""

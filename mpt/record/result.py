@@ -150,18 +150,27 @@ REPORTED = ("seconds", "versions", "device")
 """What a report cannot do without, of each run."""
 JUDGED = ("metric", "score")
 """Likewise, of a run that is judged on test."""
+_WHOSE = ("method", "stage", "target", "seed", "learning_rate")
+"""What a result says of whose it is, in every version."""
 
 
-def read_result(path: Path, needed: Sequence[str] = ()) -> RunResult:
+def read_result(path: Path, needed: Sequence[str] = (), identity: Mapping[str, Any] | None = None) -> RunResult:
     """The result of a run.
 
     Args:
         needed: names of what must be there.
+        identity: of the run that it should be of.
 
     Raises:
-        UserError: it is not what was written, or lacks something.
+        UserError: it is not what was written, lacks something, or is another run's.
     """
     content = read_json(path, "delete its folder to have the run done again")
+    for name, planned in (identity or {}).items():
+        if name in _WHOSE and content.get(name, planned) != planned:
+            raise UserError(
+                f"{path} is another run's: its {name} is {content[name]!r:.100}, and {planned!r} was planned; "
+                "delete its folder to have the run done again"
+            )
     environment = content.get("environment")
     if isinstance(environment, dict):  # device and versions once stood among the rest
         content = {**environment, **content}

@@ -75,6 +75,14 @@ def test_a_damaged_result_is_named(run, damage, command, study, refused):
     refused(*COMMANDS[command].split(), says=f"{run}/result.json")
 
 
+@pytest.mark.parametrize(("one", "other", "name"), [(UPSTREAM, RUN, "stage"), (RUN, MEMBER, "method")])
+def test_results_that_were_exchanged_are_no_scores(one, other, name, study, refused):
+    kept = [(study / run / "result.json").read_bytes() for run in (one, other)]
+    for run, content in zip((other, one), kept, strict=True):
+        (study / run / "result.json").write_bytes(content)
+    refused("study", "report", "out", says=f"{one}/result.json is another run's: its {name} is")
+
+
 PLANS = {**NO_JSON_FILE}
 
 

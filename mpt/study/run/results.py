@@ -67,7 +67,9 @@ def read_record(out: Path, key: str, identity: Mapping[str, Any], needed: Sequen
     folder = RunFolder(out / key)
     needed = (*needed, *(JUDGED if identity["stage"] != "upstream" else ()))
     failure = folder.failure()
-    return RunRecord(key=key, **identity, result=folder.result(needed), failure=failure.reason if failure else None)
+    return RunRecord(
+        key=key, **identity, result=folder.result(needed, identity), failure=failure.reason if failure else None
+    )
 
 
 @dataclass(frozen=True)

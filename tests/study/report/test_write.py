@@ -447,7 +447,11 @@ def test_a_report_of_some_draws_is_that_of_their_runs_alone(records, tmp_path, c
 
 def test_a_report_of_some_draws_has_what_they_start_from_and_nothing_else(records, tmp_path):
     shared = [replace(row, upstream_seed=7) if row.method == "MTL" else row for row in records if row.method != "FT"]
-    own = [replace(row, method="FT", upstream_seed=row.seed) for row in records if row.method == "MTL"]
+    own = [
+        replace(row, key=row.key.replace("MTL", "FT"), method="FT", upstream_seed=row.seed)
+        for row in records
+        if row.method == "MTL"
+    ]
     above = [run_of(f"{method}/up-{seed}", method, "upstream", None, seed) for method, seed in
              (("MTL", 7), ("MTL", 8), ("FT", 13), ("FT", 21))]  # fmt: skip
     keys = [run_of(f"embedding/a-{seed}", "embedding", "upstream", "a", seed) for seed in (13, 21)]
