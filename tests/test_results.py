@@ -532,7 +532,7 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
     )
     shown, targets = rows_below(page, "| method, draw 13 |"), ("glue-sst2", "trec")
     gained = {}
-    bfloat16 = {"Labels", "MTL", "FoMAML"}
+    bfloat16 = {"Labels", "MTL", "FoMAML", "Mixed", "Superposition"}
     assert {method.removesuffix("*") for method, *_ in shown if method.endswith("*")} == bfloat16
     for starred, *cells in shown:
         method = starred.removesuffix("*")
