@@ -394,6 +394,12 @@ def english(folder: str, name: str) -> list[dict[str, str]]:
     return committed("english", folder, name)
 
 
+def first_draw(folder: str, name: str) -> dict[tuple[str, str], float]:
+    """Scores of draw 13 in percent, by method and target."""
+    rows = (row for row in english(folder, name) if row["seed"] == "13")
+    return {(row["method"], row["target"]): 100 * float(row["score"]) for row in rows}
+
+
 def rows_below(page: str, head: str) -> list[list[str]]:
     """The cells of the rows of the table that begins so."""
     lines = page.splitlines()
@@ -522,14 +528,7 @@ def test_forgetting_on_real_text_is_as_in_the_committed_studies():
 
 def test_what_came_after_on_english_is_as_in_the_committed_study():
     page = (ROOT / "docs/starts.md").read_text("utf-8")
-    likeliest, written = (
-        {
-            (row["method"], row["target"]): 100 * float(row["score"])
-            for row in english("methods", name)
-            if row["seed"] == "13"
-        }
-        for name in ("scores.csv", "scores_written.csv")
-    )
+    likeliest, written = (first_draw("methods", name) for name in ("scores.csv", "scores_written.csv"))
     shown, targets = rows_below(page, "| method, draw 13 |"), ("glue-sst2", "trec")
     gained = {}
     bfloat16 = {"Labels", "MTL", "FoMAML", "Mixed", "Superposition"}
@@ -633,14 +632,7 @@ def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
 
 def test_a_larger_outer_rate_on_english_is_as_in_the_committed_study():
     page = (ROOT / "docs/english.md").read_text("utf-8")
-    likeliest, written = (
-        {
-            (row["method"], row["target"]): 100 * float(row["score"])
-            for row in english("longer", name)
-            if row["seed"] == "13"
-        }
-        for name in ("scores.csv", "scores_written.csv")
-    )
+    likeliest, written = (first_draw("longer", name) for name in ("scores.csv", "scores_written.csv"))
     shown = rows_below(page, "| start, draw 13 | glue-sst2 | tweet_eval-emotion | trec | sms_spam | tweet_eval-hate")
     assert [row[0] for row in shown] == ["PT", "MAML", "MAML-0.03", "MTL"]
     for method, *cells in shown:
@@ -660,11 +652,7 @@ def test_a_larger_outer_rate_on_english_is_as_in_the_committed_study():
 
 def test_more_steps_on_english_are_as_in_the_committed_study():
     page = (ROOT / "docs/english.md").read_text("utf-8")
-    found = {
-        (row["method"], row["target"]): 100 * float(row["score"])
-        for row in english("longer", "scores.csv")
-        if row["seed"] == "13"
-    }
+    found = first_draw("longer", "scores.csv")
     head = next(line for line in page.splitlines() if line.startswith("| steps, draw 13 |"))
     targets = [cell.strip() for cell in head.split("|")[2:-1]]
     assert targets == [target for target in ENGLISH if ("PT-300", target) in found]

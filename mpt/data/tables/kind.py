@@ -104,7 +104,7 @@ def metric_of(
             for row in table.rows:
                 if not _is_number(row.output):
                     point = _with_point(row.output)
-                    way = f"; write {point}, with a point" if point != row.output and _is_number(point) else ""
+                    way = f"; write {point}, with a point" if point != row.output else ""
                     raise UserError(
                         f"{table.file}, line {row.line}: {row.output!r} is no number, as {metric} needs it{way}"
                     )

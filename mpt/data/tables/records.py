@@ -147,13 +147,17 @@ class Cut:
         except csv.Error as error:
             why = (
                 f"its quoting is broken ({error}); within quotes a quote is doubled, and a quoted cell ends before a "
-                f"{separator(self.delimiter)}"
+                f"{_named(self.delimiter)}"
             )
             raise UserError(f"{path}: the record that begins on line {begins} cannot be read: {why}") from None
 
 
-def separator(delimiter: str) -> str:
-    """The word for what stands between the cells of a table."""
+def must_be_quoted(delimiter: str) -> str:
+    """What a record of too many cells, or too few, wants."""
+    return f"a text with a {_named(delimiter)} must be in quotes"
+
+
+def _named(delimiter: str) -> str:
     return _NAMES.get(delimiter, repr(delimiter))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpt.data.tables.records import FileRecord, FileRecords, read_records, separator, stream_records
+from mpt.data.tables.records import FileRecord, FileRecords, must_be_quoted, read_records, stream_records
 from mpt.data.tasks.task import Example
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -178,7 +178,7 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
         told.append(f"a header; the input is the column {names[chosen[0]]}, the output {names[chosen[1]]}")
     # CrossFit's files have further gold outputs behind further tabs.
     several = records.kind == "tsv" and not header and output is None and chosen[0] < chosen[1]
-    table, sign = RowTable(path, told, input=names[chosen[0]] if header else ""), separator(records.delimiter)
+    table, quoted = RowTable(path, told, input=names[chosen[0]] if header else ""), must_be_quoted(records.delimiter)
     for record in rows:
         cells = record.cells
         assert isinstance(cells, list)
@@ -186,13 +186,10 @@ def _of_table(records: FileRecords, input: str | None, output: str | None, heade
             raise UserError(
                 f"{path}, line {record.line} has {len(cells)} column{'s' if len(cells) > 1 else ''}, but the "
                 f"{'input' if chosen[0] > chosen[1] else 'output'} is in column {max(chosen) + 1}"
-                + (f"; a text with a {sign} must be in quotes" if records.kind == "csv" else _NO_QUOTES)
+                + (f"; {quoted}" if records.kind == "csv" else _NO_QUOTES)
             )
         if records.kind == "csv" and len(cells) > width:
-            raise UserError(
-                f"{path}, line {record.line} has {len(cells)} columns, the first line {width}; a text with a {sign} "
-                "must be in quotes"
-            )
+            raise UserError(f"{path}, line {record.line} has {len(cells)} columns, the first line {width}; {quoted}")
         outputs = cells[chosen[1] :] if several else [cells[chosen[1]]]
         table.take(record.line, cells[chosen[0]], outputs)
     return table.checked()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpt.data.tables.own_file import ColumnText, is_template
-from mpt.data.tables.records import FileRecord, FileRecords, blocks, separator, stream_records, with_line_feeds
+from mpt.data.tables.records import FileRecord, FileRecords, blocks, must_be_quoted, stream_records, with_line_feeds
 from mpt.data.tables.rows import ID, INPUTS, OUTPUTS, as_text, column, in_header, key_paths, like_names
 from mpt.util.errors import UserError
 from mpt.util.names import nearest
@@ -125,11 +125,7 @@ class TextTable:
         chosen = "" if self.by is None or places[self.by] >= len(cells) else cells[places[self.by]].strip()
         made = self.inputs.get(chosen, self.input)
         if len(cells) > width or max(places[name] for name in made.columns) >= len(cells):
-            why = (
-                f"a text with a {separator(self.delimiter)} must be in quotes"
-                if self.kind == "csv"
-                else "a tab within a text cuts it"
-            )
+            why = must_be_quoted(self.delimiter) if self.kind == "csv" else "a tab within a text cuts it"
             raise UserError(f"{self.file}, line {record.line} has {len(cells)} columns, the first line {width}; {why}")
         text = made.of_cells({name: cells[places[name]] for name in made.columns})
         return self._checked(TextRow(record.line, cells + [""] * (width - len(cells)), text, chosen))
