@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pickle import UnpicklingError
@@ -16,6 +17,7 @@ from mpt.backbone.checks import check_tokenizer, model_class, refuse_missing, re
 from mpt.backbone.quantized import loading_options, quantize_loaded
 from mpt.backbone.source import locate
 from mpt.util.errors import UserError
+from mpt.util.names import nearest
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,18 @@ class BackboneOptions:
             raise UserError(f"backbone option repetition_penalty must be above 0, not {self.repetition_penalty}")
 
 
-def load(name: str, options: BackboneOptions, random_weights: bool = False) -> tuple[Any, Any]:
+def load(name: str, options: BackboneOptions, new: Mapping[str, int] | None = None) -> tuple[Any, Any]:
     """The model and its tokenizer.
 
     Args:
         name: see :func:`mpt.backbone.source.resolve`.
         options: how to load it.
-        random_weights: take configuration and tokenizer only, for pre-training from scratch.
+        new: make random weights of these sizes (entries of the configuration, the others as it has them); only
+            configuration and tokenizer are read then.
 
     Raises:
         UserError: if there is no such model, it is neither encoder-decoder nor decoder-only, or the type is
-            unsafe for it.
+            unsafe for it, or its configuration has no such size.
     """
     source, common = locate(name, options.revision)
     try:
@@ -96,7 +99,8 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
         kind = model_class(config, name)
         extra: dict[str, Any] = {"attn_implementation": options.attention} if options.attention else {}
         dtype = getattr(torch, options.dtype)
-        if random_weights:
+        if new is not None:
+            resize(config, new)
             model = kind.from_config(config, dtype=dtype, **extra)
         else:
             extra |= loading_options(options.quantization, dtype)
@@ -116,6 +120,21 @@ def load(name: str, options: BackboneOptions, random_weights: bool = False) -> t
     if options.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model, tokenizer
+
+
+def resize(config: Any, sizes: Mapping[str, int]) -> None:
+    """Give entries of a configuration, as ``d_model``, other values.
+
+    Raises:
+        UserError: it has no whole number of that name, or the value is below 1.
+    """
+    known = [name for name, value in config.to_dict().items() if type(value) is int]
+    for name, value in sizes.items():
+        if name not in known:
+            raise UserError(f"this backbone's configuration has no size {name!r}; {nearest(name, known)}")
+        if value < 1:
+            raise UserError(f"a backbone's {name} must be at least 1, not {value}")
+        setattr(config, name, value)
 
 
 def leave_out_dropout(config: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -61,17 +61,17 @@ class Backbone(nn.Module):
     Args:
         name: hub name, local folder, or ``mpt-tiny``.
         options: see :class:`mpt.backbone.loading.BackboneOptions`.
-        random_weights: do not load weights (pre-training from scratch).
+        new: random weights of these sizes in place of the trained ones (:func:`mpt.backbone.loading.load`).
 
     Raises:
         UserError: if there is no such model or it cannot be used safely.
     """
 
-    def __init__(self, name: str, options: BackboneOptions | None = None, random_weights: bool = False) -> None:
+    def __init__(self, name: str, options: BackboneOptions | None = None, new: Mapping[str, int] | None = None) -> None:
         super().__init__()
         self.name = name
         self.options = options or BackboneOptions()
-        self.model, self.tokenizer = load(name, self.options, random_weights)
+        self.model, self.tokenizer = load(name, self.options, new)
         self.config: Any = self.model.config
         self.decoder_only = not self.config.is_encoder_decoder
         lengths = (self.options.max_input_length, self.options.max_target_length)
@@ -86,7 +86,7 @@ class Backbone(nn.Module):
         )
         self.one_sequence: OneSequence | None = None
         self.reading = "rows are padded"
-        if not random_weights:
+        if new is None:
             check_ability(self)
             if self.decoder_only:
                 self.one_sequence, why = one_sequence_of(self)

@@ -25,7 +25,8 @@ class LanguageModeling(FineTuning):
 
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.
-        from_scratch: start from random weights; the folder then needs only configuration and tokenizer.
+        from_scratch: start from random weights; the folder then needs only configuration and tokenizer. A mapping
+            makes a model of other sizes: entries of the configuration, as ``{d_model: 48, num_layers: 2}``.
         positional_heads: from scratch and for T5 only: how strongly, at the start, the encoder's first three
             heads look one token back, one ahead, and away from themselves (logits added to the relative
             position bias). Without it a small model needs very long to find "what stands behind this word".
@@ -42,7 +43,7 @@ class LanguageModeling(FineTuning):
     def __init__(
         self,
         backbone: str = "mpt-tiny",
-        from_scratch: bool = False,
+        from_scratch: bool | dict[str, int] = False,
         positional_heads: float = 0.0,
         activation: str | None = None,
         embedding_rate: float = 1.0,
@@ -51,9 +52,9 @@ class LanguageModeling(FineTuning):
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
     ) -> None:
         super().__init__(backbone, optimizer, lr_scheduler, backbone_options)
-        if positional_heads and not from_scratch:
+        if positional_heads and from_scratch is False:
             raise UserError("model.positional_heads changes how a model starts: it needs model.from_scratch true")
-        self.from_scratch = from_scratch
+        self.sizes = {} if from_scratch is True else from_scratch if from_scratch is not False else None
         self.positional_heads = positional_heads
         self.activation = activation
         self.embedding_rate = embedding_rate
@@ -62,7 +63,7 @@ class LanguageModeling(FineTuning):
         # The same first weights whatever was drawn before.
         torch.manual_seed(self.seed)
         refuse_rounded(self.backbone_options.quantization, self.backbone_options.dtype, "LanguageModeling")
-        self.backbone = Backbone(self.backbone_name, self.backbone_options, random_weights=self.from_scratch)
+        self.backbone = Backbone(self.backbone_name, self.backbone_options, new=self.sizes)
         self.backbone.check_lengths(0)
         if self.positional_heads:
             add_positional_heads(self.backbone.model, self.positional_heads)

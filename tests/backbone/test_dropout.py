@@ -57,7 +57,7 @@ def test_without_dropout_training_computes_what_evaluation_does(kind, tmp_path):
 
 
 def test_every_weight_is_trained_without_dropout_too(tmp_path):
-    backbone = Backbone(str(WITH_DROPOUT["t5"](tmp_path)), BackboneOptions(dropout=False), random_weights=True)
+    backbone = Backbone(str(WITH_DROPOUT["t5"](tmp_path)), BackboneOptions(dropout=False), new={})
     assert torch.equal(losses(backbone, True), losses(backbone, False))
 
 

@@ -598,7 +598,7 @@ def test_rows_beyond_the_tokenizer_are_no_words(tmp_path):
 
 def test_random_weights_are_for_training_from_scratch(model_folder, load_backbone):
     torch.manual_seed(3)
-    fresh = Backbone(str(model_folder("t5")), random_weights=True)
+    fresh = Backbone(str(model_folder("t5")), new={})
     assert fresh.fingerprint != load_backbone("t5").fingerprint
     assert all(weight.requires_grad for weight in fresh.parameters())
     batch = fresh.encode(INPUTS, TARGETS)

@@ -80,6 +80,31 @@ def test_positional_heads_look_back_ahead_and_away():
     assert layer[2].diagonal().max() < 1e-3
 
 
+def test_a_model_of_another_size_has_the_weights_of_that_size():
+    width, feed_forward, layers, heads = 40, 112, 2, 4
+    model = LanguageModeling(
+        "mpt-tiny", from_scratch={"d_model": width, "d_kv": 10, "d_ff": feed_forward, "num_layers": layers}
+    )
+    model.build(())
+    attention, rest = 4 * width * heads * 10, 2 * width * feed_forward
+    encoder = layers * (attention + rest + 2 * width) + 32 * heads + width
+    decoder = 2 * (2 * attention + rest + 3 * width) + 32 * heads + width
+    assert sum(weight.numel() for weight in model.parameters()) == 1024 * width + encoder + decoder
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"d_modell": 40}, "has no size 'd_modell'; did you mean d_model"),
+        ({"d_model": 0}, "d_model must be at least 1, not 0"),
+        ({"use_cache": 1}, "has no size 'use_cache'"),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused(sizes, said):
+    with pytest.raises(UserError, match=said):
+        LanguageModeling("mpt-tiny", from_scratch=sizes).build(())
+
+
 def test_positional_heads_need_a_t5_from_scratch(model_folder):
     with pytest.raises(UserError, match="from_scratch"):
         LanguageModeling("mpt-tiny", positional_heads=1.0)
