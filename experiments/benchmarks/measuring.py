@@ -123,12 +123,12 @@ def random_model(name: str, workspace: Path) -> Path:
     return workspace / name
 
 
-def load_backbone(folder: str, input_length: int, target_length: int, device: str) -> Any:
+def load_backbone(folder: str, input_length: int, target_length: int, device: str, dtype: Any = "float32") -> Any:
     """The frozen backbone, in evaluation mode."""
     from mpt.backbone.loading import BackboneOptions
     from mpt.backbone.model import FrozenBackbone
 
-    options = BackboneOptions(max_input_length=input_length, max_target_length=target_length)
+    options = BackboneOptions(dtype, max_input_length=input_length, max_target_length=target_length)
     return FrozenBackbone(folder, options).to(device).eval()
 
 

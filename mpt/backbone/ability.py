@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mpt.backbone.encoding import IGNORED, Batch
+from mpt.backbone.grouping import select
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.rows import Weighed
 from mpt.util.errors import UserError, one_line
@@ -84,6 +85,7 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
     """A decoder-only model as a reader of one sequence; or None, and why: it would not say what it says to padded rows.
 
     Where a layer counts places in the sequence or carries a state along it, or takes no mask of its own, it does not.
+    What it says may be as far from that as a few times what rounding moves a row by that is padded beside another.
     """
     attention = backbone.model.config._attn_implementation
     if attention not in ("eager", "sdpa"):
@@ -92,7 +94,9 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
     words = _prompt(backbone, batch.input_ids[1, : 2 * PROMPT + 1])
     assert batch.labels is not None
     labels = Weighed(batch.labels)
-    found: list[tuple[Tensor, Tensor]] = []
+    each = [select(batch, torch.tensor([row]), pad_left=True) for row in range(len(batch))]
+    rounded = max(TOLERANCE[torch.float32], 2.5 * torch.finfo(words.dtype).eps)
+    found: list[tuple[Tensor, Tensor, Tensor, float]] = []
     few = deepcopy(backbone.generation)
     few.max_new_tokens = ANSWER  # the options' own may be many, and cost a large model minutes
     try:
@@ -102,13 +106,19 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
                 leaf = prompt.clone().requires_grad_()
                 rows = backbone._rows(leaf, batch)
                 plain, losses = backbone.layout.losses(rows, labels), one.losses(rows, labels)
-                own, other = (torch.autograd.grad(each.sum(), leaf)[0] for each in (plain, losses))
+                lone = torch.cat(
+                    [backbone.loss(leaf if leaf.dim() == 2 else leaf[row], own) for row, own in enumerate(each)]
+                )
                 answered = one.answer(few, rows, labels)[1]
                 assert answered is not None
-                found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
+                ways = (plain, lone, losses)
+                summed, alone, other = (torch.autograd.grad(way.sum(), leaf)[0] for way in ways)
+                plain, lone, losses = (way.detach() for way in ways)
+                found += [(plain, lone, said, TOLERANCE[torch.float32]) for said in (losses, answered)]
+                found.append((summed, alone, other, rounded))
     except Exception as error:  # every family fails in its own way
         return None, f"the model does not take them as one sequence ({one_line(error)})"
-    if any(_differ(*pair, TOLERANCE[plain.dtype]) for pair in found):
+    if any(_apart(plain, said) > max(least, 8 * _apart(plain, lone)) for plain, lone, said, least in found):
         return None, "the model does not tell rows of one sequence apart"
     return one, ""
 
@@ -162,4 +172,8 @@ def _while_equal(one: list[Tensor], other: list[Tensor]) -> list[tuple[Tensor, T
 
 
 def _differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    return float((one - other).abs().max()) > tolerance * max(1.0, float(one.abs().max()))
+    return _apart(one, other) > tolerance
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max()) / max(1.0, float(one.abs().max()))

@@ -84,6 +84,23 @@ def test_where_layers_tell_no_rows_apart_they_are_padded(family, tmp_path):
     assert backbone.one_sequence is None and backbone.reading.startswith("rows are padded (")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("family", [*READS, *PADDED])
+def test_rounding_does_not_decide_how_rows_are_read(family, tmp_path):
+    backbone = loaded(tmp_path, family, dtype="bfloat16")
+    assert (backbone.one_sequence is not None) == (family in READS)
+    batch, prompt = batch_of(backbone, [1, 0, 17, 3, 9]), prompts(backbone, P)
+    expected, _ = by_padding(backbone, prompt, batch)
+    torch.testing.assert_close(backbone.loss(prompt, batch), expected, rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("family", ["mistral", "gemma2", "cohere2"])
+def test_what_a_layer_does_not_look_back_to_is_seen_in_spite_of_rounding(family, tmp_path):
+    # The trial's rows are longer than these layers look back, which their own mask says and ours does not.
+    backbone = FrozenBackbone(str(build(tmp_path, family, DECODER_ONLY[family])), BackboneOptions("bfloat16"))
+    assert backbone.one_sequence is None and "does not tell rows" in backbone.reading
+
+
 def test_a_prompt_that_rows_share_is_one_for_each_of_them(tmp_path):
     backbone = loaded(tmp_path, "llama")
     batch, owners = batch_of(backbone, [4, 9, 2, 30, 1]), torch.tensor([1, 0, 1, 2, 0])
