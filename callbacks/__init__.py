@@ -10,5 +10,6 @@ from mpt.callbacks.metrics_file import MetricsFile
 from mpt.callbacks.other_languages import OtherLanguages
 from mpt.callbacks.predictions_file import PredictionsFile
 from mpt.callbacks.resume_point import ResumePoint
+from mpt.callbacks.step_lines import StepLines
 
-__all__ = ["KeepBest", "KeepEarly", "MetricsFile", "OtherLanguages", "PredictionsFile", "ResumePoint"]
+__all__ = ["KeepBest", "KeepEarly", "MetricsFile", "OtherLanguages", "PredictionsFile", "ResumePoint", "StepLines"]

@@ -32,7 +32,7 @@ import mpt.prompt.superposition  # noqa: F401
 from mpt.backbone.checks import refuse_unsafe_dtype
 from mpt.backbone.device import has_bfloat16
 from mpt.backbone.memory import refuse_too_large
-from mpt.callbacks import KeepBest
+from mpt.callbacks import KeepBest, StepLines
 from mpt.callbacks.tracker import Tracker
 from mpt.callbacks.writing import writes
 from mpt.data.modules.text_data import TextData, check_stream
@@ -47,6 +47,7 @@ from mpt.fit.texts import texts
 from mpt.learn import Learner
 from mpt.learn.learner import known_of
 from mpt.learn.prompt_learner import PromptLearner
+from mpt.present.terminal import console
 from mpt.record.folder import CONFIG, OWN, RunFolder
 from mpt.util.checkpoints import find_checkpoint, read_checkpoint, refuse_unsafe, unusable
 from mpt.util.errors import UserError, mistake_behind, one_line, system_mistake
@@ -213,6 +214,8 @@ class RunCLI(LightningCLI):
 
         bar = self.trainer.progress_bar_callback
         if isinstance(bar, RichProgressBar):
+            if not console().is_terminal:
+                self.trainer.callbacks.append(StepLines())  # type: ignore[attr-defined]
             # Data streams have no epochs; Lightning would count them as "Epoch 0/-2".
             bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
 
