@@ -203,14 +203,16 @@ def _kinds(left: Sequence[PlannedRun], seconds: Seconds) -> Table:
         took = seconds.of(kind)
         told = ["?", "?"] if took is None else [duration(took), duration(took * len(runs))]
         counts = [f"{steps:,}", f"{evaluations:,}"] if known else ["?", "?"]
-        shown.add_row(_name(runs), f"{len(runs):,}", *counts, *told)
+        shown.add_row(_name(runs, left), f"{len(runs):,}", *counts, *told)
     return shown
 
 
-def _name(runs: Sequence[PlannedRun]) -> str:
+def _name(runs: Sequence[PlannedRun], among: Sequence[PlannedRun]) -> str:
     methods = list(dict.fromkeys(run.method for run in runs))
     more = f" and {len(methods) - 5} more" if len(methods) > 5 else ""
-    return f"{', '.join(methods[:5])}{more} {runs[0].stage}"
+    own, all_of_them = (dict.fromkeys(run.partition for run in some if run.partition) for some in (runs, among))
+    where = f" on {', '.join(own)}" if own and own != all_of_them else ""
+    return f"{', '.join(methods[:5])}{more} {runs[0].stage}{where}"
 
 
 def _tell_time(
@@ -224,7 +226,7 @@ def _tell_time(
         seconds.add_neighbours(left[0].out)
     terminal.print(_kinds(left, seconds))
     if unknown := [own for kind, own in kinds.items() if not seconds.count(kind)]:
-        names = "; ".join(map(_name, unknown))
+        names = "; ".join(_name(own, left) for own in unknown)
         terminal.print(f"No run of this kind has been timed yet: {names}. The first finished runs will tell.")
     if len(unknown) == len(kinds):
         return

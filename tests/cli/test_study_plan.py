@@ -190,3 +190,11 @@ def test_the_bundled_backbone_writes_all_outputs_of_the_embedded_suite():
     encode = FrozenBackbone(BUNDLED, BackboneOptions(max_target_length=ENOUGH)).encode
     for name in RECIPES:
         assert check_targets(encode, read_draw(SYNTHETIC, name, 13, None, None).outputs) == []
+
+
+def test_kinds_of_runs_that_one_setting_has_are_named_by_it(mpt, tmp_path):
+    file = write_study(tmp_path, "mpt-tiny")
+    settings = {"Small": {}, "Large": {"backbone": "mpt-tiny-pair"}}
+    changed_file(file, {("settings",): settings})
+    told = table(mpt("study", "plan", file, "--out", tmp_path / "out").out, 2)
+    assert [row[0] for row in told if row[0].startswith("FT")] == ["FT downstream on Small", "FT downstream on Large"]
