@@ -1,0 +1,348 @@
+"""The numbers of docs/english.md and docs/starts.md on real English, against the files they come from."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import tarfile
+
+import pytest
+from support.committed import committed, rows_below
+from support.paths import ROOT
+
+from mpt.data.modules.few_shot import FewShotData
+
+
+def test_the_rates_of_english_are_those_of_the_committed_search():
+    page = (ROOT / "docs/english.md").read_text(encoding="utf-8")
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in committed("english", "search", "scores.csv"):
+        found.setdefault(row["method"], []).append((float(row["dev_score"]), float(row["score"])))
+    table = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")
+    ]
+    shown = {row[0]: row[1:] for row in table if re.fullmatch(r"0\.\d+", row[0])}
+    assert len(shown) == 5
+    for rate, cells in shown.items():
+        for kind, cell in zip(("Vocabulary", "Constant", "Text", "LoRA"), cells, strict=True):
+            scores = found.pop(f"{kind}-{rate}", None)
+            dev, test = (100 * statistics.fmean(one) for one in zip(*scores, strict=True)) if scores else (0, 0)
+            assert cell == (f"{dev:.1f} ({test:.1f})" if scores else "")
+    assert not found
+
+
+def test_the_outer_rates_of_english_are_those_of_the_committed_search():
+    page = (ROOT / "docs/english.md").read_text(encoding="utf-8")
+    likeliest, written = (committed("english", "search_meta", name) for name in ("scores.csv", "scores_written.csv"))
+    with tarfile.open(ROOT / "experiments/results/english/search_meta/runs.tar.xz") as archive:
+        for start, *cells in rows_below(page, "| start, outer rate |"):
+            method = start.replace("MAML, ", "MAML-").replace("*", "")
+            wanted = [
+                f"{100 * statistics.fmean(float(row[column]) for row in rows if row['method'] == method):.1f}"
+                for rows, column in ((likeliest, "dev_score"), (likeliest, "score"), (written, "score"))
+                if any(row["method"] == method for row in rows)
+            ]
+            if method != "PT":
+                lines = archive.extractfile(f"{method}/upstream-13/metrics.jsonl")
+                assert cells[0] == f"{json.loads(lines.read().splitlines()[-1])['train/query_loss']:.2f}"
+            assert cells[1:] == (wanted or ["not tuned from", "", ""])
+
+
+def test_the_quickstart_of_english_is_that_of_the_committed_scores():
+    """In both pages: by the likeliest label, and in brackets by what is written."""
+    likeliest, written = (
+        {
+            (row["method"], row["target"]): f"{100 * float(row['score']):.1f}"
+            for row in committed("english", "quickstart", name)
+        }
+        for name in ("scores.csv", "scores_written.csv")
+    )
+    for page in ("README.md", "docs/english.md"):
+        lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+        head = next(line for line in lines if line.startswith("| target | Zero-shot"))
+        methods = [cell.strip() for cell in head.split("|")[2:-1]]
+        for target in ("glue-sst2", "sms_spam"):
+            line = next(line for line in lines if line.startswith(f"| {target} ("))
+            wanted = [f"{likeliest[method, target]} ({written[method, target]})" for method in methods]
+            assert [cell.strip() for cell in line.split("|")[2:-1]] == wanted
+    assert {method for method, _ in likeliest} == set(methods)
+
+
+ENGLISH = ("glue-sst2", "tweet_eval-emotion", "trec", "sms_spam", "tweet_eval-hate", "google_wellformed_query")
+
+
+def english(folder: str, name: str) -> list[dict[str, str]]:
+    return committed("english", folder, name)
+
+
+def first_draw(folder: str, name: str) -> dict[tuple[str, str], float]:
+    """Scores of draw 13 in percent, by method and target."""
+    rows = (row for row in english(folder, name) if row["seed"] == "13")
+    return {(row["method"], row["target"]): 100 * float(row["score"]) for row in rows}
+
+
+def test_the_starts_of_english_are_those_of_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    likeliest, written = (
+        {(row["method"], row["target"], int(row["seed"])): 100 * float(row["score"]) for row in english(*name)}
+        for name in (("classification", "scores.csv"), ("classification", "scores_written.csv"))
+    )
+    gains, gains_written = (
+        {row["method"]: row for row in english("classification", name)} for name in ("arg.csv", "arg_written.csv")
+    )
+    draws = {method: {seed for name, _, seed in likeliest if name == method} for method, *_ in likeliest}
+    shown = rows_below(page, "| start, three draws |")
+    for method, *cells in shown:
+        own = [[likeliest[method, target, seed] for seed in (13, 21, 42)] for target in ENGLISH]
+        assert cells[:6] == [f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in own]
+    assert [row[0] for row in shown] == [name for name, seeds in draws.items() if len(seeds) == 3]
+    sure = rows_below(page, "| against PT, three draws |")
+    assert [row[0] for row in sure] == [row[0] for row in shown if row[0] != "PT"]
+    for method, *cells in sure:
+        told = [
+            [
+                f"{float(row['arg']):+.1f}",
+                f"{float(row['low']):+.1f} to {float(row['high']):+.1f}",
+                f"{float(row['p']):.2f}",
+            ]
+            for row in (gains[method], gains_written[method])
+        ]
+        assert cells == [*told[0], *told[1]]
+        assert float(gains[method]["p_holm"]) > 0.05  # so that no gain is called a finding
+
+    def ahead(scores, method, target):
+        return statistics.fmean(scores[method, target, seed] - scores["PT", target, seed] for seed in (13, 21, 42))
+
+    told = " ".join(page.split())
+    helped, harmed = ENGLISH[:3], ENGLISH[3]
+    for method, own, form in (
+        ("MTL", helped, "by {:.1f}, {:.1f} and {:.1f} points"),
+        ("Centred", helped, "by {:.1f}, {:.1f} and {:.1f} points"),
+        ("MAML", helped[:2], "by {:.1f} and {:.1f} points"),
+    ):
+        assert form.format(*(ahead(likeliest, method, target) for target in own)) in told, method
+        assert all(
+            likeliest[method, target, seed] > likeliest["PT", target, seed] for target in own for seed in (13, 21, 42)
+        )
+    assert f"and {-ahead(likeliest, 'MAML', harmed):.1f} points behind on sms_spam" in told
+    assert "(as written by {:.1f}, {:.1f} and {:.1f})".format(*(ahead(written, "Centred", t) for t in helped)) in told
+    assert (
+        f"where MTL loses {-ahead(likeliest, 'MTL', harmed):.1f}, it gains {ahead(likeliest, 'Centred', harmed):.1f}"
+        in told
+    )
+
+    first = rows_below(page, "| start, first draw |")
+    for method, *cells in first:
+        wanted = [f"{likeliest[method, target, 13]:.1f} ({written[method, target, 13]:.1f})" for target in ENGLISH]
+        assert cells[:-1] == wanted
+        gained = [
+            statistics.fmean(
+                100 * (scores[method, target, 13] - scores["PT", target, 13]) / scores["PT", target, 13]
+                for target in ENGLISH
+            )
+            for scores in (likeliest, written)
+        ]
+        assert cells[-1] == ("" if method == "PT" else f"{gained[0]:+.1f} ({gained[1]:+.1f})")
+    whole = {method for method in draws if all((method, target, 13) in likeliest for target in ENGLISH)}
+    assert {row[0] for row in first} == whole
+
+
+def test_what_came_after_on_english_is_as_in_the_committed_study():
+    page = (ROOT / "docs/starts.md").read_text("utf-8")
+    likeliest, written = (first_draw("methods", name) for name in ("scores.csv", "scores_written.csv"))
+    shown, targets = rows_below(page, "| method, draw 13 |"), ("glue-sst2", "trec")
+    gained = {}
+    bfloat16 = {"Labels", "MTL", "FoMAML", "Mixed", "Superposition"}
+    assert {method.removesuffix("*") for method, *_ in shown if method.endswith("*")} == bfloat16
+    for starred, *cells in shown:
+        method = starred.removesuffix("*")
+        assert cells[:2] == [f"{likeliest[method, target]:.1f} ({written[method, target]:.1f})" for target in targets]
+        pairs = [(likeliest[method, target], likeliest["PT", target]) for target in targets]
+        gained[method] = statistics.fmean(100 * (score - base) / base for score, base in pairs)
+        assert cells[2] == ("" if method == "PT" else f"{gained[method]:+.1f}")
+    assert list(gained) == sorted(gained, key=lambda method: -gained[method])
+    untuned = {"Zero-shot", "Untuned", "In-context"}
+    assert set(gained) | untuned == {method for method, _ in likeliest}
+    (mtl,) = [row for row in english("classification", "arg.csv") if row["method"] == "MTL"]
+    assert f"ahead by {float(mtl['arg']):.1f} % over three draws" in " ".join(page.split())
+
+
+def test_how_often_alike_keys_are_of_like_tasks():
+    import torch
+
+    from mpt.library.library import Library
+    from mpt.library.similarity import SIMILARITIES
+
+    names = r"syn-([a-z]+)-|(ethos)-|(tweet_eval-stance)_|(blimp)-"
+    shown: dict[str, list[str]] = {}
+    for library in (Library.open("synthetic"), Library.open("english")):
+        entries = library.entries()
+        keys = library.keys(entries)
+        groups = [found[0] if (found := re.match(names, entry.task)) else entry.task for entry in entries]
+        for name, measure in SIMILARITIES.items():
+            similar = measure(keys, keys).fill_diagonal_(-torch.inf)
+            nearest = similar.topk(3).indices.tolist()
+            near = [[groups[j] == group for j in line] for group, line in zip(groups, nearest, strict=True)]
+            first = [line[0] for group, line in zip(groups, near, strict=True) if groups.count(group) > 1]
+            three = [same for group, line in zip(groups, near, strict=True) if groups.count(group) > 3 for same in line]
+            shown.setdefault(name, []).append(f"{sum(first)} of {len(first)}")
+            shown[name].append(f"{100 * statistics.fmean(three):.0f} %")
+    page = (ROOT / "docs/guides/library.md").read_text("utf-8")
+    assert {name: cells for name, *cells in rows_below(page, "| similarity | synthetic, nearest |")} == shown
+
+
+def test_how_far_rounding_reaches_in_english():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    one, other = (
+        {(row["method"], row["target"], row["seed"]): f"{100 * float(row['score']):.1f}" for row in english(*name)}
+        for name in (("classification", "scores.csv"), ("quickstart", "scores.csv"))
+    )
+    rows = rows_below(page, "| run, draw 13 |")
+    assert len(rows) == 6
+    for run, *scores in rows:
+        method, target = run.split(", ")
+        assert scores == [one[method, target, "13"], other[method, target, "13"]]
+
+
+def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    told = " ".join(page.split())
+    likeliest, written = (
+        {(row["method"], row["target"]): f"{100 * float(row['score']):.1f}" for row in english("paraphrase", name)}
+        for name in ("scores.csv", "scores_written.csv")
+    )
+    rows = rows_below(page, "| paraphrases, first draw |")
+    pairs = ("glue-mrpc", "glue-qqp", "paws")
+    for method, *cells in rows:
+        own = [(method, target) for target in pairs]
+        assert cells == [f"{likeliest[place]} ({written[place]})" for place in own]
+    assert {row[0] for row in rows} == {method for method, target in likeliest if target == "paws"} - {"Zero-shot"}
+    dev = [
+        100 * float(row["dev_score"])
+        for row in english("paraphrase", "scores.csv")
+        if row["method"] in {row[0] for row in rows}
+    ]
+    assert f"dev is at {min(dev):.0f} to {max(dev):.0f}" in told
+    assert all(
+        float(likeliest[method, target]) < most
+        for method, *_ in rows
+        for target, most in (("glue-mrpc", 67), ("glue-qqp", 57.5))
+    )
+
+    found = {
+        (row["partition"], row["method"], row["target"]): 100 * float(row["score"])
+        for row in english("shots", "scores.csv")
+    }
+    places = [(f"{k}-shot", target) for target in ("sms_spam", "google_wellformed_query") for k in (8, 16, 64)]
+    for method, *cells in rows_below(page, "| shots, first draw |"):
+        own = [found.get((shots, method, target)) for shots, target in places]
+        assert cells == ["not done" if score is None else f"{score:.1f}" for score in own]
+    more = [found["64-shot", "PT", target] - found["8-shot", "PT", target] for _, target in places[::3]]
+    assert "are worth {:.1f} and {:.1f} points to drawn words".format(*more) in told
+    ahead = [found[shots, "MTL", "sms_spam"] - found[shots, "PT", "sms_spam"] for shots, _ in places[:3]]
+    assert "with 8 and 16 ({:.1f} and {:.1f}) is gone with 64 ({:.1f})".format(*ahead) in told
+    again = [found["16-shot", method, "sms_spam"] for method in ("PT", "MTL")]
+    before = {
+        row["method"]: 100 * float(row["score"])
+        for row in english("classification", "scores.csv")
+        if (row["target"], row["seed"]) == ("sms_spam", "13")
+    }
+    table = " and ".join(f"{before[method]:.1f}" for method in ("PT", "MTL"))
+    assert f"drawn words {again[0]:.1f} and MTL {again[1]:.1f}, where the table counts {table}" in told
+
+
+def test_a_larger_outer_rate_on_english_is_as_in_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    likeliest, written = (first_draw("longer", name) for name in ("scores.csv", "scores_written.csv"))
+    shown = rows_below(page, "| start, draw 13 | glue-sst2 | tweet_eval-emotion | trec | sms_spam | tweet_eval-hate")
+    assert [row[0] for row in shown] == ["PT", "MAML", "MAML-0.03", "MTL"]
+    for method, *cells in shown:
+        args = [
+            statistics.fmean(100 * (scores[method, target] / scores["PT", target] - 1) for target in ENGLISH)
+            for scores in (likeliest, written)
+        ]
+        wanted = [f"{likeliest[method, target]:.1f} ({written[method, target]:.1f})" for target in ENGLISH]
+        assert cells == [*wanted, "" if method == "PT" else f"{args[0]:+.1f} ({args[1]:+.1f})"]
+    told = " ".join(page.split()).replace("−", "-")
+    for method, words in (("MAML-0.03", "likeliest label {}"), ("MTL", "MTL gains {}"), ("MAML", "of the table {}")):
+        ahead = [f"{likeliest[method, target] - likeliest['PT', target]:.1f}" for target in ENGLISH[:3]]
+        assert words.format(f"{ahead[0]}, {ahead[1]} and {ahead[2]}") in told
+    harm = [likeliest["PT", target] - likeliest["MAML-0.03", target] for target in ENGLISH[3:5]]
+    assert "harms sms_spam and hate by {:.1f} and {:.1f}".format(*harm) in told
+
+
+def test_more_steps_on_english_are_as_in_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = first_draw("longer", "scores.csv")
+    head = next(line for line in page.splitlines() if line.startswith("| steps, draw 13 |"))
+    targets = [cell.strip() for cell in head.split("|")[2:-1]]
+    assert targets == [target for target in ENGLISH if ("PT-300", target) in found]
+    for method, *cells in rows_below(page, "| steps, draw 13 |"):
+        assert cells == [f"{found[method, target]:.1f}" for target in targets]
+    told = " ".join(page.split())
+    gained = {target: found["PT-300", target] - found["PT", target] for target in targets}
+    started = {target: found["MTL", target] - found["PT", target] for target in targets}
+    worth = [
+        statistics.fmean(100 * gain[target] / found["PT", target] for target in targets) for gain in (gained, started)
+    ]
+    assert f"is**: {worth[0]:+.1f} % and {worth[1]:+.1f} % over drawn words" in told
+    assert f"trec drawn words gain {gained['trec']:.1f} points there" in told
+    assert f"are {found['PT-300', 'trec'] - found['MTL', 'trec']:.1f} points ahead of MTL's prompt with 100" in told
+    feeling = "tweet_eval-emotion"
+    assert f"{feeling} they gain {gained[feeling]:.1f}, MTL's prompt {started[feeling]:.1f}." in told
+    assert f"they lose {-gained['glue-sst2']:.1f} where it gains {started['glue-sst2']:.1f}" in told
+    assert f"they gain {gained['sms_spam']:.1f} where it loses {-started['sms_spam']:.1f}" in told
+
+
+def test_the_vote_of_five_on_english_is_as_in_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = {row["target"]: row for row in english("ensembles", "ensembles.csv")}
+    members: dict[str, list[float]] = {}
+    with tarfile.open(ROOT / "experiments/results/english/ensembles/runs.tar.xz") as archive:
+        for name in archive.getnames():
+            if name.endswith("result.json"):
+                result = json.load(archive.extractfile(name))  # type: ignore[arg-type]
+                members.setdefault(result["target"], []).append(result["score"])
+    rows = rows_below(page, "| vote of five, draw 13 |")
+    assert [row[0] for row in rows] == list(found) == sorted(members, key=list(found).index)
+    for target, *cells in rows:
+        own, scores = found[target], members[target]
+        assert len(scores) == int(own["prompts"]) == 5 and own["seed"] == "13"
+        assert [
+            f"{100 * value:.1f}" for value in (statistics.fmean(scores), max(scores), float(own["ensemble"]))
+        ] == cells
+    ahead = [100 * (float(row["ensemble"]) - float(row["average"])) for row in found.values()]
+    behind = [100 * (float(row["best"]) - float(row["ensemble"])) for row in found.values()]
+    spread = [100 * (float(row["best"]) - float(row["average"])) for row in found.values()]
+    told = " ".join(page.split())
+    assert f"average member, by {min(ahead):.1f} to {max(ahead):.1f} points" in told
+    assert f"the best one, by {min(behind):.1f} to {max(behind):.1f};" in told
+    assert f"their average by {min(spread):.0f} to {max(spread):.0f} points" in told
+
+
+def test_how_often_the_commoner_answer_of_paraphrases_is_right():
+    if not (crossfit := os.environ.get("MPT_CROSSFIT")):
+        pytest.skip("MPT_CROSSFIT names no folder with CrossFit's data")
+    shares = []
+    for task in ("glue-mrpc", "glue-qqp", "paws"):
+        data = FewShotData(task, f"{crossfit}/fewshot", test_examples=200, test_choice="spread")
+        outputs = [target for batch in data.test_dataloader() for target in batch.targets]
+        assert len(outputs) == 200
+        shares.append(max(map(outputs.count, set(outputs))) / 2)
+    told = " ".join((ROOT / "docs/english.md").read_text("utf-8").split())
+    assert "right in {:.1f} % of glue-mrpc, in {:.1f} % of glue-qqp and in {:.1f} % of paws".format(*shares) in told
+
+
+def test_adapting_to_english_files_is_as_in_the_committed_table():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = {(row["task"], row["way"]): row for row in english("adapt", "adapt.csv")}
+    rows = rows_below(page, "| task | TF-IDF |")
+    ways = ["TF-IDF", "zero-shot", "own starts", "library", "LoRA"]
+    for task, *cells in rows:
+        for way, cell in zip(ways, cells, strict=True):
+            row = found.pop((task, way), None)
+            spent = f", {float(row['cpu_seconds']) / 60:.1f} min" if row and way != "TF-IDF" else ""
+            assert cell == (f"{row['test']}{spent}" if row else "not done")
+    assert not found
