@@ -131,9 +131,9 @@ def _costs_reading(report: Report) -> str:
 
 
 def _what(facts: StudyFacts) -> str:
-    counts = [(one.given, len(one.targets)) for one in facts.settings]
+    counts = dict.fromkeys((one.given, len(one.targets)) for one in facts.settings)
     places = ", ".join(f"{given} ({count} target{'' if count == 1 else 's'})" for given, count in counts)
-    parts = [f"{', '.join(facts.methods)} on the partition{'s' if facts.has_several else ''} {places}"]
+    parts = [f"{', '.join(facts.methods)} on the partition{'s' if len(counts) > 1 else ''} {places}"]
     backbones = ", ".join(dict.fromkeys(one.backbone or facts.backbone for one in facts.settings))
     parts += [f"backbone {backbones}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
     parts += [f"k = {facts.k}"] if facts.k is not None else []

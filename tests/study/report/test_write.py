@@ -60,6 +60,17 @@ def two(of_two, tmp_path) -> Path:
     return tmp_path
 
 
+def test_a_partition_that_settings_share_is_named_once(of_two, tmp_path):
+    for given, said in (
+        ("q.yaml", "partitions p.yaml (2 targets), q.yaml (2 targets)"),
+        ("p.yaml", "partition p.yaml (2 targets)"),
+    ):
+        write_folder(tmp_path, of_two, settings=[setting("p", "a", "b"), setting("q", "b", "c") | {"given": given}])
+        write_report(tmp_path)
+        text = (tmp_path / "report/report.md").read_text(encoding="utf-8")
+        assert re.findall(r"on the (partitions?.*), backbone", text) == [said]
+
+
 def test_beside_likeliest_labels_it_judges_by_what_is_written(records, tmp_path):
     free = [replace(row, result=replace(row.result, score_written=1 - row.result.score)) for row in records]
     write_folder(tmp_path, free)
