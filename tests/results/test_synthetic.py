@@ -97,6 +97,34 @@ def test_the_published_steps_of_pretraining_are_those_of_the_committed_results()
         assert len(own) == 12 and told in page and told in RESULTS, told
 
 
+def test_the_published_sizes_are_those_of_the_committed_results():
+    rows = committed("sizes_synthetic", "scores.csv")
+    page = RESULTS[RESULTS.index("## Prompts, weights and the size") :]
+    widths = [f"width-{width}" for width in (24, 48, 96, 144)]
+    for method, name in (("Labels", "class labels"), ("Uniform", "uniform numbers"), ("FT", "FT")):
+        cells = []
+        for width in widths:
+            own = [row for row in rows if (row["method"], row["partition"]) == (method, width)]
+            means = [
+                statistics.mean(100 * float(r["score"]) for r in own if r["seed"] == s) for s in ("13", "21", "42")
+            ]
+            assert len(own) == 12
+            cells.append(f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}")
+        assert f"| {name} | {' | '.join(cells)} |" in page
+    gains = {row["partition"]: row for row in committed("sizes_synthetic", "significance.csv") if row["method"] == "FT"}
+    told = " | ".join(f"+{float(gains[width]['difference']):.0f} %" for width in widths)
+    assert f"| FT against class labels, ARG | {told} |" in page
+    points = [float(gains[width]["points"]) for width in widths[2:]]
+    assert "ahead by {:.0f} and {:.0f} points".format(*points) in " ".join(page.split())
+    least = min(committed("sizes_synthetic", "significance.csv"), key=lambda row: float(row["p"]))
+    assert (least["partition"], least["method"]) == ("width-24", "FT")
+    assert f"p {float(least['p']):.2f}, corrected {float(least['p_holm']):.2f}" in page
+    edge = sum(
+        row["learning_rate"] == "0.003" for row in rows if (row["method"], row["partition"]) == ("FT", "width-24")
+    )
+    assert f"in {edge} of 12 runs" in page
+
+
 def test_the_published_domain_shift_is_that_of_the_committed_results():
     found: dict[tuple[str, str, str], list[float]] = {}
     for row in committed("domain_shift_synthetic", "other_tasks.csv"):  # a method's in the order of the draws
