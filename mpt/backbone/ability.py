@@ -5,14 +5,15 @@ Families of models are many and change with every release: what one does says mo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mpt.backbone.encoding import IGNORED, Batch
-from mpt.backbone.grouping import select
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.rows import Weighed
 from mpt.util.errors import UserError, one_line
@@ -21,6 +22,8 @@ PROMPT, LONG, TARGET, ANSWER = 4, 16, 8, 4
 """Tokens of the prompt, of the longer row and its target, and of an answer."""
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 """How far two ways to compute the same may lie apart, as a part of the largest value, by type of the weights."""
+LARGEST = 2_000_000_000
+"""Weights of two bytes that are tried as float32 for a moment: of more the copy could pass the memory."""
 
 
 @torch.enable_grad()
@@ -85,42 +88,50 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
     """A decoder-only model as a reader of one sequence; or None, and why: it would not say what it says to padded rows.
 
     Where a layer counts places in the sequence or carries a state along it, or takes no mask of its own, it does not.
-    What it says may be as far from that as a few times what rounding moves a row by that is padded beside another.
+    Weights of fewer bits are tried in float32, for rounding would hide what a model does or seem to be it.
     """
     attention = backbone.model.config._attn_implementation
     if attention not in ("eager", "sdpa"):
         return None, f"attention {attention} takes no mask that tells them apart"
+    reduced = [weight for weight in backbone.model.parameters() if weight.dtype in (torch.bfloat16, torch.float16)]
+    if sum(weight.numel() for weight in reduced) > LARGEST:
+        return None, "its weights are too many to be tried in float32"
     batch = _rows(backbone)
-    words = _prompt(backbone, batch.input_ids[1, : 2 * PROMPT + 1])
     assert batch.labels is not None
     labels = Weighed(batch.labels)
-    each = [select(batch, torch.tensor([row]), pad_left=True) for row in range(len(batch))]
-    rounded = max(TOLERANCE[torch.float32], 2.5 * torch.finfo(words.dtype).eps)
-    found: list[tuple[Tensor, Tensor, Tensor, float]] = []
+    found: list[tuple[Tensor, Tensor]] = []
     few = deepcopy(backbone.generation)
     few.max_new_tokens = ANSWER  # the options' own may be many, and cost a large model minutes
     try:
         one = OneSequence(backbone.model)
-        with backbone.in_mode(training=False):
+        with backbone.in_mode(training=False), _in_float32(reduced):
+            words = _prompt(backbone, batch.input_ids[1, : 2 * PROMPT + 1])
             for prompt in (words[:PROMPT], words.view(2, PROMPT, -1)):
                 leaf = prompt.clone().requires_grad_()
                 rows = backbone._rows(leaf, batch)
                 plain, losses = backbone.layout.losses(rows, labels), one.losses(rows, labels)
-                lone = torch.cat(
-                    [backbone.loss(leaf if leaf.dim() == 2 else leaf[row], own) for row, own in enumerate(each)]
-                )
+                own, other = (torch.autograd.grad(each.sum(), leaf)[0] for each in (plain, losses))
                 answered = one.answer(few, rows, labels)[1]
                 assert answered is not None
-                ways = (plain, lone, losses)
-                summed, alone, other = (torch.autograd.grad(way.sum(), leaf)[0] for way in ways)
-                plain, lone, losses = (way.detach() for way in ways)
-                found += [(plain, lone, said, TOLERANCE[torch.float32]) for said in (losses, answered)]
-                found.append((summed, alone, other, rounded))
+                found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
     except Exception as error:  # every family fails in its own way
         return None, f"the model does not take them as one sequence ({one_line(error)})"
-    if any(_apart(plain, said) > max(least, 8 * _apart(plain, lone)) for plain, lone, said, least in found):
+    if any(_differ(*pair, TOLERANCE[torch.float32]) for pair in found):
         return None, "the model does not tell rows of one sequence apart"
     return one, ""
+
+
+@contextmanager
+def _in_float32(weights: Sequence[nn.Parameter]) -> Iterator[None]:
+    """With the same values as float32, which come back to the last bit."""
+    types = [weight.dtype for weight in weights]
+    try:
+        for weight in weights:
+            weight.data = weight.data.float()
+        yield
+    finally:
+        for weight, dtype in zip(weights, types, strict=True):
+            weight.data = weight.data.to(dtype)
 
 
 def _rows(backbone: Any) -> Batch:
@@ -172,8 +183,4 @@ def _while_equal(one: list[Tensor], other: list[Tensor]) -> list[tuple[Tensor, T
 
 
 def _differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    return _apart(one, other) > tolerance
-
-
-def _apart(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max()) / max(1.0, float(one.abs().max()))
+    return not float((one - other).abs().max()) <= tolerance * max(1.0, float(one.abs().max()))

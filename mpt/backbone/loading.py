@@ -128,13 +128,15 @@ def resize(config: Any, sizes: Mapping[str, int]) -> None:
     Raises:
         UserError: it has no whole number of that name, or the value is below 1.
     """
-    known = [name for name, value in config.to_dict().items() if type(value) is int]
+    whole = (name for name, value in config.to_dict().items() if type(value) is int)
+    known = [name for name in whole if not name.endswith("_token_id")]
     for name, value in sizes.items():
         if name not in known:
-            raise UserError(f"this backbone's configuration has no size {name!r}; {nearest(name, known)}")
-        if value < 1:
-            raise UserError(f"a backbone's {name} must be at least 1, not {value}")
+            raise UserError(f"this backbone's configuration has no size {name!r}; {nearest(str(name), known)}")
+        if type(value) is not int or value < 1:
+            raise UserError(f"a backbone's {name} must be a whole number of at least 1, not {value}")
         setattr(config, name, value)
+    config.validate()  # as it will be when the model is saved
 
 
 def leave_out_dropout(config: Any) -> None:

@@ -86,11 +86,11 @@ class Backbone(nn.Module):
         )
         self.one_sequence: OneSequence | None = None
         self.reading = "rows are padded"
-        if new is None:
+        if new is None or new:  # sizes may not fit each other
             check_ability(self)
-            if self.decoder_only:
-                self.one_sequence, why = one_sequence_of(self)
-                self.reading = f"rows are padded ({why})" if why else "rows are one sequence, each prompt read once"
+        if new is None and self.decoder_only:
+            self.one_sequence, why = one_sequence_of(self)
+            self.reading = f"rows are padded ({why})" if why else "rows are one sequence, each prompt read once"
 
     # The three calls everything rests on --------------------------------------------------------------------
 

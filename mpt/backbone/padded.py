@@ -40,8 +40,8 @@ class PaddedRows:
             # Counting tokens keeps positions as if there were no padding.
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
             use_cache=False,
-            # Only the positions that predict the answer need the vocabulary-sized product. Their numbers, for a number
-            # of them would be a view, whose product takes ten times as long in bfloat16 on a CPU and four in float32.
+            # Only the positions that predict the answer need the vocabulary-sized product. As indices: a count of them
+            # would give a view, whose product on a CPU takes many times as long in bfloat16.
             logits_to_keep=torch.arange(-labels.shape[1] - 1, 0, device=mask.device),
         )
         logits: Tensor = out.logits

@@ -214,8 +214,9 @@ class RunCLI(LightningCLI):
 
         bar = self.trainer.progress_bar_callback
         if isinstance(bar, RichProgressBar):
-            if not console().is_terminal:
-                self.trainer.callbacks.append(StepLines())  # type: ignore[attr-defined]
+            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            if not console().is_terminal and not any(isinstance(part, StepLines) for part in callbacks):
+                callbacks.append(StepLines())
             # Data streams have no epochs; Lightning would count them as "Epoch 0/-2".
             bar._get_train_description = lambda current_epoch: "Training  "  # type: ignore[method-assign]
 

@@ -26,7 +26,7 @@ class LanguageModeling(FineTuning):
     Args:
         backbone: hub name, local folder, or ``mpt-tiny``.
         from_scratch: start from random weights; the folder then needs only configuration and tokenizer. A mapping
-            makes a model of other sizes: entries of the configuration, as ``{d_model: 48, num_layers: 2}``.
+            makes a model of other sizes: whole numbers of the configuration, as ``{d_model: 48, d_ff: 128, d_kv: 12}``.
         positional_heads: from scratch and for T5 only: how strongly, at the start, the encoder's first three
             heads look one token back, one ahead, and away from themselves (logits added to the relative
             position bias). Without it a small model needs very long to find "what stands behind this word".
@@ -52,9 +52,11 @@ class LanguageModeling(FineTuning):
         backbone_options: BackboneOptions = BackboneOptions(),  # noqa: B008 (immutable)
     ) -> None:
         super().__init__(backbone, optimizer, lr_scheduler, backbone_options)
-        if positional_heads and from_scratch is False:
-            raise UserError("model.positional_heads changes how a model starts: it needs model.from_scratch true")
-        self.sizes = {} if from_scratch is True else from_scratch if from_scratch is not False else None
+        self.sizes = {} if from_scratch is True else from_scratch if isinstance(from_scratch, dict) else None
+        if positional_heads and self.sizes is None:
+            raise UserError(
+                "model.positional_heads changes how a model starts: it needs model.from_scratch true, or sizes there"
+            )
         self.positional_heads = positional_heads
         self.activation = activation
         self.embedding_rate = embedding_rate
@@ -93,8 +95,8 @@ def add_positional_heads(model: nn.Module, strength: float) -> None:
         bias = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # type: ignore[union-attr, index]
     except (AttributeError, TypeError):
         bias = None
-    if bias is None or bias.shape[1] < 3:
-        raise UserError("model.positional_heads needs a T5 with three heads or more")
+    if bias is None or bias.shape[1] < 3 or bias.shape[0] < 4:
+        raise UserError("model.positional_heads needs a T5 with three heads and four buckets or more")
     with torch.no_grad():
         # The encoder's buckets are two halves: offsets back (0, -1, ...) and offsets ahead (0, 1, ...).
         bias[1, 0] += strength

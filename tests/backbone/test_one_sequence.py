@@ -7,9 +7,11 @@ import torch
 from support.architectures import DECODER_ONLY, build
 from support.plain_generation import by_transformers
 from support.small_models import t5
+from transformers import AutoModelForCausalLM
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
+from mpt.backbone.one_sequence import Tokens
 from mpt.backbone.rows import Rows, Weighed
 
 READS = (
@@ -99,6 +101,19 @@ def test_what_a_layer_does_not_look_back_to_is_seen_in_spite_of_rounding(family,
     # The trial's rows are longer than these layers look back, which their own mask says and ours does not.
     backbone = FrozenBackbone(str(build(tmp_path, family, DECODER_ONLY[family])), BackboneOptions("bfloat16"))
     assert backbone.one_sequence is None and "does not tell rows" in backbone.reading
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_reader_whose_rows_see_each_other_is_refused_and_weights_are_left_as_they_were(dtype, tmp_path, monkeypatch):
+    folder = build(tmp_path, "llama", DECODER_ONLY["llama"])
+    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    with monkeypatch.context() as patch:
+        patch.setattr(Tokens, "sees", lambda self, keys: keys.positions <= self.positions[:, None])
+        backbone = FrozenBackbone(str(folder), BackboneOptions(dtype))
+    assert backbone.one_sequence is None and "does not tell rows" in backbone.reading
+    ours = dict(backbone.model.named_parameters())
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.named_parameters())
+    assert {weight.dtype for weight in ours.values()} == {getattr(torch, dtype)}
 
 
 def test_a_prompt_that_rows_share_is_one_for_each_of_them(tmp_path):

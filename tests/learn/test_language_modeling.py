@@ -96,7 +96,9 @@ def test_a_model_of_another_size_has_the_weights_of_that_size():
     ("sizes", "said"),
     [
         ({"d_modell": 40}, "has no size 'd_modell'; did you mean d_model"),
-        ({"d_model": 0}, "d_model must be at least 1, not 0"),
+        ({"d_model": 0}, "d_model must be a whole number of at least 1, not 0"),
+        ({"decoder_start_token_id": 9}, "has no size 'decoder_start_token_id'"),
+        ({"relative_attention_num_buckets": 3}, "cannot work with a prompt"),
         ({"use_cache": 1}, "has no size 'use_cache'"),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_published_steps_of_pretraining_are_those_of_the_committed_results()
 
 def test_the_published_sizes_are_those_of_the_committed_results():
     rows = committed("sizes_synthetic", "scores.csv")
-    page = RESULTS[RESULTS.index("## Prompts, weights and the size") :]
+    page = " ".join(RESULTS[RESULTS.index("## Prompts, weights and the size") :].split())
     widths = [f"width-{width}" for width in (24, 48, 96, 144)]
     for method, name in (("Labels", "class labels"), ("Uniform", "uniform numbers"), ("FT", "FT")):
         cells = []
@@ -115,7 +115,7 @@ def test_the_published_sizes_are_those_of_the_committed_results():
     told = " | ".join(f"+{float(gains[width]['difference']):.0f} %" for width in widths)
     assert f"| FT against class labels, ARG | {told} |" in page
     points = [float(gains[width]["points"]) for width in widths[2:]]
-    assert "ahead by {:.0f} and {:.0f} points".format(*points) in " ".join(page.split())
+    assert "ahead by {:.0f} and {:.0f} points".format(*points) in page
     least = min(committed("sizes_synthetic", "significance.csv"), key=lambda row: float(row["p"]))
     assert (least["partition"], least["method"]) == ("width-24", "FT")
     assert f"p {float(least['p']):.2f}, corrected {float(least['p_holm']):.2f}" in page

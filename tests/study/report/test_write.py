@@ -61,11 +61,10 @@ def two(of_two, tmp_path) -> Path:
 
 
 def test_a_partition_that_settings_share_is_named_once(of_two, tmp_path):
-    for given, said in (
-        ("q.yaml", "partitions p.yaml (2 targets), q.yaml (2 targets)"),
-        ("p.yaml", "partition p.yaml (2 targets)"),
-    ):
-        write_folder(tmp_path, of_two, settings=[setting("p", "a", "b"), setting("q", "b", "c") | {"given": given}])
+    one, two = "p.yaml (2 targets)", "p.yaml (2 targets), p.yaml (2 targets)"
+    for targets, said in (("ab", f"partition {one}"), ("bc", f"partitions {two}")):
+        other = setting("q", *targets) | {"given": "p.yaml"}
+        write_folder(tmp_path, of_two, settings=[setting("p", "a", "b"), other])
         write_report(tmp_path)
         text = (tmp_path / "report/report.md").read_text(encoding="utf-8")
         assert re.findall(r"on the (partitions?.*), backbone", text) == [said]
