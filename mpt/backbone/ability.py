@@ -59,8 +59,9 @@ def check_ability(backbone: Any) -> None:
     except Exception as error:  # every family fails in its own way
         asked = ((option, getattr(backbone.options, option)) for option in ("attention", "quantization"))
         given = " and ".join(f"{option}={value}" for option, value in asked if value)
-        way = f"leave out {given}, or use" if given else "use"
-        raise UserError(f"{name} cannot work with a prompt: {one_line(error)}; {way} another backbone") from error
+        way = f"leave out {given}, or use another backbone" if given else "use another backbone"
+        way = "give sizes that fit each other" if backbone.sizes else way
+        raise UserError(f"{name} cannot work with a prompt: {one_line(error)}; {way}") from error
     if not (loss.isfinite().all() and gradient.isfinite().all()):
         other = "float32 weights" if dtype == torch.bfloat16 else "bfloat16 or float32 weights"
         way = f"use {other}" if dtype != torch.float32 else "its checkpoint is damaged; use another"

@@ -71,6 +71,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.name = name
         self.options = options or BackboneOptions()
+        self.sizes = new
         self.model, self.tokenizer = load(name, self.options, new)
         self.config: Any = self.model.config
         self.decoder_only = not self.config.is_encoder_decoder
