@@ -5,11 +5,21 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
+from collections.abc import Iterable
 
 from support.committed import committed
 from support.paths import ROOT
 
 RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+
+
+def over_draws(rows: Iterable[dict[str, str]]) -> str:
+    """Mean ± deviation over the draws of a draw's mean score, in percent."""
+    scores: dict[str, list[float]] = {seed: [] for seed in ("13", "21", "42")}
+    for row in rows:
+        scores[row["seed"]].append(100 * float(row["score"]))
+    means = [statistics.mean(own) for own in scores.values()]
+    return f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}"
 
 
 def test_the_published_arg_is_that_of_the_committed_results():
@@ -76,11 +86,8 @@ def test_the_published_ablations_are_those_of_the_committed_results():
         cells = []
         for length in (1, 5, 20, 100, 150):
             own = [row for row in rows if row["method"] == f"{family}-{length}"]
-            means = [
-                statistics.mean(100 * float(r["score"]) for r in own if r["seed"] == s) for s in ("13", "21", "42")
-            ]
             assert len(own) == 12
-            cells.append(f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}")
+            cells.append(over_draws(own))
         for text in (page, RESULTS):
             assert re.search(rf"^\| {name}[a-z ]* \| {re.escape(' | '.join(cells))} \|$", text, flags=re.M), cells
 
@@ -90,10 +97,7 @@ def test_the_published_steps_of_pretraining_are_those_of_the_committed_results()
     page = (ROOT / "experiments/results/ablations_synthetic/README.md").read_text(encoding="utf-8")
     for setting in ("steps-1000", "mpt-tiny"):
         own = [row for row in rows if row["partition"] == setting]
-        means = [
-            statistics.mean(100 * float(row["score"]) for row in own if row["seed"] == s) for s in ("13", "21", "42")
-        ]
-        told = f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}"
+        told = over_draws(own)
         assert len(own) == 12 and told in page and told in RESULTS, told
 
 
@@ -105,11 +109,8 @@ def test_the_published_sizes_are_those_of_the_committed_results():
         cells = []
         for width in widths:
             own = [row for row in rows if (row["method"], row["partition"]) == (method, width)]
-            means = [
-                statistics.mean(100 * float(r["score"]) for r in own if r["seed"] == s) for s in ("13", "21", "42")
-            ]
             assert len(own) == 12
-            cells.append(f"{statistics.mean(means):.1f} ± {statistics.stdev(means):.1f}")
+            cells.append(over_draws(own))
         assert f"| {name} | {' | '.join(cells)} |" in page
     gains = {row["partition"]: row for row in committed("sizes_synthetic", "significance.csv") if row["method"] == "FT"}
     told = " | ".join(f"+{float(gains[width]['difference']):.0f} %" for width in widths)

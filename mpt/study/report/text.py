@@ -132,9 +132,8 @@ def _costs_reading(report: Report) -> str:
 
 def _what(facts: StudyFacts) -> str:
     places = dict.fromkeys((one.given, tuple(one.targets)) for one in facts.settings)
-    counts = [(given, len(targets)) for given, targets in places]
-    where = ", ".join(f"{given} ({count} target{'' if count == 1 else 's'})" for given, count in counts)
-    parts = [f"{', '.join(facts.methods)} on the partition{'s' if len(counts) > 1 else ''} {where}"]
+    where = ", ".join(f"{given} ({len(tasks)} target{'' if len(tasks) == 1 else 's'})" for given, tasks in places)
+    parts = [f"{', '.join(facts.methods)} on the partition{'s' if len(places) > 1 else ''} {where}"]
     backbones = ", ".join(dict.fromkeys(one.backbone or facts.backbone for one in facts.settings))
     parts += [f"backbone {backbones}", f"data {facts.root}"] if facts.root else [f"scores of {facts.file}"]
     parts += [f"k = {facts.k}"] if facts.k is not None else []
