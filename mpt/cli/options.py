@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -24,22 +24,23 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, rest = self.parse_known_args(args, namespace)
+        if rest:
+            groups = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
+            of_actions = next(groups, {})
+            parser = of_actions.get(getattr(options, "action", ""), self)
+            word = rest[0].partition("=")[0]
+            way = nearest(word, parser._option_string_actions) if word.startswith("-") else "see --help"
+            if owner := next((one.prog for one in of_actions.values() if word in one._option_string_actions), ""):
+                way = f"{owner} has it"
+            parser.error(f"unrecognized arguments: {' '.join(rest)}; {way}")
+        return options
+
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments: "):
-            word = message.split()[2].partition("=")[0]
-            way = nearest(word, set(self.names())) if word.startswith("-") else "see --help"
-            raise UserError(f"{self.prog}: {message}; {way}")
         if told := re.fullmatch(r"argument (-\S+): (must be .*|names .* twice)", message):  # of the types below
             raise UserError(f"{told[1]} {told[2]}")
         raise UserError(f"{self.prog}: {message}")
-
-    def names(self) -> Iterator[str]:
-        """The options, those of actions too."""
-        for action in self._actions:
-            yield from action.option_strings
-            if isinstance(action, argparse._SubParsersAction):
-                for parser in action.choices.values():
-                    yield from parser.names()
 
 
 LARGEST = 2**31 - 1

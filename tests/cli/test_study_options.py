@@ -29,3 +29,16 @@ def test_a_setting_with_a_backbone_of_its_own_keeps_it():
     with pytest.raises(UserError, match=r"--backbone mpt-tiny: the setting T5-Base of studies/paper/q4 has a backbone"):
         _study(Namespace(**asked, settings=["T5-Base"]))
     assert _study(Namespace(**asked | {"backbone": None}, settings=["T5-Base"])).only == ("T5-Base",)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plan", "quickstart", "--reuse", "x"), "plan: unrecognized arguments: --reuse x; mpt study run has it"),
+        (("run", "quickstart", "--wrokers=1"), "run: unrecognized arguments: --wrokers=1; did you mean --workers"),
+        (("report", "x", "y"), "report: unrecognized arguments: y; see --help"),
+    ],
+)
+def test_an_option_of_another_action_is_told_from_an_unknown_one(words, said, capsys):
+    told = Mpt(capsys)("study", *words)
+    assert told.code == 2 and f"mpt study {said}" in told.err and told.err.count("\n") == 1
