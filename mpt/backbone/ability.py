@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mpt.backbone.encoding import IGNORED, Batch
 from mpt.backbone.one_sequence import OneSequence
-from mpt.backbone.rows import Weighed
+from mpt.backbone.rows import Rows, Weighed
 from mpt.util.errors import UserError, one_line
 
 PROMPT, LONG, TARGET, ANSWER = 4, 16, 8, 4
@@ -115,11 +115,25 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
                 answered = one.answer(few, rows, labels)[1]
                 assert answered is not None
                 found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
+            if attention == "sdpa" and backbone.options.attention is None:
+                one.chooses = _same_by_plain_products(one, rows, labels, losses.detach())
     except Exception as error:  # every family fails in its own way
         return None, f"the model does not take them as one sequence ({one_line(error)})"
     if any(_differ(*pair, TOLERANCE[torch.float32]) for pair in found):
         return None, "the model does not tell rows of one sequence apart"
     return one, ""
+
+
+@torch.no_grad()
+def _same_by_plain_products(one: OneSequence, rows: Rows, labels: Weighed, losses: Tensor) -> bool:
+    """Whether a model says the same by plain products as by the fused kernel, which leaves out what a few compute."""
+    try:
+        one.attend("eager")
+        return not _differ(one.losses(rows, labels), losses, TOLERANCE[torch.float32])
+    except Exception:  # it has no other
+        return False
+    finally:
+        one.attend("sdpa")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from support.architectures import DECODER_ONLY, build
 from support.plain_generation import by_transformers
 from support.small_models import t5
 from transformers import AutoModelForCausalLM
+from transformers.models.llama import modeling_llama
 
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
@@ -239,6 +240,54 @@ def test_dropout_and_checkpointing_leave_it_the_same_function_twice(tmp_path):
             found.append(torch.autograd.grad(backbone.loss(leaf, batch).sum(), leaf)[0])
     assert torch.equal(found[0], found[1])
     torch.testing.assert_close(found[0], found[2], rtol=1e-5, atol=1e-6)
+
+
+def loss_and_gradient(backbone: FrozenBackbone, prompt, batch) -> list[torch.Tensor]:
+    leaf = prompt.clone().requires_grad_()
+    losses = backbone.loss(leaf, batch)
+    return [losses.detach(), torch.autograd.grad(losses.sum(), leaf)[0]]
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gemma3_text"])
+@pytest.mark.parametrize("how", ["autocast", "weights"])
+def test_in_bfloat16_attention_is_by_plain_products_which_say_the_same(family, how, tmp_path):
+    dtype = "bfloat16" if how == "weights" else "float32"
+    chosen, told = loaded(tmp_path, family, dtype=dtype), loaded(tmp_path, family, dtype=dtype, attention="sdpa")
+    batch, prompt = batch_of(chosen, [1, 0, 17, 3, 9]), prompts(chosen, P)
+    exact = loss_and_gradient(loaded(tmp_path, family), prompt, batch)
+    off = []
+    for backbone in (chosen, told):
+        with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+            found = loss_and_gradient(backbone, prompt, batch)
+        torch.testing.assert_close(found[0], exact[0], rtol=0.02, atol=0)
+        off.append(float((found[1] - exact[1]).norm() / exact[1].norm()))
+    assert off[0] <= min(0.15, 2 * off[1])  # as near to float32 as the fused kernel
+    assert chosen.model.config._attn_implementation == "eager" and told.model.config._attn_implementation == "sdpa"
+
+
+def test_float32_is_as_before_after_bfloat16(tmp_path):
+    backbone = loaded(tmp_path, "llama")
+    batch, prompt = batch_of(backbone, [1, 0, 17, 3, 9]), prompts(backbone, P)
+    before = loss_and_gradient(backbone, prompt, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        backbone.answer(prompt, batch)
+    for one, other in zip(before, loss_and_gradient(backbone, prompt, batch), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_model_that_says_otherwise_by_plain_products_keeps_its_attention(tmp_path, monkeypatch):
+    plain = modeling_llama.eager_attention_forward
+
+    def capped(*args, **kwargs):
+        out, weights = plain(*args, **kwargs)
+        return 0.9 * out, weights
+
+    monkeypatch.setattr(modeling_llama, "eager_attention_forward", capped)
+    backbone = loaded(tmp_path, "llama")
+    assert backbone.one_sequence is not None and not backbone.one_sequence.chooses
+    with torch.autocast("cpu", torch.bfloat16):
+        backbone.answer(prompts(backbone, P), batch_of(backbone, [1, 0, 17]))
+    assert backbone.model.config._attn_implementation == "sdpa"
 
 
 def test_a_backbone_made_where_gradients_are_off_is_like_any_other(model_folder):
