@@ -225,7 +225,7 @@ def _tell_time(
     if not all(map(seconds.count, kinds)):
         seconds.add_neighbours(left[0].out)
     terminal.print(_kinds(left, seconds))
-    if unknown := [own for kind, own in kinds.items() if not seconds.count(kind)]:
+    if unknown := [own for kind, own in kinds.items() if seconds.of(kind) is None]:
         names = "; ".join(_name(own, left) for own in unknown)
         terminal.print(f"No run of this kind has been timed yet: {names}. The first finished runs will tell.")
     if len(unknown) == len(kinds):
@@ -236,10 +236,15 @@ def _tell_time(
     packed = only(units_left(runs, study.side_by_side or default_size(runs), todo, begun(runs)), todo)
     span = duration(elapsed(packed, known, workers))
     rest = f" (without {len(left) - len(known):,} runs of unknown time)" if unknown else ""
+    timed = sum(map(seconds.count, kinds))
+    sources = [f"the median of {_count(timed, 'finished run')} of these kinds, here and in studies beside it"]
+    if any(not seconds.count(kind) and seconds.of(kind) is not None for kind in kinds):
+        pace = " at this machine's pace" if timed else ": one core of a CPU with bfloat16, busy with other work as well"
+        sources = [*(sources if timed else []), f"what the shipped results took{pace}"]
     terminal.print(
         f"About {duration(sum(known.values()))} of computing, {span} from the first run "
-        f"to the last with {_count(workers, 'worker')}{rest}, besides start, checks and report; by the median of "
-        f"{_count(sum(map(seconds.count, kinds)), 'finished run')} of these kinds, here and in studies beside it.",
+        f"to the last with {_count(workers, 'worker')}{rest}, besides start, checks and report; by "
+        f"{', and '.join(sources)}.",
         markup=False,
     )
 

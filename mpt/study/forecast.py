@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import heapq
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
+from mpt.fit.configs import config_root
 from mpt.record.options import from_words
 from mpt.study.plan.planned_run import PlannedRun
 from mpt.study.run.results import STUDY, read_study
@@ -15,12 +18,12 @@ from mpt.util.errors import UserError
 Kind = tuple[str | None, ...]
 """What decides how long a run takes, as far as its command line tells: runs of one kind are taken to be alike."""
 
-_DECIDES = ("config", "model", "model.backbone", "trainer.max_steps", "trainer.val_check_interval")
+DECIDES = ("config", "model", "model.backbone", "trainer.max_steps", "trainer.val_check_interval")
 
 
 def kind_of(stage: str, recipe: Sequence[str]) -> Kind:
     """The kind of a run: its stage, config, backbone and steps, not its task, seed, rate or start."""
-    return (stage, *map(from_words(recipe).get, _DECIDES))
+    return (stage, *map(from_words(recipe).get, DECIDES))
 
 
 def by_kind(runs: Iterable[PlannedRun]) -> dict[Kind, list[PlannedRun]]:
@@ -31,8 +34,16 @@ def by_kind(runs: Iterable[PlannedRun]) -> dict[Kind, list[PlannedRun]]:
     return kinds
 
 
+@cache
+def shipped_seconds() -> dict[Kind, float]:
+    """What runs of the shipped studies took, by kind: ``experiments/timings.csv``, by its benchmark ``timings.py``."""
+    with (config_root() / "timings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {tuple(row[name] or None for name in ("stage", *DECIDES)): float(row["seconds"]) for row in rows}
+
+
 class Seconds:
-    """What finished runs took, by kind."""
+    """What finished runs took, by kind; of a kind of which none was counted, what shipped runs did, at this pace."""
 
     def __init__(self) -> None:
         self.by_kind: dict[Kind, list[float]] = {}
@@ -66,9 +77,14 @@ class Seconds:
         return len(self.by_kind.get(kind, ()))
 
     def of(self, kind: Kind) -> float | None:
-        """Median seconds of the finished runs of a kind; None if there is none."""
-        found = self.by_kind.get(kind)
-        return statistics.median(found) if found else None
+        """Median seconds of the runs of a kind; None where nothing is known of it."""
+        if found := self.by_kind.get(kind):
+            return statistics.median(found)
+        shipped = shipped_seconds()
+        if kind not in shipped:
+            return None
+        paces = [statistics.median(own) / shipped[known] for known, own in self.by_kind.items() if known in shipped]
+        return shipped[kind] * (statistics.median(paces) if paces else 1.0)
 
     def of_runs(self, runs: Iterable[PlannedRun]) -> dict[str, float]:
         """What each run takes, by key; those of a kind of which nothing is known are not there."""

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 from support.changes import changed_file
+from support.paths import ROOT
 from support.study_command import results
 from support.toy import Mpt
 from support.toy_study import SEEDS, write_study, write_study_of_two
@@ -18,6 +19,8 @@ from mpt.data.fewshot.files import SYNTHETIC
 from mpt.data.synthetic.suite import RECIPES
 from mpt.learn.targets import check_targets
 from mpt.record.result import RunResult
+from mpt.study import forecast
+from mpt.study.forecast import by_kind
 from mpt.study.plan.fingerprints import read_draw
 from mpt.study.plan.grid import plan
 from mpt.study.plan.reach import BUNDLED, ENOUGH
@@ -159,6 +162,35 @@ def test_time_is_told_where_runs_of_the_kind_were_timed_here_or_beside(mpt, tmp_
     )
     (beside / "study.json").write_text("[")
     assert "timed yet: MTL upstream; FT" in mpt("study", "plan", file, "--out", out).out
+
+
+def test_hours_are_told_before_any_run_by_shipped_ones_and_then_at_their_pace(mpt, tmp_path, monkeypatch):
+    file, out = write_study(tmp_path, "mpt-tiny"), tmp_path / "out"
+    runs = plan(load_study(file), out)
+    kinds = list(by_kind(runs))  # MTL upstream; PT and MTL; FT
+    monkeypatch.setattr(forecast, "shipped_seconds", lambda: dict(zip(kinds, (60.0, 10.0, 30.0), strict=True)))
+    told = mpt("study", "plan", file, "--out", out, "--workers", "1").out
+    assert "?" not in told and f"About {2 * 60 + 12 * 10 + 4 * 30} s of computing" in told.replace("6 min", "360 s")
+    assert "checks and report; by what the shipped results took: one core of a CPU" in told
+
+    half = next(run for run in runs if run.key == "PT/ag_news-13-lr0.5")
+    half.files.start(half.fingerprint, half.recipe, resumed=False)
+    half.files.finish(
+        half.identity, RunResult(score=0.5, fingerprint=half.fingerprint, recipe=half.recipe, seconds=5.0)
+    )
+    told = mpt("study", "plan", file, "--out", out, "--workers", "1").out
+    assert ["MTL upstream", "2", "6", "0", "30 s", "60 s"] in table(told, 2)
+    assert ["FT downstream", "4", "6", "3", "15 s", "60 s"] in table(told, 2)
+    assert "by the median of 1 finished run of these kinds" in told
+    assert "and what the shipped results took at this machine's pace." in told
+
+
+@pytest.mark.parametrize("study", sorted(path.stem for path in (ROOT / "experiments/studies/english").glob("*.yaml")))
+def test_the_studies_of_english_tell_their_hours(study, mpt, tmp_path):
+    told = mpt("study", "plan", f"english/{study}", "--out", tmp_path / "out", "--root", tmp_path).out
+    assert re.search(r"About \d+ (h|min)", told)
+    unknown = "; ".join(re.findall(r"has been timed yet: (.*)\. The first", told))
+    assert unknown == {"longer": "MAML-480 upstream", "methods": "Multitask upstream"}.get(study, "")
 
 
 def test_what_the_targets_outputs_are_cut_to_is_told_without_any_weights(mpt, tmp_path, model_folder):
