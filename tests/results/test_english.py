@@ -7,6 +7,7 @@ import os
 import re
 import statistics
 import tarfile
+from typing import Any
 
 import pytest
 from support.committed import committed, rows_below
@@ -33,29 +34,20 @@ def test_the_rates_of_english_are_those_of_the_committed_search():
     assert not found
 
 
-def test_what_is_said_of_later_runs_is_in_their_archive():
-    """ARG over three draws by hand: what needs no tuning has its first draw in the report."""
+def archived(folder: str) -> dict[str, dict[str, Any]]:
+    """The results of the runs that an archive has, by key."""
+    with tarfile.open(ROOT / "experiments/results/english" / folder / "runs.tar.xz") as archive:
+        files = [name for name in archive.getnames() if name.endswith("/result.json")]
+        return {name.removesuffix("/result.json"): json.loads(archive.extractfile(name).read()) for name in files}
+
+
+def test_the_whole_study_of_english_is_archived_and_its_neighbours_are_those_of_the_page():
     page = " ".join((ROOT / "docs/english.md").read_text(encoding="utf-8").split())
-    counted = [row for row in english("classification", "scores.csv") if row["target"] in ENGLISH]
-    found = {(row["method"], row["target"], row["seed"]): float(row["score"]) for row in counted}
-    with tarfile.open(ROOT / "experiments/results/english/later/runs.tar.xz") as archive:
-        files = [name for name in archive.getnames() if name.endswith("result.json")]
-        runs = {name: json.loads(archive.extractfile(name).read()) for name in files}
-    for name, run in runs.items():
-        if name.startswith("classification"):
-            found[run["method"], run["target"], str(run["seed"])] = run["score"]
-
-    def mean(method: str, target: str) -> float:
-        return statistics.fmean(found[method, target, seed] for seed in ("13", "21", "42"))
-
-    gains = {
-        method: 100 * statistics.fmean(mean(method, task) / mean("PT", task) - 1 for task in ENGLISH)
-        for method in ("Untuned", "Zero-shot", "Question", "In-context")
-    }
-    told = "Untuned is at {Untuned:.1f} % beside drawn words, Zero-shot at {Zero-shot:.1f}, Question at {Question:.1f}"
-    assert (told + " and In-context at {In-context:.1f}").format(**gains) in page
-    four = [100 * runs[f"sources/MTL/4-sources/{task}-13/result.json"]["score"] for task in ("glue-sst2", "trec")]
-    assert "glue-sst2 {:.1f} and trec {:.1f}, where".format(*four) in page
+    runs = archived("classification")
+    assert len(runs) == 282 and "All 282 runs are done" in page
+    found = [run["source"] for key, run in runs.items() if key.startswith("Retrieved/")]
+    often = found.count("financial_phrasebank-13")
+    assert f"financial_phrasebank's in {often} cases of {len(found)}" in page
 
 
 def test_the_outer_rates_of_english_are_those_of_the_committed_search():
@@ -95,6 +87,8 @@ def test_the_quickstart_of_english_is_that_of_the_committed_scores():
     assert {method for method, _ in likeliest} == set(methods)
 
 
+DRAWS = (13, 21, 42)
+UNTUNED = ("Untuned", "Zero-shot", "Question", "In-context")
 ENGLISH = ("glue-sst2", "tweet_eval-emotion", "trec", "sms_spam", "tweet_eval-hate", "google_wellformed_query")
 
 
@@ -117,14 +111,19 @@ def test_the_starts_of_english_are_those_of_the_committed_study():
     gains, gains_written = (
         {row["method"]: row for row in english("classification", name)} for name in ("arg.csv", "arg_written.csv")
     )
-    draws = {method: {seed for name, _, seed in likeliest if name == method} for method, *_ in likeliest}
-    shown = rows_below(page, "| start, three draws |")
-    for method, *cells in shown:
-        own = [[likeliest[method, target, seed] for seed in (13, 21, 42)] for target in ENGLISH]
-        assert cells[:6] == [f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in own]
-    assert [row[0] for row in shown] == [name for name, seeds in draws.items() if len(seeds) == 3]
+    methods = list(dict.fromkeys(method for method, *_ in likeliest))
+    assert all((method, target, seed) in likeliest for method in methods for target in ENGLISH for seed in DRAWS)
+    tables = {"| start, three draws |": [method for method in methods if method not in UNTUNED]}
+    tables["| untuned, three draws |"] = list(UNTUNED)
+    for head, wanted in tables.items():
+        shown = rows_below(page, head)
+        assert [row[0] for row in shown] == wanted
+        for method, *cells in shown:
+            own = [[likeliest[method, target, seed] for seed in DRAWS] for target in ENGLISH]
+            assert cells[:6] == [f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in own]
+            assert cells[6:] == ([f"{float(gains[method]['arg']):.1f}"] if method in UNTUNED else [])
     sure = rows_below(page, "| against PT, three draws |")
-    assert [row[0] for row in sure] == [row[0] for row in shown if row[0] != "PT"]
+    assert [row[0] for row in sure] == [method for method in methods if method not in ("PT", *UNTUNED)]
     for method, *cells in sure:
         told = [
             [
@@ -146,32 +145,24 @@ def test_the_starts_of_english_are_those_of_the_committed_study():
         ("MTL", helped, "by {:.1f}, {:.1f} and {:.1f} points"),
         ("Centred", helped, "by {:.1f}, {:.1f} and {:.1f} points"),
         ("MAML", helped[:2], "by {:.1f} and {:.1f} points"),
+        ("FoMAML", helped[:1], "in each draw, by {:.1f} points"),
+        ("Reptile", (), ""),
+        ("LoRA", helped[:1], ""),
     ):
         assert form.format(*(ahead(likeliest, method, target) for target in own)) in told, method
         assert all(
             likeliest[method, target, seed] > likeliest["PT", target, seed] for target in own for seed in (13, 21, 42)
         )
+    for method in ("Reptile", "LoRA"):
+        assert "({:.1f}, {:.1f} and {:.1f} points)".format(*(ahead(likeliest, method, t) for t in helped)) in told
     assert f"and {-ahead(likeliest, 'MAML', harmed):.1f} points behind on sms_spam" in told
+    assert f"and {-ahead(likeliest, 'LoRA', harmed):.1f} lost on sms_spam" in told
+    assert f"as those do ({-ahead(likeliest, 'Reptile', harmed):.1f})" in told
     assert "(as written by {:.1f}, {:.1f} and {:.1f})".format(*(ahead(written, "Centred", t) for t in helped)) in told
     assert (
         f"where MTL loses {-ahead(likeliest, 'MTL', harmed):.1f}, it gains {ahead(likeliest, 'Centred', harmed):.1f}"
         in told
     )
-
-    first = rows_below(page, "| start, first draw |")
-    for method, *cells in first:
-        wanted = [f"{likeliest[method, target, 13]:.1f} ({written[method, target, 13]:.1f})" for target in ENGLISH]
-        assert cells[:-1] == wanted
-        gained = [
-            statistics.fmean(
-                100 * (scores[method, target, 13] - scores["PT", target, 13]) / scores["PT", target, 13]
-                for target in ENGLISH
-            )
-            for scores in (likeliest, written)
-        ]
-        assert cells[-1] == ("" if method == "PT" else f"{gained[0]:+.1f} ({gained[1]:+.1f})")
-    whole = {method for method in draws if all((method, target, 13) in likeliest for target in ENGLISH)}
-    assert {row[0] for row in first} == whole
 
 
 def test_what_came_after_on_english_is_as_in_the_committed_study():
