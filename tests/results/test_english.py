@@ -45,6 +45,9 @@ def test_the_whole_study_of_english_is_archived_and_its_neighbours_are_those_of_
     page = " ".join((ROOT / "docs/english.md").read_text(encoding="utf-8").split())
     runs = archived("classification")
     assert len(runs) == 282 and "All 282 runs are done" in page
+    gains = {row["method"]: f"{float(row['arg']):.1f} %" for row in english("classification", "arg.csv")}
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"one like task gains {gains['Centred']} and one of 25 tasks {gains['MTL']}, and no test" in readme
     found = [run["source"] for key, run in runs.items() if key.startswith("Retrieved/")]
     often = found.count("financial_phrasebank-13")
     assert f"financial_phrasebank's in {often} cases of {len(found)}" in page
@@ -211,15 +214,17 @@ def test_how_often_alike_keys_are_of_like_tasks():
 
 def test_how_far_rounding_reaches_in_english():
     page = (ROOT / "docs/english.md").read_text("utf-8")
-    one, other = (
+    ways = [
         {(row["method"], row["target"], row["seed"]): f"{100 * float(row['score']):.1f}" for row in english(*name)}
-        for name in (("classification", "scores.csv"), ("quickstart", "scores.csv"))
-    )
+        for name in (("classification", "scores.csv"), ("quickstart", "scores.csv"), ("rounding", "float32.csv"))
+    ]
     rows = rows_below(page, "| run, draw 13 |")
     assert len(rows) == 6
     for run, *scores in rows:
         method, target = run.split(", ")
-        assert scores == [one[method, target, "13"], other[method, target, "13"]]
+        assert scores == [way[method, target, "13"] for way in ways]
+    tuned = [list(map(float, row[1:])) for row in rows if row[0].split(", ")[0] in ("PT", "Text")]
+    assert f"off by up to {max(max(row) - min(row) for row in tuned):.0f} points" in page
 
 
 def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
