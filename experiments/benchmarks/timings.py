@@ -2,8 +2,7 @@
 
     python experiments/benchmarks/timings.py runs/english_classification experiments/results/english/longer/runs.tar.xz
 
-Each place is a study's folder or an archive of one; of its finished runs count those of today's arithmetic, bfloat16
-where the configuration asks for it and the CPU knows it. Kinds of which no run is given keep their rows.
+Each place is a study's folder or an archive of one. Kinds of which no run is given keep their rows.
 """
 
 from __future__ import annotations
@@ -27,13 +26,11 @@ RESULT = "result.json"
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("places", type=Path, nargs="+", help="folders of studies, or archives of them")
-    parser.add_argument("--precision", default="bf16-mixed", help="of the runs that count (default: bf16-mixed)")
     parser.add_argument("--out", type=Path, default=TABLE, help="the table, which is changed in place")
     options = parser.parse_args(arguments)
     took: dict[Kind, list[float]] = {}
     for result in (result for place in options.places for result in results(place)):
-        if result["environment"].get("precision") == options.precision:
-            took.setdefault(kind_of(result["stage"], result["recipe"]), []).append(result["seconds"])
+        took.setdefault(kind_of(result["stage"], result["recipe"]), []).append(result["seconds"])
     rows = _table(options.out)
     for kind, seconds in took.items():
         rows[tuple(value or "" for value in kind)] = (str(len(seconds)), f"{statistics.median(seconds):.1f}")
