@@ -115,7 +115,12 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
                 answered = one.answer(few, rows, labels)[1]
                 assert answered is not None
                 found += [(plain.detach(), losses.detach()), (plain.detach(), answered), (own, other)]
-            if attention == "sdpa" and backbone.options.attention is None:
+            # Checkpoints are computed again in the backward pass, by the attention that is there then.
+            if (
+                attention == "sdpa"
+                and backbone.options.attention is None
+                and not backbone.options.gradient_checkpointing
+            ):
                 one.chooses = _same_by_plain_products(one, rows, labels, losses.detach())
     except Exception as error:  # every family fails in its own way
         return None, f"the model does not take them as one sequence ({one_line(error)})"
@@ -128,12 +133,10 @@ def one_sequence_of(backbone: Any) -> tuple[OneSequence | None, str]:
 def _same_by_plain_products(one: OneSequence, rows: Rows, labels: Weighed, losses: Tensor) -> bool:
     """Whether a model says the same by plain products as by the fused kernel, which leaves out what a few compute."""
     try:
-        one.attend("eager")
-        return not _differ(one.losses(rows, labels), losses, TOLERANCE[torch.float32])
+        with one.attending("eager"):
+            return not _differ(one.losses(rows, labels), losses, TOLERANCE[torch.float32])
     except Exception:  # it has no other
         return False
-    finally:
-        one.attend("sdpa")
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class BackboneOptions:
         quantization: int8 keeps the matrices of linear layers in eight bits, nf4 in four by bitsandbytes; for learning
             prompts.
         attention: attention implementation (eager, sdpa, flash_attention_2); if null transformers' choice, but
-            eager where a CPU computes rows of one sequence in bfloat16.
+            eager where a CPU reads short rows as one sequence in bfloat16.
         gradient_checkpointing: trade time for memory in the backward pass.
         dropout: draw the model's own dropout in training; false computes there what evaluation does.
         max_input_length: tokens kept of an input (T); the prompt comes on top and is never cut.

@@ -8,6 +8,7 @@ prompt do not depend on what follows, so this is the same function as one row at
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -32,6 +33,10 @@ _PASS = 32
 
 _LEAST = {False: 128, True: 8192}
 """Tokens that are worth a pass in any case, on a CPU and on a GPU."""
+
+
+_PLAIN = 512**2
+"""Pairs of a token and a key up to which plain products are faster than a CPU's fused kernel in bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,8 @@ class OneSequence:
     Args:
         model: in which a mask ``[1, 1, Q, K]`` and positions are all that tells one row from another; see
             :func:`mpt.backbone.ability.one_sequence_of`.
-        chooses: whether attention may be of another implementation than the model has, which gives the same. On a CPU
-            plain products take half of the fused kernel's time in bfloat16, and none of it less in float32.
+        chooses: whether attention may be by plain products in place of the fused kernel, as they give the same. In
+            bfloat16 a CPU takes less time for them, up to :data:`_PLAIN`; in float32 and beyond it does not.
     """
 
     def __init__(self, model: Any, chooses: bool = False) -> None:
@@ -163,10 +168,17 @@ class OneSequence:
             last = self._logits(new, keys, torch.arange(len(going), device=last.device), cache).float().argmax(-1)
         return found[:, : place + 1], losses
 
-    def attend(self, implementation: str) -> None:
-        """Let the model's attention be computed by this implementation from now on."""
-        if self.model.config._attn_implementation != implementation:
+    @contextmanager
+    def attending(self, implementation: str) -> Iterator[None]:
+        """With the model's attention of this implementation, and afterwards as before."""
+        before = self.model.config._attn_implementation
+        if implementation != before:
             self.model.set_attn_implementation(implementation)
+        try:
+            yield
+        finally:
+            if implementation != before:
+                self.model.set_attn_implementation(before)
 
     def _weighed(self, rows: Rows, answers: Weighed, read: Tokens, first: Tensor, cache: DynamicCache) -> Tensor:
         """The losses of answers to rows that the cache holds, ``[B * n]``.
@@ -215,18 +227,19 @@ class OneSequence:
         mask = tokens.sees(keys)[None, None]
         kind = mask.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tokens.embeds.dtype
-        if self.chooses:
-            self.attend("eager" if (kind, dtype) == ("cpu", torch.bfloat16) else "sdpa")
-        if self.model.config._attn_implementation == "eager":  # it adds what a fused kernel reads as yes and no
+        plain = self.chooses and (kind, dtype) == ("cpu", torch.bfloat16) and mask.numel() <= _PLAIN
+        attention = "eager" if plain else self.model.config._attn_implementation
+        if attention == "eager":  # it adds what a fused kernel reads as yes and no
             mask = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -torch.inf)
-        out = self.model(
-            inputs_embeds=tokens.embeds[None],
-            position_ids=tokens.positions[None],
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            logits_to_keep=kept,
-        )
+        with self.attending(attention):
+            out = self.model(
+                inputs_embeds=tokens.embeds[None],
+                position_ids=tokens.positions[None],
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=kept,
+            )
         logits: Tensor = out.logits[0]
         return logits if len(logits) == len(kept) else logits[kept]  # a few families give all, whatever is asked
 

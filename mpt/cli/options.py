@@ -28,12 +28,13 @@ class Parser(argparse.ArgumentParser):
         options, rest = self.parse_known_args(args, namespace)
         if rest:
             groups = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
-            of_actions = next(groups, {})
-            parser = of_actions.get(getattr(options, "action", ""), self)
-            word = rest[0].partition("=")[0]
+            of_actions, action, word = next(groups, {}), getattr(options, "action", ""), rest[0].partition("=")[0]
+            parser = of_actions.get(action, self)
             way = nearest(word, parser._option_string_actions) if word.startswith("-") else "see --help"
-            if owner := next((one.prog for one in of_actions.values() if word in one._option_string_actions), ""):
-                way = f"{owner} has it"
+            if parser is not self and word in (*self._option_string_actions, *parser._option_string_actions):
+                way = f"give it {'before' if word in self._option_string_actions else 'after'} {action}"
+            elif owners := [one.prog for one in of_actions.values() if word in one._option_string_actions]:
+                way = f"{' and '.join(owners)} {'has' if len(owners) == 1 else 'have'} it"
             parser.error(f"unrecognized arguments: {' '.join(rest)}; {way}")
         return options
 

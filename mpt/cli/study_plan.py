@@ -239,7 +239,8 @@ def _tell_time(
     timed = sum(map(seconds.count, kinds))
     sources = [f"the median of {_count(timed, 'finished run')} of these kinds, here and in studies beside it"]
     if any(not seconds.count(kind) and seconds.of(kind) is not None for kind in kinds):
-        pace = " at this machine's pace" if timed else ": one core of a CPU with bfloat16, busy with other work as well"
+        where = ": one core of a CPU with bfloat16, busy with other work as well"
+        pace = where if seconds.pace is None else " at this machine's pace"
         sources = [*(sources if timed else []), f"what the shipped results took{pace}"]
     terminal.print(
         f"About {duration(sum(known.values()))} of computing, {span} from the first run "

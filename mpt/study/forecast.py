@@ -80,11 +80,15 @@ class Seconds:
         """Median seconds of the runs of a kind; None where nothing is known of it."""
         if found := self.by_kind.get(kind):
             return statistics.median(found)
+        shipped = shipped_seconds().get(kind)
+        return None if shipped is None else shipped * (self.pace or 1.0)
+
+    @property
+    def pace(self) -> float | None:
+        """How many times as long runs take here as shipped ones of their kinds; None where there are none to compare."""
         shipped = shipped_seconds()
-        if kind not in shipped:
-            return None
-        paces = [statistics.median(own) / shipped[known] for known, own in self.by_kind.items() if known in shipped]
-        return shipped[kind] * (statistics.median(paces) if paces else 1.0)
+        paces = [statistics.median(own) / shipped[kind] for kind, own in self.by_kind.items() if kind in shipped]
+        return statistics.median(paces) if paces else None
 
     def of_runs(self, runs: Iterable[PlannedRun]) -> dict[str, float]:
         """What each run takes, by key; those of a kind of which nothing is known are not there."""

@@ -10,6 +10,7 @@ from support.small_models import t5
 from transformers import AutoModelForCausalLM
 from transformers.models.llama import modeling_llama
 
+from mpt.backbone import one_sequence
 from mpt.backbone.loading import BackboneOptions
 from mpt.backbone.model import FrozenBackbone
 from mpt.backbone.one_sequence import Tokens
@@ -242,6 +243,14 @@ def test_dropout_and_checkpointing_leave_it_the_same_function_twice(tmp_path):
     torch.testing.assert_close(found[0], found[2], rtol=1e-5, atol=1e-6)
 
 
+def attention_of(*backbones: FrozenBackbone) -> list[str]:
+    """The implementation of attention at each pass from now on."""
+    seen: list[str] = []
+    for backbone in backbones:
+        backbone.model.register_forward_pre_hook(lambda model, _: seen.append(model.config._attn_implementation))
+    return seen
+
+
 def loss_and_gradient(backbone: FrozenBackbone, prompt, batch) -> list[torch.Tensor]:
     leaf = prompt.clone().requires_grad_()
     losses = backbone.loss(leaf, batch)
@@ -255,24 +264,35 @@ def test_in_bfloat16_attention_is_by_plain_products_which_say_the_same(family, h
     chosen, told = loaded(tmp_path, family, dtype=dtype), loaded(tmp_path, family, dtype=dtype, attention="sdpa")
     batch, prompt = batch_of(chosen, [1, 0, 17, 3, 9]), prompts(chosen, P)
     exact = loss_and_gradient(loaded(tmp_path, family), prompt, batch)
-    off = []
+    off, by = [], attention_of(chosen, told)
     for backbone in (chosen, told):
         with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
             found = loss_and_gradient(backbone, prompt, batch)
         torch.testing.assert_close(found[0], exact[0], rtol=0.02, atol=0)
         off.append(float((found[1] - exact[1]).norm() / exact[1].norm()))
     assert off[0] <= min(0.15, 2 * off[1])  # as near to float32 as the fused kernel
-    assert chosen.model.config._attn_implementation == "eager" and told.model.config._attn_implementation == "sdpa"
+    assert by == ["eager", "sdpa"]
 
 
-def test_float32_is_as_before_after_bfloat16(tmp_path):
+def test_long_sequences_and_checkpointed_ones_keep_the_fused_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(one_sequence, "_PLAIN", 40**2)
+    backbone, saving = loaded(tmp_path / "one", "llama"), loaded(tmp_path / "two", "llama", gradient_checkpointing=True)
+    by = attention_of(backbone, saving)
+    with torch.autocast("cpu", torch.bfloat16):
+        for texts in ([5], [50]):
+            backbone.loss(prompts(backbone, P), batch_of(backbone, texts))
+        saving.loss(prompts(saving, P), batch_of(saving, [3]))
+    assert by == ["eager", "sdpa", "sdpa"]
+
+
+def test_float32_and_padded_rows_are_as_before_after_bfloat16(tmp_path):
     backbone = loaded(tmp_path, "llama")
     batch, prompt = batch_of(backbone, [1, 0, 17, 3, 9]), prompts(backbone, P)
-    before = loss_and_gradient(backbone, prompt, batch)
+    before = [*loss_and_gradient(backbone, prompt, batch), backbone.log_probabilities(prompt, batch)]
     with torch.autocast("cpu", torch.bfloat16):
         backbone.answer(prompt, batch)
-    for one, other in zip(before, loss_and_gradient(backbone, prompt, batch), strict=True):
-        assert torch.equal(one, other)
+    after = [*loss_and_gradient(backbone, prompt, batch), backbone.log_probabilities(prompt, batch)]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
 def test_a_model_that_says_otherwise_by_plain_products_keeps_its_attention(tmp_path, monkeypatch):
@@ -285,9 +305,10 @@ def test_a_model_that_says_otherwise_by_plain_products_keeps_its_attention(tmp_p
     monkeypatch.setattr(modeling_llama, "eager_attention_forward", capped)
     backbone = loaded(tmp_path, "llama")
     assert backbone.one_sequence is not None and not backbone.one_sequence.chooses
+    by = attention_of(backbone)
     with torch.autocast("cpu", torch.bfloat16):
-        backbone.answer(prompts(backbone, P), batch_of(backbone, [1, 0, 17]))
-    assert backbone.model.config._attn_implementation == "sdpa"
+        backbone.loss(prompts(backbone, P), batch_of(backbone, [1, 0, 17]))
+    assert by == ["sdpa"]
 
 
 def test_a_backbone_made_where_gradients_are_off_is_like_any_other(model_folder):

@@ -37,6 +37,11 @@ def test_a_setting_with_a_backbone_of_its_own_keeps_it():
         (("plan", "quickstart", "--reuse", "x"), "plan: unrecognized arguments: --reuse x; mpt study run has it"),
         (("run", "quickstart", "--wrokers=1"), "run: unrecognized arguments: --wrokers=1; did you mean --workers"),
         (("report", "x", "y"), "report: unrecognized arguments: y; see --help"),
+        (
+            ("report", "x", "--workers", "3"),
+            "report: unrecognized arguments: --workers 3; mpt study run and mpt study plan",
+        ),
+        (("--commands", "plan", "quickstart"), "plan: unrecognized arguments: --commands; give it after plan"),
     ],
 )
 def test_an_option_of_another_action_is_told_from_an_unknown_one(words, said, capsys):
