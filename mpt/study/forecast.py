@@ -85,7 +85,7 @@ class Seconds:
 
     @property
     def pace(self) -> float | None:
-        """How many times as long runs take here as shipped ones of their kinds; None where there are none to compare."""
+        """How many times as long runs take here as shipped ones of their kinds; None where none can be compared."""
         shipped = shipped_seconds()
         paces = [statistics.median(own) / shipped[kind] for kind, own in self.by_kind.items() if kind in shipped]
         return statistics.median(paces) if paces else None
