@@ -320,6 +320,26 @@ def test_more_steps_on_english_are_as_in_the_committed_study():
     assert f"they gain {gained['sms_spam']:.1f} where it loses {-started['sms_spam']:.1f}" in told
 
 
+def test_fewer_source_tasks_on_english_are_as_in_the_committed_study():
+    page = (ROOT / "docs/english.md").read_text("utf-8")
+    found = {
+        (row["partition"], row["method"], row["target"]): 100 * float(row["score"])
+        for row in english("sources", "scores.csv")
+        if row["seed"] == "13"
+    }
+    targets = ("glue-sst2", "trec", "sms_spam", "google_wellformed_query")
+    shown = rows_below(page, "| sources, draw 13 |")
+    for name, *cells in shown:
+        method, _, count = name.partition(", ")
+        own = [found[f"{count or 25}-sources", method, target] for target in targets]
+        base = [found["25-sources", "PT", target] for target in targets]
+        gain = statistics.fmean(100 * (mine / pt - 1) for mine, pt in zip(own, base, strict=True))
+        assert cells == [*(f"{score:.1f}" for score in own), "" if method == "PT" else f"{gain:+.1f}"]
+    assert len(shown) in (4, 7)
+    behind = found["25-sources", "PT", "trec"] - found["4-sources", "MTL", "trec"]
+    assert f"which falls {behind:.1f} points behind drawn words" in " ".join(page.split())
+
+
 def test_the_vote_of_five_on_english_is_as_in_the_committed_study():
     page = (ROOT / "docs/english.md").read_text("utf-8")
     found = {row["target"]: row for row in english("ensembles", "ensembles.csv")}
