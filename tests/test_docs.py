@@ -15,6 +15,7 @@ from support.pages import PAGES, blocks, commands, run_page
 from support.paths import ROOT
 from support.toy import Mpt
 
+from mpt.cli.options import Parser
 from mpt.fit.configs import find_config, shipped_configs
 from mpt.sweep.file import load_sweep
 
@@ -38,7 +39,7 @@ class Accepted(BaseException):
 @pytest.fixture
 def parsed(mpt, monkeypatch):
     """A command up to the end of its parsing: the whole process is the real one, but nothing is done."""
-    for kind in (argparse.ArgumentParser, jsonargparse.ArgumentParser):
+    for kind in (argparse.ArgumentParser, Parser, jsonargparse.ArgumentParser):
         monkeypatch.setattr(kind, "parse_args", _then_stop(kind.parse_args))
 
     def parse(*words: str):
