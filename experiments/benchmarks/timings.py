@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mpt.record.folder import RESULT
 from mpt.study.forecast import DECIDES, Kind, kind_of
 
 TABLE = Path(__file__).parents[1] / "timings.csv"
 HEAD = ("stage", *DECIDES, "runs", "seconds")
-RESULT = "result.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -34,7 +34,6 @@ _PASS = 32
 _LEAST = {False: 128, True: 8192}
 """Tokens that are worth a pass in any case, on a CPU and on a GPU."""
 
-
 _PLAIN = 512**2
 """Pairs of a token and a key up to which plain products are faster than a CPU's fused kernel in bfloat16."""
 
@@ -79,13 +78,15 @@ class OneSequence:
 
     Args:
         model: in which a mask ``[1, 1, Q, K]`` and positions are all that tells one row from another; see
-            :func:`mpt.backbone.ability.one_sequence_of`.
+            :func:`mpt.backbone.ability.one_sequence_of`, which makes these.
+
+    Attributes:
         chooses: whether attention may be by plain products in place of the fused kernel, as they give the same. In
             bfloat16 a CPU takes less time for them, up to :data:`_PLAIN`; in float32 and beyond it does not.
     """
 
-    def __init__(self, model: Any, chooses: bool = False) -> None:
-        self.model, self.chooses = model, chooses
+    def __init__(self, model: Any) -> None:
+        self.model, self.chooses = model, False
         self.table = model.get_input_embeddings()
         config = model.config.get_text_config()
         weights = sum(weight.numel() for weight in model.parameters()) - self.table.weight.numel()

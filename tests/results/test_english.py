@@ -41,6 +41,13 @@ def archived(folder: str) -> dict[str, dict[str, Any]]:
         return {name.removesuffix("/result.json"): json.loads(archive.extractfile(name).read()) for name in files}
 
 
+def last_value(folder: str, key: str, name: str) -> float:
+    """The last value of this name in the metrics of an archived run."""
+    with tarfile.open(ROOT / "experiments/results/english" / folder / "runs.tar.xz") as archive:
+        rows = map(json.loads, archive.extractfile(f"{key}/metrics.jsonl").read().splitlines())
+    return [row[name] for row in rows if name in row][-1]
+
+
 def test_the_whole_study_of_english_is_archived_and_its_neighbours_are_those_of_the_page():
     page = " ".join((ROOT / "docs/english.md").read_text(encoding="utf-8").split())
     runs = archived("classification")
@@ -56,18 +63,16 @@ def test_the_whole_study_of_english_is_archived_and_its_neighbours_are_those_of_
 def test_the_outer_rates_of_english_are_those_of_the_committed_search():
     page = (ROOT / "docs/english.md").read_text(encoding="utf-8")
     likeliest, written = (committed("english", "search_meta", name) for name in ("scores.csv", "scores_written.csv"))
-    with tarfile.open(ROOT / "experiments/results/english/search_meta/runs.tar.xz") as archive:
-        for start, *cells in rows_below(page, "| start, outer rate |"):
-            method = start.replace("MAML, ", "MAML-").replace("*", "")
-            wanted = [
-                f"{100 * statistics.fmean(float(row[column]) for row in rows if row['method'] == method):.1f}"
-                for rows, column in ((likeliest, "dev_score"), (likeliest, "score"), (written, "score"))
-                if any(row["method"] == method for row in rows)
-            ]
-            if method != "PT":
-                lines = archive.extractfile(f"{method}/upstream-13/metrics.jsonl")
-                assert cells[0] == f"{json.loads(lines.read().splitlines()[-1])['train/query_loss']:.2f}"
-            assert cells[1:] == (wanted or ["not tuned from", "", ""])
+    for start, *cells in rows_below(page, "| start, outer rate |"):
+        method = start.replace("MAML, ", "MAML-").replace("*", "")
+        wanted = [
+            f"{100 * statistics.fmean(float(row[column]) for row in rows if row['method'] == method):.1f}"
+            for rows, column in ((likeliest, "dev_score"), (likeliest, "score"), (written, "score"))
+            if any(row["method"] == method for row in rows)
+        ]
+        if method != "PT":
+            assert cells[0] == f"{last_value('search_meta', f'{method}/upstream-13', 'train/query_loss'):.2f}"
+        assert cells[1:] == (wanted or ["not tuned from", "", ""])
 
 
 def test_the_quickstart_of_english_is_that_of_the_committed_scores():
@@ -247,15 +252,8 @@ def test_paraphrases_and_shots_of_english_are_those_of_the_committed_studies():
     for method in prompts:
         assert all(float(likeliest[method, target]) < most for target, most in commoner.items())
     assert [target for target, most in commoner.items() if float(likeliest["LoRA", target]) > most] == ["glue-qqp"]
-    with tarfile.open(ROOT / "experiments/results/english/paraphrase/runs.tar.xz") as archive:
-        ends = [archive.extractfile(f"LoRA/{target}-13/metrics.jsonl").read().splitlines() for target in pairs]
-    fitted = [
-        row["train/loss"]
-        for lines in ends
-        for row in map(json.loads, lines)
-        if row["step"] == 100 and "train/loss" in row
-    ]
-    assert len(fitted) == 3 and f"to {min(fitted):.3f} to {max(fitted):.3f} per token" in told
+    fitted = [last_value("paraphrase", f"LoRA/{target}-13", "train/loss") for target in pairs]
+    assert f"to {min(fitted):.3f} to {max(fitted):.3f} per token" in told
 
     found = {
         (row["partition"], row["method"], row["target"]): 100 * float(row["score"])
@@ -289,9 +287,7 @@ def test_a_larger_outer_rate_on_english_is_as_in_the_committed_study():
     prompts: list[tuple[float, str]] = []
     for draw, *cells in rows_below(page, "| MAML by draw |"):
         for (method, place), *told in zip(places.items(), cells[::2], cells[1::2], strict=True):
-            with tarfile.open(ROOT / "experiments/results/english" / place / "runs.tar.xz") as archive:
-                lines = archive.extractfile(f"{method}/upstream-{draw}/metrics.jsonl").read().splitlines()
-            loss = json.loads(lines[-1])["train/query_loss"]
+            loss = last_value(place, f"{method}/upstream-{draw}", "train/query_loss")
             ahead = [found[method, target, int(draw)] - found["PT", target, int(draw)] for target in ENGLISH]
             prompts.append((loss, f"{statistics.fmean(ahead):+.1f}"))
             assert told == [f"{loss:.2f}", prompts[-1][1]]
@@ -349,11 +345,8 @@ def test_the_vote_of_five_on_english_is_as_in_the_committed_study():
     page = (ROOT / "docs/english.md").read_text("utf-8")
     found = {row["target"]: row for row in english("ensembles", "ensembles.csv")}
     members: dict[str, list[float]] = {}
-    with tarfile.open(ROOT / "experiments/results/english/ensembles/runs.tar.xz") as archive:
-        for name in archive.getnames():
-            if name.endswith("result.json"):
-                result = json.load(archive.extractfile(name))  # type: ignore[arg-type]
-                members.setdefault(result["target"], []).append(result["score"])
+    for result in archived("ensembles").values():
+        members.setdefault(result["target"], []).append(result["score"])
     rows = rows_below(page, "| vote of five, draw 13 |")
     assert [row[0] for row in rows] == list(found) == sorted(members, key=list(found).index)
     for target, *cells in rows:
