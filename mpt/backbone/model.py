@@ -21,6 +21,7 @@ from mpt.backbone.grouping import groups
 from mpt.backbone.loading import BackboneOptions, load
 from mpt.backbone.one_sequence import OneSequence
 from mpt.backbone.padded import PaddedRows
+from mpt.backbone.rounding import Rounding
 from mpt.backbone.rows import Prompts, Rows, Weighed
 from mpt.util.errors import UserError
 
@@ -86,6 +87,7 @@ class Backbone(nn.Module):
             else EncoderDecoder(self.model, self.generation.decoder_start_token_id, self.encode.pad_id)
         )
         self.one_sequence: OneSequence | None = None
+        self._rounded = Rounding(self.model)
         self.reading = "rows are padded"
         if new is None or new:  # sizes may not fit each other
             check_ability(self)
@@ -108,7 +110,8 @@ class Backbone(nn.Module):
         """
         if batch.labels is None:
             raise ValueError("loss needs a batch with targets")
-        return self._losses(self._rows(prompt, batch, owners), Weighed(batch.labels))
+        with self._rounded():
+            return self._losses(self._rows(prompt, batch, owners), Weighed(batch.labels))
 
     def log_probabilities(self, prompt: Prompts, batch: Batch) -> Tensor:
         """Of every token at each place of each target, ``[B, U, V]``; what stands behind a target's end means nothing.
@@ -118,7 +121,8 @@ class Backbone(nn.Module):
         """
         if batch.labels is None:
             raise ValueError("log-probabilities are of a batch with targets")
-        return self.layout.logits(self._rows(prompt, batch), batch.labels).float().log_softmax(-1)
+        with self._rounded():
+            return self.layout.logits(self._rows(prompt, batch), batch.labels).float().log_softmax(-1)
 
     @torch.no_grad()
     def answer(
@@ -142,7 +146,7 @@ class Backbone(nn.Module):
         return Answers(texts, losses if losses is None or options is None else losses.view(len(batch), -1))
 
     def _answer(self, rows: Rows, weighed: Weighed | None) -> Answers:
-        with self.in_mode(training=False):
+        with self.in_mode(training=False), self._rounded():
             if self.options.is_greedy:
                 if isinstance(self.layout, EncoderDecoder):
                     encoded = self.layout.encoded(rows)
@@ -167,7 +171,7 @@ class Backbone(nn.Module):
             batch: inputs; targets are not used.
             options: ``n`` answers for all rows, or ``n`` for each of the ``B`` rows.
         """
-        with self.in_mode(training=False):
+        with self.in_mode(training=False), self._rounded():
             losses = self._losses(self._rows(prompt, batch, owners), self._candidates(batch, options))
         return -losses.view(len(batch), -1)
 
