@@ -264,6 +264,10 @@ class Backbone(nn.Module):
 
     # Inside -------------------------------------------------------------------------------------------------
 
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._rounded.forget()  # weights that move leave no copies behind
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+
     def _positions(self, side: str) -> int | None:
         if getattr(self.config, "relative_attention_num_buckets", None):
             return None

@@ -14,53 +14,71 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-LARGEST = 2_000_000_000
-"""Weights of which a rounded copy is kept: of more it could pass the memory."""
+from mpt.util.machine import free_memory
 
 
 class Rounding:
-    """Rounded copies of a model's frozen float32 matrices, half as many bytes again.
+    """Rounded copies of a model's frozen float32 matrices, half as many bytes again; none where these would fill more
+    than half of the memory that is free.
 
     What the model computes is the same to the last bit: autocast would round them to the same. What is not the matrix
-    of a linear layer (norms, tables of embeddings, what is learned) stays as it is.
+    of a linear layer (norms, tables of embeddings, what is learned) stays as it is, and so do layers that PEFT changes,
+    which reads these itself.
 
     Args:
-        model: whose matrices they are. They may be moved or changed: what no longer belongs to a copy is rounded anew.
+        model: whose matrices they are. One that is replaced or changed in place is rounded anew; a change through
+            ``.data`` is not seen, and needs :meth:`forget`.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self._copies: dict[nn.Module, tuple[tuple[Any, ...], nn.Parameter]] = {}
+        self._copies: dict[nn.Module, tuple[Any, nn.Parameter]] = {}
         self._within = False
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """With the copies in the matrices' places where autocast is on, and afterwards as before."""
-        kind = next(self.model.parameters()).device.type
-        if self._within or not torch.is_autocast_enabled(kind):
+        device = next(self.model.parameters()).device
+        if self._within or not torch.is_autocast_enabled(device.type):
             yield
             return
         frozen = self._frozen()
+        self._update(frozen, torch.get_autocast_dtype(device.type), device)
         self._within = True
         try:
-            for module, weight in frozen:
-                module.weight = self._copy(module, weight, torch.get_autocast_dtype(kind))
+            for module, (_, copy) in self._copies.items():
+                module.weight = copy
             yield
         finally:
-            for module, weight in frozen:
+            for module, weight in frozen.items():
                 module.weight = weight
             self._within = False
 
-    def _frozen(self) -> list[tuple[Any, nn.Parameter]]:
-        linear = [module for module in self.model.modules() if isinstance(module, nn.Linear | Conv1D)]
-        found = [(module, module.weight) for module in linear if _is_rounded(module.weight)]
-        return found if sum(weight.numel() for _, weight in found) <= LARGEST else []
+    def forget(self) -> None:
+        """Drop the copies."""
+        self._copies.clear()
 
-    def _copy(self, module: nn.Module, weight: nn.Parameter, dtype: torch.dtype) -> nn.Parameter:
-        of = (dtype, weight.device, weight.data_ptr(), weight._version)
-        if module not in self._copies or self._copies[module][0] != of:
-            self._copies[module] = of, nn.Parameter(weight.detach().to(dtype), requires_grad=False)
-        return self._copies[module][1]
+    def _frozen(self) -> dict[nn.Module, Any]:
+        linear = {part: name for name, part in self.model.named_modules() if isinstance(part, nn.Linear | Conv1D)}
+        return {
+            part: part.weight
+            for part, name in linear.items()
+            if _is_rounded(part.weight) and not name.endswith("base_layer")
+        }
+
+    def _update(self, frozen: dict[nn.Module, Any], dtype: torch.dtype, device: torch.device) -> None:
+        """Have a copy of each of the matrices and no other, or none at all."""
+        of = {part: (dtype, weight.device, weight.data_ptr(), weight._version) for part, weight in frozen.items()}
+        self._copies = {part: copy for part, copy in self._copies.items() if of.get(part) == copy[0]}
+        missing = {part: weight for part, weight in frozen.items() if part not in self._copies}
+        if not missing:
+            return
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+        if free is not None and sum(weight.numel() * dtype.itemsize for weight in missing.values()) > free / 2:
+            return self.forget()
+        with torch.inference_mode(False):  # what is made within could not be learned behind later
+            for part, weight in missing.items():
+                self._copies[part] = of[part], nn.Parameter(weight.detach().to(dtype), requires_grad=False)
 
 
 def _is_rounded(weight: Tensor) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
@@ -48,8 +51,10 @@ def matrices_read(backbone):
     return seen
 
 
-def plain(monkeypatch):
-    monkeypatch.setattr(rounding, "LARGEST", -1)
+def plain(monkeypatch, backbone):
+    """No memory is free for copies, so that autocast rounds by itself."""
+    backbone._rounded.forget()
+    monkeypatch.setattr(rounding, "free_memory", lambda: 0)
 
 
 def assert_same(one, other):
@@ -68,30 +73,87 @@ def test_every_family_says_the_same_to_the_last_bit(family, tmp_path, monkeypatc
     assert set(seen) == {torch.bfloat16}
     after = dict(backbone.model.named_parameters())
     assert all(id(after[name]) == known and torch.equal(after[name], value) for name, (known, value) in before.items())
-    plain(monkeypatch)
+    plain(monkeypatch, backbone)
     seen.clear()
     assert_same(once, said(backbone, prompt))
     assert set(seen) == {torch.float32}
 
 
-def test_checkpointed_passes_say_the_same(tmp_path, monkeypatch):
-    backbone = loaded(tmp_path, "llama", gradient_checkpointing=True)
+@pytest.mark.parametrize("family", ["llama", "umt5"])
+def test_checkpointed_passes_say_the_same(family, tmp_path, monkeypatch):
+    backbone = loaded(tmp_path, family, gradient_checkpointing=True).train()
+    prompt, seen = a_prompt(backbone), matrices_read(backbone)
+
+    def learned():
+        torch.manual_seed(0)
+        return said(backbone, prompt)
+
+    once = learned()
+    assert set(seen) == {torch.bfloat16, torch.float32}, "computed again in the backward pass, where autocast rounds"
+    plain(monkeypatch, backbone)
+    assert_same(once, learned())
+
+
+def adapted(backbone, **options):
+    """The model as PEFT changes it, and what is learned."""
+    kind = TaskType.CAUSAL_LM if backbone.decoder_only else TaskType.SEQ_2_SEQ_LM
+    changed = get_peft_model(backbone.model, LoraConfig(task_type=kind, r=2, init_lora_weights=False, **options))
+    return changed, [weight for weight in backbone.parameters() if weight.requires_grad]
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [("llama", {}), ("umt5", {"target_modules": ["wo"], "lora_dropout": 0.1}), ("llama", {"use_dora": True})],
+)
+def test_what_changes_a_frozen_model_is_learned_as_before(family, options, tmp_path, monkeypatch):
+    backbone = loaded(tmp_path, family).train()
+    _, weights = adapted(backbone, **options)
+    seen, prompt = matrices_read(backbone), a_prompt(backbone)
+
+    def learned():
+        torch.manual_seed(0)
+        return said(backbone, prompt, weights)
+
+    once = learned()
+    assert set(seen) == {torch.bfloat16, torch.float32}
+    plain(monkeypatch, backbone)
+    assert_same(once, learned())
+
+
+def test_a_change_that_is_merged_is_read(tmp_path, monkeypatch):
+    backbone = loaded(tmp_path, "llama")
+    changed, _ = adapted(backbone)
     prompt = a_prompt(backbone)
+    said(backbone, prompt)
+    changed.merge_adapter()
     once = said(backbone, prompt)
-    plain(monkeypatch)
+    plain(monkeypatch, backbone)
     assert_same(once, said(backbone, prompt))
 
 
-def test_what_changes_a_frozen_model_is_learned_as_before(tmp_path, monkeypatch):
+def test_what_inference_mode_rounded_is_no_hindrance_to_learning(tmp_path, monkeypatch):
     backbone = loaded(tmp_path, "llama")
-    get_peft_model(backbone.model, LoraConfig(task_type=TaskType.CAUSAL_LM, r=2, init_lora_weights=False))
-    learned = [weight for weight in backbone.parameters() if weight.requires_grad]
-    seen = matrices_read(backbone)
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        backbone.answer(a_prompt(backbone), backbone.encode(INPUTS))
     prompt = a_prompt(backbone)
-    once = said(backbone, prompt, learned)
-    assert set(seen) == {torch.bfloat16, torch.float32}
-    plain(monkeypatch)
-    assert_same(once, said(backbone, prompt, learned))
+    once = said(backbone, prompt)
+    plain(monkeypatch, backbone)
+    assert_same(once, said(backbone, prompt))
+
+
+def test_no_copy_stays_of_what_moves_or_is_learned(tmp_path):
+    backbone = loaded(tmp_path, "llama")
+    prompt = a_prompt(backbone)
+    said(backbone, prompt)
+    kept = [weakref.ref(copy) for _, copy in backbone._rounded._copies.values()]
+    assert kept and all(reference() is not None for reference in kept)
+    backbone.to("cpu")
+    gc.collect()
+    assert all(reference() is None for reference in kept)
+    said(backbone, prompt)
+    backbone.model.requires_grad_(True)
+    said(backbone, prompt)
+    assert not backbone._rounded._copies
 
 
 def test_what_is_learned_and_what_is_in_full_precision_is_not_rounded(tmp_path):
@@ -112,5 +174,5 @@ def test_a_changed_matrix_is_rounded_anew(tmp_path, monkeypatch):
         backbone.model.get_output_embeddings().weight.mul_(2)
     second = said(backbone, prompt)
     assert not torch.equal(first[0][0], second[0][0])
-    plain(monkeypatch)
+    plain(monkeypatch, backbone)
     assert_same(second, said(backbone, prompt))
