@@ -82,7 +82,7 @@ def test_a_gpu_is_not_waited_for_at_each_step(spoilt, mpt, model_folder, tmp_pat
 
 @pytest.mark.long
 def test_a_dev_loss_that_is_not_finite_is_not_judged(mpt, model_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("mpt.learn.learner.token_mean", lambda losses, batch: losses.mean() * torch.inf)
+    monkeypatch.setattr("mpt.learn.judged.token_mean", lambda losses, batch: losses.mean() * torch.inf)
     options = small_fit(model_folder("t5"), write_toy(tmp_path / "data"), tmp_path / "run")
     told(mpt("fit", *CONFIG, *options), "the dev loss is NaN or infinite", "Nothing was kept")
     assert not (tmp_path / "run" / "prompt").exists() and not (tmp_path / "run" / "last.ckpt").exists()
