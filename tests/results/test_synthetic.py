@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from support.committed import committed
 from support.paths import ROOT
 
+from mpt.fit.configs import find_config
+from mpt.study.spec.study import load_study
+
 RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
@@ -251,3 +254,29 @@ def test_the_starts_are_those_of_the_committed_study():
     assert len({spent[name, "own"]["examples"] for name in ("MTL", "Multitask", "FoMAML")}) == 1
     assert int(spent["Distilled", "own"]["examples"]) == 3 * int(spent["MTL", "own"]["examples"])
     assert spent["Distilled", "library"]["examples"] == spent["Average", "library"]["examples"]
+
+
+def test_the_searched_rates_of_shapes_are_the_best_on_dev_and_what_they_are_worth():
+    dev: dict[tuple[str, float], list[float]] = {}
+    for row in committed("search_methods_synthetic", "scores.csv"):
+        method, _, rate = row["method"].partition("-")
+        dev.setdefault((method, float(rate or 0.1)), []).append(100 * float(row["dev_score"]))
+    assert {len(scores) for scores in dev.values()} == {5 * 2}
+    means = {place: statistics.fmean(scores) for place, scores in dev.items()}
+    page = " ".join((ROOT / "docs/starts.md").read_text("utf-8").split())
+    shapes = {method.name: method for method in load_study(find_config("studies/synthetic_shapes")).methods}
+    found = {}
+    for method in ("LoRA", "IA3", "Residual", "Superposition"):
+        tried = sorted(rate for name, rate in means if name == method)
+        found[method] = max(tried, key=lambda rate: means[method, rate])
+        assert tried[0] < found[method] < tried[-1]
+        if method in shapes:
+            assert shapes[method].downstream.overrides["model.optimizer.lr"] == found[method]
+    best = {method: f"{rate:g} ({means[method, rate]:.1f}" for method, rate in found.items()}
+    assert f"LoRA {best['LoRA']} %) and IA³ {best['IA3']}) again, residual prompts {best['Residual']})" in page
+    assert f"superposed ones {best['Superposition']}), where PT has {means['PT', 0.1]:.1f}." in page
+    worth = {
+        row["method"]: f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f} %"
+        for row in committed("shapes_synthetic", "arg.csv")
+    }
+    assert f"residual prompts are at {worth['Residual']} and superposed ones at {worth['Superposition']}" in page
