@@ -95,6 +95,8 @@ def planned(crossfit: Path, shots: Path, english: Path, full: Path) -> Planned:
             folders = {"shots": shots, "full": full, "wikilingua": full, "xquad": full}
             root = english if name == "studies/english/shots" else folders.get(Path(study.root).name, crossfit)
             study = replace(study, root=str(root))
+        if study.library and "/" in str(study.library):  # made first, as the study says
+            study = replace(study, library="synthetic", backbone="mpt-tiny")
         return plan(study, Path("out"))
 
     return cells
