@@ -178,7 +178,7 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
     likeliest, written = (first_draw("methods", name) for name in ("scores.csv", "scores_written.csv"))
     shown, targets = rows_below(page, "| method, draw 13 |"), ("glue-sst2", "trec")
     gained = {}
-    bfloat16 = {"Labels", "MTL", "FoMAML", "Mixed", "Superposition"}
+    bfloat16 = {"Labels", "MTL", "FoMAML", "Centred", "Average", "Sum", "Mixed", "Superposition"}
     assert {method.removesuffix("*") for method, *_ in shown if method.endswith("*")} == bfloat16
     for starred, *cells in shown:
         method = starred.removesuffix("*")
@@ -190,7 +190,12 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
     untuned = {"Zero-shot", "Untuned", "In-context"}
     assert set(gained) | untuned == {method for method, _ in likeliest}
     (mtl,) = [row for row in english("classification", "arg.csv") if row["method"] == "MTL"]
-    assert f"ahead by {float(mtl['arg']):.1f} % over three draws" in " ".join(page.split())
+    told = " ".join(page.split())
+    assert f"ahead by {float(mtl['arg']):.1f} % over three draws" in told
+    gains = [f"{gained[method]:+.1f}" for method in ("Average", "MTL", "Mixed")]
+    assert f"is with MTL ({gains[0]} and {gains[1]} %), and a mixture at {gains[2]}." in told
+    better = [f"{likeliest['Sum', target] - before:.0f}" for target, before in (("glue-sst2", 68.5), ("trec", 37.3))]
+    assert f"the sum is {' and '.join(better)} points better by `centred`" in told
 
 
 def test_how_often_alike_keys_are_of_like_tasks():

@@ -280,3 +280,20 @@ def test_the_searched_rates_of_shapes_are_the_best_on_dev_and_what_they_are_wort
         for row in committed("shapes_synthetic", "arg.csv")
     }
     assert f"residual prompts are at {worth['Residual']} and superposed ones at {worth['Superposition']}" in page
+
+
+def test_recycled_prompts_are_as_in_the_committed_study():
+    rows = {row["method"]: row for row in committed("recycled_synthetic", "arg.csv")}
+    page = " ".join((ROOT / "docs/starts.md").read_text("utf-8").split())
+    recycled, mtl = rows["Recycled"], rows["MTL"]
+    worth = f"{float(recycled['arg']):+.1f} ± {float(recycled['arg_std']):.1f} %"
+    assert f"scores {worth} against drawn words (p {float(recycled['p']):.2f})" in page
+    assert {f"{float(rows[name]['arg']):.0f}" for name in ("Untuned", "Recycled-untuned")} == {"-96"}
+    sure = f"p {float(mtl['p']):.3f}, {float(mtl['p_holm']):.3f} corrected"
+    assert f"is at {float(mtl['arg']):.1f} % ({sure})" in page
+    gains = {
+        row["target"]: float(row["gain_mean"])
+        for row in committed("recycled_synthetic", "relative_gain.csv")
+        if row["method"] == "Recycled"
+    }
+    assert sum(gains.values()) - gains["syn-heat-report"] < 0.2 * sum(gains.values())
