@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from mpt.util.machine import free_memory
+
+
+class _Copy(NamedTuple):
+    """A rounded matrix, and what it was made of: the matrix itself, and where and in which state it was."""
+
+    weight: nn.Parameter
+    state: tuple[int, int, torch.dtype]
+    rounded: nn.Parameter
 
 
 class Rounding:
@@ -27,12 +35,12 @@ class Rounding:
 
     Args:
         model: whose matrices they are. One that is replaced or changed in place is rounded anew; a change through
-            ``.data`` is not seen, and needs :meth:`forget`.
+            ``.data``, as PEFT merges one, is not seen and needs :meth:`forget`.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self._copies: dict[nn.Module, tuple[Any, nn.Parameter]] = {}
+        self._copies: dict[nn.Module, _Copy] = {}
         self._within = False
 
     @contextmanager
@@ -46,8 +54,8 @@ class Rounding:
         self._update(frozen, torch.get_autocast_dtype(device.type), device)
         self._within = True
         try:
-            for module, (_, copy) in self._copies.items():
-                module.weight = copy
+            for module, copy in self._copies.items():
+                module.weight = copy.rounded
             yield
         finally:
             for module, weight in frozen.items():
@@ -68,8 +76,12 @@ class Rounding:
 
     def _update(self, frozen: dict[nn.Module, Any], dtype: torch.dtype, device: torch.device) -> None:
         """Have a copy of each of the matrices and no other, or none at all."""
-        of = {part: (dtype, weight.device, weight.data_ptr(), weight._version) for part, weight in frozen.items()}
-        self._copies = {part: copy for part, copy in self._copies.items() if of.get(part) == copy[0]}
+        states = {part: (weight.data_ptr(), weight._version, dtype) for part, weight in frozen.items()}
+        self._copies = {
+            part: copy
+            for part, copy in self._copies.items()
+            if copy.weight is frozen.get(part) and copy.state == states[part]
+        }
         missing = {part: weight for part, weight in frozen.items() if part not in self._copies}
         if not missing:
             return
@@ -78,7 +90,8 @@ class Rounding:
             return self.forget()
         with torch.inference_mode(False):  # what is made within could not be learned behind later
             for part, weight in missing.items():
-                self._copies[part] = of[part], nn.Parameter(weight.detach().to(dtype), requires_grad=False)
+                rounded = nn.Parameter(weight.detach().to(dtype), requires_grad=False)
+                self._copies[part] = _Copy(weight, states[part], rounded)
 
 
 def _is_rounded(weight: Tensor) -> bool:

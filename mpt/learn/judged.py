@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Judged(LightningModule):
-    """Answers rows on dev, test and predict, and logs scores of what it answered, over all devices.
+    """Answers rows on dev (where a learner's own step asks), test and predict, and logs the scores, over all devices.
 
     Attributes:
         answers: what counts as an answer.

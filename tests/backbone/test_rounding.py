@@ -145,7 +145,7 @@ def test_no_copy_stays_of_what_moves_or_is_learned(tmp_path):
     backbone = loaded(tmp_path, "llama")
     prompt = a_prompt(backbone)
     said(backbone, prompt)
-    kept = [weakref.ref(copy) for _, copy in backbone._rounded._copies.values()]
+    kept = [weakref.ref(copy.rounded) for copy in backbone._rounded._copies.values()]
     assert kept and all(reference() is not None for reference in kept)
     backbone.to("cpu")
     gc.collect()
@@ -176,3 +176,17 @@ def test_a_changed_matrix_is_rounded_anew(tmp_path, monkeypatch):
     assert not torch.equal(first[0][0], second[0][0])
     plain(monkeypatch, backbone)
     assert_same(second, said(backbone, prompt))
+
+
+def test_a_replaced_matrix_is_rounded_anew_though_it_may_lie_where_the_old_one_lay(tmp_path, monkeypatch):
+    backbone = loaded(tmp_path, "llama")
+    prompt, head = a_prompt(backbone), backbone.model.get_output_embeddings()
+    seen, shape = [], head.weight.shape
+    for number in range(5):
+        del head.weight
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(number))
+        head.weight = nn.Parameter(noise, requires_grad=False)
+        seen.append(said(backbone, prompt))
+    assert all(not torch.equal(one[0][0], seen[0][0][0]) for one in seen[1:])
+    plain(monkeypatch, backbone)
+    assert_same(seen[-1], said(backbone, prompt))

@@ -193,9 +193,9 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
     told = " ".join(page.split())
     assert f"ahead by {float(mtl['arg']):.1f} % over three draws" in told
     gains = [f"{gained[method]:+.1f}" for method in ("Average", "MTL", "Mixed")]
-    assert f"is with MTL ({gains[0]} and {gains[1]} %), and a mixture at {gains[2]}." in told
+    assert f"is near MTL ({gains[0]} and {gains[1]} %), and a mixture at {gains[2]}." in told
     better = [f"{likeliest['Sum', target] - before:.0f}" for target, before in (("glue-sst2", 68.5), ("trec", 37.3))]
-    assert f"the sum is {' and '.join(better)} points better by `centred`" in told
+    assert f"by `centred` the sum is {' and '.join(better)} points better" in told
 
 
 def test_how_often_alike_keys_are_of_like_tasks():
