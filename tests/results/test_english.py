@@ -192,8 +192,14 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
     (mtl,) = [row for row in english("classification", "arg.csv") if row["method"] == "MTL"]
     told = " ".join(page.split())
     assert f"ahead by {float(mtl['arg']):.1f} % over three draws" in told
-    gains = [f"{gained[method]:+.1f}" for method in ("Average", "MTL", "Mixed")]
-    assert f"is near MTL ({gains[0]} and {gains[1]} %), and a mixture at {gains[2]}." in told
+    over_draws = {
+        row["method"]: f"{float(row['arg']):+.1f} ± {float(row['arg_std']):.1f}"
+        for row in english("methods", "arg.csv")
+        if row["arg_std"]
+    }
+    average, nearest, multitask = (over_draws[method] for method in ("Average", "Centred", "MTL"))
+    assert f"is at {average} %, the nearest of them alone at {nearest} and MTL at {multitask}." in told
+    assert f"it is at {average} %, MTL at {multitask} and the nearest prompt alone at {nearest}." in told
     better = [f"{likeliest['Sum', target] - before:.0f}" for target, before in (("glue-sst2", 68.5), ("trec", 37.3))]
     assert f"by `centred` the sum is {' and '.join(better)} points better" in told
 
