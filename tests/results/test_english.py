@@ -197,9 +197,13 @@ def test_what_came_after_on_english_is_as_in_the_committed_study():
         for row in english("methods", "arg.csv")
         if row["arg_std"]
     }
-    average, nearest, multitask = (over_draws[method] for method in ("Average", "Centred", "MTL"))
-    assert f"is at {average} %, the nearest of them alone at {nearest} and MTL at {multitask}." in told
-    assert f"it is at {average} %, MTL at {multitask} and the nearest prompt alone at {nearest}." in told
+    average, mixed, nearest, multitask, summed = (
+        over_draws[method] for method in ("Average", "Mixed", "Centred", "MTL", "Sum")
+    )
+    assert f"is at {average} %, a mixture at {mixed}, the nearest of" in told
+    assert f"them alone at {nearest} and MTL at {multitask}." in told
+    assert f"MTL is at {multitask} %, the nearest prompt alone at {nearest}, the average at {average}," in told
+    assert f"the sum at {summed}, and the mixture, which" in told and f"as many steps, at {mixed}." in told
     better = [f"{likeliest['Sum', target] - before:.0f}" for target, before in (("glue-sst2", 68.5), ("trec", 37.3))]
     assert f"by `centred` the sum is {' and '.join(better)} points better" in told
 
