@@ -6,7 +6,7 @@ import torch
 
 from mpt.backbone.model import FrozenBackbone
 from mpt.util.errors import UserError
-from mpt.util.machine import free_memory
+from mpt.util.machine import free_on
 
 _NUMBER = 4
 """Bytes of a float32."""
@@ -27,7 +27,7 @@ def refuse_too_large(
     Raises:
         UserError: with what is needed at the least, and what is free.
     """
-    free = torch.cuda.mem_get_info(device)[0] if device is not None and device.type == "cuda" else free_memory()
+    free = free_on(device or torch.device("cpu"))
     if free is None:
         return
     width, beams = backbone.hidden_size, backbone.options.num_beams

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from mpt.util.machine import free_memory
+from mpt.util.machine import free_on
 
 
 class _Copy(NamedTuple):
@@ -67,11 +67,10 @@ class Rounding:
         self._copies.clear()
 
     def _frozen(self) -> dict[nn.Module, Any]:
-        linear = {part: name for name, part in self.model.named_modules() if isinstance(part, nn.Linear | Conv1D)}
         return {
             part: part.weight
-            for part, name in linear.items()
-            if _is_rounded(part.weight) and not name.endswith("base_layer")
+            for name, part in self.model.named_modules()
+            if isinstance(part, nn.Linear | Conv1D) and _is_rounded(part.weight) and not name.endswith("base_layer")
         }
 
     def _update(self, frozen: dict[nn.Module, Any], dtype: torch.dtype, device: torch.device) -> None:
@@ -85,7 +84,7 @@ class Rounding:
         missing = {part: weight for part, weight in frozen.items() if part not in self._copies}
         if not missing:
             return
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+        free = free_on(device)
         if free is not None and sum(weight.numel() * dtype.itemsize for weight in missing.values()) > free / 2:
             return self.forget()
         with torch.inference_mode(False):  # what is made within could not be learned behind later

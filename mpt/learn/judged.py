@@ -32,13 +32,12 @@ class Judged(LightningModule):
     """
 
     backbone: Backbone
-    answers: Answering
-    labels: tuple[str, ...]
-    outputs: list[Prediction]
 
     def __init__(self, answers: Answering) -> None:
         super().__init__()
-        self.answers, self.labels, self.outputs = answers, (), []
+        self.answers = answers
+        self.labels: tuple[str, ...] = ()
+        self.outputs: list[Prediction] = []
         self._cut_reported = {"input": 0, "target": 0}
         self._targets_told = False
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def default_workers() -> int:
@@ -31,6 +32,15 @@ def free_memory() -> int | None:
         most, used = ((group / f"memory.{name}").read_text(encoding="ascii") for name in ("max", "current"))
         found.append(max(0, int(most) - int(used)))
     return min(found, default=None)
+
+
+def free_on(device: Any) -> int | None:
+    """Bytes that may still be taken on a torch device, as :func:`free_memory` for a CPU."""
+    if device.type != "cuda":
+        return free_memory()
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def gpu_names() -> Sequence[str]:

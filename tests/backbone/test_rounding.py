@@ -54,7 +54,7 @@ def matrices_read(backbone):
 def plain(monkeypatch, backbone):
     """No memory is free for copies, so that autocast rounds by itself."""
     backbone._rounded.forget()
-    monkeypatch.setattr(rounding, "free_memory", lambda: 0)
+    monkeypatch.setattr(rounding, "free_on", lambda device: 0)
 
 
 def assert_same(one, other):
