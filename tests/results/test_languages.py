@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import tarfile
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 
 import pytest
 from support.committed import committed, rows_below
@@ -14,6 +13,11 @@ from support.paths import ROOT
 
 from mpt.data.synthetic.draw import synthetic_fewshot
 from mpt.metrics.crossfit import rouge_l
+
+
+def listed(values: Iterable[float], form: str = ".1f") -> str:
+    first, second, third = (format(value, form) for value in values)
+    return f"{first}, {second} and {third}"
 
 
 def test_the_languages_are_those_of_the_committed_study():
@@ -43,10 +47,6 @@ def test_the_languages_are_those_of_the_committed_study():
 
     def draws(method: str, measure: str, asked: str = "second-digest", target: str = "syn-digest") -> list[float]:
         return [found[method, target, asked, measure, seed] for seed in ("13", "21", "42")]
-
-    def listed(values: Iterable[float], form: str = ".1f") -> str:
-        first, second, third = (format(value, form) for value in values)
-        return f"{first}, {second} and {third}"
 
     def gains(one: list[float], two: list[float]) -> list[float]:
         return [a - b for a, b in zip(one, two, strict=True)]
@@ -96,38 +96,49 @@ LEARNED = {"English": "en", "Spanish": "es", "Thai": "th"}
 ASKED = ("es", "vi", "ru", "th", "zh")
 
 
+class RealText:
+    """The committed study, in percent; a run is a method, what it learned, and a draw."""
+
+    def __init__(self) -> None:
+        answered, scores = (committed("xgen_xquad", name) for name in ("languages.csv", "scores.csv"))
+        place = ("method", "target", "seed")
+        self.own = {tuple(row[key] for key in place): 100 * float(row["score"]) for row in scores if row["score"]}
+        self.found = {
+            (tuple(row[key] for key in place), row["task"], row["measure"]): 100 * float(row["value"])
+            for row in answered
+        }
+
+    def of(self, run: tuple[str, ...], measure: str, code: str, kept: str = "") -> float:
+        # A language that no answer was in at all has no confidence.
+        return self.found.get((run, f"xquad-questions-{code}{kept}", measure.format(code)), 0.0)
+
+    def over_languages(self, run: tuple[str, ...], measure: str, kept: str = "") -> float:
+        """The mean; of how sure CLD3 is, of all answers: those without a letter are in no language."""
+        values = [self.of(run, measure, code, kept) for code in ASKED]
+        if measure.startswith("LID"):
+            values = [
+                value * (100 - self.of(run, "empty", code, kept)) / 100
+                for code, value in zip(ASKED, values, strict=True)
+            ]
+        return statistics.fmean(values)
+
+
 def test_forgetting_on_real_text_is_as_in_the_committed_study():
-    answered, scores = (committed("xgen_xquad", name) for name in ("languages.csv", "scores.csv"))
-    found = {
-        (row["method"], row["target"], row["seed"], row["task"], row["measure"]): 100 * float(row["value"])
-        for row in answered
-    }
-    own = {(row["method"], row["target"], row["seed"]): 100 * float(row["score"]) for row in scores if row["score"]}
+    text = RealText()
 
     def cells_of(method: str, target: str, kept: str) -> list[str]:
-        draws = sorted(seed for name, task, seed in own if (name, task) == (method, target))
-
-        def of(measure: str, code: str, draw: str) -> float:
-            # A language that no answer was in at all has no confidence.
-            return found.get((method, target, draw, f"xquad-questions-{code}{kept}", measure.format(code)), 0.0)
-
-        def of_all(measure: str, code: str, draw: str) -> float:
-            """Answers without a letter are in no language."""
-            return of(measure, code, draw) * (100 - of("empty", code, draw)) / 100
+        runs = sorted(run for run in text.own if run[:2] == (method, target))
 
         def spread(values: list[float]) -> str:
-            return f"{statistics.fmean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(draws) > 1 else "")
-
-        def over_languages(value: Callable[[str, str], float]) -> str:
-            return spread([statistics.fmean(value(code, draw) for code in ASKED) for draw in draws])
+            return f"{statistics.fmean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(runs) > 1 else "")
 
         return [
-            spread([own[method, target, draw] for draw in draws]),
-            *(f"{statistics.fmean(of('SP-ROUGE', code, draw) for draw in draws):.1f}" for code in ASKED),
-            over_languages(partial(of, "SP-ROUGE")),
-            over_languages(partial(of_all, "LID_{}")),
-            over_languages(partial(of_all, "LID_en")),
-            over_languages(partial(of, "empty")),
+            spread([text.own[run] for run in runs]),
+            *(f"{statistics.fmean(text.of(run, 'SP-ROUGE', code, kept) for run in runs):.1f}" for code in ASKED),
+            *(
+                spread([text.over_languages(run, measure, kept) for run in runs])
+                for measure in ("SP-ROUGE", "LID_{}", "LID_en", "empty")
+            ),
         ]
 
     page = (ROOT / "docs/guides/languages.md").read_text("utf-8")
@@ -136,39 +147,19 @@ def test_forgetting_on_real_text_is_as_in_the_committed_study():
         method, target = METHODS[by], f"xquad-questions-{LEARNED[learned]}"
         assert cells == cells_of(method, target, "/kept" if by.endswith("kept") else ""), by
         told.add((method, target))
-    assert told == {run[:2] for run in own}
+    assert told == {run[:2] for run in text.own}
 
 
 def test_what_is_said_of_forgetting_on_real_text_holds_in_each_draw():
-    answered, scores = (committed("xgen_xquad", name) for name in ("languages.csv", "scores.csv"))
-    found = {
-        (row["method"], row["seed"], row["task"], row["measure"]): 100 * float(row["value"])
-        for row in answered
-        if row["target"] == "xquad-questions-en"
-    }
-    own = {(row["method"], row["seed"]): float(row["score"]) for row in scores if row["target"] == "xquad-questions-en"}
-    draws = ("13", "21", "42")
+    text, target, draws = RealText(), "xquad-questions-en", ("13", "21", "42")
 
     def by_draw(method: str, measure: str, kept: str = "") -> list[float]:
-        """Means over the languages; of all answers where it is English."""
-        means = []
-        for draw in draws:
-            values = []
-            for code in ASKED:
-                run = method, draw, f"xquad-questions-{code}{kept}"
-                share = (100 - found[(*run, "empty")]) / 100 if measure == "LID_en" else 1.0
-                values.append(share * found.get((*run, measure), 0.0))
-            means.append(statistics.fmean(values))
-        return means
-
-    def listed(values: list[float], form: str) -> str:
-        first, second, third = (format(value, form) for value in values)
-        return f"{first}, {second} and {third}"
+        return [text.over_languages((method, target, draw), measure, kept) for draw in draws]
 
     page = " ".join((ROOT / "docs/guides/languages.md").read_text("utf-8").split())
     prompts = ("P1", "PT", "P100", "Mix-all", "Factorised")
     for place, draw in enumerate(draws):
-        assert own["LoRA", draw] > max(own[name, draw] for name in prompts)
+        assert text.own["LoRA", target, draw] > max(text.own[name, target, draw] for name in prompts)
         quality = [by_draw(name, "SP-ROUGE")[place] for name in prompts]
         assert by_draw("LoRA", "SP-ROUGE")[place] > max(quality)
     plain, mixed = (by_draw(name, "LID_en") for name in ("PT", "Mix-all"))
@@ -178,7 +169,8 @@ def test_what_is_said_of_forgetting_on_real_text_holds_in_each_draw():
     better, before = (by_draw("Factorised", "SP-ROUGE", end) for end in ("", "/kept"))
     assert f"the questions from {listed(before, '.1f')} to {listed(better, '.1f')}," in page
     assert all(less < more for less, more in zip(exchanged, plain, strict=True))
-    thai = [value for (_, _, task, measure), value in found.items() if task[16:18] == "th" and measure == "LID_en"]
+    learned = [run for run in text.own if run[1] == target]
+    thai = [text.of(run, "LID_en", "th", kept) for run in learned for kept in ("", "/kept")]
     assert f"at most {max(thai):.0f} % of what has letters" in page
 
 
